@@ -1,0 +1,1 @@
+"""The embedded default model: drawn images, a small trained detector, and everything to make them again."""

@@ -1,0 +1,1 @@
+"""The engine behind the accuracy suite for quantized object detectors; it knows nothing about pytest."""

@@ -1,0 +1,1 @@
+"""Annotations, TFRecord shards, and the stream of decoded images."""

@@ -1,0 +1,106 @@
+"""COCO's `instances_*.json`: read, checked, and ready for scoring."""
+
+import json
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, NamedTuple
+
+from quant_accuracy.errors import DataError
+
+_REQUIRED = {
+    "images": ("id", "width", "height"),
+    "annotations": ("id", "image_id", "category_id", "bbox"),
+    "categories": ("id", "name"),
+}
+_REMEDY = "give COCO's instances_*.json"
+
+
+class Annotations(NamedTuple):
+    """A checked annotation file.
+
+    Attributes:
+        path: Where it was read.
+        document: The parsed file, as pycocotools takes it.
+        images: Image records by image id.
+        categories: Category names by category id.
+    """
+
+    path: Path
+    document: Mapping[str, Any]
+    images: Mapping[int, Mapping[str, Any]]
+    categories: Mapping[int, str]
+
+    def by_image(self) -> Dict[int, List[Mapping[str, Any]]]:
+        """The annotations of each image id; images without objects have an empty list."""
+        found: Dict[int, List[Mapping[str, Any]]] = {image_id: [] for image_id in self.images}
+        for annotation in self.document["annotations"]:
+            found[annotation["image_id"]].append(annotation)
+        return found
+
+
+def load(path: Path) -> Annotations:
+    """Read and check a COCO annotation file.
+
+    Raises:
+        DataError: The file is missing, is not COCO JSON, or contradicts itself.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such annotation file; {_REMEDY} with --annotation-json-file") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path}: not readable as JSON ({error}); {_REMEDY}") from error
+    _check_form(path, document)
+    images = _index(path, document["images"], "images")
+    categories = {key: str(value["name"]) for key, value in _index(path, document["categories"], "categories").items()}
+    _index(path, document["annotations"], "annotations")
+    for annotation in document["annotations"]:
+        _check_annotation(path, annotation, images, categories)
+    return Annotations(path, document, images, categories)
+
+
+def _check_form(path: Path, document: Any) -> None:
+    if not isinstance(document, dict):
+        raise DataError(f"{path}: holds a {type(document).__name__}, not COCO's object of images, annotations "
+                        f"and categories; {_REMEDY}")
+    for section, keys in _REQUIRED.items():
+        entries = document.get(section)
+        if not isinstance(entries, list):
+            raise DataError(f"{path}: has no list {section!r}; {_REMEDY}")
+        for number, entry in enumerate(entries):
+            missing = [key for key in keys if not isinstance(entry, dict) or key not in entry]
+            if missing:
+                raise DataError(f"{path}: {section}[{number}] lacks {', '.join(missing)}; {_REMEDY}")
+
+
+def _index(path: Path, entries: List[Dict[str, Any]], section: str) -> Dict[int, Dict[str, Any]]:
+    found: Dict[int, Dict[str, Any]] = {}
+    for number, entry in enumerate(entries):
+        key = entry["id"]
+        if not isinstance(key, int) or isinstance(key, bool):
+            raise DataError(f"{path}: {section}[{number}] has the id {key!r}, not an integer; {_REMEDY}")
+        if key in found:
+            raise DataError(f"{path}: {section} has the id {key} twice; make the ids unique")
+        found[key] = entry
+    return found
+
+
+def _check_annotation(path: Path, annotation: Mapping[str, Any], images: Mapping[int, Any],
+                      categories: Mapping[int, str]) -> None:
+    name = f"{path}: annotation {annotation['id']}"
+    if not _hashable_in(annotation["image_id"], images):
+        raise DataError(f"{name} belongs to image {annotation['image_id']!r}, which is not among the images; "
+                        "add the image or drop the annotation")
+    if not _hashable_in(annotation["category_id"], categories):
+        raise DataError(f"{name} has category {annotation['category_id']!r}, which is not among the categories; "
+                        "add the category or drop the annotation")
+    box = annotation["bbox"]
+    if not (isinstance(box, list) and len(box) == 4 and all(_is_finite_number(value) for value in box)):
+        raise DataError(f"{name} has the bbox {box!r}; give four finite numbers [x, y, width, height]")
+
+
+def _hashable_in(key: Any, mapping: Mapping[int, Any]) -> bool:
+    return isinstance(key, int) and key in mapping
+
+
+def _is_finite_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e9

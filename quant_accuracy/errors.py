@@ -1,0 +1,33 @@
+"""What can go wrong while measuring. A gate that fails is a verdict, not one of these.
+
+    QuantAccuracyError       could not measure; the message names the thing and ends with what to do
+    +-- ConfigurationError   an option or a model card says something that cannot be followed
+    +-- CheckpointError      checkpoint files are missing, damaged, or hold weights that cannot be used
+    +-- GraphError           the graph lacks the ops that the model card names, or has an unexpected form
+    +-- DataError            images, TFRecords or annotations are missing, damaged or contradict each other
+    +-- StorageError         a result could not be written, or a stored one could not be read back
+"""
+
+
+class QuantAccuracyError(Exception):
+    """Something could not be measured; the message names it and ends with the remedy."""
+
+
+class ConfigurationError(QuantAccuracyError, ValueError):
+    """An option or a model card says something that cannot be followed."""
+
+
+class CheckpointError(QuantAccuracyError):
+    """Checkpoint files are missing, damaged, or hold weights that cannot be used."""
+
+
+class GraphError(QuantAccuracyError):
+    """The graph lacks the named ops or has a form that cannot be handled."""
+
+
+class DataError(QuantAccuracyError):
+    """Images, TFRecords or annotations are missing, damaged or contradict each other."""
+
+
+class StorageError(QuantAccuracyError):
+    """A result could not be written, or a stored one could not be read back."""

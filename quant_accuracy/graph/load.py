@@ -1,0 +1,124 @@
+"""From a checkpoint to a frozen float graph, without a session: variables become constants.
+
+Which variable takes which tensor of the checkpoint is read from the restore ops that TensorFlow's Saver left in the
+graph, so that a Saver with renamed variables (moving averages, say) is followed too.
+"""
+
+import re
+from pathlib import Path
+from typing import Dict, List, Mapping, Sequence
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+from google.protobuf.message import DecodeError
+
+from quant_accuracy.errors import CheckpointError
+from quant_accuracy.graph import nodes as graph_nodes
+
+_VARIABLES = ("VariableV2", "Variable", "VarHandleOp")
+
+
+def checkpoint_files(prefix: Path) -> List[Path]:
+    """The files of a checkpoint: `.meta`, `.index` and every `.data-*`.
+
+    Raises:
+        CheckpointError: One is missing.
+    """
+    found = []
+    for suffix in (".meta", ".index"):
+        path = Path(f"{prefix}{suffix}")
+        if not path.is_file():
+            raise CheckpointError(f"{path}: no such file; --model-checkpoint takes the prefix that .meta, .index and "
+                                  ".data-* share (tools/export_checkpoint.py makes them)")
+        found.append(path)
+    pattern = re.compile(re.escape(prefix.name) + r"\.data-\d{5}-of-(\d{5})$")
+    data = sorted(path for path in prefix.parent.iterdir() if pattern.match(path.name))
+    if not data:
+        raise CheckpointError(f"{prefix}.data-*: no such file; copy the checkpoint again, all its parts")
+    wanted = int(data[0].name[-5:])
+    if len(data) != wanted:
+        raise CheckpointError(f"{prefix}.data-*: {len(data)} of {wanted} parts are there; copy the checkpoint again")
+    return found + data
+
+
+def load_frozen(prefix: Path, outputs: Sequence[str]) -> tf.GraphDef:
+    """The part of a checkpoint's graph that the output ops need, with every variable as a constant.
+
+    Raises:
+        CheckpointError: A file is missing or damaged, or a weight is NaN or infinite.
+        GraphError: An output op is missing.
+    """
+    meta = checkpoint_files(prefix)[0]
+    graph = _read_meta(meta)
+    sources = _restore_sources(graph)
+    graph = graph_nodes.subgraph(graph, outputs)
+    values = _read_variables(prefix, graph, sources)
+    frozen = tf.GraphDef(versions=graph.versions)
+    for node in graph.node:
+        new = frozen.node.add()
+        if node.name in values:
+            new.CopyFrom(graph_nodes.const_node(node.name, values[node.name]))
+        else:
+            new.CopyFrom(node)
+            new.device = ""
+            new.attr.pop("_class", None)
+            if node.op == "ReadVariableOp":
+                new.op = "Identity"
+                new.attr["T"].CopyFrom(new.attr.pop("dtype"))
+    return frozen
+
+
+def _read_meta(path: Path) -> tf.GraphDef:
+    meta = tf.MetaGraphDef()
+    try:
+        meta.ParseFromString(path.read_bytes())
+    except (OSError, DecodeError) as error:
+        raise CheckpointError(f"{path}: not a readable MetaGraphDef ({error}); copy the checkpoint again") from error
+    if not meta.graph_def.node:
+        raise CheckpointError(f"{path}: holds no graph; copy the checkpoint again")
+    return meta.graph_def
+
+
+def _restore_sources(graph: tf.GraphDef) -> Dict[str, str]:
+    """Which tensor of the checkpoint the Saver restores into each variable, as far as the graph says."""
+    nodes = graph_nodes.by_name(graph)
+    sources: Dict[str, str] = {}
+    for node in graph.node:
+        if node.op not in ("Assign", "AssignVariableOp") or len(node.input) < 2:
+            continue
+        source = node.input[1]
+        while nodes[graph_nodes.op_of(source)].op == "Identity":
+            source = nodes[graph_nodes.op_of(source)].input[0]
+        restore = nodes[graph_nodes.op_of(source)]
+        if restore.op == "RestoreV2":
+            names = graph_nodes.constant(nodes, restore.input[1])
+            index = int(graph_nodes.tensor_of(source).rsplit(":", 1)[1])
+            sources.setdefault(graph_nodes.op_of(node.input[0]), names[index].decode("utf-8"))
+    return sources
+
+
+def _read_variables(prefix: Path, graph: tf.GraphDef, sources: Mapping[str, str]) -> Dict[str, np.ndarray]:
+    variables = [node for node in graph.node if node.op in _VARIABLES]
+    try:
+        reader = tf.train.NewCheckpointReader(str(prefix))
+        stored = reader.get_variable_to_shape_map()
+        values = {}
+        for node in variables:
+            source = sources.get(node.name, node.name)
+            if source not in stored:
+                raise CheckpointError(f"{prefix}: has no values for the variable {source!r} of its own graph; "
+                                      "export the checkpoint again")
+            values[node.name] = reader.get_tensor(source)
+    except (tf.errors.OpError, ValueError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{prefix}: the .index or .data-* files cannot be read ({_first_line(error)}); "
+                              "copy the checkpoint again") from error
+    for name, value in values.items():
+        if value.dtype.kind == "f" and not np.isfinite(value).all():
+            bad = int((~np.isfinite(value)).sum())
+            raise CheckpointError(f"{prefix}: {bad} of {value.size} values of {name!r} are NaN or infinite; "
+                                  "train or export the checkpoint again")
+    return values
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -1,0 +1,137 @@
+"""Finding one's way in a GraphDef: names, consumers, constants, and the network between two points."""
+
+import difflib
+from typing import Callable, Dict, Iterable, List, Mapping, NamedTuple, Sequence, Set, Tuple
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from quant_accuracy.errors import GraphError
+
+
+class Use(NamedTuple):
+    """One place where a tensor is consumed: input number `index` of `node`."""
+
+    node: tf.NodeDef
+    index: int
+
+
+def op_of(reference: str) -> str:
+    """The op that an input reference such as `name`, `name:1` or `^name` points at."""
+    return reference.lstrip("^").split(":")[0]
+
+
+def tensor_of(reference: str) -> str:
+    """The full tensor name of a data input reference: `name` is `name:0`."""
+    return reference if ":" in reference else reference + ":0"
+
+
+def by_name(graph: tf.GraphDef) -> Dict[str, tf.NodeDef]:
+    """The nodes of a graph by name."""
+    return {node.name: node for node in graph.node}
+
+
+def uses(nodes: Iterable[tf.NodeDef]) -> Dict[str, List[Use]]:
+    """Where each tensor is consumed, by tensor name; control inputs do not count."""
+    found: Dict[str, List[Use]] = {}
+    for node in nodes:
+        for index, reference in enumerate(node.input):
+            if not reference.startswith("^"):
+                found.setdefault(tensor_of(reference), []).append(Use(node, index))
+    return found
+
+
+def require(nodes: Mapping[str, tf.NodeDef], names: Iterable[str]) -> None:
+    """Check that the named ops exist.
+
+    Raises:
+        GraphError: One does not; the message suggests near names.
+    """
+    for name in names:
+        if name not in nodes:
+            near = difflib.get_close_matches(name, list(nodes), n=3, cutoff=0.6)
+            hint = f"did you mean {' or '.join(near)}?" if near else "list the ops with tools/export_checkpoint.py --help"
+            raise GraphError(f"the graph has no op {name!r}; correct the name in the model card ({hint})")
+
+
+def constant(nodes: Mapping[str, tf.NodeDef], reference: str) -> np.ndarray:
+    """The value behind a reference to a constant, possibly through Identity ops.
+
+    Raises:
+        GraphError: It is not a constant.
+    """
+    node = nodes[op_of(reference)]
+    while node.op in ("Identity", "Enter") and node.input:
+        node = nodes[op_of(node.input[0])]
+    if node.op != "Const":
+        raise GraphError(f"{reference} is computed by {node.op} {node.name!r} and not a constant; "
+                         "freeze the graph before this step")
+    return tf.make_ndarray(node.attr["value"].tensor)
+
+
+def const_node(name: str, value: np.ndarray) -> tf.NodeDef:
+    """A Const node of the value's own dtype."""
+    node = tf.NodeDef(name=name, op="Const")
+    node.attr["dtype"].type = tf.as_dtype(value.dtype).as_datatype_enum
+    node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value))
+    return node
+
+
+def float_node(name: str, op: str, inputs: Sequence[str]) -> tf.NodeDef:
+    """A float32 node with the single type attribute `T`."""
+    node = tf.NodeDef(name=name, op=op, input=inputs)
+    node.attr["T"].type = tf.float32.as_datatype_enum
+    return node
+
+
+def subgraph(graph: tf.GraphDef, outputs: Sequence[str]) -> tf.GraphDef:
+    """The part of a graph that the named ops need, in the graph's order."""
+    require(by_name(graph), outputs)
+    return tf.graph_util.extract_sub_graph(graph, list(outputs))
+
+
+def between(graph: tf.GraphDef, start: str, outputs: Sequence[str]) -> List[tf.NodeDef]:
+    """The ops on the ways from `start` (itself left out) to the output ops, every op after the ops that it needs.
+
+    Raises:
+        GraphError: A named op is missing, or there is no way from `start` to one of the outputs.
+    """
+    nodes = by_name(graph)
+    require(nodes, [start, *outputs])
+    consumers: Dict[str, List[str]] = {}
+    for node in graph.node:
+        for reference in node.input:
+            consumers.setdefault(op_of(reference), []).append(node.name)
+    after = _reach([start], lambda name: consumers.get(name, ()))
+    for output in outputs:
+        if output not in after or output == start:
+            raise GraphError(f"the starting op {start!r} does not lead to the output op {output!r}; "
+                             "correct starting_op or output_ops in the model card")
+    before = _reach(list(outputs), lambda name: [op_of(reference) for reference in nodes[name].input])
+    inside = (after & before) - {start}
+    return [nodes[name] for name in _topological(nodes, inside, outputs)]
+
+
+def _reach(roots: Sequence[str], step: Callable[[str], Iterable[str]]) -> Set[str]:
+    seen, stack = set(roots), list(roots)
+    while stack:
+        for name in step(stack.pop()):
+            if name not in seen:
+                seen.add(name)
+                stack.append(name)
+    return seen
+
+
+def _topological(nodes: Mapping[str, tf.NodeDef], inside: Set[str], outputs: Sequence[str]) -> List[str]:
+    order: List[str] = []
+    done: Set[str] = set()
+    stack: List[Tuple[str, bool]] = [(output, False) for output in reversed(outputs)]
+    while stack:
+        name, ready = stack.pop()
+        if ready:
+            order.append(name)
+        elif name in inside and name not in done:
+            done.add(name)
+            stack.append((name, True))
+            stack.extend((op_of(reference), False) for reference in reversed(nodes[name].input))
+    return order

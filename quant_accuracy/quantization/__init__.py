@@ -1,0 +1,1 @@
+"""What gets quantized, over which range, and the graph that simulates it."""

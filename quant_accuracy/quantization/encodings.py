@@ -1,0 +1,67 @@
+"""From an observed range to an encoding, and from values to quantized values, by AIMET 1.19's rules."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from quant_accuracy.errors import DataError
+from quant_accuracy.quantization.records import Encoding
+
+_NARROWEST_RANGE = 0.01
+_NARROWEST_GRID = 1e-5
+
+
+class Range(NamedTuple):
+    """The smallest and the largest value seen."""
+
+    minimum: float
+    maximum: float
+
+
+def round_half_away(values: np.ndarray) -> np.ndarray:
+    """Round to the nearest integer, halves away from zero, as C's `round` does (numpy's rounds halves to even)."""
+    return np.copysign(np.floor(np.abs(values) + 0.5), values)
+
+
+def asymmetric_encoding(seen: Range, bitwidth: int) -> Encoding:
+    """The asymmetric encoding of scheme `tf` for an observed range.
+
+    AIMET's rule, in double precision: widen the range to hold zero and to be at least 0.01 wide, divide it into
+    2^bitwidth - 1 steps, and shift it so that zero is exactly on the grid.
+
+    Args:
+        seen: The observed range.
+        bitwidth: 2..31 bits.
+
+    Raises:
+        DataError: The range is NaN, infinite or inverted.
+    """
+    if not (math.isfinite(seen.minimum) and math.isfinite(seen.maximum) and seen.minimum <= seen.maximum):
+        raise DataError(f"the range {seen.minimum} .. {seen.maximum} cannot be quantized; "
+                        "look for NaN or infinite values in the calibration run")
+    low, high = min(0.0, seen.minimum), max(0.0, seen.maximum)
+    high = max(high, low + _NARROWEST_RANGE)
+    steps = 2 ** bitwidth - 1
+    scale = (high - low) / steps
+    if low < 0.0 < high:
+        offset = -min(max(float(round_half_away(np.float64(-low / scale))), 0.0), float(steps))
+    else:
+        offset = float(round_half_away(np.float64(low / scale)))
+    minimum = scale * offset
+    return Encoding(minimum, high - low + minimum, scale, int(offset), bitwidth)
+
+
+def quantize_dequantize(values: np.ndarray, encoding: Encoding) -> np.ndarray:
+    """The values of `encoding`'s grid nearest to `values`; float32 in, float32 out, any shape.
+
+    AIMET's rule: clamp to the encoding's range, divide by the step, round halves away from zero, and only then apply
+    the offset. Values beyond the range saturate; NaN passes through.
+    """
+    minimum, maximum = min(encoding.minimum, 0.0), max(encoding.maximum, 0.0)
+    maximum = max(maximum, minimum + _NARROWEST_GRID)
+    scale = (maximum - minimum) / (2 ** encoding.bitwidth - 1)
+    offset = round_half_away(np.float64(minimum / scale))
+    clamped = np.clip(values.astype(np.float64), minimum, maximum).astype(np.float32)
+    steps = round_half_away(clamped.astype(np.float64) / scale) - offset
+    return (scale * (steps + offset)).astype(np.float32)

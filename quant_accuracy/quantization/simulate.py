@@ -1,0 +1,92 @@
+"""The graph that simulates quantization: weights put on their grids, fake-quant ops behind activations."""
+
+from typing import Dict, Mapping, Sequence
+
+import tensorflow.compat.v1 as tf
+
+from quant_accuracy.errors import GraphError
+from quant_accuracy.graph import nodes as graph_nodes
+from quant_accuracy.quantization.encodings import quantize_dequantize
+from quant_accuracy.quantization.records import ACTIVATION, PARAM, Encoding, Quantizer
+
+
+def quantize_weights(graph: tf.GraphDef, quantizers: Sequence[Quantizer],
+                     encodings: Mapping[str, Encoding]) -> tf.GraphDef:
+    """Replace each weight that has an enabled quantizer by its quantized values.
+
+    Args:
+        graph: A frozen graph.
+        quantizers: The placed quantizers.
+        encodings: Encodings by tensor name.
+
+    Raises:
+        GraphError: A weight is missing.
+    """
+    nodes = graph_nodes.by_name(graph)
+    wanted: Dict[str, Encoding] = {}
+    for quantizer in quantizers:
+        if quantizer.enabled and quantizer.kind == PARAM:
+            wanted[_constant_behind(nodes, quantizer.tensor)] = encodings[quantizer.tensor]
+    result = tf.GraphDef(versions=graph.versions)
+    for node in graph.node:
+        copy = result.node.add()
+        copy.CopyFrom(node)
+        if node.name in wanted:
+            values = quantize_dequantize(tf.make_ndarray(node.attr["value"].tensor), wanted.pop(node.name))
+            copy.CopyFrom(graph_nodes.const_node(node.name, values))
+    if wanted:
+        raise GraphError(f"the graph lacks the weights {sorted(wanted)}; build it again from the checkpoint")
+    return result
+
+
+def _constant_behind(nodes: Mapping[str, tf.NodeDef], tensor: str) -> str:
+    node = nodes[graph_nodes.op_of(tensor)]
+    while node.op == "Identity":
+        node = nodes[graph_nodes.op_of(node.input[0])]
+    if node.op != "Const":
+        raise GraphError(f"the weight {tensor} comes from {node.op} {node.name!r}, not from a constant; freeze the graph")
+    return node.name
+
+
+def insert_fake_quant(graph: tf.GraphDef, quantizers: Sequence[Quantizer],
+                      encodings: Mapping[str, Encoding]) -> tf.GraphDef:
+    """Put a fake-quant op behind each activation that has an enabled quantizer, and send all its consumers there.
+
+    The op is TensorFlow's FakeQuantWithMinMaxArgs; with an encoding whose zero lies on the grid it rounds as AIMET does,
+    ties apart.
+
+    Raises:
+        GraphError: A tensor is missing.
+    """
+    wanted = {q.tensor: q for q in quantizers if q.enabled and q.kind == ACTIVATION}
+    result = tf.GraphDef(versions=graph.versions)
+    inserted = 0
+    for node in graph.node:
+        copy = result.node.add()
+        copy.CopyFrom(node)
+        for index, reference in enumerate(copy.input):
+            if not reference.startswith("^") and graph_nodes.tensor_of(reference) in wanted:
+                copy.input[index] = wanted[graph_nodes.tensor_of(reference)].name
+        if node.name + ":0" in wanted:
+            quantizer = wanted[node.name + ":0"]
+            result.node.add().CopyFrom(_fake_quant(quantizer, encodings[quantizer.tensor]))
+            inserted += 1
+    if inserted != len(wanted):
+        raise GraphError(f"{inserted} of {len(wanted)} activation quantizers found their tensor; "
+                         "place the quantizers on this very graph")
+    return result
+
+
+def _fake_quant(quantizer: Quantizer, encoding: Encoding) -> tf.NodeDef:
+    node = tf.NodeDef(name=quantizer.name, op="FakeQuantWithMinMaxArgs", input=[graph_nodes.op_of(quantizer.tensor)])
+    node.attr["min"].f = encoding.minimum
+    node.attr["max"].f = encoding.maximum
+    node.attr["num_bits"].i = encoding.bitwidth
+    node.attr["narrow_range"].b = False
+    return node
+
+
+def network_outputs(outputs: Sequence[str], quantizers: Sequence[Quantizer]) -> Sequence[str]:
+    """The tensors to fetch for the network's outputs: behind the quantizer where there is one, as AIMET's users do."""
+    behind = {q.tensor: q.name + ":0" for q in quantizers if q.enabled and q.kind == ACTIVATION}
+    return [behind.get(output + ":0", output + ":0") for output in outputs]

@@ -86,7 +86,7 @@ def _annotation(annotation_id: int, image_id: int, thing: _Object, image: Image.
 def _box_mask(thing: _Object, image: Image.Image) -> Dict[str, Any]:
     """COCO's uncompressed run lengths, column by column, of a crowd's box."""
     mask = np.zeros((image.height, image.width), np.uint8)
-    left, top, right, bottom = (int(round(edge)) for edge in thing.box)
+    left, top, right, bottom = (round(float(edge)) for edge in thing.box)
     mask[top:bottom, left:right] = 1
     pixels = mask.reshape(-1, order="F")
     edges = np.flatnonzero(np.diff(np.concatenate([[0], pixels, [0]])))
@@ -121,15 +121,15 @@ def _draw_scene(random: np.random.RandomState, crowds: bool) -> _Scene:
 
 def _background(random: np.random.RandomState, width: int, height: int) -> Image.Image:
     base = random.randint(30, 226, size=3)
-    patches = np.clip(base + random.normal(0.0, 28.0, size=(7, 7, 3)), 0, 255).astype(np.uint8)
+    patches = np.clip(base + random.normal(0.0, 14.0, size=(4, 4, 3)), 0, 255).astype(np.uint8)
     return Image.fromarray(patches).resize((_OVERSAMPLING * width, _OVERSAMPLING * height), Image.BICUBIC)
 
 
 def _clutter(random: np.random.RandomState, draw: ImageDraw.ImageDraw, size: Tuple[int, int]) -> None:
     """Lines and outlines that belong to no category: something to be wrong about."""
-    for _ in range(random.randint(2, 9)):
+    for _ in range(random.randint(0, 5)):
         corners = (random.uniform(-0.1, 1.1, size=(random.randint(2, 5), 2)) * size).tolist()
-        draw.line([tuple(corner) for corner in corners], fill=_colour(random), width=int(random.randint(2, 15)))
+        draw.line([tuple(corner) for corner in corners], fill=_colour(random), width=int(random.randint(2, 9)))
 
 
 def _colour(random: np.random.RandomState) -> Tuple[int, int, int]:
@@ -178,12 +178,12 @@ def _draw_object(random: np.random.RandomState, canvas: Image.Image, draw: Image
     x, y = points.mean(axis=0)
     below = np.array(canvas.getpixel((int(x), int(y))), np.float64)
     colour = _colour(random)
-    for _ in range(8):
-        if np.abs(np.array(colour) - below).sum() > 120.0:
+    for _ in range(12):
+        if np.abs(np.array(colour) - below).sum() > 200.0:
             break
         colour = _colour(random)
     draw.polygon([tuple(point) for point in points.tolist()], fill=colour)
-    if random.uniform() < 0.3:
+    if random.uniform() < 0.15:
         # Stripes: a category is told by its outline, not by a smooth inside.
         stripes = Image.new("RGB", canvas.size, colour)
         pen = ImageDraw.Draw(stripes)
@@ -211,6 +211,6 @@ def _draw_crowd(random: np.random.RandomState, canvas: Image.Image, draw: ImageD
 
 def _add_noise(random: np.random.RandomState, image: Image.Image) -> Image.Image:
     pixels = np.asarray(image).astype(np.int16)
-    amplitude = int(random.randint(4, 26))
+    amplitude = int(random.randint(2, 14))
     noise = random.randint(-amplitude, amplitude + 1, size=pixels.shape[:2] + (1,))
     return Image.fromarray(np.clip(pixels + noise, 0, 255).astype(np.uint8))

@@ -45,11 +45,10 @@ def _training_shards(folder: Path, count: int) -> List[Path]:
 def train(shards: List[Path], steps: int, batch_size: int, state: Path, output: Path) -> None:
     """Train for `steps` from where `state` left off; leave `<output>/model.ckpt.*`."""
     tf.set_random_seed(_SEED)
-    loss, images = _build_loss(shards, batch_size)
+    loss = _build_loss(shards, batch_size)
     step = tf.train.get_or_create_global_step()
     train_op = _build_update(loss, step, steps)
-    model_variables = tf.get_collection(tf.GraphKeys.GLOBAL_VARIABLES)
-    weights = [v for v in model_variables if v.op.name.startswith(("FeatureExtractor", "BoxPredictor"))
+    weights = [v for v in tf.global_variables() if v.op.name.startswith(("FeatureExtractor", "BoxPredictor"))
                and "/Adam" not in v.op.name]
     resume = tf.train.Saver(max_to_keep=1)
     with tf.Session() as session:
@@ -78,7 +77,7 @@ def train(shards: List[Path], steps: int, batch_size: int, state: Path, output: 
             data.replace(output / data.name)
 
 
-def _build_loss(shards: List[Path], batch_size: int) -> Tuple[tf.Tensor, tf.Tensor]:
+def _build_loss(shards: List[Path], batch_size: int) -> tf.Tensor:
     config = pipeline_config.load(_HERE / "pipeline.config")
     model = pipeline_config.build_model(config, is_training=True)
     images, boxes, classes, counts = _batches(shards, batch_size)
@@ -87,7 +86,7 @@ def _build_loss(shards: List[Path], batch_size: int) -> Tuple[tf.Tensor, tf.Tens
     model.provide_groundtruth([boxes[i, :counts[i]] for i in every],
                               [tf.one_hot(classes[i, :counts[i]] - 1, _CLASSES) for i in every])
     losses = model.loss(model.predict(preprocessed, shapes), shapes)
-    return tf.add_n(list(losses.values()) + tf.losses.get_regularization_losses()), images
+    return tf.add_n(list(losses.values()) + tf.losses.get_regularization_losses())
 
 
 def _build_update(loss: tf.Tensor, step: tf.Tensor, steps: int) -> tf.Operation:

@@ -1,1 +1,11 @@
 """The engine behind the accuracy suite for quantized object detectors; it knows nothing about pytest."""
+
+import logging
+import os
+import warnings
+
+# TensorFlow 1.15 fills the terminal with notes about its own future, from the moment of its import.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+logging.getLogger("tensorflow").setLevel(logging.ERROR)
+warnings.filterwarnings("ignore", category=FutureWarning, module=r"tensor(flow|board)\.")
+warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"(tensorflow|object_detection|nets)\.")

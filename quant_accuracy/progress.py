@@ -1,6 +1,8 @@
 """Progress bars for people; silence for files and CI."""
 
+import contextlib
 import sys
+import time
 from typing import Iterable, Iterator, Optional, TypeVar
 
 from tqdm import tqdm
@@ -18,6 +20,18 @@ def counter(total: int, unit: str, label: str, initial: int = 0) -> "tqdm[None]"
     """A progress bar to be advanced by hand with `update(n)`; a context manager."""
     return tqdm(total=total, initial=initial, unit=f" {unit}", desc=label, delay=1.0,
                 disable=not sys.stderr.isatty(), dynamic_ncols=True, leave=False)
+
+
+@contextlib.contextmanager
+def step(label: str) -> Iterator[None]:
+    """Say on a terminal what is being done, and how long it took."""
+    start = time.perf_counter()
+    if sys.stderr.isatty():
+        sys.stderr.write(f"{label} ...\r")
+        sys.stderr.flush()
+    yield
+    if sys.stderr.isatty():
+        say(f"{label}: {time.perf_counter() - start:.1f} s")
 
 
 def say(text: str) -> None:

@@ -24,13 +24,16 @@ def checkpoint_files(prefix: Path) -> List[Path]:
     Raises:
         CheckpointError: One is missing.
     """
-    found = []
-    for suffix in (".meta", ".index"):
-        path = Path(f"{prefix}{suffix}")
-        if not path.is_file():
-            raise CheckpointError(f"{path}: no such file; --model-checkpoint takes the prefix that .meta, .index and "
-                                  ".data-* share (tools/export_checkpoint.py makes them)")
-        found.append(path)
+    return [_existing(prefix, ".meta"), *data_files(prefix)]
+
+
+def data_files(prefix: Path) -> List[Path]:
+    """The files of a checkpoint that hold values: `.index` and every `.data-*`.
+
+    Raises:
+        CheckpointError: One is missing.
+    """
+    index = _existing(prefix, ".index")
     pattern = re.compile(re.escape(prefix.name) + r"\.data-\d{5}-of-(\d{5})$")
     data = sorted(path for path in prefix.parent.iterdir() if pattern.match(path.name))
     if not data:
@@ -38,7 +41,15 @@ def checkpoint_files(prefix: Path) -> List[Path]:
     wanted = int(data[0].name[-5:])
     if len(data) != wanted:
         raise CheckpointError(f"{prefix}.data-*: {len(data)} of {wanted} parts are there; copy the checkpoint again")
-    return found + data
+    return [index, *data]
+
+
+def _existing(prefix: Path, suffix: str) -> Path:
+    path = Path(f"{prefix}{suffix}")
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file; --model-checkpoint takes the prefix that .meta, .index and "
+                              ".data-* share (tools/export_checkpoint.py makes them)")
+    return path
 
 
 def load_frozen(prefix: Path, outputs: Sequence[str]) -> tf.GraphDef:

@@ -50,8 +50,8 @@ def require(nodes: Mapping[str, tf.NodeDef], names: Iterable[str]) -> None:
     for name in names:
         if name not in nodes:
             near = difflib.get_close_matches(name, list(nodes), n=3, cutoff=0.6)
-            hint = f"did you mean {' or '.join(near)}?" if near else "list the ops with tools/export_checkpoint.py --help"
-            raise GraphError(f"the graph has no op {name!r}; correct the name in the model card ({hint})")
+            hint = f" (did you mean {' or '.join(near)}?)" if near else ""
+            raise GraphError(f"the graph has no op {name!r}; correct the name in the model card{hint}")
 
 
 def constant(nodes: Mapping[str, tf.NodeDef], reference: str) -> np.ndarray:

@@ -44,7 +44,8 @@ def _constant_behind(nodes: Mapping[str, tf.NodeDef], tensor: str) -> str:
     while node.op == "Identity":
         node = nodes[graph_nodes.op_of(node.input[0])]
     if node.op != "Const":
-        raise GraphError(f"the weight {tensor} comes from {node.op} {node.name!r}, not from a constant; freeze the graph")
+        raise GraphError(f"the weight {tensor} comes from {node.op} {node.name!r}, not from a constant; "
+                         "freeze the graph")
     return node.name
 
 
@@ -52,8 +53,8 @@ def insert_fake_quant(graph: tf.GraphDef, quantizers: Sequence[Quantizer],
                       encodings: Mapping[str, Encoding]) -> tf.GraphDef:
     """Put a fake-quant op behind each activation that has an enabled quantizer, and send all its consumers there.
 
-    The op is TensorFlow's FakeQuantWithMinMaxArgs; with an encoding whose zero lies on the grid it rounds as AIMET does,
-    ties apart.
+    The op is TensorFlow's FakeQuantWithMinMaxArgs; with an encoding whose zero lies on the grid it rounds as AIMET
+    does, ties apart.
 
     Raises:
         GraphError: A tensor is missing.

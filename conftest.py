@@ -1,0 +1,3 @@
+"""Options and fixtures of the suite; the work is done by the engine."""
+
+pytest_plugins = ["fixtures.options", "fixtures.evaluation"]

@@ -1,0 +1,180 @@
+"""Steps 1 to 5: everything that is made once from a checkpoint and loaded by every process that evaluates."""
+
+import functools
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from quant_accuracy import files
+from quant_accuracy.cache import Cache
+from quant_accuracy.card import ModelCard
+from quant_accuracy.data import images
+from quant_accuracy.data.shards import Shard
+from quant_accuracy.detection import detector, postprocessing
+from quant_accuracy.detection.postprocessing import Postprocessing
+from quant_accuracy.errors import ConfigurationError, StorageError
+from quant_accuracy.graph import fold, load
+from quant_accuracy.quantization import calibrate, encodings_file, placement, simulate
+from quant_accuracy.quantization.records import Encoding, Quantizer
+
+FLOAT, QUANTIZED = "float", "quantized"
+VARIANTS = (FLOAT, QUANTIZED)
+
+_PACKAGE = Path(__file__).resolve().parent
+_VERIFIED_IMAGES = 4
+
+
+@dataclass(frozen=True)
+class Artifacts:
+    """What steps 1 to 5 left in the cache.
+
+    Attributes:
+        float_folder: `float.pb`, `folded.pb`, `fold.json`.
+        quantsim_folder: `quantizers.json`, `model.encodings`, `quantsim.pb`, `postprocessing.json`.
+        quantizers: Every quantizer of the network.
+        encodings: The encodings of the enabled ones, by tensor name.
+        left_out: Batch norms that could not be folded, with the reason.
+        postprocessing: Where detection may leave the graph before suppression; None to run the graph's own ops.
+        total: Most detections of an image; 0 when not known.
+    """
+
+    float_folder: Path
+    quantsim_folder: Path
+    quantizers: Sequence[Quantizer]
+    encodings: Mapping[str, Encoding]
+    left_out: Sequence[fold.LeftOut]
+    postprocessing: Optional[Postprocessing]
+    total: int
+
+    def graph_file(self, variant: str) -> Path:
+        """The graph that a variant runs: the folded float graph, or the simulation."""
+        return self.float_folder / "folded.pb" if variant == FLOAT else self.quantsim_folder / "quantsim.pb"
+
+    def graph(self, variant: str) -> tf.GraphDef:
+        """Load a variant's graph."""
+        return _read_graph(self.graph_file(variant))
+
+
+def build(card: ModelCard, checkpoint: Path, shards: Sequence[Shard], cache: Cache) -> Artifacts:
+    """Make the artifacts, or find them in the cache.
+
+    Args:
+        card: The model card.
+        checkpoint: Prefix of the checkpoint's files.
+        shards: All shards of the data set: calibration takes the first images of all, whatever is evaluated.
+        cache: Where artifacts are kept.
+
+    Raises:
+        QuantAccuracyError: Of the kind that the failing step documents.
+    """
+    parts = load.checkpoint_files(checkpoint)
+    float_inputs = {
+        "checkpoint": {path.name: files.digest_file(path) for path in parts},
+        "graph": _names(card),
+        "code": code_digest("graph"),
+        "tensorflow": tf.__version__,
+    }
+    float_folder = cache.folder("float", float_inputs, "loading and folding the checkpoint",
+                                lambda folder: _make_float(folder, card, checkpoint))
+    calibration = _calibration_shards(shards, card.calibration_images)
+    quantsim_inputs = {
+        "float": float_folder.name,
+        "quantization": asdict(card.quantization),
+        "calibration": {"images": card.calibration_images, "size": [card.height, card.width],
+                        "preprocessing": images.PREPROCESSING,
+                        "shards": [files.digest_file(shard.path) for shard in calibration]},
+        "code": code_digest("graph", "quantization", "data", "detection"),
+        "numpy": np.__version__,
+    }
+    quantsim_folder = cache.folder("quantsim", quantsim_inputs, "calibrating and building the quantization simulation",
+                                   lambda folder: _make_quantsim(folder, card, float_folder, calibration))
+    return read(float_folder, quantsim_folder)
+
+
+def read(float_folder: Path, quantsim_folder: Path) -> Artifacts:
+    """Load the records of artifacts that `build` made.
+
+    Raises:
+        StorageError: A file is missing or damaged.
+    """
+    try:
+        quantizers = [Quantizer(**item) for item in _read_json(quantsim_folder / "quantizers.json")]
+        left_out = [fold.LeftOut(**item) for item in _read_json(float_folder / "fold.json")["left_out"]]
+        place = _read_json(quantsim_folder / "postprocessing.json")
+        found = Postprocessing(**place["place"]) if place["place"] else None
+        encodings = encodings_file.read(quantsim_folder / "model.encodings")
+    except (KeyError, TypeError) as error:
+        raise StorageError(f"{quantsim_folder}: damaged ({error}); delete it, it will be made again") from error
+    return Artifacts(float_folder, quantsim_folder, quantizers, encodings, left_out, found, int(place["total"]))
+
+
+@functools.lru_cache(maxsize=None)
+def code_digest(*packages: str) -> str:
+    """The digest of the code of some of this engine's packages: results of other code are other results."""
+    sources = sorted(path for package in packages for path in (_PACKAGE / package).glob("*.py"))
+    return files.digest_value([[path.name, files.digest_file(path)] for path in sources])
+
+
+def _names(card: ModelCard) -> Dict[str, Any]:
+    return {**asdict(card.graph), "output_ops": list(card.graph.output_ops), "detections": list(card.graph.detections)}
+
+
+def _calibration_shards(shards: Sequence[Shard], count: int) -> List[Shard]:
+    """The leading shards that hold the calibration images."""
+    leading: List[Shard] = []
+    for shard in shards:
+        if sum(known.total for known in leading) >= count:
+            break
+        leading.append(shard)
+    available = sum(shard.total for shard in leading)
+    if available < count:
+        raise ConfigurationError(f"{count} calibration images are asked for, but the data set holds {available}; "
+                                 "lower --calibration-images or give more shards")
+    return leading
+
+
+def _make_float(folder: Path, card: ModelCard, checkpoint: Path) -> None:
+    names = card.graph
+    graph = load.load_frozen(checkpoint, [*names.output_ops, *names.detections])
+    folded = fold.fold_batch_norms(graph, names.starting_op, names.output_ops)
+    (folder / "float.pb").write_bytes(graph.SerializeToString(deterministic=True))
+    (folder / "folded.pb").write_bytes(folded.graph.SerializeToString(deterministic=True))
+    files.write_json(folder / "fold.json", {"folded": [asdict(item) for item in folded.folded],
+                                            "left_out": [asdict(item) for item in folded.left_out]})
+
+
+def _make_quantsim(folder: Path, card: ModelCard, float_folder: Path, calibration: Sequence[Shard]) -> None:
+    names = card.graph
+    graph = _read_graph(float_folder / "folded.pb")
+    quantizers = placement.place_quantizers(graph, names.starting_op, names.output_ops, card.quantization)
+    batches = images.read_images(calibration, card.calibration_images, card.height, card.width)
+    encodings = calibrate.calibrate(graph, quantizers, names.image_input, batches)
+    weights_done = simulate.quantize_weights(graph, quantizers, encodings)
+    quantsim = simulate.insert_fake_quant(weights_done, quantizers, encodings)
+    place = postprocessing.find(graph)
+    total = detector.verified_total(graph, names, place, batches[:_VERIFIED_IMAGES])
+    (folder / "quantsim.pb").write_bytes(quantsim.SerializeToString(deterministic=True))
+    files.write_json(folder / "quantizers.json", [asdict(quantizer) for quantizer in quantizers])
+    encodings_file.write(folder / "model.encodings", quantizers, encodings)
+    files.write_json(folder / "postprocessing.json", {"place": asdict(place) if place and total else None,
+                                                      "total": total})
+
+
+def _read_graph(path: Path) -> tf.GraphDef:
+    graph = tf.GraphDef()
+    try:
+        graph.ParseFromString(path.read_bytes())
+    except Exception as error:  # protobuf raises several kinds for damaged files
+        raise StorageError(f"{path}: not readable ({error}); delete {path.parent}, it will be made again") from error
+    return graph
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StorageError(f"{path}: not readable ({error}); delete {path.parent}, it will be made again") from error

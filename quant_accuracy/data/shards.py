@@ -1,0 +1,158 @@
+"""TFRecord shards: found by pattern, selected by number, their records counted without reading them."""
+
+import os
+import re
+import struct
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Dict, List, Optional, Sequence
+
+from quant_accuracy.errors import ConfigurationError, DataError
+
+_NUMBERED = re.compile(r"-(\d+)-of-(\d+)$")
+_HEADER, _FOOTER = 12, 4
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A TFRecord file of the data set.
+
+    Attributes:
+        index: Its number, from its name `...-00003-of-00010`, else its place in alphabetical order.
+        path: The file.
+        records: How many of its records are evaluated, from the first on.
+        total: How many records it holds.
+    """
+
+    index: int
+    path: Path
+    records: int
+    total: int
+
+
+def find_shards(folder: Path, pattern: str) -> List[Shard]:
+    """The shards of a data set, in order.
+
+    Args:
+        folder: The data set's folder.
+        pattern: A glob pattern such as `coco_val.record-*-of-00010`.
+
+    Raises:
+        DataError: Nothing matches, a shard of the set is missing, or one is cut short.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; name the folder of the TFRecords with --dataset-dir")
+    if Path(pattern).is_absolute() or not pattern:
+        raise ConfigurationError(f"the pattern {pattern!r} is not relative to --dataset-dir; "
+                                 "give file names only, such as 'coco_val.record-*-of-00010'")
+    paths = sorted(path for path in folder.glob(pattern) if path.is_file())
+    if not paths:
+        raise DataError(f"{folder / pattern}: no file matches; correct --dataset-dir or --TFRecord-file-pattern, "
+                        "or make the files with tools/create_coco_tfrecords.py")
+    numbers = [_NUMBERED.search(path.name) for path in paths]
+    indexes = list(range(len(paths)))
+    if all(numbers):
+        indexes = [int(match.group(1)) for match in numbers if match]
+        _check_complete(folder, pattern, indexes, {int(match.group(2)) for match in numbers if match})
+    shards = []
+    for index, path in zip(indexes, paths):
+        total = count_records(path)
+        shards.append(Shard(index, path, total, total))
+    return shards
+
+
+def _check_complete(folder: Path, pattern: str, indexes: Sequence[int], counts: "set[int]") -> None:
+    if len(counts) > 1:
+        raise DataError(f"{folder / pattern}: matches shards of different sets (of {sorted(counts)}); "
+                        "name one set, such as 'coco_val.record-*-of-00010'")
+    # Only a pattern that leaves the number open asks for the whole set.
+    if re.search(r"-(\*|\?+)-of-", pattern) or pattern.endswith("*"):
+        missing = sorted(set(range(counts.pop())) - set(indexes))
+        if missing:
+            raise DataError(f"{folder / pattern}: the shards {format_selection(missing)} are missing; "
+                            "complete the data set, or name the shards that are there in the pattern")
+
+
+def count_records(path: Path) -> int:
+    """Count the records of a TFRecord file by hopping from length to length.
+
+    Raises:
+        DataError: The file ends within a record.
+    """
+    try:
+        size = path.stat().st_size
+        with open(str(path), "rb") as file:
+            count = position = 0
+            while position < size:
+                header = file.read(_HEADER)
+                if len(header) == _HEADER:
+                    length = struct.unpack("<Q", header[:8])[0]
+                    position += _HEADER + length + _FOOTER
+                if len(header) < _HEADER or position > size:
+                    raise DataError(f"{path}: record {count} is cut short or its length is damaged; "
+                                    "copy the file again or make it with tools/create_coco_tfrecords.py")
+                file.seek(position)
+                count += 1
+            return count
+    except OSError as error:
+        raise DataError(f"{path}: {os.strerror(error.errno or 0)}; make the file readable") from error
+
+
+def parse_selection(text: str) -> List[int]:
+    """The shard numbers that a selection such as `0,3-5` names, sorted.
+
+    Raises:
+        ConfigurationError: The text is not a selection.
+    """
+    chosen = set()
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d{1,6})\s*(?:-\s*(\d{1,6})\s*)?", part)
+        if not match or int(match.group(2) or match.group(1)) < int(match.group(1)):
+            raise ConfigurationError(f"--shards {text!r}: {part!r} is not a shard number or a range; write '0,3-5'")
+        chosen.update(range(int(match.group(1)), int(match.group(2) or match.group(1)) + 1))
+    return sorted(chosen)
+
+
+def format_selection(indexes: Sequence[int]) -> str:
+    """The shortest selection that names these shard numbers: `0,3-5`."""
+    parts: List[List[int]] = []
+    for index in sorted(indexes):
+        if parts and index == parts[-1][-1] + 1:
+            parts[-1][1:] = [index]
+        else:
+            parts.append([index])
+    return ",".join("-".join(str(number) for number in part) for part in parts)
+
+
+def select(shards: Sequence[Shard], selection: Optional[str], num_examples: Optional[int] = None) -> List[Shard]:
+    """The selected shards, cut so that at most `num_examples` images are evaluated.
+
+    Args:
+        shards: All shards of the data set.
+        selection: Such as `0,3-5`; None takes all.
+        num_examples: Images to evaluate, from the first selected shard on; None takes all.
+
+    Raises:
+        ConfigurationError: A selected shard does not exist, or there are fewer images than asked for.
+    """
+    chosen = list(shards)
+    if selection is not None:
+        known: Dict[int, Shard] = {shard.index: shard for shard in shards}
+        unknown = [index for index in parse_selection(selection) if index not in known]
+        if unknown:
+            raise ConfigurationError(f"--shards {selection}: there is no shard {format_selection(unknown)}; "
+                                     f"the data set has {format_selection(sorted(known))}")
+        chosen = [known[index] for index in parse_selection(selection)]
+    available = sum(shard.records for shard in chosen)
+    if num_examples is None:
+        return chosen
+    if not 1 <= num_examples <= available:
+        raise ConfigurationError(f"--eval-num-examples {num_examples}: the selected shards hold {available} images; "
+                                 f"ask for 1 to {available}")
+    cut = []
+    for shard in chosen:
+        take = min(shard.records, num_examples)
+        num_examples -= take
+        if take:
+            cut.append(replace(shard, records=take))
+    return cut

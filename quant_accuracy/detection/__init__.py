@@ -1,0 +1,1 @@
+"""From images to detections: run a graph, suppress overlaps, keep one file per shard, merge."""

@@ -1,0 +1,74 @@
+"""A graph as a function from images to detections."""
+
+import contextlib
+from typing import Callable, Iterator, List, Optional, Sequence
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from quant_accuracy import sessions
+from quant_accuracy.card import GraphNames
+from quant_accuracy.detection import nms
+from quant_accuracy.detection.nms import Detections
+from quant_accuracy.detection.postprocessing import Postprocessing
+
+Detector = Callable[[np.ndarray], List[Detections]]
+
+
+@contextlib.contextmanager
+def open_detector(graph: tf.GraphDef, names: GraphNames, postprocessing: Optional[Postprocessing],
+                  total: int = 0) -> Iterator[Detector]:
+    """Give a function from uint8 [n, height, width, 3] images to the detections of each; it may be called by threads.
+
+    Args:
+        graph: A frozen graph, float or quantized.
+        names: The graph's inputs and outputs.
+        postprocessing: Where boxes and scores can be fetched before suppression; None to run the graph's own ops.
+        total: Most detections of an image; needed with `postprocessing`.
+    """
+    with sessions.open_session(graph) as session:
+        feed = names.image_input + ":0"
+        if postprocessing is None:
+            fetches = [name + ":0" for name in names.detections]
+            yield lambda images: _own_detections(*session.run(fetches, {feed: images}))
+        else:
+            parameters = nms.Parameters(postprocessing.iou_threshold, postprocessing.score_threshold,
+                                        postprocessing.per_class, total)
+            before = [postprocessing.boxes, postprocessing.scores]
+            with nms.open_suppression(parameters) as suppress:
+                yield lambda images: [suppress(boxes[:, 0], scores)
+                                      for boxes, scores in zip(*session.run(before, {feed: images}))]
+
+
+def _own_detections(boxes: np.ndarray, scores: np.ndarray, classes: np.ndarray,
+                    counts: np.ndarray) -> List[Detections]:
+    return [Detections(boxes[i, :count], scores[i, :count], np.rint(classes[i, :count]).astype(np.int32))
+            for i, count in enumerate(counts.astype(np.int64))]
+
+
+def verified_total(graph: tf.GraphDef, names: GraphNames, postprocessing: Optional[Postprocessing],
+           images: Sequence[np.ndarray]) -> int:
+    """Check on images that suppression outside the graph gives the very detections of the graph's own ops.
+
+    Args:
+        graph: The frozen float graph.
+        names: The graph's inputs and outputs.
+        postprocessing: What `postprocessing.find` found.
+        images: uint8 [1, height, width, 3] each.
+
+    Returns:
+        The most detections of an image (the length of the graph's own output) when they are equal to the last bit,
+        0 when they are not or there is nothing to check.
+    """
+    if postprocessing is None:
+        return 0
+    own_fetches = [name + ":0" for name in names.detections]
+    with sessions.open_session(graph) as session:
+        outputs = [session.run(own_fetches, {names.image_input + ":0": image}) for image in images]
+    total = int(outputs[0][1].shape[1])
+    with open_detector(graph, names, postprocessing, total) as detect:
+        for image, output in zip(images, outputs):
+            own, ours = _own_detections(*output)[0], detect(image)[0]
+            if not all(np.array_equal(a, b) for a, b in zip(own, ours)):
+                return 0
+    return total

@@ -1,0 +1,84 @@
+"""The detections of one shard as a file: arrays in an .npz, nothing pickled."""
+
+import io
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import List, Sequence
+
+import numpy as np
+
+from quant_accuracy import files
+from quant_accuracy.detection.nms import Detections
+from quant_accuracy.errors import StorageError
+
+_FIELDS = {"image_ids": np.int64, "sizes": np.int32, "counts": np.int32, "boxes": np.float32, "scores": np.float32,
+           "classes": np.int32}
+
+
+@dataclass(frozen=True)
+class ShardDetections:
+    """What one variant detected on one shard.
+
+    Attributes:
+        image_ids: int64 [n] COCO image ids, in the order of the records.
+        sizes: int32 [n, 2] original height and width in pixels.
+        counts: int32 [n] number of detections of each image.
+        boxes: float32 [sum(counts), 4] ymin, xmin, ymax, xmax, relative to the image; image after image.
+        scores: float32 [sum(counts)].
+        classes: int32 [sum(counts)] COCO category ids.
+    """
+
+    image_ids: np.ndarray
+    sizes: np.ndarray
+    counts: np.ndarray
+    boxes: np.ndarray
+    scores: np.ndarray
+    classes: np.ndarray
+
+
+def gather(image_ids: Sequence[np.ndarray], sizes: Sequence[np.ndarray],
+           detections: Sequence[Detections]) -> ShardDetections:
+    """Put the detections of a shard's images together.
+
+    Args:
+        image_ids: int64 arrays, batch after batch.
+        sizes: int32 [n, 2] arrays, batch after batch.
+        detections: One for each image.
+    """
+    columns: List[np.ndarray] = []
+    for empty, parts in ((np.zeros((0, 4)), [d.boxes for d in detections]),
+                         (np.zeros(0), [d.scores for d in detections]),
+                         (np.zeros(0), [d.classes for d in detections])):
+        columns.append(np.concatenate([empty, *parts]))
+    counts = np.array([len(d.scores) for d in detections])
+    ids = np.concatenate([np.zeros(0), *image_ids])
+    values = (ids, np.concatenate([np.zeros((0, 2)), *sizes]), counts, *columns)
+    return ShardDetections(**{name: value.astype(dtype) for (name, dtype), value in zip(_FIELDS.items(), values)})
+
+
+def save(path: Path, detections: ShardDetections) -> None:
+    """Write a shard's detections, whole or not at all."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **{name: getattr(detections, name) for name in _FIELDS})
+    files.write_bytes(path, buffer.getvalue())
+
+
+def load(path: Path) -> ShardDetections:
+    """Read a shard's detections.
+
+    Raises:
+        StorageError: The file is missing, damaged, or of another form.
+    """
+    try:
+        with np.load(str(path), allow_pickle=False) as arrays:
+            found = ShardDetections(**{name: arrays[name] for name in _FIELDS})
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise StorageError(f"{path}: not readable as detections ({error}); delete it, it will be made again") from error
+    total, images = int(found.counts.sum()), len(found.image_ids)
+    shapes = [(images,), (images, 2), (images,), (total, 4), (total,), (total,)]
+    for (name, dtype), shape in zip(_FIELDS.items(), shapes):
+        array = getattr(found, name)
+        if array.dtype != dtype or array.shape != shape:
+            raise StorageError(f"{path}: {name} is {array.dtype}{list(array.shape)}; delete it, it will be made again")
+    return found

@@ -1,0 +1,87 @@
+"""What an evaluation leaves for its readers: a table, and files that can be opened."""
+
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Dict, List, Optional
+
+from rich.console import Console
+from rich.table import Table
+
+from quant_accuracy import files
+from quant_accuracy.artifacts import FLOAT, QUANTIZED
+from quant_accuracy.data.shards import format_selection
+from quant_accuracy.evaluation import Evaluation, Variant
+
+SCHEMA_VERSION = 1
+_SHOWN = ("mAP", "AP50", "AP75", "AR100")
+_EXPORTED = ("model.encodings", "quantizers.json", "quantsim.pb")
+
+
+def as_document(evaluation: Evaluation) -> Dict[str, Any]:
+    """Everything that is known of an evaluation, JSON-like; within a schema version no field changes its meaning."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "model": evaluation.request.card.name,
+        "images": evaluation.variants[FLOAT].metrics.images,
+        "shards": format_selection([shard.index for shard in evaluation.shards]),
+        "metrics": {name: asdict(variant.metrics) for name, variant in evaluation.variants.items()},
+        "mAP_drop": _difference(evaluation, "mAP"),
+        "verdicts": [asdict(verdict) for verdict in evaluation.verdicts],
+        "quantizers": {"total": len(evaluation.artifacts.quantizers),
+                       "enabled": sum(quantizer.enabled for quantizer in evaluation.artifacts.quantizers)},
+        "batch_norms_left": [asdict(item) for item in evaluation.artifacts.left_out],
+        "provenance": dict(evaluation.provenance),
+    }
+
+
+def write(evaluation: Evaluation, folder: Path) -> List[Path]:
+    """Write `report.json` and the detections of both variants in COCO's results format; say where."""
+    written = [folder / "report.json"]
+    files.write_json(written[0], as_document(evaluation))
+    for name, variant in evaluation.variants.items():
+        written.append(folder / "detections" / f"{name}.json")
+        files.write_text(written[-1], json.dumps(variant.merged.as_coco()) + "\n")
+    return written
+
+
+def export_quantsim(evaluation: Evaluation, folder: Path) -> List[Path]:
+    """Copy encodings (AIMET's format), quantizers and the simulation graph to a folder; say where."""
+    for name in _EXPORTED:
+        with files.atomic_path(folder / name) as path:
+            shutil.copyfile(str(evaluation.artifacts.quantsim_folder / name), str(path))
+    return [folder / name for name in _EXPORTED]
+
+
+def print_table(evaluation: Evaluation, console: Console) -> None:
+    """Print the figures of both variants, their difference, and the verdicts."""
+    table = Table(title=evaluation.request.card.name, title_justify="left")
+    table.add_column("variant")
+    for heading in (*_SHOWN, "drop", "images", "images/s"):
+        table.add_column(heading, justify="right")
+    for name in (FLOAT, QUANTIZED):
+        variant = evaluation.variants[name]
+        drop = "" if name == FLOAT else _number(_difference(evaluation, "mAP"))
+        table.add_row(name, *(_number(variant.metrics.figures[figure]) for figure in _SHOWN), drop,
+                      str(variant.metrics.images), _rate(variant))
+    console.print(table)
+    for verdict in evaluation.verdicts:
+        console.print(f"{verdict.outcome.upper():5} {verdict.gate}: {verdict.message}", highlight=False, markup=False,
+                      style="green" if verdict.outcome == "pass" else "red", soft_wrap=True)
+
+
+def _difference(evaluation: Evaluation, figure: str) -> Optional[float]:
+    before = evaluation.variants[FLOAT].metrics.figures[figure]
+    after = evaluation.variants[QUANTIZED].metrics.figures[figure]
+    return None if before is None or after is None else before - after
+
+
+def _number(value: Optional[float]) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _rate(variant: Variant) -> str:
+    if variant.speed is None:
+        return "cached"
+    return f"{variant.speed.images / max(variant.speed.seconds, 1e-9):.1f}"

@@ -1,0 +1,1 @@
+"""The product: gates on a quantized detector."""

@@ -1,0 +1,46 @@
+"""Evaluate a model, float and quantized, and report: `./run report`.
+
+Exit status: 0 when every gate passes, 1 when a gate fails, 2 when something could not be measured.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any, Dict, List, Optional
+
+from rich.console import Console
+
+from quant_accuracy import command_line, options
+
+
+def main(arguments: Optional[List[str]] = None) -> int:
+    """Run the command line; return the exit status."""
+    parser = argparse.ArgumentParser(prog="report", description=(__doc__ or "").splitlines()[0])
+    for option in options.OPTIONS:
+        parser.add_argument(option.flag, dest=option.key, type=option.convert, help=option.help, metavar=option.metavar)
+    parser.add_argument("--quantsim-output-dir", type=Path, metavar="DIR",
+                        help="export encodings, quantizers and the simulation graph to this folder")
+    values = vars(parser.parse_args(arguments))
+    return command_line.exit_status(lambda: _report(values))
+
+
+def _report(values: Dict[str, Any]) -> int:
+    # TensorFlow takes seconds to import: not before the options are known to be right.
+    from demo import ready
+    from quant_accuracy import evaluation, gates, report
+
+    request, cache = options.resolve(values, ready.data_paths)
+    result = evaluation.evaluate(request, cache)
+    written = report.write(result, options.output_folder(values))
+    if values.get("quantsim_output_dir"):
+        written += report.export_quantsim(result, Path(str(values["quantsim_output_dir"])))
+    report.print_table(result, Console())
+    print("\nwritten:")
+    for path in written:
+        print(f"  {path}")
+    failed = any(verdict.outcome == gates.FAIL for verdict in result.verdicts)
+    return command_line.GATE_FAILED if failed else command_line.MEASURED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -148,7 +148,7 @@ def _polygon(random: np.random.RandomState, category: shapes.Category, longer: f
 
 
 def _any_category(random: np.random.RandomState) -> shapes.Category:
-    return shapes.CATEGORIES[random.randint(len(shapes.CATEGORIES))]
+    return shapes.CATEGORIES[int(random.randint(len(shapes.CATEGORIES)))]
 
 
 def _place(random: np.random.RandomState, fraction: float, width: int, height: int,

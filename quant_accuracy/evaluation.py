@@ -21,6 +21,8 @@ from quant_accuracy.detection import merge, run, store
 from quant_accuracy.detection.detector import open_detector
 from quant_accuracy.detection.run import Speed, Work
 from quant_accuracy.errors import StorageError
+from quant_accuracy.graph import load
+from quant_accuracy.metrics import Metrics
 from quant_accuracy.request import Request
 
 
@@ -35,7 +37,7 @@ class Variant:
     """
 
     merged: merge.Merged
-    metrics: scoring.Metrics
+    metrics: Metrics
     speed: Optional[Speed]
 
 
@@ -77,8 +79,7 @@ def evaluate(request: Request, cache: Cache) -> Evaluation:
     variants = {variant: _score(variant, chosen, places, truth, speeds.get(variant)) for variant in VARIANTS}
     verdicts = gates.judge(request.card.gates, variants[FLOAT].metrics, variants[QUANTIZED].metrics)
     provenance = {
-        "checkpoint": {path.name: files.digest_file(path)
-                       for path in artifact_steps.load.checkpoint_files(request.data.checkpoint)},
+        "checkpoint": {path.name: files.digest_file(path) for path in load.checkpoint_files(request.data.checkpoint)},
         "annotations": files.digest_file(request.data.annotations),
         "shards": {shard.path.name: digests[shard.index] for shard in chosen},
         "calibration_images": request.card.calibration_images,
@@ -125,11 +126,13 @@ def _detect_missing(request: Request, built: Artifacts, chosen: Sequence[Shard],
     def keep(variant: str, shard: Shard, found: store.ShardDetections) -> None:
         store.save(places[variant, shard.index], found)
 
+    speeds: Dict[str, Speed] = {}
     with contextlib.ExitStack() as stack:
         detectors = {variant: stack.enter_context(open_detector(built.graph(variant), request.card.graph,
                                                                 built.postprocessing, built.total))
                      for variant in needed}
-        return run.detect(work, detectors, request.batch_size, (request.card.height, request.card.width), keep)
+        speeds = run.detect(work, detectors, request.batch_size, (request.card.height, request.card.width), keep)
+    return speeds
 
 
 def _usable(path: Path) -> bool:

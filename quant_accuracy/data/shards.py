@@ -5,7 +5,7 @@ import re
 import struct
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence
+from typing import Dict, List, Optional, Sequence, Set
 
 from quant_accuracy.errors import ConfigurationError, DataError
 
@@ -61,7 +61,7 @@ def find_shards(folder: Path, pattern: str) -> List[Shard]:
     return shards
 
 
-def _check_complete(folder: Path, pattern: str, indexes: Sequence[int], counts: "set[int]") -> None:
+def _check_complete(folder: Path, pattern: str, indexes: Sequence[int], counts: Set[int]) -> None:
     if len(counts) > 1:
         raise DataError(f"{folder / pattern}: matches shards of different sets (of {sorted(counts)}); "
                         "name one set, such as 'coco_val.record-*-of-00010'")
@@ -104,7 +104,7 @@ def parse_selection(text: str) -> List[int]:
     Raises:
         ConfigurationError: The text is not a selection.
     """
-    chosen = set()
+    chosen: Set[int] = set()
     for part in text.split(","):
         match = re.fullmatch(r"\s*(\d{1,6})\s*(?:-\s*(\d{1,6})\s*)?", part)
         if not match or int(match.group(2) or match.group(1)) < int(match.group(1)):

@@ -106,7 +106,7 @@ def _match(norm: tf.NodeDef, nodes: Mapping[str, tf.NodeDef],
         bias_add, before = before, nodes[graph_nodes.op_of(before.input[0])]
     if before.op not in _CONVOLUTIONS:
         return f"it follows {before.op} {before.name!r}, not a convolution"
-    for producer in filter(None, (bias_add, before)):
+    for producer in ([] if bias_add is None else [bias_add]) + [before]:
         if len(uses[producer.name + ":0"]) != 1:
             return f"the output of {producer.name!r} is used elsewhere"
     weights = nodes[graph_nodes.op_of(before.input[1])]

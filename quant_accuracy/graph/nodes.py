@@ -10,10 +10,10 @@ from quant_accuracy.errors import GraphError
 
 
 class Use(NamedTuple):
-    """One place where a tensor is consumed: input number `index` of `node`."""
+    """One place where a tensor is consumed: input number `position` of `node`."""
 
     node: tf.NodeDef
-    index: int
+    position: int
 
 
 def op_of(reference: str) -> str:
@@ -35,9 +35,9 @@ def uses(nodes: Iterable[tf.NodeDef]) -> Dict[str, List[Use]]:
     """Where each tensor is consumed, by tensor name; control inputs do not count."""
     found: Dict[str, List[Use]] = {}
     for node in nodes:
-        for index, reference in enumerate(node.input):
+        for position, reference in enumerate(node.input):
             if not reference.startswith("^"):
-                found.setdefault(tensor_of(reference), []).append(Use(node, index))
+                found.setdefault(tensor_of(reference), []).append(Use(node, position))
     return found
 
 

@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple
+from typing import Any, Dict, List, NamedTuple, Tuple
 
 import tensorflow.compat.v1 as tf
 from object_detection import exporter
@@ -93,7 +93,7 @@ def _sources(checkpoint: Path, variables: List[tf.Variable]) -> Dict[str, tf.Var
     return sources
 
 
-def _save(session: tf.Session, output: Path) -> "tuple[Path, Path]":
+def _save(session: tf.Session, output: Path) -> Tuple[Path, Path]:
     output.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=".export.", suffix=".partial", dir=str(output)))
     try:

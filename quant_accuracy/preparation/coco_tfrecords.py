@@ -6,7 +6,7 @@ An image keeps its bytes as they are, JPEG or PNG, colour or grayscale; images w
 import hashlib
 import io
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, NamedTuple, Sequence
+from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Tuple
 
 import tensorflow.compat.v1 as tf
 from PIL import Image
@@ -109,7 +109,7 @@ def _example(folder: Path, image: Mapping[str, Any], things: Sequence[Mapping[st
     return bytes(tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString(deterministic=True))
 
 
-def _read_image(folder: Path, image: Mapping[str, Any]) -> "tuple[bytes, str]":
+def _read_image(folder: Path, image: Mapping[str, Any]) -> Tuple[bytes, str]:
     name = image.get("file_name")
     if not isinstance(name, str) or not name:
         raise DataError(f"image {image['id']} has no file_name; repair the annotation file")

@@ -60,7 +60,9 @@ def quantize_dequantize(values: np.ndarray, encoding: Encoding) -> np.ndarray:
     """
     minimum, maximum = min(encoding.minimum, 0.0), max(encoding.maximum, 0.0)
     maximum = max(maximum, minimum + _NARROWEST_GRID)
-    scale = (maximum - minimum) / (2 ** encoding.bitwidth - 1)
+    # A range that is exactly symmetric has one step less: AIMET takes it for a strict symmetric one.
+    steps_in_range = 2 ** encoding.bitwidth - (2 if minimum == -maximum else 1)
+    scale = (maximum - minimum) / steps_in_range
     offset = round_half_away(np.float64(minimum / scale))
     clamped = np.clip(values.astype(np.float64), minimum, maximum).astype(np.float32)
     steps = round_half_away(clamped.astype(np.float64) / scale) - offset

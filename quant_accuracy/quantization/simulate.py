@@ -46,7 +46,7 @@ def _constant_behind(nodes: Mapping[str, tf.NodeDef], tensor: str) -> str:
     if node.op != "Const":
         raise GraphError(f"the weight {tensor} comes from {node.op} {node.name!r}, not from a constant; "
                          "freeze the graph")
-    return node.name
+    return str(node.name)
 
 
 def insert_fake_quant(graph: tf.GraphDef, quantizers: Sequence[Quantizer],

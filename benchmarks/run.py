@@ -1,0 +1,185 @@
+"""Measure speed and memory: `./run python -m benchmarks.run`, about five minutes.
+
+Every ratio compares two things measured in turn within this run, because machines are noisy.
+"""
+
+import argparse
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Callable, Dict, List, Tuple
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from demo import ready
+from quant_accuracy import artifacts, card, options, sessions
+from quant_accuracy.artifacts import FLOAT, QUANTIZED, Artifacts
+from quant_accuracy.cache import Cache
+from quant_accuracy.card import DataPaths, ModelCard
+from quant_accuracy.data import images
+from quant_accuracy.data import shards as shard_files
+from quant_accuracy.data.shards import Shard
+from quant_accuracy.detection import run as detection
+from quant_accuracy.detection import store
+from quant_accuracy.detection.detector import open_detector
+from quant_accuracy.preparation import checkpoint, pipeline_config
+
+_DEMO_CONFIG = options.ROOT / "demo" / "pipeline.config"
+
+
+def main() -> None:
+    """Run the measurements that are asked for, all by default."""
+    measurements: Dict[str, Callable[[Cache, Path], None]] = {
+        "artifacts": measure_artifacts, "throughput": measure_throughput, "report": measure_report,
+        "memory": measure_memory,
+    }
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("which", nargs="*", choices=[[], *measurements], help=f"default: {' '.join(measurements)}")
+    which = parser.parse_args().which or list(measurements)
+    print(f"{platform.machine()}, {sessions.cores()} cores, Python {platform.python_version()}, "
+          f"TensorFlow {tf.__version__}")
+    cache = Cache(options.ROOT / ".cache")
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in which:
+            measurements[name](cache, Path(scratch))
+
+
+def measure_artifacts(cache: Cache, scratch: Path) -> None:
+    """Artifacts of the full-size network from 50 calibration images."""
+    data = replace(ready.data_paths(cache), checkpoint=_full_size_checkpoint(scratch / "full-size"))
+    times = []
+    for attempt in range(3):
+        start = time.perf_counter()
+        artifacts.build(_demo_card(), data.checkpoint, _shards(data), Cache(scratch / f"cache-{attempt}"))
+        times.append(time.perf_counter() - start)
+    _print("artifacts of the full-size network, 50 calibration images", statistics.median(times), "s", "< 15 s")
+
+
+def measure_throughput(cache: Cache, scratch: Path) -> None:
+    """Evaluation with everything against a bare session.run loop over the float network."""
+    demo = ready.data_paths(cache)
+    full_size = replace(demo, checkpoint=_full_size_checkpoint(scratch / "full-size-throughput"))
+    for label, data in (("full-size network", full_size), ("demo network (0.35)", demo)):
+        built = artifacts.build(_demo_card(), data.checkpoint, _shards(data), Cache(scratch / "cache-throughput"))
+        shards = _shards(data)
+        rates: Dict[str, List[float]] = {"bare": [], FLOAT: [], QUANTIZED: []}
+        for _ in range(3):
+            rates["bare"].append(_bare_loop(data, shards))
+            for variant in (FLOAT, QUANTIZED):
+                rates[variant].append(_evaluation_rate(built, shards, variant))
+        print(f"{label}: bare session.run loop {statistics.median(rates['bare']):.1f} images/s")
+        for variant in (FLOAT, QUANTIZED):
+            ratio = statistics.median(a / b for a, b in zip(rates[variant], rates["bare"]))
+            _print(f"{label}: {variant} evaluation / bare loop ({statistics.median(rates[variant]):.1f} images/s)",
+                   ratio, "", ">= 0.9")
+
+
+def measure_report(cache: Cache, scratch: Path) -> None:
+    """A cold float and quantized report on 500 images."""
+    data = ready.data_paths(cache, count=500)
+    start = time.perf_counter()
+    _report(data, scratch / "report")
+    _print("cold report, float and quantized, 500 images", time.perf_counter() - start, "s", "< 40 s")
+
+
+def measure_memory(cache: Cache, scratch: Path) -> None:
+    """Peak memory of a report at 200 and at 2000 images."""
+    peaks = []
+    for count in (200, 2000):
+        peaks.append(_report(ready.data_paths(cache, count=count), scratch / f"memory-{count}"))
+        print(f"peak memory of a report on {count} images: {peaks[-1] / 1024:.0f} MB")
+    _print("peak memory, 2000 / 200 images", peaks[1] / peaks[0], "", "<= 1.1")
+
+
+def _print(what: str, value: float, unit: str, limit: str) -> None:
+    print(f"{what}: {value:.2f}{' ' + unit if unit else ''} (wanted {limit})", flush=True)
+
+
+def _demo_card() -> ModelCard:
+    return card.load(options.DEMO_CARD)
+
+
+def _shards(data: DataPaths) -> List[Shard]:
+    return shard_files.find_shards(data.dataset_dir, data.pattern)
+
+
+def _full_size_checkpoint(folder: Path) -> Path:
+    """The demo's network at full width, with random weights and few classes above the background."""
+    config = pipeline_config.load(_DEMO_CONFIG)
+    config.model.ssd.feature_extractor.depth_multiplier = 1.0
+    with tf.Graph().as_default():
+        tf.set_random_seed(1)
+        checkpoint.build_inference_graph(config)
+        # A trained detector is sure of the background nearly everywhere. Without this every box of every class would
+        # be a detection, and suppression would be measured on what never happens.
+        biases = [variable.assign(variable - 6.0 + 3.0 * tf.random_normal(variable.shape, seed=2))
+                  for variable in tf.global_variables() if variable.op.name.endswith("ClassPredictor/biases")]
+        with tf.Session() as session:
+            session.run(tf.global_variables_initializer())
+            session.run(biases)
+            folder.mkdir(parents=True)
+            tf.train.Saver().save(session, str(folder / "model.ckpt"))
+    return folder / "model.ckpt"
+
+
+def _bare_loop(data: DataPaths, shards: List[Shard]) -> float:
+    """Images per second of the restored float network alone, on decoded images, with TensorFlow's own defaults."""
+    batches = [batch.images for batch in images.stream(shards, options.DEFAULT_BATCH_SIZE, 300, 300)]
+    with tf.Graph().as_default():
+        saver = tf.train.import_meta_graph(f"{data.checkpoint}.meta")
+        with tf.Session() as session:
+            saver.restore(session, str(data.checkpoint))
+
+            def run(batch: np.ndarray) -> None:
+                session.run(["concat:0", "concat_1:0"], {"image_tensor:0": batch})
+
+            run(batches[0])
+            start = time.perf_counter()
+            for batch in batches:
+                run(batch)
+            return sum(len(batch) for batch in batches) / (time.perf_counter() - start)
+
+
+def _evaluation_rate(built: Artifacts, shards: List[Shard], variant: str) -> float:
+    """Images per second with decoding, resizing, post-processing and writing."""
+    names = _demo_card().graph
+    with open_detector(built.graph(variant), names, built.postprocessing, built.total) as detect, \
+            tempfile.TemporaryDirectory() as folder:
+        detect(np.zeros([options.DEFAULT_BATCH_SIZE, 300, 300, 3], np.uint8))
+        start = time.perf_counter()
+        detection.detect([detection.Work(shard, [variant]) for shard in shards], {variant: detect},
+                         options.DEFAULT_BATCH_SIZE, (300, 300),
+                         lambda name, shard, found: store.save(Path(folder) / f"{shard.index}.npz", found))
+        return sum(shard.records for shard in shards) / (time.perf_counter() - start)
+
+
+def _report(data: DataPaths, folder: Path) -> int:
+    """Run a cold report in a process of its own; give its peak memory in KB."""
+    command = [sys.executable, str(options.ROOT / "tools" / "report.py"), "--model", options.DEMO_CARD,
+               "--model-checkpoint", str(data.checkpoint), "--dataset-dir", str(data.dataset_dir),
+               "--TFRecord-file-pattern", data.pattern, "--annotation-json-file", str(data.annotations),
+               "--cache-dir", str(folder / "cache"), "--output-dir", str(folder / "output")]
+    status, peak = _run_measured(command)
+    if status not in (0, 1):
+        raise SystemExit(f"the report ended with status {status}")
+    return peak
+
+
+def _run_measured(command: List[str]) -> Tuple[int, int]:
+    """Run a command under a small parent whose children's peak memory is this command's alone."""
+    watcher = ("import resource, subprocess, sys\n"
+               "status = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL)\n"
+               "print(status, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)")
+    output = subprocess.run([sys.executable, "-c", watcher, *command], check=True, stdout=subprocess.PIPE).stdout
+    status, peak = output.split()[-2:]
+    return int(status), int(peak)
+
+
+if __name__ == "__main__":
+    main()

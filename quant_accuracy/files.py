@@ -27,11 +27,11 @@ def atomic_path(target: Path) -> Iterator[Path]:
     Raises:
         StorageError: The disk is full or the folder cannot be written.
     """
-    with _storage_errors(target):
+    with storage_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=str(target.parent)))
     try:
-        with _storage_errors(target):
+        with storage_errors(target):
             written = scratch / target.name
             yield written
             if written.is_dir() and target.is_dir():
@@ -49,7 +49,12 @@ def atomic_paths(targets: Sequence[Path]) -> Iterator[List[Path]]:
 
 
 @contextlib.contextmanager
-def _storage_errors(target: Path) -> Iterator[None]:
+def storage_errors(target: Path) -> Iterator[None]:
+    """Turn the system's errors on a full or forbidden disk into one that names `target` and the remedy.
+
+    Raises:
+        StorageError: The disk is full or `target` cannot be written.
+    """
     try:
         yield
     except OSError as error:

@@ -8,8 +8,9 @@ if TYPE_CHECKING:
     from quant_accuracy.evaluation import Evaluation
 
 
-def test_gate(gate: str, verdicts: Mapping[str, Verdict], record_property: Callable[[str, object], None]) -> None:
-    verdict = verdicts[gate]
+def test_gate(accuracy_gate: str, verdicts: Mapping[str, Verdict],
+              record_property: Callable[[str, object], None]) -> None:
+    verdict = verdicts[accuracy_gate]
     record_property("value", verdict.value)
     record_property("limit", verdict.limit)
 

@@ -42,7 +42,7 @@ def demo_artifacts(demo: DataPaths, demo_card: ModelCard, cache: Cache) -> Artif
     return artifacts.build(demo_card, demo.checkpoint, shards.find_shards(demo.dataset_dir, demo.pattern), cache)
 
 
-@pytest.fixture()
+@pytest.fixture
 def demo_copy(demo: DataPaths, tmp_path: Path) -> DataPaths:
     """The demo's checkpoint, two of its shards and its annotations, to be damaged."""
     folder = tmp_path / "model"
@@ -58,7 +58,7 @@ def demo_copy(demo: DataPaths, tmp_path: Path) -> DataPaths:
     return DataPaths(folder / "model.ckpt", data, "val.record-*-of-00002", data / "instances.json")
 
 
-@pytest.fixture()
+@pytest.fixture
 def coco_folder(tmp_path: Path) -> Callable[..., Path]:
     """Makes COCO's layout: three images (colour JPEG, grayscale JPEG, PNG), one of them without objects, one crowd."""
 
@@ -87,7 +87,7 @@ def coco_folder(tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
-@pytest.fixture()
+@pytest.fixture
 def convert(coco_folder: Callable[..., Path]) -> Callable[..., DataPaths]:
     """Makes a data set of one shard from `coco_folder`, with changes to its annotation file."""
 
@@ -99,7 +99,7 @@ def convert(coco_folder: Callable[..., Path]) -> Callable[..., DataPaths]:
     return make
 
 
-@pytest.fixture()
+@pytest.fixture
 def run_graph() -> Run:
     """Runs a GraphDef on its own."""
 

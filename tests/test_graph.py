@@ -102,7 +102,7 @@ def test_consumers_of_the_network_outputs_take_the_quantized_ones(demo_artifacts
 
 
 def _small_network(shared: bool = False, tapped: bool = False) -> tf.GraphDef:
-    """input -> conv -> batch norm -> relu, with weights used twice or the convolution's output used twice."""
+    """Input -> conv -> batch norm -> relu, with weights used twice or the convolution's output used twice."""
     with tf.Graph().as_default() as graph:
         start = tf.identity(tf.placeholder(tf.float32, [1, 8, 8, 3], name="images"), name="start")
         random = np.random.RandomState(0)
@@ -118,7 +118,8 @@ def _small_network(shared: bool = False, tapped: bool = False) -> tf.GraphDef:
     return graph.as_graph_def()
 
 
-@pytest.mark.parametrize(("changes", "reason"), [({"shared": True}, "are shared"), ({"tapped": True}, "used elsewhere")])
+@pytest.mark.parametrize(("changes", "reason"), [({"shared": True}, "are shared"),
+                                                 ({"tapped": True}, "used elsewhere")])
 def test_a_batch_norm_that_cannot_be_folded_is_left_with_the_reason(changes: Dict[str, bool], reason: str) -> None:
     result = fold.fold_batch_norms(_small_network(**changes), "start", ["end"])
 

@@ -1,0 +1,250 @@
+"""Scores against pycocotools, gates, model cards, options and the cache."""
+
+import contextlib
+import io
+import multiprocessing
+import threading
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, List
+
+import numpy as np
+import pytest
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from quant_accuracy import card, files, gates, options, scoring
+from quant_accuracy.cache import Cache
+from quant_accuracy.card import DataPaths
+from quant_accuracy.data import annotations
+from quant_accuracy.detection.merge import Merged
+from quant_accuracy.errors import ConfigurationError, StorageError
+from quant_accuracy.metrics import FIGURES, Metrics
+
+
+def _noisy_detections(truth: annotations.Annotations, image_ids: List[int]) -> Merged:
+    """Ground-truth boxes, shaken, some missing, some doubled."""
+    random = np.random.RandomState(0)
+    rows = []
+    for thing in truth.document["annotations"]:
+        if thing["image_id"] in image_ids and not thing["iscrowd"]:
+            for _ in range(random.choice(3, p=[0.2, 0.6, 0.2])):
+                box = np.array(thing["bbox"]) * random.normal(1.0, 0.08, size=4)
+                rows.append([thing["image_id"], *box, random.uniform(), thing["category_id"]])
+    return Merged(np.array(sorted(image_ids)), np.array(rows))
+
+
+def test_figures_equal_pycocotools_on_the_evaluated_images(demo: DataPaths) -> None:
+    truth = annotations.load(demo.annotations)
+    image_ids = sorted(truth.images)[:60]
+    merged = _noisy_detections(truth, image_ids)
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = COCO(str(demo.annotations))
+        evaluation = COCOeval(coco, coco.loadRes(merged.as_coco()), "bbox")
+        evaluation.params.imgIds = image_ids
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+
+    metrics = scoring.score(merged, truth)
+
+    np.testing.assert_allclose([metrics.figures[name] for name in FIGURES], evaluation.stats, rtol=1e-12)
+    assert metrics.images == 60
+    assert np.mean([ap for ap in metrics.per_class.values() if ap is not None]) == pytest.approx(evaluation.stats[0])
+
+
+def test_images_that_were_not_run_do_not_count_as_misses(demo: DataPaths) -> None:
+    truth = annotations.load(demo.annotations)
+    perfect = [[t["image_id"], *t["bbox"], 1.0, t["category_id"]] for t in truth.document["annotations"]
+               if t["image_id"] == 1013 and not t["iscrowd"]]
+
+    metrics = scoring.score(Merged(np.array([1013]), np.array(perfect)), truth)
+
+    assert metrics.figures["mAP"] == pytest.approx(1.0)
+
+
+def test_no_detections_at_all_score_zero(demo: DataPaths) -> None:
+    truth = annotations.load(demo.annotations)
+
+    metrics = scoring.score(Merged(np.array(sorted(truth.images)), np.zeros((0, 7))), truth)
+
+    assert metrics.figures["mAP"] == 0.0
+    assert metrics.detections == 0
+
+
+def test_images_without_ground_truth_have_no_figures(coco_folder: Callable[..., Path]) -> None:
+    truth = annotations.load(coco_folder() / "instances.json")
+
+    metrics = scoring.score(Merged(np.array([9]), np.array([[9, 1, 1, 5, 5, 0.5, 3]])), truth)
+
+    assert metrics.figures["mAP"] is None
+    assert metrics.per_class == {"car": None, "toothbrush": None}
+
+
+def _metrics(mean_ap: float) -> Metrics:
+    return Metrics({"mAP": mean_ap}, {}, 10, 100)
+
+
+@pytest.mark.parametrize(("gate", "limit", "before", "after", "outcome", "value"), [
+    ("float_mAP_floor", 0.5, 0.5, 0.1, gates.PASS, 0.5),
+    ("float_mAP_floor", 0.5, 0.4999, 0.9, gates.FAIL, 0.4999),
+    ("mAP_floor", 0.5, 0.1, 0.5, gates.PASS, 0.5),
+    ("mAP_floor", 0.5, 0.9, 0.49, gates.FAIL, 0.49),
+    ("mAP_drop", 0.02, 0.70, 0.69, gates.PASS, 0.01),
+    ("mAP_drop", 0.02, 0.70, 0.67, gates.FAIL, 0.03),
+    ("mAP_drop", 0.02, 0.70, 0.75, gates.PASS, -0.05),
+    ("mAP_ratio", 0.99, 0.70, 0.695, gates.PASS, 0.695 / 0.70),
+    ("mAP_ratio", 0.99, 0.70, 0.69, gates.FAIL, 0.69 / 0.70),
+])
+def test_a_gate_judges_by_its_limit(gate: str, limit: float, before: float, after: float, outcome: str,
+                                    value: float) -> None:
+    verdict = gates.judge_one(gate, limit, _metrics(before), _metrics(after))
+
+    assert verdict.outcome == outcome
+    assert verdict.value == pytest.approx(value)
+    assert f"{limit:g}" in verdict.message
+
+
+def test_every_gate_of_the_cards_has_a_rule() -> None:
+    assert [gates.judge_one(gate, 0.5, _metrics(0.5), _metrics(0.5)).gate for gate in card.GATES] == list(card.GATES)
+
+
+@pytest.mark.parametrize("name", [path.stem for path in card.FOLDER.glob("*.yaml")])
+def test_shipped_cards_can_be_read_and_are_named_after_their_file(name: str) -> None:
+    assert card.load(name).name == name
+
+
+_CARD = """
+name: mine
+graph: {starting_op: start, output_ops: [end]}
+input: {height: 300, width: 300}
+"""
+
+
+def _write_card(folder: Path, text: str) -> str:
+    path = folder / "mine.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_a_card_has_defaults(tmp_path: Path) -> None:
+    found = card.load(_write_card(tmp_path, _CARD))
+
+    assert found.calibration_images == 50
+    assert (found.quantization.param_bitwidth, found.quantization.output_bitwidth) == (8, 8)
+    assert found.graph.detections[0] == "detection_boxes"
+
+
+@pytest.mark.parametrize(("line", "message"), [
+    ("calibrations: {images: 5}", "calibrations is unknown; did you mean 'calibration'"),
+    ("gates: {mAP_dorp: 0.1}", "gates.mAP_dorp is unknown; did you mean 'mAP_drop'"),
+    ("calibration: {images: 0}", "calibration.images is 0; give a whole number"),
+    ("calibration: {images: many}", "calibration.images is 'many'"),
+    ("quantization: {scheme: best}", "quantization.scheme is 'best'"),
+    ("gates: {mAP_drop: low}", "gates.mAP_drop is 'low'; give a number"),
+    ("gates: [1]", "gates. is not a mapping"),
+    ("data: {demo: 1}", "data.demo is 1; give true or false"),
+    ("name: a/b", "is 'a/b'; use letters"),
+    ("x: [", "not YAML"),
+    ("x: !!python/object/apply:os.system [ls]", "not YAML"),
+])
+def test_a_wrong_card_says_what_is_wrong_and_where(tmp_path: Path, line: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        card.load(_write_card(tmp_path, _CARD + line + "\n"))
+
+
+def test_a_missing_card_names_those_that_are_there() -> None:
+    with pytest.raises(ConfigurationError, match="one of ssd_mobilenet_v2_coco, ssd_mobilenet_v2_demo"):
+        card.load("ssd_mobilenet_v3")
+
+
+def _no_demo(cache: Cache) -> DataPaths:
+    raise AssertionError("the demo is not wanted")
+
+
+def test_options_overrule_the_card(tmp_path: Path) -> None:
+    values: Dict[str, Any] = {"model_checkpoint": Path("m/model.ckpt"), "dataset_dir": Path("d"),
+                              "annotation_json_file": Path("a.json"), "calibration_images": 7, "cache_dir": tmp_path}
+
+    request, cache = options.resolve(values, _no_demo)
+
+    assert request.card.name == options.REAL_CARD
+    assert request.card.calibration_images == 7
+    assert request.data.pattern == "coco_val.record-*-of-00010"
+    assert cache.root == tmp_path
+
+
+def test_missing_data_paths_are_named_as_options() -> None:
+    with pytest.raises(ConfigurationError, match="give --model-checkpoint, --annotation-json-file"):
+        options.resolve({"model": options.REAL_CARD, "dataset_dir": Path("d")}, _no_demo)
+
+
+def test_a_cache_entry_is_made_once_for_equal_inputs(tmp_path: Path) -> None:
+    made: List[Path] = []
+
+    def make(folder: Path) -> None:
+        made.append(folder)
+        (folder / "content").write_text("x")
+
+    cache = Cache(tmp_path / "cache")
+    first = cache.folder("things", {"a": 1, "b": 2}, "making", make)
+    second = cache.folder("things", {"b": 2, "a": 1}, "making", make)
+    other = cache.folder("things", {"a": 1, "b": 3}, "making", make)
+
+    assert first == second != other
+    assert len(made) == 2
+
+
+def test_two_that_want_the_same_entry_wait_for_each_other(tmp_path: Path) -> None:
+    made = []
+
+    def make(folder: Path) -> None:
+        made.append(folder)
+        time.sleep(0.3)
+
+    threads = [threading.Thread(target=Cache(tmp_path).folder, args=("things", {}, "making", make)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(made) == 1
+
+
+def test_an_entry_whose_making_failed_is_not_there(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+
+    def fail(folder: Path) -> None:
+        (folder / "half").write_text("x")
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        cache.folder("things", {}, "making", fail)
+    assert not cache.path("things", {}).exists()
+    assert not list((tmp_path / "things").iterdir())
+
+
+def _write_slowly(path: Path) -> None:
+    with files.atomic_path(path) as scratch:
+        scratch.write_text("half")
+        time.sleep(60)
+
+
+def test_a_killed_writer_leaves_no_file_under_the_final_name(tmp_path: Path) -> None:
+    writer = multiprocessing.get_context("fork").Process(target=_write_slowly, args=(tmp_path / "result",))
+    writer.start()
+    while not list(tmp_path.glob(".result.*/result")):
+        time.sleep(0.01)
+    writer.kill()
+    writer.join()
+
+    assert not (tmp_path / "result").exists()
+
+
+def test_a_full_disk_is_a_clear_error() -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full to write to")
+
+    with pytest.raises(StorageError, match="the disk is full"), files.storage_errors(Path("result")), \
+            open("/dev/full", "w") as full:
+        full.write("x" * 100_000)

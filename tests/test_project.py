@@ -1,0 +1,108 @@
+"""The project itself: the set-up script, and imports that point one way."""
+
+import ast
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Dict, Iterator, Tuple
+
+import importlib_metadata
+import pytest
+
+from quant_accuracy import options
+
+# A package may import those before it.
+_LAYERS = ["quant_accuracy", "demo", "tools", "fixtures"]
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def _engine() -> Dict[str, Path]:
+    root = options.ROOT / "quant_accuracy"
+    return {str(path.relative_to(root)): path for path in sorted(root.rglob("*.py"))}
+
+
+@pytest.mark.parametrize("layer", _LAYERS)
+def test_a_layer_imports_only_what_lies_below_it(layer: str) -> None:
+    above = [*_LAYERS[_LAYERS.index(layer) + 1:], "tests", "benchmarks", "test_quant_accuracy", "conftest"]
+    wrong = [f"{path.name}: {name}" for path in (options.ROOT / layer).rglob("*.py") for name in _imports(path)
+             if name.split(".")[0] in above]
+
+    assert not wrong
+
+
+def test_the_engine_knows_nothing_of_pytest_and_only_preparation_knows_object_detection() -> None:
+    found = {(name, imported.split(".")[0]) for name, path in _engine().items() for imported in _imports(path)}
+
+    assert not [name for name, package in found if package in ("pytest", "_pytest", "xdist")]
+    assert {name.split("/")[0] for name, package in found if package == "object_detection"} == {"preparation"}
+
+
+def test_numbers_are_computed_without_tensorflow() -> None:
+    for name in ("quantization/encodings.py", "quantization/records.py", "gates.py", "scoring.py", "metrics.py",
+                 "detection/merge.py"):
+        assert not [module for module in _imports(options.ROOT / "quant_accuracy" / name) if "tensorflow" in module]
+
+
+def _setup(folder: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
+    for name in ("run", "requirements.lock"):
+        shutil.copy(str(options.ROOT / name), str(folder / name))
+    return subprocess.run(["sh", str(folder / "run"), "true"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, env={"PATH": "/usr/bin:/bin", "HOME": str(folder), **environment})
+
+
+def test_without_a_python_37_the_set_up_says_how_to_get_one(tmp_path: Path) -> None:
+    if shutil.which("python3.7", path="/usr/bin:/bin"):
+        pytest.skip("this machine has a python3.7 of its own in /usr/bin")
+
+    done = _setup(tmp_path)
+
+    assert done.returncode == 1
+    assert "no Python 3.7 found" in done.stdout
+    assert "uv python install 3.7" in done.stdout
+
+
+def test_a_named_python_that_is_no_37_is_refused(tmp_path: Path) -> None:
+    done = _setup(tmp_path, QUANT_ACCURACY_PYTHON="/bin/false")
+
+    assert done.returncode == 1
+    assert "QUANT_ACCURACY_PYTHON=/bin/false is not a Python 3.7" in done.stdout
+
+
+def test_a_python37_on_the_path_that_does_not_start_is_passed_over(tmp_path: Path) -> None:
+    shim = tmp_path / "bin" / "python3.7"
+    shim.parent.mkdir()
+    shim.write_text("#!/bin/sh\necho 'command not found' >&2\nexit 127\n")
+    shim.chmod(0o755)
+
+    done = _setup(tmp_path, PATH=f"{shim.parent}:/usr/bin:/bin")
+
+    assert "no Python 3.7 found" in done.stdout
+
+
+def _lock() -> Tuple[str, ...]:
+    return tuple(line for line in (options.ROOT / "requirements.lock").read_text().splitlines() if line[:1].isalpha())
+
+
+def test_every_direct_requirement_is_locked_at_its_version() -> None:
+    lines = (options.ROOT / "requirements.in").read_text().splitlines()
+    direct = [line.split("#")[0].strip().lower() for line in lines]
+    locked = {line.split()[0].lower() for line in _lock()}
+
+    assert not [requirement for requirement in direct if requirement and requirement not in locked]
+
+
+def test_the_environment_of_the_tests_is_the_locked_one() -> None:
+    installed = {str(package.metadata["Name"]).lower().replace("_", "-"): package.version
+                 for package in importlib_metadata.distributions()}
+    wanted = dict(line.split()[0].lower().split("==") for line in _lock())
+    wrong = {name: (version, installed.get(name)) for name, version in wanted.items()
+             if installed.get(name) != version}
+
+    assert not wrong

@@ -1,0 +1,254 @@
+"""The report as its user runs it: figures, files, interruptions, damaged input, exit status."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Tuple
+
+import pytest
+
+from quant_accuracy import options
+from quant_accuracy.artifacts import Artifacts
+from quant_accuracy.cache import Cache
+from quant_accuracy.card import DataPaths
+from quant_accuracy.quantization import encodings_file
+from tools import create_coco_tfrecords, export_checkpoint, report
+
+_SELECTION = "0-3"
+
+
+def _arguments(data: DataPaths, cache: Path, output: Path, *more: str) -> List[str]:
+    return ["--model", options.DEMO_CARD, "--model-checkpoint", str(data.checkpoint),
+            "--dataset-dir", str(data.dataset_dir), "--TFRecord-file-pattern", data.pattern,
+            "--annotation-json-file", str(data.annotations), "--cache-dir", str(cache), "--output-dir", str(output),
+            *more]
+
+
+def _start(arguments: List[str]) -> "subprocess.Popen[str]":
+    return subprocess.Popen([sys.executable, str(options.ROOT / "tools" / "report.py"), *arguments],
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+
+
+def _read(output: Path) -> Dict[str, Any]:
+    document: Dict[str, Any] = json.loads((output / "report.json").read_text())
+    return document
+
+
+@pytest.fixture(scope="module")
+def full_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output folder of a report on the whole demo."""
+    output = tmp_path_factory.mktemp("full")
+    assert report.main(["--output-dir", str(output), "--quantsim-output-dir", str(output / "quantsim")]) == 0
+    return output
+
+
+@pytest.fixture(scope="module")
+def reference(full_report: Path, demo: DataPaths, cache: Cache, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output folder of a report on a few shards that nothing interrupted."""
+    output = tmp_path_factory.mktemp("reference")
+    assert report.main(_arguments(demo, cache.root, output, "--shards", _SELECTION)) in (0, 1)
+    return output
+
+
+def test_float_map_equals_an_independent_evaluation(full_report: Path, demo: DataPaths) -> None:
+    script = Path(__file__).parent / "independent_evaluation.py"
+    arguments = [str(demo.checkpoint), str(demo.dataset_dir), demo.pattern, str(demo.annotations)]
+
+    output = subprocess.run([sys.executable, str(script), *arguments], check=True, stdout=subprocess.PIPE,
+                            stderr=subprocess.DEVNULL).stdout
+
+    independent = json.loads(output.splitlines()[-1])["mAP"]
+    assert _read(full_report)["metrics"]["float"]["figures"]["mAP"] == pytest.approx(independent, abs=1e-6)
+
+
+def test_the_demo_is_not_saturated(full_report: Path) -> None:
+    assert 0.5 < _read(full_report)["metrics"]["float"]["figures"]["mAP"] < 0.9
+
+
+def test_a_second_report_takes_everything_from_the_cache(full_report: Path, tmp_path: Path,
+                                                         capsys: pytest.CaptureFixture) -> None:
+    assert report.main(["--output-dir", str(tmp_path)]) == 0
+
+    table = capsys.readouterr().out
+    assert table.count("cached") == 2
+    assert str(tmp_path / "report.json") in table
+    assert (tmp_path / "report.json").read_bytes() == (full_report / "report.json").read_bytes()
+
+
+def test_a_report_leaves_detections_in_cocos_results_format(full_report: Path) -> None:
+    results = json.loads((full_report / "detections" / "quantized.json").read_text())
+
+    assert sorted(results[0]) == ["bbox", "category_id", "image_id", "score"]
+    assert len({result["image_id"] for result in results}) == 200
+
+
+def test_the_simulation_is_exported_on_request(full_report: Path, demo_artifacts: Artifacts) -> None:
+    folder = full_report / "quantsim"
+
+    assert sorted(path.name for path in folder.iterdir()) == ["model.encodings", "quantizers.json", "quantsim.pb"]
+    assert encodings_file.read(folder / "model.encodings") == demo_artifacts.encodings
+
+
+@pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "kill -9"])
+def test_an_interrupted_report_goes_on_and_ends_with_the_same_figures(
+        demo: DataPaths, demo_artifacts: Artifacts, reference: Path, tmp_path: Path, kill: signal.Signals) -> None:
+    cache, output = tmp_path / "cache", tmp_path / "output"
+    for folder in (demo_artifacts.float_folder, demo_artifacts.quantsim_folder):
+        shutil.copytree(str(folder), str(cache / folder.parent.name / folder.name))
+    arguments = _arguments(demo, cache, output, "--shards", _SELECTION)
+
+    first = _start(arguments)
+    while first.poll() is None and not list(cache.glob("detections/quantized/*.npz")):
+        time.sleep(0.005)
+    os.kill(first.pid, kill)
+    said = first.communicate(timeout=60)[1]
+    finished = sorted(cache.glob("detections/*/*.npz"))
+    made = {path: path.stat().st_mtime_ns for path in finished}
+    second = _start(arguments)
+    second.communicate(timeout=300)
+
+    assert finished
+    assert len(finished) < 8, "the report was over before it could be interrupted"
+    assert first.returncode == (130 if kill == signal.SIGINT else -signal.SIGKILL)
+    assert kill == signal.SIGKILL or "interrupted; finished shards are kept" in said
+    assert second.returncode in (0, 1)
+    assert (output / "report.json").read_bytes() == (reference / "report.json").read_bytes()
+    assert {path: path.stat().st_mtime_ns for path in finished} == made
+
+
+def test_damaged_detections_are_made_again_with_a_warning(demo: DataPaths, demo_artifacts: Artifacts, tmp_path: Path,
+                                                          capsys: pytest.CaptureFixture) -> None:
+    cache = tmp_path / "cache"
+    for folder in (demo_artifacts.float_folder, demo_artifacts.quantsim_folder):
+        shutil.copytree(str(folder), str(cache / folder.parent.name / folder.name))
+    arguments = _arguments(demo, cache, tmp_path / "output", "--shards", "0")
+    assert report.main(arguments) in (0, 1)
+    before = (tmp_path / "output" / "report.json").read_bytes()
+    damaged = next(cache.glob("detections/float/*.npz"))
+    damaged.write_bytes(damaged.read_bytes()[:200])
+
+    assert report.main(arguments) in (0, 1)
+
+    assert f"warning: {damaged}" in capsys.readouterr().err
+    assert (tmp_path / "output" / "report.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(("option", "value", "message"), [
+    ("--model-checkpoint", "nowhere/model.ckpt", r"nowhere/model.ckpt.meta: no such file"),
+    ("--dataset-dir", "nowhere", "nowhere: no such folder"),
+    ("--TFRecord-file-pattern", "none-*", "no file matches"),
+    ("--annotation-json-file", "nowhere.json", "nowhere.json: no such annotation file"),
+    ("--shards", "4,11", "there is no shard 11"),
+    ("--eval-num-examples", "201", "ask for 1 to 200"),
+    ("--calibration-images", "300", "the data set holds 200"),
+    ("--model", "mine", "no such model card"),
+])
+def test_what_cannot_be_measured_is_one_clear_error_and_status_2(demo: DataPaths, tmp_path: Path, option: str,
+                                                                 value: str, message: str,
+                                                                 capsys: pytest.CaptureFixture) -> None:
+    status = report.main([*_arguments(demo, options.ROOT / ".cache", tmp_path), option, value])
+
+    said = capsys.readouterr().err.strip().splitlines()
+    assert status == 2
+    assert said[-1].startswith("error: ")
+    assert message in said[-1]
+
+
+def test_a_cache_that_cannot_be_written_is_a_clear_error(demo: DataPaths, tmp_path: Path,
+                                                         capsys: pytest.CaptureFixture) -> None:
+    (tmp_path / "file").write_text("not a folder")
+
+    status = report.main(_arguments(demo, tmp_path / "file", tmp_path / "output"))
+
+    assert status == 2
+    assert "--cache-dir" in capsys.readouterr().err
+
+
+def _run_suite(tmp_path: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "pytest", "test_quant_accuracy", "-p", "no:cacheprovider", *arguments]
+    return subprocess.run(command, cwd=str(options.ROOT), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True)
+
+
+@pytest.mark.parametrize("more", [(), ("-n", "2"), ("-p", "no:xdist")], ids=["alone", "-n 2", "without xdist"])
+def test_the_gate_suite_is_green_on_the_demo_and_tells_its_numbers(full_report: Path, tmp_path: Path,
+                                                                   more: Tuple[str, ...]) -> None:
+    done = _run_suite(tmp_path, "--junitxml", str(tmp_path / "junit.xml"), *more)
+
+    assert done.returncode == 0, done.stdout
+    case: Optional[ElementTree.Element] = ElementTree.parse(str(tmp_path / "junit.xml")).find(
+        ".//testcase[@name='test_gate[ssd_mobilenet_v2_demo-w8a8-mAP_drop]']/properties")
+    assert case is not None
+    figures = {item.get("name"): float(str(item.get("value"))) for item in case}
+    assert figures["limit"] == 0.02
+    assert figures["value"] == pytest.approx(_read(full_report)["mAP_drop"])
+
+
+def test_the_gate_suite_takes_selected_shards(reference: Path, tmp_path: Path) -> None:
+    done = _run_suite(tmp_path, "--shards", _SELECTION, "-k", "test_every_image")
+
+    assert done.returncode == 0, done.stdout
+
+
+def test_an_unknown_card_is_a_usage_error_of_pytest(tmp_path: Path) -> None:
+    done = _run_suite(tmp_path, "--model", "mine")
+
+    assert done.returncode == 4
+    assert "no such model card" in done.stdout
+
+
+def test_collecting_does_not_import_tensorflow(tmp_path: Path) -> None:
+    code = ("import sys, pytest; status = pytest.main(['--collect-only', '-q', 'test_quant_accuracy']); "
+            "assert status == 0; assert 'tensorflow' not in sys.modules")
+
+    done = subprocess.run([sys.executable, "-c", code], cwd=str(options.ROOT), stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True)
+
+    assert done.returncode == 0, done.stdout
+
+
+def test_exporting_takes_moving_averages_and_names_a_wrong_checkpoint(demo: DataPaths, tmp_path: Path,
+                                                                      capsys: pytest.CaptureFixture) -> None:
+    import tensorflow.compat.v1 as tf
+
+    trained = options.ROOT / "demo" / "checkpoint" / "model.ckpt"
+    reader = tf.train.NewCheckpointReader(str(trained))
+    with tf.Graph().as_default(), tf.Session() as session:
+        # What training with moving averages leaves: the name's own value is not the one to take.
+        averaged = {name: tf.Variable(reader.get_tensor(name)) for name in reader.get_variable_to_shape_map()}
+        names = {f"{name}/ExponentialMovingAverage": variable for name, variable in averaged.items()}
+        session.run(tf.global_variables_initializer())
+        tf.train.Saver(names).save(session, str(tmp_path / "training"), write_meta_graph=False)
+    config = str(options.ROOT / "demo" / "pipeline.config")
+
+    assert export_checkpoint.main(["--pipeline-config", config, "--checkpoint", str(tmp_path / "training"),
+                                   "--output", str(tmp_path / "out")]) == 0
+    assert f"{len(names)} of them from moving averages" in capsys.readouterr().out
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "frozen_inference_graph.pb", "model.ckpt.data-00000-of-00001", "model.ckpt.index", "model.ckpt.meta"]
+    first = tf.train.NewCheckpointReader(str(tmp_path / "out" / "model.ckpt"))
+    for name in averaged:
+        assert (first.get_tensor(name) == reader.get_tensor(name)).all()
+
+    wide = tmp_path / "pipeline.config"
+    wide.write_text(Path(config).read_text().replace("depth_multiplier: 0.35", "depth_multiplier: 1.0"))
+    assert export_checkpoint.main(["--pipeline-config", str(wide), "--checkpoint", str(trained),
+                                   "--output", str(tmp_path / "wide")]) == 2
+    assert "use the configuration of this checkpoint" in capsys.readouterr().err
+
+
+def test_the_data_tool_says_how_many_images_it_wrote(coco_folder: Any, capsys: pytest.CaptureFixture) -> None:
+    folder = coco_folder()
+    arguments = ["--image-dir", str(folder), "--annotations-file", str(folder / "instances.json"),
+                 "--output-prefix", str(folder / "coco_val.record"), "--num-shards", "2"]
+
+    assert create_coco_tfrecords.main(arguments) == 0
+    assert "3 images and 3 boxes in 2 shards" in capsys.readouterr().out
+    assert sorted(path.name for path in folder.glob("coco_val.record*")) == [
+        "coco_val.record-00000-of-00002", "coco_val.record-00001-of-00002"]

@@ -6,7 +6,6 @@ from typing import Any, Callable, Mapping
 import filelock
 
 from quant_accuracy import files, progress
-from quant_accuracy.errors import StorageError
 
 
 class Cache:
@@ -37,16 +36,14 @@ class Cache:
         if target.is_dir():
             return target
         lock_file = self.root / "locks" / f"{kind}-{target.name}.lock"
-        try:
+        with files.storage_errors(lock_file):
             lock_file.parent.mkdir(parents=True, exist_ok=True)
             lock = filelock.FileLock(str(lock_file))
-            with lock:
-                if not target.is_dir():
-                    with progress.step(label), files.atomic_path(target) as scratch:
-                        scratch.mkdir()
-                        make(scratch)
-                        files.write_json(scratch / "inputs.json", inputs)
-        except PermissionError as error:
-            raise StorageError(f"{self.root}: cannot be written ({error.strerror}); "
-                               "name another folder with --cache-dir") from error
+            held = lock.acquire()
+        with held:
+            if not target.is_dir():
+                with progress.step(label), files.atomic_path(target) as scratch:
+                    scratch.mkdir()
+                    make(scratch)
+                    files.write_json(scratch / "inputs.json", inputs)
         return target

@@ -73,7 +73,9 @@ def evaluate(request: Request, cache: Cache) -> Evaluation:
     truth = annotation_files.load(request.data.annotations)
     built = artifact_steps.build(request.card, request.data.checkpoint, every_shard, cache)
     digests = {shard.index: files.digest_file(shard.path) for shard in chosen}
-    places = {(variant, shard.index): _place(cache, request, built, variant, shard, digests[shard.index])
+    graphs = {variant: files.digest_file(built.graph_file(variant)) for variant in VARIANTS}
+    places = {(variant, shard.index): _place(cache, request, built, variant, graphs[variant], shard,
+                                             digests[shard.index])
               for variant in VARIANTS for shard in chosen}
     speeds = _detect_missing(request, built, chosen, places)
     variants = {variant: _score(variant, chosen, places, truth, speeds.get(variant)) for variant in VARIANTS}
@@ -91,11 +93,12 @@ def evaluate(request: Request, cache: Cache) -> Evaluation:
     return Evaluation(request, built, chosen, variants, verdicts, provenance)
 
 
-def _place(cache: Cache, request: Request, built: Artifacts, variant: str, shard: Shard, digest: str) -> Path:
+def _place(cache: Cache, request: Request, built: Artifacts, variant: str, graph: str, shard: Shard,
+           content: str) -> Path:
     """Where the detections of a shard are kept: named by everything that they depend on."""
     inputs = {
-        "graph": files.digest_file(built.graph_file(variant)),
-        "shard": digest,
+        "graph": graph,
+        "shard": content,
         "records": shard.records,
         "batch_size": request.batch_size,
         "size": [request.card.height, request.card.width],

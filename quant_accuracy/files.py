@@ -61,7 +61,7 @@ def storage_errors(target: Path) -> Iterator[None]:
         if error.errno == errno.ENOSPC:
             raise StorageError(f"{target}: the disk is full; free some space and start again, "
                                "finished shards are kept") from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
             raise StorageError(f"{target}: {error.strerror}; name a folder that can be written "
                                "with --cache-dir or --output-dir") from error
         raise

@@ -42,8 +42,18 @@ def write(evaluation: Evaluation, folder: Path) -> List[Path]:
     files.write_json(written[0], as_document(evaluation))
     for name, variant in evaluation.variants.items():
         written.append(folder / "detections" / f"{name}.json")
-        files.write_text(written[-1], json.dumps(variant.merged.as_coco()) + "\n")
+        _write_coco(written[-1], variant)
     return written
+
+
+def _write_coco(target: Path, variant: Variant) -> None:
+    """One record a line, so that the file is never whole in memory."""
+    with files.atomic_path(target) as path, open(str(path), "w", encoding="utf-8") as file:
+        separator = "["
+        for record in variant.merged.as_coco():
+            file.write(separator + json.dumps(record))
+            separator = ",\n"
+        file.write("]\n" if separator != "[" else "[]\n")
 
 
 def export_quantsim(evaluation: Evaluation, folder: Path) -> List[Path]:

@@ -1,13 +1,14 @@
-"""COCO's figures for detections, on the evaluated images only."""
+"""COCO's figures for detections, by pycocotools, on the evaluated images only."""
 
 import contextlib
 import io
-from typing import Any, Dict, List, Optional, Set
+from typing import Any, Dict, List, Mapping, Optional
 
 import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from quant_accuracy import progress
 from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.detection.merge import Merged
 from quant_accuracy.metrics import FIGURES, Metrics
@@ -16,58 +17,76 @@ from quant_accuracy.metrics import FIGURES, Metrics
 def score(merged: Merged, annotations: Annotations) -> Metrics:
     """Score detections with pycocotools, restricted to the evaluated images.
 
-    Images that were not run do not count; images without ground truth or without detections do.
+    Images that were not run do not count; images without ground truth or without detections do. COCO judges every
+    category on its own and averages at the end, so one category is in pycocotools' hands at a time: its records take
+    a hundred times the memory of the detections.
 
     Args:
         merged: The detections of one variant.
         annotations: The ground truth.
     """
-    truth = _ground_truth(annotations, set(merged.image_ids.tolist()))
+    image_ids = merged.image_ids.tolist()
+    categories = sorted(annotations.categories)
+    truth = _ground_truth(annotations, image_ids)
+    precision, recall = [], []
+    for category in progress.bar(categories, total=len(categories), unit="categories", label="scoring"):
+        rows = merged.results[merged.results[:, 6] == category]
+        evaluation = _evaluate(truth, category, rows, image_ids)
+        precision.append(evaluation.eval["precision"])
+        recall.append(evaluation.eval["recall"])
+    evaluation.params.catIds = categories
+    evaluation.eval = {**evaluation.eval, "precision": np.concatenate(precision, axis=2),
+                       "recall": np.concatenate(recall, axis=1)}
     with contextlib.redirect_stdout(io.StringIO()):
-        coco = COCO()
-        coco.dataset = truth
-        coco.createIndex()
-        known = np.isin(merged.results[:, 6].astype(np.int64), list(annotations.categories))
-        found = coco.loadRes(merged.results[known]) if known.any() else _nothing(coco)
-        evaluation = COCOeval(coco, found, "bbox")
-        evaluation.params.imgIds = merged.image_ids.tolist()
-        evaluation.evaluate()
-        evaluation.accumulate()
         evaluation.summarize()
-    names = {category["id"]: str(category["name"]) for category in truth["categories"]}
     return Metrics(
         {name: _figure(value) for name, value in zip(FIGURES, evaluation.stats)},
-        {names[category]: _class_ap(evaluation, index) for index, category in enumerate(evaluation.params.catIds)},
-        len(merged.image_ids),
+        {annotations.categories[category]: _class_ap(values) for category, values in zip(categories, precision)},
+        len(image_ids),
         len(merged.results),
     )
 
 
-def _ground_truth(annotations: Annotations, image_ids: Set[int]) -> Dict[str, List[Dict[str, Any]]]:
-    """The part of the ground truth that belongs to the evaluated images, with COCO's optional fields filled in."""
-    things = []
+def _evaluate(truth: Mapping[str, Any], category: int, rows: np.ndarray, image_ids: List[int]) -> COCOeval:
+    """COCO's matching and accumulation for one category."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = _coco({**truth, "annotations": truth["annotations"].get(category, [])})
+        # pycocotools cannot load results without any detection.
+        found = coco.loadRes(rows) if len(rows) else _coco({**truth, "annotations": []})
+        evaluation = COCOeval(coco, found, "bbox")
+        evaluation.params.imgIds = image_ids
+        evaluation.params.catIds = [category]
+        evaluation.evaluate()
+        evaluation.accumulate()
+    return evaluation
+
+
+def _coco(document: Mapping[str, Any]) -> COCO:
+    coco = COCO()
+    coco.dataset = dict(document)
+    coco.createIndex()
+    return coco
+
+
+def _ground_truth(annotations: Annotations, image_ids: List[int]) -> Dict[str, Any]:
+    """The ground truth of the evaluated images, by category, with COCO's optional fields filled in."""
+    evaluated = set(image_ids)
+    things: Dict[int, List[Dict[str, Any]]] = {}
     for thing in annotations.document["annotations"]:
-        if thing["image_id"] in image_ids:
+        if thing["image_id"] in evaluated:
             _, _, width, height = thing["bbox"]
-            things.append({"iscrowd": 0, "area": width * height, **thing})
+            things.setdefault(thing["category_id"], []).append({"iscrowd": 0, "area": width * height, **thing})
     return {
-        "images": [image for image in annotations.document["images"] if image["id"] in image_ids],
+        "images": [{"id": image_id} for image_id in image_ids],
         "annotations": things,
-        "categories": list(annotations.document["categories"]),
+        "categories": [{"id": category, "name": name} for category, name in annotations.categories.items()],
     }
 
 
-def _nothing(coco: COCO) -> COCO:
-    """Results without any detection, which pycocotools cannot load."""
-    empty = COCO()
-    empty.dataset = {"images": coco.dataset["images"], "categories": coco.dataset["categories"], "annotations": []}
-    empty.createIndex()
-    return empty
-
-
-def _class_ap(evaluation: COCOeval, index: int) -> Optional[float]:
-    precision = evaluation.eval["precision"][:, :, index, 0, -1]
-    return _figure(precision[precision > -1].mean()) if (precision > -1).any() else None
+def _class_ap(precision: np.ndarray) -> Optional[float]:
+    """AP over all areas with 100 detections, from precision [IoU, recall, 1, area, detections]; -1 is 'no truth'."""
+    values = precision[:, :, 0, 0, -1]
+    return _figure(values[values > -1].mean()) if (values > -1).any() else None
 
 
 def _figure(value: float) -> Optional[float]:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from demo import dataset
 from quant_accuracy.card import DataPaths
 from quant_accuracy.data import annotations, images, shards
 from quant_accuracy.errors import ConfigurationError, DataError
@@ -264,3 +265,21 @@ def test_the_demo_has_what_coco_has(demo: DataPaths) -> None:
     assert (sizes[:, 0] != sizes[:, 1]).all()
     assert (per_image == 0).any()
     assert any(thing["iscrowd"] for thing in document["annotations"])
+
+
+def test_a_drawn_image_does_not_depend_on_how_many_are_drawn(tmp_path: Path) -> None:
+    few, _ = dataset.write_coco(tmp_path / "few", 2, seed=5)
+    more, _ = dataset.write_coco(tmp_path / "more", 4, seed=5)
+    other, _ = dataset.write_coco(tmp_path / "other", 2, seed=6)
+
+    drawn = {path.name: path.read_bytes() for path in few.iterdir()}
+    assert drawn == {name: (more / name).read_bytes() for name in drawn}
+    assert drawn != {name: (other / name).read_bytes() for name in drawn}
+
+
+def test_categories_of_one_name_are_told_apart_by_id(coco_folder: Callable[..., Path]) -> None:
+    folder = coco_folder(categories=[{"id": 3, "name": "car"}, {"id": 90, "name": "car"}, {"id": 5, "name": "bus"}])
+
+    found = annotations.load(folder / "instances.json")
+
+    assert found.categories == {3: "car (3)", 90: "car (90)", 5: "bus"}

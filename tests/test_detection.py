@@ -146,7 +146,7 @@ def test_merged_boxes_are_pixels_of_the_original_image(truth: Annotations) -> No
     merged = merge.merge([(_shard(0, 1), _detections(7, per_image=1))], truth)
 
     np.testing.assert_allclose(merged.results, [[7, 6.0, 10.0, 30.0, 20.0, 0.9, 3]], rtol=1e-6)
-    assert merged.as_coco()[0]["category_id"] == 3
+    assert next(merged.as_coco())["category_id"] == 3
 
 
 def test_merging_does_not_depend_on_the_order_of_shards(truth: Annotations) -> None:

@@ -40,7 +40,7 @@ def test_figures_equal_pycocotools_on_the_evaluated_images(demo: DataPaths) -> N
     merged = _noisy_detections(truth, image_ids)
     with contextlib.redirect_stdout(io.StringIO()):
         coco = COCO(str(demo.annotations))
-        evaluation = COCOeval(coco, coco.loadRes(merged.as_coco()), "bbox")
+        evaluation = COCOeval(coco, coco.loadRes(list(merged.as_coco())), "bbox")
         evaluation.params.imgIds = image_ids
         evaluation.evaluate()
         evaluation.accumulate()

@@ -1,6 +1,7 @@
 """COCO's `instances_*.json`: read, checked, and ready for scoring."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, NamedTuple
 
@@ -51,7 +52,7 @@ def load(path: Path) -> Annotations:
         raise DataError(f"{path}: not readable as JSON ({error}); {_REMEDY}") from error
     _check_form(path, document)
     images = _index(path, document["images"], "images")
-    categories = {key: str(value["name"]) for key, value in _index(path, document["categories"], "categories").items()}
+    categories = _names(_index(path, document["categories"], "categories"))
     _index(path, document["annotations"], "annotations")
     for annotation in document["annotations"]:
         _check_annotation(path, annotation, images, categories)
@@ -82,6 +83,13 @@ def _index(path: Path, entries: List[Dict[str, Any]], section: str) -> Dict[int,
             raise DataError(f"{path}: {section} has the id {key} twice; make the ids unique")
         found[key] = entry
     return found
+
+
+def _names(categories: Mapping[int, Mapping[str, Any]]) -> Dict[int, str]:
+    """Category names by id; where two share a name, the id tells them apart."""
+    shared = Counter(str(category["name"]) for category in categories.values())
+    return {key: f"{category['name']} ({key})" if shared[str(category["name"])] > 1 else str(category["name"])
+            for key, category in categories.items()}
 
 
 def _check_annotation(path: Path, annotation: Mapping[str, Any], images: Mapping[int, Any],

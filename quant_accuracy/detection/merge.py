@@ -1,6 +1,6 @@
 """Put the shards' detections together, in COCO's results form; nothing missing, nothing twice."""
 
-from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, Iterator, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
@@ -21,10 +21,11 @@ class Merged(NamedTuple):
     image_ids: np.ndarray
     results: np.ndarray
 
-    def as_coco(self) -> List[Dict[str, Any]]:
-        """COCO's results format, for other tools."""
-        return [{"image_id": int(row[0]), "bbox": [float(value) for value in row[1:5]], "score": float(row[5]),
-                 "category_id": int(row[6])} for row in self.results]
+    def as_coco(self) -> Iterator[Dict[str, Any]]:
+        """COCO's results format, record by record, for other tools."""
+        for row in self.results:
+            yield {"image_id": int(row[0]), "bbox": row[1:5].tolist(), "score": float(row[5]),
+                   "category_id": int(row[6])}
 
 
 def merge(parts: Sequence[Tuple[Shard, ShardDetections]], annotations: Annotations) -> Merged:

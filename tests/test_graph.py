@@ -224,3 +224,17 @@ def test_resource_variables_are_frozen_too(tmp_path: Path, run_graph: Run) -> No
     graph = load.load_frozen(tmp_path / "model.ckpt", ["out"])
 
     assert run_graph(graph, ["out:0"], {})[0].tolist() == [6.0]
+
+
+def test_of_several_savers_the_one_that_wrote_the_checkpoint_counts(tmp_path: Path, run_graph: Run) -> None:
+    with tf.Graph().as_default():
+        weight = tf.Variable(np.array([3.0], np.float32), name="weight")
+        tf.identity(weight, name="out")
+        tf.train.Saver({"weight/ExponentialMovingAverage": weight})
+        with tf.Session() as session:
+            session.run(tf.global_variables_initializer())
+            tf.train.Saver().save(session, str(tmp_path / "model.ckpt"))
+
+    graph = load.load_frozen(tmp_path / "model.ckpt", ["out"])
+
+    assert run_graph(graph, ["out:0"], {})[0].tolist() == [3.0]

@@ -234,7 +234,8 @@ def test_exporting_takes_moving_averages_and_names_a_wrong_checkpoint(demo: Data
                                    "--output", str(tmp_path / "out")]) == 0
     assert f"{len(names)} of them from moving averages" in capsys.readouterr().out
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "frozen_inference_graph.pb", "model.ckpt.data-00000-of-00001", "model.ckpt.index", "model.ckpt.meta"]
+        "checkpoint", "frozen_inference_graph.pb", "model.ckpt.data-00000-of-00001", "model.ckpt.index",
+        "model.ckpt.meta"]
     first = tf.train.NewCheckpointReader(str(tmp_path / "out" / "model.ckpt"))
     for name in averaged:
         assert (first.get_tensor(name) == reader.get_tensor(name)).all()

@@ -60,9 +60,9 @@ def load_frozen(prefix: Path, outputs: Sequence[str]) -> tf.GraphDef:
         GraphError: An output op is missing.
     """
     meta = checkpoint_files(prefix)[0]
-    graph = _read_meta(meta)
-    sources = _restore_sources(graph)
-    graph = graph_nodes.subgraph(graph, outputs)
+    document = _read_meta(meta)
+    sources = _restore_sources(document)
+    graph = graph_nodes.subgraph(document.graph_def, outputs)
     values = _read_variables(prefix, graph, sources)
     frozen = tf.GraphDef(versions=graph.versions)
     for node in graph.node:
@@ -79,7 +79,7 @@ def load_frozen(prefix: Path, outputs: Sequence[str]) -> tf.GraphDef:
     return frozen
 
 
-def _read_meta(path: Path) -> tf.GraphDef:
+def _read_meta(path: Path) -> tf.MetaGraphDef:
     meta = tf.MetaGraphDef()
     try:
         meta.ParseFromString(path.read_bytes())
@@ -87,14 +87,17 @@ def _read_meta(path: Path) -> tf.GraphDef:
         raise CheckpointError(f"{path}: not a readable MetaGraphDef ({error}); copy the checkpoint again") from error
     if not meta.graph_def.node:
         raise CheckpointError(f"{path}: holds no graph; copy the checkpoint again")
-    return meta.graph_def
+    return meta
 
 
-def _restore_sources(graph: tf.GraphDef) -> Dict[str, str]:
-    """Which tensor of the checkpoint the Saver restores into each variable, as far as the graph says."""
-    nodes = graph_nodes.by_name(graph)
+def _restore_sources(meta: tf.MetaGraphDef) -> Dict[str, str]:
+    """Which tensor of the checkpoint the Saver restores into each variable, as far as the graph says.
+
+    A graph may hold the ops of several Savers; the one that wrote the checkpoint is named beside the graph.
+    """
+    nodes = graph_nodes.by_name(meta.graph_def)
     sources: Dict[str, str] = {}
-    for node in graph.node:
+    for node in _restored_by(nodes, meta.saver_def.restore_op_name):
         if node.op not in ("Assign", "AssignVariableOp") or len(node.input) < 2:
             continue
         source = node.input[1]
@@ -106,6 +109,17 @@ def _restore_sources(graph: tf.GraphDef) -> Dict[str, str]:
             index = int(graph_nodes.tensor_of(source).rsplit(":", 1)[1])
             sources.setdefault(graph_nodes.op_of(node.input[0]), names[index].decode("utf-8"))
     return sources
+
+
+def _restored_by(nodes: Mapping[str, tf.NodeDef], restore: str) -> List[tf.NodeDef]:
+    """The ops that a Saver's restore op waits for."""
+    found: List[tf.NodeDef] = []
+    waiting = [nodes[restore]] if restore in nodes else []
+    while waiting:
+        node = waiting.pop()
+        found.append(node)
+        waiting += [nodes[graph_nodes.op_of(name)] for name in node.input if name.startswith("^")]
+    return found
 
 
 def _read_variables(prefix: Path, graph: tf.GraphDef, sources: Mapping[str, str]) -> Dict[str, np.ndarray]:

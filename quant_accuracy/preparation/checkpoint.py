@@ -53,9 +53,12 @@ def export(config_file: Path, checkpoint: Path, output: Path) -> Exported:
         variables = tf.global_variables()
         sources = _sources(checkpoint, variables)
         with tf.Session() as session:
-            session.run(tf.global_variables_initializer())
             try:
-                tf.train.Saver(sources).restore(session, str(checkpoint))
+                reader = tf.train.NewCheckpointReader(str(checkpoint))
+                # Not by a Saver: its ops would stay in the graph, under the names of the training checkpoint.
+                values = {variable.initializer.inputs[1]: reader.get_tensor(source)
+                          for source, variable in sources.items()}
+                session.run(tf.global_variables_initializer(), values)
             except (tf.errors.OpError, ValueError) as error:
                 raise CheckpointError(f"{checkpoint}: cannot be restored ({str(error).splitlines()[0]}); "
                                       "copy the checkpoint again") from error

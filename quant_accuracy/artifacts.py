@@ -4,7 +4,7 @@ import functools
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, List, Mapping, Optional, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -74,7 +74,7 @@ def build(card: ModelCard, checkpoint: Path, shards: Sequence[Shard], cache: Cac
     parts = load.checkpoint_files(checkpoint)
     float_inputs = {
         "checkpoint": {path.name: files.digest_file(path) for path in parts},
-        "graph": _names(card),
+        "graph": asdict(card.graph),
         "code": code_digest("graph"),
         "tensorflow": tf.__version__,
     }
@@ -117,10 +117,6 @@ def code_digest(*packages: str) -> str:
     """The digest of the code of some of this engine's packages: results of other code are other results."""
     sources = sorted(path for package in packages for path in (_PACKAGE / package).glob("*.py"))
     return files.digest_value([[path.name, files.digest_file(path)] for path in sources])
-
-
-def _names(card: ModelCard) -> Dict[str, Any]:
-    return {**asdict(card.graph), "output_ops": list(card.graph.output_ops), "detections": list(card.graph.detections)}
 
 
 def _calibration_shards(shards: Sequence[Shard], count: int) -> List[Shard]:

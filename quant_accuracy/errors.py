@@ -31,3 +31,8 @@ class DataError(QuantAccuracyError):
 
 class StorageError(QuantAccuracyError):
     """A result could not be written, or a stored one could not be read back."""
+
+
+def first_line(error: Exception) -> str:
+    """The first line of another library's message, to be quoted inside one of ours; its class where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -18,8 +18,8 @@ def score(merged: Merged, annotations: Annotations) -> Metrics:
     """Score detections with pycocotools, restricted to the evaluated images.
 
     Images that were not run do not count; images without ground truth or without detections do. COCO judges every
-    category on its own and averages at the end, so one category is in pycocotools' hands at a time: its records take
-    a hundred times the memory of the detections.
+    category on its own and averages at the end, so one category is in pycocotools' hands at a time: its records, a
+    dict for each detection, take far more memory than the detections themselves.
 
     Args:
         merged: The detections of one variant.

@@ -1,7 +1,7 @@
 """Sessions whose results do not depend on the number of cores, and the use of all cores none the less.
 
 Every op runs on one thread, so float32 sums are always taken in the same order. Cores are kept busy by running several
-batches at once, which on small networks is also faster than sharing one batch between the cores.
+batches at once.
 """
 
 import collections
@@ -21,13 +21,17 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
+def config() -> tf.ConfigProto:
+    """One thread for an op, as many ops at once as there are cores."""
+    return tf.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=cores())
+
+
 @contextlib.contextmanager
 def open_session(graph: tf.GraphDef) -> Iterator[tf.Session]:
     """A session on a graph of its own."""
     with tf.Graph().as_default() as scope:
         tf.import_graph_def(graph, name="")
-    config = tf.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=cores())
-    with tf.Session(graph=scope, config=config) as session:
+    with tf.Session(graph=scope, config=config()) as session:
         yield session
 
 

@@ -12,7 +12,7 @@ import tensorflow.compat.v1 as tf
 
 from quant_accuracy import sessions
 from quant_accuracy.data.shards import Shard
-from quant_accuracy.errors import DataError
+from quant_accuracy.errors import DataError, first_line
 
 PREPROCESSING = "decode (JPEG or PNG, 3 channels), bilinear resize without aligned corners, truncate to uint8"
 
@@ -55,9 +55,8 @@ def stream(shards: Sequence[Shard], batch_size: int, height: int, width: int) ->
     with tf.Graph().as_default() as graph:
         batches = _dataset(shards, batch_size, height, width)
         following = tf.data.make_one_shot_iterator(batches).get_next()
-    config = tf.ConfigProto(inter_op_parallelism_threads=sessions.cores(), intra_op_parallelism_threads=1)
     current = 0
-    with tf.Session(graph=graph, config=config) as session:
+    with tf.Session(graph=graph, config=sessions.config()) as session:
         while True:
             try:
                 position, source_ids, sizes, images = session.run(following)
@@ -67,7 +66,7 @@ def stream(shards: Sequence[Shard], batch_size: int, height: int, width: int) ->
                 # Batches are made ahead: the damage lies in this shard or in one of the next.
                 for shard in shards[current:]:
                     _diagnose(shard, height, width)
-                raise DataError(f"{shards[current].path}: cannot be read ({_first_line(error)}); "
+                raise DataError(f"{shards[current].path}: cannot be read ({first_line(error)}); "
                                 "copy the file again") from error
             current = int(position[0])
             yield Batch(current, _image_ids(shards[current].path, source_ids), sizes, images)
@@ -144,12 +143,12 @@ def _diagnose(shard: Shard, height: int, width: int) -> None:
             except StopIteration:
                 return
             except tf.errors.OpError as error:
-                raise DataError(f"{shard.path}: record {number} is damaged ({_first_line(error)}); {remedy}") from error
+                raise DataError(f"{shard.path}: record {number} is damaged ({first_line(error)}); {remedy}") from error
             try:
                 session.run(parsed, {record: content})
             except tf.errors.OpError as error:
                 raise DataError(f"{shard.path}: record {number} ({_name(content)}) is not a readable image "
-                                f"({_first_line(error)}); {remedy}") from error
+                                f"({first_line(error)}); {remedy}") from error
             number += 1
 
 
@@ -159,8 +158,3 @@ def _name(content: bytes) -> str:
     except Exception:  # any damage: protobuf raises several kinds
         return "not a tf.train.Example"
     return f"source_id {value[0].decode('utf-8', 'replace')}" if value else "without source_id"
-
-
-def _first_line(error: tf.errors.OpError) -> str:
-    lines = str(error.message).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -36,7 +36,7 @@ def open_detector(graph: tf.GraphDef, names: GraphNames, postprocessing: Optiona
         before = [postprocessing.boxes, postprocessing.scores]
         parameters = nms.Parameters(postprocessing.iou_threshold, postprocessing.score_threshold,
                                     postprocessing.per_class, total)
-        # Without the suppression ops the graph is a third as large, and its session starts so much faster.
+        # Most of the graph's ops are those of the suppression: without them its session starts sooner.
         needed = graph_nodes.subgraph(graph, [graph_nodes.op_of(tensor) for tensor in before])
         with sessions.open_session(needed) as session, nms.open_suppression(parameters) as suppress:
             yield lambda images: [suppress(boxes[:, 0], scores)
@@ -50,7 +50,7 @@ def _own_detections(boxes: np.ndarray, scores: np.ndarray, classes: np.ndarray,
 
 
 def verified_total(graph: tf.GraphDef, names: GraphNames, postprocessing: Optional[Postprocessing],
-           images: Sequence[np.ndarray]) -> int:
+                   images: Sequence[np.ndarray]) -> int:
     """Check on images that suppression outside the graph gives the very detections of the graph's own ops.
 
     Args:

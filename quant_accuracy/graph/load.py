@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from google.protobuf.message import DecodeError
 
-from quant_accuracy.errors import CheckpointError
+from quant_accuracy.errors import CheckpointError, first_line
 from quant_accuracy.graph import nodes as graph_nodes
 
 _VARIABLES = ("VariableV2", "Variable", "VarHandleOp")
@@ -135,7 +135,7 @@ def _read_variables(prefix: Path, graph: tf.GraphDef, sources: Mapping[str, str]
                                       "export the checkpoint again")
             values[node.name] = reader.get_tensor(source)
     except (tf.errors.OpError, ValueError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{prefix}: the .index or .data-* files cannot be read ({_first_line(error)}); "
+        raise CheckpointError(f"{prefix}: the .index or .data-* files cannot be read ({first_line(error)}); "
                               "copy the checkpoint again") from error
     for name, value in values.items():
         if value.dtype.kind == "f" and not np.isfinite(value).all():
@@ -143,7 +143,3 @@ def _read_variables(prefix: Path, graph: tf.GraphDef, sources: Mapping[str, str]
             raise CheckpointError(f"{prefix}: {bad} of {value.size} values of {name!r} are NaN or infinite; "
                                   "train or export the checkpoint again")
     return values
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

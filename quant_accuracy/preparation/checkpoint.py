@@ -9,7 +9,7 @@ from typing import Any, Dict, List, NamedTuple, Tuple
 import tensorflow.compat.v1 as tf
 from object_detection import exporter
 
-from quant_accuracy.errors import CheckpointError
+from quant_accuracy.errors import CheckpointError, first_line
 from quant_accuracy.graph import load
 from quant_accuracy.preparation import pipeline_config
 
@@ -60,7 +60,7 @@ def export(config_file: Path, checkpoint: Path, output: Path) -> Exported:
                           for source, variable in sources.items()}
                 session.run(tf.global_variables_initializer(), values)
             except (tf.errors.OpError, ValueError) as error:
-                raise CheckpointError(f"{checkpoint}: cannot be restored ({str(error).splitlines()[0]}); "
+                raise CheckpointError(f"{checkpoint}: cannot be restored ({first_line(error)}); "
                                       "copy the checkpoint again") from error
             prefix, frozen = _save(session, output)
     averaged = sum(name.endswith(_AVERAGE) for name in sources)
@@ -78,7 +78,7 @@ def _sources(checkpoint: Path, variables: List[tf.Variable]) -> Dict[str, tf.Var
     try:
         shapes = tf.train.NewCheckpointReader(str(checkpoint)).get_variable_to_shape_map()
     except (tf.errors.OpError, ValueError) as error:
-        raise CheckpointError(f"{checkpoint}: not a readable checkpoint ({str(error).splitlines()[0]}); "
+        raise CheckpointError(f"{checkpoint}: not a readable checkpoint ({first_line(error)}); "
                               "name the prefix that its .index and .data-* files share") from error
     sources: Dict[str, tf.Variable] = {}
     for variable in variables:

@@ -6,6 +6,9 @@ import warnings
 
 # TensorFlow 1.15 fills the terminal with notes about its own future, from the moment of its import.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# TensorFlow's threads belong to the process, as many as its first session asked for, whatever later sessions ask. With
+# this each session has its own, so that the sums of ours do not depend on who opened a session before.
+os.environ.setdefault("TF_OVERRIDE_GLOBAL_THREADPOOL", "1")
 logging.getLogger("tensorflow").setLevel(logging.ERROR)
 warnings.filterwarnings("ignore", category=FutureWarning, module=r"tensor(flow|board)\.")
 warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"(tensorflow|object_detection|nets)\.")

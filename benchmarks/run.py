@@ -4,6 +4,8 @@ Every ratio compares two things measured in turn within this run, because machin
 """
 
 import argparse
+import contextlib
+import io
 import platform
 import statistics
 import subprocess
@@ -16,18 +18,21 @@ from typing import Callable, Dict, List, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 
 from demo import ready
-from quant_accuracy import artifacts, card, options, sessions
+from quant_accuracy import artifacts, card, options, scoring, sessions
 from quant_accuracy.artifacts import FLOAT, QUANTIZED, Artifacts
 from quant_accuracy.cache import Cache
 from quant_accuracy.card import DataPaths, ModelCard
-from quant_accuracy.data import images
+from quant_accuracy.data import annotations, images
 from quant_accuracy.data import shards as shard_files
 from quant_accuracy.data.shards import Shard
+from quant_accuracy.detection import merge, store
 from quant_accuracy.detection import run as detection
-from quant_accuracy.detection import store
 from quant_accuracy.detection.detector import open_detector
+from quant_accuracy.metrics import FIGURES
 from quant_accuracy.preparation import checkpoint, pipeline_config
 
 _DEMO_CONFIG = options.ROOT / "demo" / "pipeline.config"
@@ -37,7 +42,7 @@ def main() -> None:
     """Run the measurements that are asked for, all by default."""
     measurements: Dict[str, Callable[[Cache, Path], None]] = {
         "artifacts": measure_artifacts, "throughput": measure_throughput, "report": measure_report,
-        "memory": measure_memory,
+        "scoring": measure_scoring, "memory": measure_memory,
     }
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("which", nargs="*", choices=[[], *measurements], help=f"default: {' '.join(measurements)}")
@@ -86,6 +91,31 @@ def measure_report(cache: Cache, scratch: Path) -> None:
     start = time.perf_counter()
     _report(data, scratch / "report")
     _print("cold report, float and quantized, 500 images", time.perf_counter() - start, "s", "< 40 s")
+
+
+def measure_scoring(cache: Cache, scratch: Path) -> None:
+    """COCO's figures for 500 images with 100 detections each, against pycocotools."""
+    truth = annotations.load(ready.data_paths(cache, count=500).annotations)
+    image_ids, categories = np.array(sorted(truth.images)), sorted(truth.categories)
+    random = np.random.RandomState(0)
+    images_of_rows = np.repeat(image_ids, 100)
+    boxes = random.uniform(0, 150, [len(images_of_rows), 4])
+    found = merge.Merged(image_ids, np.column_stack([images_of_rows, boxes, random.uniform(size=len(boxes)),
+                                                     random.choice(categories, len(boxes))]))
+    start = time.perf_counter()
+    metrics = scoring.score(found, truth)
+    ours = time.perf_counter() - start
+    start = time.perf_counter()
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = COCO(str(truth.path))
+        evaluation = COCOeval(coco, coco.loadRes(found.results), "bbox")
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    theirs = time.perf_counter() - start
+    np.testing.assert_allclose([metrics.figures[name] for name in FIGURES], evaluation.stats, rtol=1e-12)
+    _print(f"scoring {len(boxes)} detections, pycocotools ({theirs:.1f} s) / ours ({ours:.2f} s)", theirs / ours, "",
+           ">= 10")
 
 
 def measure_memory(cache: Cache, scratch: Path) -> None:

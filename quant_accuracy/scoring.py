@@ -1,93 +1,89 @@
-"""COCO's figures for detections, by pycocotools, on the evaluated images only."""
+"""COCO's figures from matches, as `COCOeval.accumulate` and `summarize` of pycocotools define them."""
 
-import contextlib
-import io
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Dict, NamedTuple, Optional
 
 import numpy as np
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
-from quant_accuracy import progress
+from quant_accuracy import matching
 from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.detection.merge import Merged
+from quant_accuracy.matching import Matches
 from quant_accuracy.metrics import FIGURES, Metrics
+
+_RECALLS = np.linspace(0.0, 1.0, 101)
+
+
+class _View(NamedTuple):
+    """What a figure looks at: an area, and so many detections of an image and a category."""
+
+    area: int
+    detections: int
+
+
+_ALL, _SMALL, _MEDIUM, _LARGE = (_View(area, matching.MAX_DETECTIONS) for area in range(len(matching.AREAS)))
+_AVERAGE_PRECISIONS = {"mAP": _ALL, "AP_small": _SMALL, "AP_medium": _MEDIUM, "AP_large": _LARGE}
+_AVERAGE_RECALLS = {"AR1": _View(0, 1), "AR10": _View(0, 10), "AR100": _ALL, "AR_small": _SMALL, "AR_medium": _MEDIUM,
+                    "AR_large": _LARGE}
+# Positions among the IoU thresholds.
+_AT_ONE_IOU = {"AP50": 0, "AP75": 5}
 
 
 def score(merged: Merged, annotations: Annotations) -> Metrics:
-    """Score detections with pycocotools, restricted to the evaluated images.
+    """Score detections by COCO's rules, restricted to the evaluated images.
 
-    Images that were not run do not count; images without ground truth or without detections do. COCO judges every
-    category on its own and averages at the end, so one category is in pycocotools' hands at a time: its records, a
-    dict for each detection, take far more memory than the detections themselves.
+    Images that were not run do not count; images without ground truth or without detections do.
 
     Args:
         merged: The detections of one variant.
         annotations: The ground truth.
     """
-    image_ids = merged.image_ids.tolist()
-    categories = sorted(annotations.categories)
-    truth = _ground_truth(annotations, image_ids)
-    precision, recall = [], []
-    for category in progress.bar(categories, total=len(categories), unit="categories", label="scoring"):
-        rows = merged.results[merged.results[:, 6] == category]
-        evaluation = _evaluate(truth, category, rows, image_ids)
-        precision.append(evaluation.eval["precision"])
-        recall.append(evaluation.eval["recall"])
-    evaluation.params.catIds = categories
-    evaluation.eval = {**evaluation.eval, "precision": np.concatenate(precision, axis=2),
-                       "recall": np.concatenate(recall, axis=1)}
-    with contextlib.redirect_stdout(io.StringIO()):
-        evaluation.summarize()
-    return Metrics(
-        {name: _figure(value) for name, value in zip(FIGURES, evaluation.stats)},
-        {annotations.categories[category]: _class_ap(values) for category, values in zip(categories, precision)},
-        len(image_ids),
-        len(merged.results),
-    )
+    matches = matching.match(merged, annotations)
+    views = {view: _curves(matches, view) for view in {*_AVERAGE_PRECISIONS.values(), *_AVERAGE_RECALLS.values()}}
+    precision = views[_ALL].precision
+    figures: Dict[str, Optional[float]] = {name: _mean(views[view].precision)
+                                           for name, view in _AVERAGE_PRECISIONS.items()}
+    figures.update({name: _mean(precision[:, index]) for name, index in _AT_ONE_IOU.items()})
+    figures.update({name: _mean(views[view].recall) for name, view in _AVERAGE_RECALLS.items()})
+    names = [annotations.categories[key] for key in matches.category_ids.tolist()]
+    return Metrics({name: figures[name] for name in FIGURES},
+                   {name: _mean(values) for name, values in zip(names, precision)},
+                   len(merged.image_ids), len(merged.results))
 
 
-def _evaluate(truth: Mapping[str, Any], category: int, rows: np.ndarray, image_ids: List[int]) -> COCOeval:
-    """COCO's matching and accumulation for one category."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        coco = _coco({**truth, "annotations": truth["annotations"].get(category, [])})
-        # pycocotools cannot load results without any detection.
-        found = coco.loadRes(rows) if len(rows) else _coco({**truth, "annotations": []})
-        evaluation = COCOeval(coco, found, "bbox")
-        evaluation.params.imgIds = image_ids
-        evaluation.params.catIds = [category]
-        evaluation.evaluate()
-        evaluation.accumulate()
-    return evaluation
+class _Curves(NamedTuple):
+    """Precision [category, IoU threshold, recall] and final recall [category, IoU threshold]; NaN without truth."""
+
+    precision: np.ndarray
+    recall: np.ndarray
 
 
-def _coco(document: Mapping[str, Any]) -> COCO:
-    coco = COCO()
-    coco.dataset = dict(document)
-    coco.createIndex()
-    return coco
+def _curves(matches: Matches, view: _View) -> _Curves:
+    positives = matches.positives[:, :, view.area].sum(axis=0)
+    shape = [len(matches.category_ids), len(matching.IOU_THRESHOLDS)]
+    precision, recall = np.full([*shape, len(_RECALLS)], np.nan), np.full(shape, np.nan)
+    borders = np.searchsorted(matches.categories, np.arange(len(matches.category_ids) + 1))
+    for category in np.flatnonzero(positives):
+        rows = np.arange(borders[category], borders[category + 1])
+        rows = rows[matches.ranks[rows] < view.detections]
+        # Stable, so that equal scores stay in the order of images.
+        rows = rows[np.argsort(-matches.scores[rows], kind="stable")]
+        counted = ~matches.ignored[rows, view.area]
+        right = np.cumsum(matches.matched[rows, view.area] & counted, axis=0, dtype=np.float64)
+        wrong = np.cumsum(~matches.matched[rows, view.area] & counted, axis=0, dtype=np.float64)
+        recall[category] = right[-1] / positives[category] if len(rows) else 0.0
+        precision[category] = _interpolated(right / positives[category], right / (right + wrong + np.spacing(1)))
+    return _Curves(precision, recall)
 
 
-def _ground_truth(annotations: Annotations, image_ids: List[int]) -> Dict[str, Any]:
-    """The ground truth of the evaluated images, by category, with COCO's optional fields filled in."""
-    evaluated = set(image_ids)
-    things: Dict[int, List[Dict[str, Any]]] = {}
-    for thing in annotations.document["annotations"]:
-        if thing["image_id"] in evaluated:
-            _, _, width, height = thing["bbox"]
-            things.setdefault(thing["category_id"], []).append({"iscrowd": 0, "area": width * height, **thing})
-    return {
-        "images": [{"id": image_id} for image_id in image_ids],
-        "annotations": things,
-        "categories": [{"id": category, "name": name} for category, name in annotations.categories.items()],
-    }
+def _interpolated(recall: np.ndarray, precision: np.ndarray) -> np.ndarray:
+    """The best precision at each of COCO's recalls or beyond: [detection, threshold] twice -> [threshold, recall]."""
+    ends = np.zeros([1, precision.shape[1]])
+    best = np.concatenate([np.maximum.accumulate(precision[::-1], axis=0)[::-1], ends])
+    return np.stack([best[np.searchsorted(recall[:, threshold], _RECALLS, side="left"), threshold]
+                     for threshold in range(precision.shape[1])])
 
 
-def _class_ap(precision: np.ndarray) -> Optional[float]:
-    """AP over all areas with 100 detections, from precision [IoU, recall, 1, area, detections]; -1 is 'no truth'."""
-    values = precision[:, :, 0, 0, -1]
-    return _figure(values[values > -1].mean()) if (values > -1).any() else None
-
-
-def _figure(value: float) -> Optional[float]:
-    return None if value < 0 else float(value)
+def _mean(values: np.ndarray) -> Optional[float]:
+    """The mean over what has ground truth; None where nothing has."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else None

@@ -1,84 +1,18 @@
-"""Scores against pycocotools, gates, model cards, options and the cache."""
+"""Gates, model cards, options and the cache."""
 
-import contextlib
-import io
 import multiprocessing
 import threading
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List
+from typing import Any, Dict, List
 
-import numpy as np
 import pytest
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
-from quant_accuracy import card, files, gates, options, scoring
+from quant_accuracy import card, files, gates, options
 from quant_accuracy.cache import Cache
 from quant_accuracy.card import DataPaths
-from quant_accuracy.data import annotations
-from quant_accuracy.detection.merge import Merged
 from quant_accuracy.errors import ConfigurationError, StorageError
-from quant_accuracy.metrics import FIGURES, Metrics
-
-
-def _noisy_detections(truth: annotations.Annotations, image_ids: List[int]) -> Merged:
-    """Ground-truth boxes, shaken, some missing, some doubled."""
-    random = np.random.RandomState(0)
-    rows = []
-    for thing in truth.document["annotations"]:
-        if thing["image_id"] in image_ids and not thing["iscrowd"]:
-            for _ in range(random.choice(3, p=[0.2, 0.6, 0.2])):
-                box = np.array(thing["bbox"]) * random.normal(1.0, 0.08, size=4)
-                rows.append([thing["image_id"], *box, random.uniform(), thing["category_id"]])
-    return Merged(np.array(sorted(image_ids)), np.array(rows))
-
-
-def test_figures_equal_pycocotools_on_the_evaluated_images(demo: DataPaths) -> None:
-    truth = annotations.load(demo.annotations)
-    image_ids = sorted(truth.images)[:60]
-    merged = _noisy_detections(truth, image_ids)
-    with contextlib.redirect_stdout(io.StringIO()):
-        coco = COCO(str(demo.annotations))
-        evaluation = COCOeval(coco, coco.loadRes(list(merged.as_coco())), "bbox")
-        evaluation.params.imgIds = image_ids
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-
-    metrics = scoring.score(merged, truth)
-
-    np.testing.assert_allclose([metrics.figures[name] for name in FIGURES], evaluation.stats, rtol=1e-12)
-    assert metrics.images == 60
-    assert np.mean([ap for ap in metrics.per_class.values() if ap is not None]) == pytest.approx(evaluation.stats[0])
-
-
-def test_images_that_were_not_run_do_not_count_as_misses(demo: DataPaths) -> None:
-    truth = annotations.load(demo.annotations)
-    perfect = [[t["image_id"], *t["bbox"], 1.0, t["category_id"]] for t in truth.document["annotations"]
-               if t["image_id"] == 1013 and not t["iscrowd"]]
-
-    metrics = scoring.score(Merged(np.array([1013]), np.array(perfect)), truth)
-
-    assert metrics.figures["mAP"] == pytest.approx(1.0)
-
-
-def test_no_detections_at_all_score_zero(demo: DataPaths) -> None:
-    truth = annotations.load(demo.annotations)
-
-    metrics = scoring.score(Merged(np.array(sorted(truth.images)), np.zeros((0, 7))), truth)
-
-    assert metrics.figures["mAP"] == 0.0
-    assert metrics.detections == 0
-
-
-def test_images_without_ground_truth_have_no_figures(coco_folder: Callable[..., Path]) -> None:
-    truth = annotations.load(coco_folder() / "instances.json")
-
-    metrics = scoring.score(Merged(np.array([9]), np.array([[9, 1, 1, 5, 5, 0.5, 3]])), truth)
-
-    assert metrics.figures["mAP"] is None
-    assert metrics.per_class == {"car": None, "toothbrush": None}
+from quant_accuracy.metrics import Metrics
 
 
 def _metrics(mean_ap: float) -> Metrics:

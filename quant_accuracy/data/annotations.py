@@ -20,7 +20,7 @@ class Annotations(NamedTuple):
 
     Attributes:
         path: Where it was read.
-        document: The parsed file, as pycocotools takes it.
+        document: The parsed file, in the form of COCO.
         images: Image records by image id.
         categories: Category names by category id.
     """
@@ -104,6 +104,11 @@ def _check_annotation(path: Path, annotation: Mapping[str, Any], images: Mapping
     box = annotation["bbox"]
     if not (isinstance(box, list) and len(box) == 4 and all(_is_finite_number(value) for value in box)):
         raise DataError(f"{name} has the bbox {box!r}; give four finite numbers [x, y, width, height]")
+    area = annotation.get("area", 0)
+    if not _is_finite_number(area) or area < 0:
+        raise DataError(f"{name} has the area {area!r}; give square pixels, or leave it out")
+    if annotation.get("iscrowd", 0) not in (0, 1):
+        raise DataError(f"{name} has iscrowd {annotation['iscrowd']!r}; give 0 or 1")
 
 
 def _hashable_in(key: Any, mapping: Mapping[int, Any]) -> bool:

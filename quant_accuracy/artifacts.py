@@ -148,7 +148,7 @@ def _make_quantsim(folder: Path, card: ModelCard, float_folder: Path, calibratio
     graph = _read_graph(float_folder / "folded.pb")
     quantizers = placement.place_quantizers(graph, names.starting_op, names.output_ops, card.quantization)
     batches = images.read_images(calibration, card.calibration_images, card.height, card.width)
-    encodings = calibrate.calibrate(graph, quantizers, names.image_input, batches)
+    encodings = calibrate.calibrate(graph, quantizers, card.quantization, names.image_input, batches)
     weights_done = simulate.quantize_weights(graph, quantizers, encodings)
     quantsim = simulate.insert_fake_quant(weights_done, quantizers, encodings)
     place = postprocessing.find(graph)

@@ -9,7 +9,7 @@ from typing import Any, Dict, Mapping, Optional, Tuple
 import yaml
 
 from quant_accuracy.errors import ConfigurationError
-from quant_accuracy.quantization.records import Settings
+from quant_accuracy.quantization.records import SCHEMES, TF, Settings
 
 FOLDER = Path(__file__).resolve().parent.parent / "models"
 GATES = ("float_mAP_floor", "mAP_floor", "mAP_drop", "mAP_ratio")
@@ -180,9 +180,9 @@ def _graph(section: _Section) -> GraphNames:
 
 def _settings(section: _Section) -> Settings:
     section.only("scheme", "param_bitwidth", "output_bitwidth")
-    scheme = section.text("scheme", "tf")
-    if scheme != "tf":
-        raise section.error("scheme", f"is {scheme!r}; use 'tf'")
+    scheme = section.text("scheme", TF)
+    if scheme not in SCHEMES:
+        raise section.error("scheme", f"is {scheme!r}; use {' or '.join(SCHEMES)}")
     return Settings(scheme, section.number("param_bitwidth", 2, 16, 8), section.number("output_bitwidth", 2, 16, 8))
 
 

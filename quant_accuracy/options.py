@@ -9,6 +9,7 @@ from quant_accuracy import card as cards
 from quant_accuracy.cache import Cache
 from quant_accuracy.card import DataPaths, ModelCard
 from quant_accuracy.errors import ConfigurationError
+from quant_accuracy.quantization.records import SCHEMES
 from quant_accuracy.request import Request
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,6 +49,20 @@ def positive(text: str) -> int:
     return number
 
 
+def scheme(text: str) -> str:
+    """The name of a quantization scheme."""
+    if text not in SCHEMES:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a scheme; use {' or '.join(SCHEMES)}")
+    return text
+
+
+def bitwidth(text: str) -> int:
+    """A bit width that can be simulated."""
+    if not text.strip().isdigit() or not 2 <= int(text) <= 16:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a bit width from 2 to 16")
+    return int(text)
+
+
 OPTIONS: Tuple[Option, ...] = (
     Option("--model", str, f"model card: a name in models/ or a path (default {DEMO_CARD}, the embedded demo; "
            f"{REAL_CARD} when --model-checkpoint is given)", "CARD"),
@@ -58,6 +73,9 @@ OPTIONS: Tuple[Option, ...] = (
     Option("--eval-batch-size", positive, f"images per batch (default {DEFAULT_BATCH_SIZE})", "N"),
     Option("--eval-num-examples", positive, "evaluate only the first N images (default all)", "N"),
     Option("--calibration-images", positive, "images that the encodings come from (default: the card's, 50)", "N"),
+    Option("--quant-scheme", scheme, "how encodings are made: tf or tf_enhanced (default: the card's, tf)", "SCHEME"),
+    Option("--default-param-bw", bitwidth, "bits of weights (default: the card's, 8)", "BITS"),
+    Option("--default-output-bw", bitwidth, "bits of activations (default: the card's, 8)", "BITS"),
     Option("--shards", str, "evaluate only these shards: '0,3-5' (default all)", "LIST"),
     Option("--cache-dir", Path, "where artifacts and finished shards are kept (default .cache)", "DIR"),
     Option("--output-dir", Path, "where results are written (default output)", "DIR"),
@@ -68,6 +86,13 @@ _PATHS = {
     "dataset_dir": "dataset_dir",
     "pattern": "TFRecord_file_pattern",
     "annotations": "annotation_json_file",
+}
+
+
+_SETTINGS = {
+    "scheme": "quant_scheme",
+    "param_bitwidth": "default_param_bw",
+    "output_bitwidth": "default_output_bw",
 }
 
 
@@ -99,6 +124,9 @@ def chosen_card(values: Mapping[str, Any]) -> ModelCard:
     card = cards.load(values.get("model") or (REAL_CARD if _given_paths(values) else DEMO_CARD))
     if values.get("calibration_images"):
         card = replace(card, calibration_images=values["calibration_images"])
+    changed = {field: values[option] for field, option in _SETTINGS.items() if values.get(option)}
+    if changed:
+        card = replace(card, quantization=replace(card.quantization, **changed))
     return card
 
 

@@ -8,27 +8,59 @@ import numpy as np
 import pytest
 
 from quant_accuracy.errors import DataError
-from quant_accuracy.quantization import encodings
+from quant_accuracy.quantization import encodings, histogram
 from quant_accuracy.quantization.encodings import Range
-from quant_accuracy.quantization.records import Encoding
+from quant_accuracy.quantization.records import Encoding, Symmetry
 
 _DATA = Path(__file__).parent / "data"
 _VECTORS = json.loads((_DATA / "aimet_vectors.json").read_text())
 _ARRAYS = np.load(str(_DATA / "aimet_vectors.npz"), allow_pickle=False)
-_CASES: List[Dict[str, Any]] = [case for case in _VECTORS["encodings"]
-                                if case["scheme"] == "tf" and not case["symmetric"]]
 
 
-@pytest.mark.parametrize("case", _CASES, ids=lambda case: f"{case['data']}-{case['batches']}-{case['bitwidth']}bit")
-def test_asymmetric_encoding_equals_aimets(case: Dict[str, Any]) -> None:
-    batches = [_ARRAYS[f"{case['data']}/{i}"] for i in range(case["batches"])]
-    seen = Range(min(float(b.min()) for b in batches), max(float(b.max()) for b in batches))
+def _cases(scheme: str) -> List[Dict[str, Any]]:
+    return [case for case in _VECTORS["encodings"] if case["scheme"] == scheme]
 
-    found = encodings.asymmetric_encoding(seen, case["bitwidth"])
 
+def _name(case: Dict[str, Any]) -> str:
+    flags = "symmetric" * case["symmetric"] + "-strict" * case["strict_symmetric"]
+    return f"{case['data']}-{case['bitwidth']}bit-{flags or 'asymmetric'}-{case['unsigned_symmetric']}"
+
+
+def _batches(case: Dict[str, Any]) -> List[np.ndarray]:
+    return [_ARRAYS[f"{case['data']}/{i}"] for i in range(case["batches"])]
+
+
+def _symmetry(case: Dict[str, Any]) -> Symmetry:
+    return Symmetry(case["symmetric"], case["strict_symmetric"], case["unsigned_symmetric"])
+
+
+def _assert_equal(found: Encoding, case: Dict[str, Any], tolerance: float) -> None:
     assert found.offset == case["offset"]
     np.testing.assert_allclose([found.minimum, found.maximum, found.scale], [case["min"], case["max"], case["delta"]],
-                               rtol=1e-6, atol=1e-12)
+                               rtol=tolerance, atol=1e-12)
+
+
+@pytest.mark.parametrize("case", _cases("tf"), ids=_name)
+def test_encoding_of_a_range_equals_aimets(case: Dict[str, Any]) -> None:
+    batches = _batches(case)
+    seen = Range(min(float(b.min()) for b in batches), max(float(b.max()) for b in batches))
+
+    _assert_equal(encodings.range_encoding(seen, case["bitwidth"], _symmetry(case)), case, 1e-6)
+
+
+@pytest.mark.parametrize("case", _cases("tf_enhanced"), ids=_name)
+def test_encoding_of_a_histogram_equals_aimets(case: Dict[str, Any]) -> None:
+    seen = None
+    for batch in _batches(case):
+        seen = histogram.update(seen, batch)
+
+    _assert_equal(histogram.enhanced_encoding(seen, case["bitwidth"], _symmetry(case)), case, 1e-5)
+
+
+def test_the_encoding_of_nothing_but_zeros_is_aimets() -> None:
+    found = histogram.enhanced_encoding(histogram.update(None, np.zeros(10, np.float32)), 8, Symmetry())
+
+    assert (found.minimum, found.maximum) == pytest.approx((-1.00392157, 0.99607843))
 
 
 @pytest.mark.parametrize("case", _VECTORS["quantize_dequantize"], ids=lambda case: f"{case['min']}..{case['max']}")
@@ -54,7 +86,7 @@ def test_halves_are_rounded_away_from_zero() -> None:
 def test_zero_is_on_every_grid() -> None:
     random = np.random.RandomState(3)
     for low, high in random.normal(size=(200, 2)):
-        found = encodings.asymmetric_encoding(Range(min(low, high), max(low, high)), 8)
+        found = encodings.range_encoding(Range(min(low, high), max(low, high)), 8)
 
         assert encodings.quantize_dequantize(np.zeros(1, np.float32), found)[0] == 0.0
 
@@ -62,4 +94,4 @@ def test_zero_is_on_every_grid() -> None:
 @pytest.mark.parametrize("seen", [Range(float("nan"), 1.0), Range(0.0, float("inf")), Range(1.0, -1.0)])
 def test_an_unusable_range_is_refused(seen: Range) -> None:
     with pytest.raises(DataError, match="look for NaN"):
-        encodings.asymmetric_encoding(seen, 8)
+        encodings.range_encoding(seen, 8)

@@ -1,6 +1,7 @@
 """Observe every quantizer's tensor on calibration images, and derive the encodings."""
 
-from typing import Dict, Iterable, List, Sequence
+import functools
+from typing import Callable, Dict, Iterable, List, Optional, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -8,52 +9,76 @@ import tensorflow.compat.v1 as tf
 from quant_accuracy import sessions
 from quant_accuracy.errors import DataError
 from quant_accuracy.graph import nodes as graph_nodes
-from quant_accuracy.quantization import simulate
-from quant_accuracy.quantization.encodings import Range, asymmetric_encoding
-from quant_accuracy.quantization.records import ACTIVATION, PARAM, Encoding, Quantizer
+from quant_accuracy.quantization import histogram, simulate
+from quant_accuracy.quantization.encodings import Range, range_encoding
+from quant_accuracy.quantization.histogram import Histogram, enhanced_encoding
+from quant_accuracy.quantization.records import ACTIVATION, PARAM, TF_ENHANCED, Encoding, Quantizer, Settings, Symmetry
+
+_NO_IMAGES = "there are no calibration images; raise --calibration-images or give more shards"
 
 
-def calibrate(graph: tf.GraphDef, quantizers: Sequence[Quantizer], image_input: str,
+def calibrate(graph: tf.GraphDef, quantizers: Sequence[Quantizer], settings: Settings, image_input: str,
               batches: Iterable[np.ndarray]) -> Dict[str, Encoding]:
-    """The encoding of every enabled quantizer, by tensor name (scheme `tf`).
+    """The encoding of every enabled quantizer, by tensor name.
 
     As in AIMET, weights are quantized while activations are observed in floating point.
 
     Args:
         graph: The frozen graph, batch norms folded.
         quantizers: The placed quantizers.
+        settings: The scheme.
         image_input: The placeholder that takes images.
         batches: uint8 [batch, height, width, 3] calibration images.
 
     Raises:
         DataError: A tensor is NaN or infinite on the calibration images, or there are no images.
     """
-    encodings = calibrate_params(graph, quantizers)
+    encodings = calibrate_params(graph, quantizers, settings)
     quantized = simulate.quantize_weights(graph, quantizers, encodings)
     activations = [q for q in quantizers if q.enabled and q.kind == ACTIVATION]
-    ranges = observe(quantized, [q.tensor for q in activations], image_input, batches)
-    for quantizer in activations:
-        try:
-            encodings[quantizer.tensor] = asymmetric_encoding(ranges[quantizer.tensor], quantizer.bitwidth)
-        except DataError as error:
-            raise DataError(f"activation {quantizer.tensor}: {error}") from error
+    tensors = [q.tensor for q in activations]
+    for quantizer, encode in zip(activations, _observed(quantized, tensors, settings, image_input, batches)):
+        encodings[quantizer.tensor] = _named(quantizer, encode)
     return encodings
 
 
-def calibrate_params(graph: tf.GraphDef, quantizers: Sequence[Quantizer]) -> Dict[str, Encoding]:
+def calibrate_params(graph: tf.GraphDef, quantizers: Sequence[Quantizer], settings: Settings) -> Dict[str, Encoding]:
     """The encodings of the enabled weight quantizers, from the weights themselves, by tensor name."""
     nodes = graph_nodes.by_name(graph)
     encodings: Dict[str, Encoding] = {}
     for quantizer in quantizers:
         if quantizer.enabled and quantizer.kind == PARAM:
             values = graph_nodes.constant(nodes, quantizer.tensor)
-            encodings[quantizer.tensor] = asymmetric_encoding(Range(float(values.min()), float(values.max())),
-                                                              quantizer.bitwidth)
+            if settings.scheme == TF_ENHANCED:
+                encode: _Encode = functools.partial(enhanced_encoding, histogram.update(None, values))
+            else:
+                encode = functools.partial(range_encoding, Range(float(values.min()), float(values.max())))
+            encodings[quantizer.tensor] = _named(quantizer, encode)
     return encodings
 
 
-def observe(graph: tf.GraphDef, tensors: Sequence[str], image_input: str,
-            batches: Iterable[np.ndarray]) -> Dict[str, Range]:
+_Encode = Callable[[int, Symmetry], Encoding]
+
+
+def _named(quantizer: Quantizer, encode: _Encode) -> Encoding:
+    try:
+        return encode(quantizer.bitwidth, Symmetry(quantizer.symmetric))
+    except DataError as error:
+        raise DataError(f"{quantizer.kind} {quantizer.tensor}: {error}") from error
+
+
+def _observed(graph: tf.GraphDef, tensors: Sequence[str], settings: Settings, image_input: str,
+              batches: Iterable[np.ndarray]) -> List[_Encode]:
+    """For each tensor what gives its encoding, once bit width and symmetry are known."""
+    if settings.scheme == TF_ENHANCED:
+        return [functools.partial(enhanced_encoding, seen)
+                for seen in observe_histograms(graph, tensors, image_input, batches)]
+    return [functools.partial(range_encoding, seen)
+            for seen in observe_ranges(graph, tensors, image_input, batches)]
+
+
+def observe_ranges(graph: tf.GraphDef, tensors: Sequence[str], image_input: str,
+                   batches: Iterable[np.ndarray]) -> List[Range]:
     """The range of each tensor over all images.
 
     Args:
@@ -73,13 +98,45 @@ def observe(graph: tf.GraphDef, tensors: Sequence[str], image_input: str,
     with sessions.open_session(extremes) as session:
         for values in sessions.run_concurrently(lambda batch: session.run(fetches, {image_input + ":0": batch}),
                                                 batches):
-            # NaN must come through: numpy's minimum and maximum keep it, TensorFlow's reductions may not.
+            # NaN must come through: numpy's minimum and maximum keep it.
             seen = np.array(values, np.float64).reshape(2, -1)
             low, high = np.minimum(low, seen[0]), np.maximum(high, seen[1])
             images += 1
     if not images:
-        raise DataError("there are no calibration images; raise --calibration-images or give more shards")
-    return {tensor: Range(float(low[i]), float(high[i])) for i, tensor in enumerate(tensors)}
+        raise DataError(_NO_IMAGES)
+    return [Range(float(low[index]), float(high[index])) for index in range(len(tensors))]
+
+
+def observe_histograms(graph: tf.GraphDef, tensors: Sequence[str], image_input: str,
+                       batches: Iterable[np.ndarray]) -> List[Optional[Histogram]]:
+    """The histogram of each tensor over all images; None where all values were zero.
+
+    The order of the batches matters: the first one fixes the buckets.
+
+    Args:
+        graph: The graph to run.
+        tensors: Names of float32 tensors.
+        image_input: The placeholder that takes images.
+        batches: uint8 [batch, height, width, 3].
+
+    Raises:
+        DataError: There are no images, or a value is NaN or infinite.
+    """
+    needed = graph_nodes.subgraph(graph, [graph_nodes.op_of(tensor) for tensor in tensors])
+    seen: List[Optional[Histogram]] = [None] * len(tensors)
+    images = 0
+    with sessions.open_session(needed) as session:
+        for values in sessions.run_concurrently(lambda batch: session.run(list(tensors), {image_input + ":0": batch}),
+                                                batches):
+            for index, value in enumerate(values):
+                if not np.isfinite(value).all():
+                    raise DataError(f"activation {tensors[index]} is NaN or infinite on the calibration images; "
+                                    "look for the weights that make it so")
+                seen[index] = histogram.update(seen[index], value)
+            images += 1
+    if not images:
+        raise DataError(_NO_IMAGES)
+    return seen
 
 
 def _with_extremes(graph: tf.GraphDef, tensors: Sequence[str]) -> tf.GraphDef:

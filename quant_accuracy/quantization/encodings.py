@@ -6,10 +6,11 @@ from typing import NamedTuple
 import numpy as np
 
 from quant_accuracy.errors import DataError
-from quant_accuracy.quantization.records import Encoding
+from quant_accuracy.quantization.records import Encoding, Symmetry
 
 _NARROWEST_RANGE = 0.01
 _NARROWEST_GRID = 1e-5
+_ASYMMETRIC = Symmetry()
 
 
 class Range(NamedTuple):
@@ -24,15 +25,18 @@ def round_half_away(values: np.ndarray) -> np.ndarray:
     return np.copysign(np.floor(np.abs(values) + 0.5), values)
 
 
-def asymmetric_encoding(seen: Range, bitwidth: int) -> Encoding:
-    """The asymmetric encoding of scheme `tf` for an observed range.
+def range_encoding(seen: Range, bitwidth: int, symmetry: Symmetry = _ASYMMETRIC) -> Encoding:
+    """The encoding of scheme `tf` for an observed range.
 
-    AIMET's rule, in double precision: widen the range to hold zero and to be at least 0.01 wide, divide it into
-    2^bitwidth - 1 steps, and shift it so that zero is exactly on the grid.
+    AIMET's rule, in double precision: widen the range to hold zero and to be at least 0.01 wide. Asymmetric: divide it
+    into 2^bitwidth - 1 steps and shift it so that zero is exactly on the grid. Symmetric: the larger of both sides
+    decides, with one step more below zero than above unless strict; a range without negative values stays as it is
+    where unsigned grids are allowed.
 
     Args:
         seen: The observed range.
         bitwidth: 2..31 bits.
+        symmetry: Which ranges are allowed.
 
     Raises:
         DataError: The range is NaN, infinite or inverted.
@@ -42,14 +46,16 @@ def asymmetric_encoding(seen: Range, bitwidth: int) -> Encoding:
                         "look for NaN or infinite values in the calibration run")
     low, high = min(0.0, seen.minimum), max(0.0, seen.maximum)
     high = max(high, low + _NARROWEST_RANGE)
-    steps = 2 ** bitwidth - 1
+    steps = 2 ** bitwidth - 1 - int(symmetry.symmetric and symmetry.strict)
+    if symmetry.symmetric and not (symmetry.unsigned and low == 0.0):
+        above = steps // 2
+        scale = max(-low, high) / above
+        offset = -math.ceil(steps / 2)
+        return Encoding(scale * offset, scale * above, scale, offset, bitwidth, True)
     scale = (high - low) / steps
-    if low < 0.0 < high:
-        offset = -min(max(float(round_half_away(np.float64(-low / scale))), 0.0), float(steps))
-    else:
-        offset = float(round_half_away(np.float64(low / scale)))
+    offset = int(round_half_away(np.float64(low / scale)))
     minimum = scale * offset
-    return Encoding(minimum, high - low + minimum, scale, int(offset), bitwidth)
+    return Encoding(minimum, high - low + minimum, scale, offset, bitwidth, symmetry.symmetric)
 
 
 def quantize_dequantize(values: np.ndarray, encoding: Encoding) -> np.ndarray:

@@ -4,6 +4,24 @@ from dataclasses import dataclass
 
 PARAM = "param"
 ACTIVATION = "activation"
+TF = "tf"
+TF_ENHANCED = "tf_enhanced"
+SCHEMES = (TF, TF_ENHANCED)
+
+
+@dataclass(frozen=True)
+class Symmetry:
+    """Which ranges a quantizer may have.
+
+    Attributes:
+        symmetric: As far below zero as above.
+        strict: Symmetric to the last step: one step less, so that both sides have as many.
+        unsigned: A tensor without negative values keeps its one-sided range even where symmetric ones are asked for.
+    """
+
+    symmetric: bool = False
+    strict: bool = False
+    unsigned: bool = True
 
 
 @dataclass(frozen=True)
@@ -11,12 +29,13 @@ class Settings:
     """How a network is to be quantized.
 
     Attributes:
-        scheme: How a range becomes an encoding; `tf` takes the observed minimum and maximum.
+        scheme: How what was seen becomes an encoding: `tf` takes the smallest and the largest value, `tf_enhanced` the
+            grid with the least error over a histogram.
         param_bitwidth: Bits of weights.
         output_bitwidth: Bits of activations.
     """
 
-    scheme: str = "tf"
+    scheme: str = TF
     param_bitwidth: int = 8
     output_bitwidth: int = 8
 

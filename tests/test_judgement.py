@@ -76,7 +76,7 @@ def test_a_card_has_defaults(tmp_path: Path) -> None:
     ("calibration: {images: many}", "calibration.images is 'many'"),
     ("quantization: {scheme: best}", "quantization.scheme is 'best'"),
     ("gates: {mAP_drop: low}", "gates.mAP_drop is 'low'; give a number"),
-    ("gates: [1]", "gates. is not a mapping"),
+    ("gates: [1]", "gates is not a mapping"),
     ("data: {demo: 1}", "data.demo is 1; give true or false"),
     ("name: a/b", "is 'a/b'; use letters"),
     ("x: [", "not YAML"),

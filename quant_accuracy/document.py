@@ -1,0 +1,93 @@
+"""Reading mappings that people write: every key is known, every value has the form that it should have."""
+
+import difflib
+from typing import Any, Dict, List, Optional, Sequence
+
+from quant_accuracy.errors import ConfigurationError
+
+
+class Section:
+    """A mapping of a document that knows where it stands; errors name the file, the place and the remedy.
+
+    Args:
+        path: The file.
+        place: The keys that lead here, each followed by a dot; empty for the whole document.
+        value: What was parsed there.
+        document: What the file is, for messages: `the model card`.
+
+    Raises:
+        ConfigurationError: `value` is not a mapping of names.
+    """
+
+    def __init__(self, path: str, place: str, value: Any, document: str) -> None:
+        if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+            raise ConfigurationError(f"{path}: {place.rstrip('.') or document} is not a mapping of names; "
+                                     f"repair {document}")
+        self._path, self._place, self._value, self._document = path, place, value, document
+
+    def only(self, *keys: str) -> "Section":
+        """This section, after a check that it has no other keys."""
+        for key in self._value:
+            if key not in keys:
+                raise self.error(key, f"is unknown; {_hint(key, keys)}")
+        return self
+
+    def error(self, key: str, problem: str) -> ConfigurationError:
+        """An error about a key; `problem` says what is wrong and what to do."""
+        return ConfigurationError(f"{self._path}: {self._place}{key} {problem}")
+
+    def section(self, key: str) -> "Section":
+        """The mapping at a key; an empty one where there is none."""
+        value = self._value.get(key)
+        return Section(self._path, f"{self._place}{key}.", {} if value is None else value, self._document)
+
+    def sections(self) -> Dict[str, "Section"]:
+        """The mappings at all keys, in the order of the file."""
+        return {key: self.section(key) for key in self._value}
+
+    def items(self) -> Dict[str, Any]:
+        """All keys and values."""
+        return dict(self._value)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value at a key; a missing one without default is an error."""
+        value = self._value.get(key, default)
+        if value is None:
+            raise self.error(key, f"is missing; add it to {self._document}")
+        return value
+
+    def text(self, key: str, default: Optional[str] = None) -> str:
+        """A text that is not empty."""
+        value = self.get(key, default)
+        if not isinstance(value, str) or not value:
+            raise self.error(key, f"is {value!r}; give a text")
+        return value
+
+    def number(self, key: str, low: int, high: int, default: Optional[int] = None) -> int:
+        """A whole number from `low` to `high`."""
+        value = self.get(key, default)
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise self.error(key, f"is {value!r}; give a whole number from {low} to {high}")
+        return value
+
+    def flag(self, key: str) -> Optional[bool]:
+        """True or false, also as the texts "True" and "False" that AIMET's files have; None where it is not given."""
+        value = self._value.get(key)
+        known = {"True": True, "False": False}
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, str) and value in known:
+            return known[value]
+        raise self.error(key, f"is {value!r}; give true or false")
+
+    def names(self, key: str, at_least: int = 1) -> List[str]:
+        """A list of texts."""
+        value = self.get(key)
+        if not (isinstance(value, list) and len(value) >= at_least and all(isinstance(item, str) for item in value)):
+            raise self.error(key, f"is {value!r}; give a list of {at_least} or more names")
+        return value
+
+
+def _hint(key: str, keys: Sequence[str]) -> str:
+    near = difflib.get_close_matches(key, keys, n=1, cutoff=0.0)
+    return f"did you mean {near[0]!r}?" if near else "remove it"

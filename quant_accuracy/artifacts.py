@@ -4,7 +4,7 @@ import functools
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, List, Mapping, Optional, Sequence
+from typing import Any, List, Optional, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -19,7 +19,7 @@ from quant_accuracy.detection.postprocessing import Postprocessing
 from quant_accuracy.errors import ConfigurationError, StorageError
 from quant_accuracy.graph import fold, load
 from quant_accuracy.quantization import calibrate, encodings_file, placement, simulate
-from quant_accuracy.quantization.records import Encoding, Quantizer
+from quant_accuracy.quantization.records import ACTIVATION, PARAM, Encodings, Quantizer, Settings, Symmetry
 
 FLOAT, QUANTIZED = "float", "quantized"
 VARIANTS = (FLOAT, QUANTIZED)
@@ -45,7 +45,7 @@ class Artifacts:
     float_folder: Path
     quantsim_folder: Path
     quantizers: Sequence[Quantizer]
-    encodings: Mapping[str, Encoding]
+    encodings: Encodings
     left_out: Sequence[fold.LeftOut]
     postprocessing: Optional[Postprocessing]
     total: int
@@ -83,7 +83,7 @@ def build(card: ModelCard, checkpoint: Path, shards: Sequence[Shard], cache: Cac
     calibration = _calibration_shards(shards, card.calibration_images)
     quantsim_inputs = {
         "float": float_folder.name,
-        "quantization": asdict(card.quantization),
+        "quantization": _settings_inputs(card.quantization),
         "calibration": {"images": card.calibration_images, "size": [card.height, card.width],
                         "preprocessing": images.PREPROCESSING,
                         "shards": [files.digest_file(shard.path) for shard in calibration]},
@@ -102,14 +102,21 @@ def read(float_folder: Path, quantsim_folder: Path) -> Artifacts:
         StorageError: A file is missing or damaged.
     """
     try:
-        quantizers = [Quantizer(**item) for item in _read_json(quantsim_folder / "quantizers.json")]
+        quantizers = [Quantizer(**{**item, "symmetry": Symmetry(**item["symmetry"])})
+                      for item in _read_json(quantsim_folder / "quantizers.json")]
         left_out = [fold.LeftOut(**item) for item in _read_json(float_folder / "fold.json")["left_out"]]
         place = _read_json(quantsim_folder / "postprocessing.json")
         found = Postprocessing(**place["place"]) if place["place"] else None
-        encodings = encodings_file.read(quantsim_folder / "model.encodings")
+        encodings = encodings_file.read(quantsim_folder / "model.encodings").all()
     except (KeyError, TypeError) as error:
         raise StorageError(f"{quantsim_folder}: damaged ({error}); delete it, it will be made again") from error
     return Artifacts(float_folder, quantsim_folder, quantizers, encodings, left_out, found, int(place["total"]))
+
+
+def _settings_inputs(settings: Settings) -> Mapping[str, Any]:
+    """The settings as they name a place in the cache: of a file its content counts."""
+    content = settings.encodings_file and files.digest_file(settings.encodings_file)
+    return {**asdict(settings), "encodings_file": content}
 
 
 @functools.lru_cache(maxsize=None)
@@ -148,7 +155,8 @@ def _make_quantsim(folder: Path, card: ModelCard, float_folder: Path, calibratio
     graph = _read_graph(float_folder / "folded.pb")
     quantizers = placement.place_quantizers(graph, names.starting_op, names.output_ops, card.quantization)
     batches = images.read_images(calibration, card.calibration_images, card.height, card.width)
-    encodings = calibrate.calibrate(graph, quantizers, card.quantization, names.image_input, batches)
+    encodings = calibrate.calibrate(graph, quantizers, card.quantization, names.image_input, batches,
+                                    _frozen(card.quantization, quantizers))
     weights_done = simulate.quantize_weights(graph, quantizers, encodings)
     quantsim = simulate.insert_fake_quant(weights_done, quantizers, encodings)
     place = postprocessing.find(graph)
@@ -158,6 +166,14 @@ def _make_quantsim(folder: Path, card: ModelCard, float_folder: Path, calibratio
     encodings_file.write(folder / "model.encodings", quantizers, encodings)
     files.write_json(folder / "postprocessing.json", {"place": asdict(place) if place and total else None,
                                                       "total": total})
+
+
+def _frozen(settings: Settings, quantizers: Sequence[Quantizer]) -> Encodings:
+    """The encodings that are given instead of calibrated."""
+    if settings.encodings_file is None:
+        return {}
+    kinds = [PARAM] if settings.params_only else [PARAM, ACTIVATION]
+    return encodings_file.matching(encodings_file.read(settings.encodings_file), quantizers, kinds)
 
 
 def _read_graph(path: Path) -> tf.GraphDef:

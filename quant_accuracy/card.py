@@ -9,7 +9,9 @@ import yaml
 
 from quant_accuracy.document import Section
 from quant_accuracy.errors import ConfigurationError
-from quant_accuracy.quantization.records import SCHEMES, TF, Settings
+from quant_accuracy.quantization import configuration as configurations
+from quant_accuracy.quantization.configuration import Configuration
+from quant_accuracy.quantization.records import SCHEMES, TF, Override, Settings
 
 FOLDER = Path(__file__).resolve().parent.parent / "models"
 GATES = ("float_mAP_floor", "mAP_floor", "mAP_drop", "mAP_ratio")
@@ -93,10 +95,10 @@ def load(name_or_path: str) -> ModelCard:
                                  f"{', '.join(known)}") from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigurationError(f"{path}: not YAML ({error}); repair the model card") from error
-    return _read(Section(str(path), "", document, "the model card"))
+    return _read(Section(str(path), "", document, "the model card"), path.parent)
 
 
-def _read(card: Section) -> ModelCard:
+def _read(card: Section, folder: Path) -> ModelCard:
     card.only("name", "graph", "input", "quantization", "calibration", "gates", "data")
     name = card.text("name")
     if not re.fullmatch(r"[\w.-]+", name):
@@ -109,7 +111,7 @@ def _read(card: Section) -> ModelCard:
         graph=_graph(card.section("graph")),
         height=size.number("height", 1, 4096),
         width=size.number("width", 1, 4096),
-        quantization=_settings(card.section("quantization")),
+        quantization=_settings(card.section("quantization"), folder),
         calibration_images=calibration.number("images", 1, 100000, 50),
         gates=_gates(card.section("gates")),
         demo=bool(data.flag("demo")),
@@ -129,12 +131,24 @@ def _graph(section: Section) -> GraphNames:
     )
 
 
-def _settings(section: Section) -> Settings:
-    section.only("scheme", "param_bitwidth", "output_bitwidth")
+def _settings(section: Section, folder: Path) -> Settings:
+    section.only("scheme", "param_bitwidth", "output_bitwidth", "config", "overrides")
     scheme = section.text("scheme", TF)
     if scheme not in SCHEMES:
         raise section.error("scheme", f"is {scheme!r}; use {' or '.join(SCHEMES)}")
-    return Settings(scheme, section.number("param_bitwidth", 2, 16, 8), section.number("output_bitwidth", 2, 16, 8))
+    configuration = Configuration()
+    if "config" in section.items():
+        # Relative to the card, so that both can be kept together.
+        configuration = configurations.load(folder / section.text("config"))
+    overrides = section.section("overrides").sections()
+    return Settings(scheme, section.number("param_bitwidth", 2, 16, 8), section.number("output_bitwidth", 2, 16, 8),
+                    configuration, tuple(_override(tensors, what) for tensors, what in overrides.items()))
+
+
+def _override(tensors: str, section: Section) -> Override:
+    section.only("bitwidth", "symmetric", "enabled")
+    bitwidth = section.number("bitwidth", 2, 16) if "bitwidth" in section.items() else None
+    return Override(tensors, bitwidth, section.flag("symmetric"), section.flag("enabled"))
 
 
 def _gates(section: Section) -> Mapping[str, float]:

@@ -39,7 +39,11 @@ class Section:
     def section(self, key: str) -> "Section":
         """The mapping at a key; an empty one where there is none."""
         value = self._value.get(key)
-        return Section(self._path, f"{self._place}{key}.", {} if value is None else value, self._document)
+        return self.within(key, {} if value is None else value)
+
+    def within(self, key: str, value: Any) -> "Section":
+        """A mapping that was found below `key`."""
+        return Section(self._path, f"{self._place}{key}.", value, self._document)
 
     def sections(self) -> Dict[str, "Section"]:
         """The mappings at all keys, in the order of the file."""

@@ -9,7 +9,8 @@ from quant_accuracy import card as cards
 from quant_accuracy.cache import Cache
 from quant_accuracy.card import DataPaths, ModelCard
 from quant_accuracy.errors import ConfigurationError
-from quant_accuracy.quantization.records import SCHEMES
+from quant_accuracy.quantization import configuration
+from quant_accuracy.quantization.records import SCHEMES, Settings
 from quant_accuracy.request import Request
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -76,6 +77,10 @@ OPTIONS: Tuple[Option, ...] = (
     Option("--quant-scheme", scheme, "how encodings are made: tf or tf_enhanced (default: the card's, tf)", "SCHEME"),
     Option("--default-param-bw", bitwidth, "bits of weights (default: the card's, 8)", "BITS"),
     Option("--default-output-bw", bitwidth, "bits of activations (default: the card's, 8)", "BITS"),
+    Option("--quantsim-config", Path, "AIMET's quantizer configuration, JSON (default: the card's, AIMET's default)",
+           "FILE"),
+    Option("--load-encodings", Path, "take all encodings from this file instead of calibrating", "FILE"),
+    Option("--load-param-encodings", Path, "take the encodings of params from this file", "FILE"),
     Option("--shards", str, "evaluate only these shards: '0,3-5' (default all)", "LIST"),
     Option("--cache-dir", Path, "where artifacts and finished shards are kept (default .cache)", "DIR"),
     Option("--output-dir", Path, "where results are written (default output)", "DIR"),
@@ -87,8 +92,6 @@ _PATHS = {
     "pattern": "TFRecord_file_pattern",
     "annotations": "annotation_json_file",
 }
-
-
 _SETTINGS = {
     "scheme": "quant_scheme",
     "param_bitwidth": "default_param_bw",
@@ -124,10 +127,21 @@ def chosen_card(values: Mapping[str, Any]) -> ModelCard:
     card = cards.load(values.get("model") or (REAL_CARD if _given_paths(values) else DEMO_CARD))
     if values.get("calibration_images"):
         card = replace(card, calibration_images=values["calibration_images"])
-    changed = {field: values[option] for field, option in _SETTINGS.items() if values.get(option)}
-    if changed:
-        card = replace(card, quantization=replace(card.quantization, **changed))
-    return card
+    return replace(card, quantization=_settings(card.quantization, values))
+
+
+def _settings(settings: Settings, values: Mapping[str, Any]) -> Settings:
+    """The card's settings with what the options change in them."""
+    changed: Dict[str, Any] = {name: values[option] for name, option in _SETTINGS.items() if values.get(option)}
+    if values.get("quantsim_config"):
+        changed["configuration"] = configuration.load(Path(values["quantsim_config"]))
+    whole, params = values.get("load_encodings"), values.get("load_param_encodings")
+    if whole and params:
+        raise ConfigurationError("--load-encodings takes params too; leave --load-param-encodings out")
+    given = whole or params
+    if given:
+        changed.update(encodings_file=Path(given), params_only=given == params)
+    return replace(settings, **changed)
 
 
 def _given_paths(values: Mapping[str, Any]) -> Dict[str, Any]:

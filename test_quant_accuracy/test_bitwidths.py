@@ -3,7 +3,7 @@
 import math
 from typing import TYPE_CHECKING, List, Sequence
 
-from quant_accuracy.quantization.records import PARAM, Quantizer
+from quant_accuracy.quantization.records import OVERRIDE, PARAM, Quantizer
 
 if TYPE_CHECKING:
     from quant_accuracy.artifacts import Artifacts
@@ -19,29 +19,32 @@ def test_bitwidths_are_those_of_the_card(evaluation: "Evaluation", artifacts: "A
     wrong = []
     for quantizer in _enabled(artifacts.quantizers):
         wanted = settings.param_bitwidth if quantizer.kind == PARAM else settings.output_bitwidth
-        found = (quantizer.bitwidth, artifacts.encodings[quantizer.tensor].bitwidth)
-        if found != (wanted, wanted):
-            wrong.append(f"{quantizer.tensor}: {found[0]} bits, encoded with {found[1]}, the card says {wanted}")
+        if quantizer.rule.startswith(OVERRIDE):
+            wanted = quantizer.bitwidth
+        encoded = {encoding.bitwidth for encoding in artifacts.encodings[quantizer.tensor]}
+        if quantizer.bitwidth != wanted or encoded != {wanted}:
+            wrong.append(f"{quantizer.tensor}: {quantizer.bitwidth} bits, encoded with {encoded}, "
+                         f"the card says {wanted}")
 
     assert not wrong, "\n".join(wrong)
 
 
-def test_quantizers_are_asymmetric(artifacts: "Artifacts") -> None:
+def test_encodings_are_symmetric_where_the_configuration_says_so_and_nowhere_else(artifacts: "Artifacts") -> None:
     wrong = [q.tensor for q in _enabled(artifacts.quantizers)
-             if q.symmetric or artifacts.encodings[q.tensor].symmetric]
+             if {encoding.symmetric for encoding in artifacts.encodings[q.tensor]} != {q.symmetry.symmetric}]
 
-    assert not wrong, f"symmetric quantizers: {wrong}"
+    assert not wrong, f"quantizers whose encodings have another symmetry: {wrong}"
 
 
 def test_every_enabled_quantizer_has_a_usable_range(artifacts: "Artifacts") -> None:
     wrong = []
     for quantizer in _enabled(artifacts.quantizers):
-        encoding = artifacts.encodings.get(quantizer.tensor)
-        if encoding is None:
+        encodings = artifacts.encodings.get(quantizer.tensor, ())
+        if not encodings:
             wrong.append(f"{quantizer.tensor}: never calibrated")
-        elif not (math.isfinite(encoding.minimum) and math.isfinite(encoding.maximum)
-                  and encoding.minimum < encoding.maximum and encoding.scale > 0.0):
-            wrong.append(f"{quantizer.tensor}: {encoding}")
+        wrong += [f"{quantizer.tensor}: {encoding}" for encoding in encodings
+                  if not (math.isfinite(encoding.minimum) and math.isfinite(encoding.maximum)
+                          and encoding.minimum < encoding.maximum and encoding.scale > 0.0)]
 
     assert not wrong, "\n".join(wrong)
 

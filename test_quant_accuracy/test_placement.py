@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Sequence
 
-from quant_accuracy.quantization.records import ACTIVATION, PARAM, Quantizer
+from quant_accuracy.quantization.configuration import BIAS, WEIGHT
+from quant_accuracy.quantization.records import ACTIVATION, Quantizer
 
 if TYPE_CHECKING:
     from quant_accuracy.artifacts import Artifacts
@@ -16,7 +17,7 @@ def test_batch_norms_are_folded(artifacts: "Artifacts") -> None:
 
 
 def test_weights_are_quantized(quantizers: Sequence[Quantizer]) -> None:
-    weights = [q for q in quantizers if q.kind == PARAM and "biases" not in q.rule]
+    weights = [q for q in quantizers if q.role == WEIGHT]
     off = [q.tensor for q in weights if not q.enabled]
 
     assert weights
@@ -24,7 +25,7 @@ def test_weights_are_quantized(quantizers: Sequence[Quantizer]) -> None:
 
 
 def test_biases_are_not_quantized(quantizers: Sequence[Quantizer]) -> None:
-    on = [q.tensor for q in quantizers if q.kind == PARAM and "biases" in q.rule and q.enabled]
+    on = [q.tensor for q in quantizers if q.role == BIAS and q.enabled]
 
     assert not on, f"biases with a quantizer: {on}"
 

@@ -78,7 +78,7 @@ def test_simulated_activation_is_the_quantized_input_of_its_quantizer(demo_artif
     values = run_graph(demo_artifacts.graph(QUANTIZED), before + after, {"image_tensor:0": image})
 
     for quantizer, raw, quantized in zip(chosen, values, values[len(chosen):]):
-        encoding = demo_artifacts.encodings[quantizer.tensor]
+        (encoding,) = demo_artifacts.encodings[quantizer.tensor]
         wanted = encodings.quantize_dequantize(raw, encoding)
         different = np.abs(wanted - quantized) > 1e-3 * encoding.scale
         # Where the two differ, the value lies between two steps to within float32's rounding.
@@ -153,7 +153,7 @@ def test_a_quantizer_without_its_tensor_is_an_error() -> None:
     encoding = Encoding(0.0, 1.0, 1 / 255, 0, 8)
 
     with pytest.raises(GraphError, match="0 of 1 activation quantizers"):
-        simulate.insert_fake_quant(tf.GraphDef(), placed, {q.tensor: encoding for q in placed})
+        simulate.insert_fake_quant(tf.GraphDef(), placed, {q.tensor: (encoding,) for q in placed})
 
 
 def test_a_missing_op_is_named_with_near_names(demo_copy: DataPaths) -> None:

@@ -94,7 +94,7 @@ def test_the_simulation_is_exported_on_request(full_report: Path, demo_artifacts
     folder = full_report / "quantsim"
 
     assert sorted(path.name for path in folder.iterdir()) == ["model.encodings", "quantizers.json", "quantsim.pb"]
-    assert encodings_file.read(folder / "model.encodings") == demo_artifacts.encodings
+    assert encodings_file.read(folder / "model.encodings").all() == demo_artifacts.encodings
 
 
 @pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "kill -9"])

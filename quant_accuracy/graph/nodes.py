@@ -60,13 +60,23 @@ def constant(nodes: Mapping[str, tf.NodeDef], reference: str) -> np.ndarray:
     Raises:
         GraphError: It is not a constant.
     """
-    node = nodes[op_of(reference)]
-    while node.op in ("Identity", "Enter") and node.input:
-        node = nodes[op_of(node.input[0])]
+    node = _behind(nodes, reference)
     if node.op != "Const":
         raise GraphError(f"{reference} is computed by {node.op} {node.name!r} and not a constant; "
                          "freeze the graph before this step")
     return tf.make_ndarray(node.attr["value"].tensor)
+
+
+def is_constant(nodes: Mapping[str, tf.NodeDef], reference: str) -> bool:
+    """Whether there is a constant behind a reference, possibly through Identity ops."""
+    return bool(_behind(nodes, reference).op == "Const")
+
+
+def _behind(nodes: Mapping[str, tf.NodeDef], reference: str) -> tf.NodeDef:
+    node = nodes[op_of(reference)]
+    while node.op in ("Identity", "Enter") and node.input:
+        node = nodes[op_of(node.input[0])]
+    return node
 
 
 def const_node(name: str, value: np.ndarray) -> tf.NodeDef:

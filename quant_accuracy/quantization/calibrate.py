@@ -1,7 +1,7 @@
 """Observe every quantizer's tensor on calibration images, and derive the encodings."""
 
 import functools
-from typing import Callable, Dict, Iterable, List, Optional, Sequence
+from typing import Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -12,13 +12,22 @@ from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.quantization import histogram, simulate
 from quant_accuracy.quantization.encodings import Range, range_encoding
 from quant_accuracy.quantization.histogram import Histogram, enhanced_encoding
-from quant_accuracy.quantization.records import ACTIVATION, PARAM, TF_ENHANCED, Encoding, Quantizer, Settings, Symmetry
+from quant_accuracy.quantization.records import (
+    ACTIVATION,
+    PARAM,
+    TF_ENHANCED,
+    Encoding,
+    Encodings,
+    Quantizer,
+    Settings,
+    Symmetry,
+)
 
 _NO_IMAGES = "there are no calibration images; raise --calibration-images or give more shards"
 
 
 def calibrate(graph: tf.GraphDef, quantizers: Sequence[Quantizer], settings: Settings, image_input: str,
-              batches: Iterable[np.ndarray]) -> Dict[str, Encoding]:
+              batches: Iterable[np.ndarray], frozen: Optional[Encodings] = None) -> Encodings:
     """The encoding of every enabled quantizer, by tensor name.
 
     As in AIMET, weights are quantized while activations are observed in floating point.
@@ -29,40 +38,47 @@ def calibrate(graph: tf.GraphDef, quantizers: Sequence[Quantizer], settings: Set
         settings: The scheme.
         image_input: The placeholder that takes images.
         batches: uint8 [batch, height, width, 3] calibration images.
+        frozen: Encodings that are given and stay as they are.
 
     Raises:
         DataError: A tensor is NaN or infinite on the calibration images, or there are no images.
     """
-    encodings = calibrate_params(graph, quantizers, settings)
+    encodings = dict(frozen or {})
+    encodings.update(calibrate_params(graph, [q for q in quantizers if q.tensor not in encodings], settings))
     quantized = simulate.quantize_weights(graph, quantizers, encodings)
-    activations = [q for q in quantizers if q.enabled and q.kind == ACTIVATION]
+    activations = [q for q in quantizers if q.enabled and q.kind == ACTIVATION and q.tensor not in encodings]
+    if not activations:
+        return encodings
     tensors = [q.tensor for q in activations]
     for quantizer, encode in zip(activations, _observed(quantized, tensors, settings, image_input, batches)):
-        encodings[quantizer.tensor] = _named(quantizer, encode)
+        encodings[quantizer.tensor] = (_named(quantizer, encode),)
     return encodings
 
 
-def calibrate_params(graph: tf.GraphDef, quantizers: Sequence[Quantizer], settings: Settings) -> Dict[str, Encoding]:
+def calibrate_params(graph: tf.GraphDef, quantizers: Sequence[Quantizer], settings: Settings) -> Encodings:
     """The encodings of the enabled weight quantizers, from the weights themselves, by tensor name."""
     nodes = graph_nodes.by_name(graph)
-    encodings: Dict[str, Encoding] = {}
+    encodings: Dict[str, Tuple[Encoding, ...]] = {}
     for quantizer in quantizers:
         if quantizer.enabled and quantizer.kind == PARAM:
             values = graph_nodes.constant(nodes, quantizer.tensor)
-            if settings.scheme == TF_ENHANCED:
-                encode: _Encode = functools.partial(enhanced_encoding, histogram.update(None, values))
-            else:
-                encode = functools.partial(range_encoding, Range(float(values.min()), float(values.max())))
-            encodings[quantizer.tensor] = _named(quantizer, encode)
+            parts = [values] if quantizer.axis is None else np.moveaxis(values, quantizer.axis, 0)
+            encodings[quantizer.tensor] = tuple(_named(quantizer, _of_values(part, settings)) for part in parts)
     return encodings
 
 
 _Encode = Callable[[int, Symmetry], Encoding]
 
 
+def _of_values(values: np.ndarray, settings: Settings) -> _Encode:
+    if settings.scheme == TF_ENHANCED:
+        return functools.partial(enhanced_encoding, histogram.update(None, values))
+    return functools.partial(range_encoding, Range(float(values.min()), float(values.max())))
+
+
 def _named(quantizer: Quantizer, encode: _Encode) -> Encoding:
     try:
-        return encode(quantizer.bitwidth, Symmetry(quantizer.symmetric))
+        return encode(quantizer.bitwidth, quantizer.symmetry)
     except DataError as error:
         raise DataError(f"{quantizer.kind} {quantizer.tensor}: {error}") from error
 

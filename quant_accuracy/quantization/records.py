@@ -1,12 +1,19 @@
 """The vocabulary of quantization: quantizers, encodings, settings."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Mapping, Optional, Tuple
+
+from quant_accuracy.quantization.configuration import Configuration
 
 PARAM = "param"
 ACTIVATION = "activation"
+INPUT, OUTPUT = "input", "output"
+OVERRIDE = "override: "
 TF = "tf"
 TF_ENHANCED = "tf_enhanced"
 SCHEMES = (TF, TF_ENHANCED)
+BUILTIN, AIMET = "builtin", "aimet"
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,23 @@ class Symmetry:
 
 
 @dataclass(frozen=True)
+class Override:
+    """What a model card says of single quantizers; None leaves what the configuration says.
+
+    Attributes:
+        tensors: A tensor name, or a pattern with `*` and `?`.
+        bitwidth: Number of bits.
+        symmetric: Whether the range is symmetric.
+        enabled: Whether it quantizes.
+    """
+
+    tensors: str
+    bitwidth: Optional[int] = None
+    symmetric: Optional[bool] = None
+    enabled: Optional[bool] = None
+
+
+@dataclass(frozen=True)
 class Settings:
     """How a network is to be quantized.
 
@@ -33,11 +57,23 @@ class Settings:
             grid with the least error over a histogram.
         param_bitwidth: Bits of weights.
         output_bitwidth: Bits of activations.
+        configuration: Which tensors are quantized, and which ranges are symmetric.
+        overrides: Exceptions for single quantizers, each overruling those before it.
+        encodings_file: Encodings to be taken from a file instead of calibration.
+        params_only: Of that file take only the params.
+        backend: Who places quantizers and makes encodings: `builtin`, or `aimet` for the real AIMET.
+        simulate: Who runs the quantized network: `builtin` or `aimet`.
     """
 
     scheme: str = TF
     param_bitwidth: int = 8
     output_bitwidth: int = 8
+    configuration: Configuration = field(default_factory=Configuration)
+    overrides: Tuple[Override, ...] = ()
+    encodings_file: Optional[Path] = None
+    params_only: bool = False
+    backend: str = BUILTIN
+    simulate: str = BUILTIN
 
 
 @dataclass(frozen=True)
@@ -49,18 +85,22 @@ class Quantizer:
         tensor: The tensor that is quantized, `<op>:0`.
         kind: `param` or `activation`.
         bitwidth: Number of bits.
-        symmetric: Whether the range is symmetric around zero.
+        symmetry: Which ranges it may have.
         enabled: Whether it quantizes; a disabled one passes its tensor through.
         rule: The rule that decided.
+        role: Of a param, `weight` or `bias`; of an activation, `input`, `output` or nothing.
+        axis: The axis of the tensor whose elements have an encoding each; None for one encoding.
     """
 
     name: str
     tensor: str
     kind: str
     bitwidth: int
-    symmetric: bool
+    symmetry: Symmetry
     enabled: bool
     rule: str
+    role: str = ""
+    axis: Optional[int] = None
 
 
 @dataclass(frozen=True)
@@ -82,3 +122,7 @@ class Encoding:
     offset: int
     bitwidth: int
     symmetric: bool = False
+
+
+# By tensor name: one encoding for the whole tensor, or one for each channel.
+Encodings = Mapping[str, Tuple[Encoding, ...]]

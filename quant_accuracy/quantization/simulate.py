@@ -2,16 +2,16 @@
 
 from typing import Dict, Mapping, Sequence
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.errors import GraphError
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.quantization.encodings import quantize_dequantize
-from quant_accuracy.quantization.records import ACTIVATION, PARAM, Encoding, Quantizer
+from quant_accuracy.quantization.records import ACTIVATION, PARAM, Encoding, Encodings, Quantizer
 
 
-def quantize_weights(graph: tf.GraphDef, quantizers: Sequence[Quantizer],
-                     encodings: Mapping[str, Encoding]) -> tf.GraphDef:
+def quantize_weights(graph: tf.GraphDef, quantizers: Sequence[Quantizer], encodings: Encodings) -> tf.GraphDef:
     """Replace each weight that has an enabled quantizer by its quantized values.
 
     Args:
@@ -23,20 +23,29 @@ def quantize_weights(graph: tf.GraphDef, quantizers: Sequence[Quantizer],
         GraphError: A weight is missing.
     """
     nodes = graph_nodes.by_name(graph)
-    wanted: Dict[str, Encoding] = {}
+    wanted: Dict[str, Quantizer] = {}
     for quantizer in quantizers:
         if quantizer.enabled and quantizer.kind == PARAM:
-            wanted[_constant_behind(nodes, quantizer.tensor)] = encodings[quantizer.tensor]
+            wanted[_constant_behind(nodes, quantizer.tensor)] = quantizer
     result = tf.GraphDef(versions=graph.versions)
     for node in graph.node:
         copy = result.node.add()
         copy.CopyFrom(node)
         if node.name in wanted:
-            values = quantize_dequantize(tf.make_ndarray(node.attr["value"].tensor), wanted.pop(node.name))
+            quantizer = wanted.pop(node.name)
+            values = _on_grid(tf.make_ndarray(node.attr["value"].tensor), quantizer, encodings[quantizer.tensor])
             copy.CopyFrom(graph_nodes.const_node(node.name, values))
     if wanted:
         raise GraphError(f"the graph lacks the weights {sorted(wanted)}; build it again from the checkpoint")
     return result
+
+
+def _on_grid(values: np.ndarray, quantizer: Quantizer, encodings: Sequence[Encoding]) -> np.ndarray:
+    if quantizer.axis is None:
+        return quantize_dequantize(values, encodings[0])
+    channels = np.moveaxis(values, quantizer.axis, 0)
+    quantized = np.stack([quantize_dequantize(channel, encoding) for channel, encoding in zip(channels, encodings)])
+    return np.moveaxis(quantized, 0, quantizer.axis)
 
 
 def _constant_behind(nodes: Mapping[str, tf.NodeDef], tensor: str) -> str:
@@ -49,8 +58,7 @@ def _constant_behind(nodes: Mapping[str, tf.NodeDef], tensor: str) -> str:
     return str(node.name)
 
 
-def insert_fake_quant(graph: tf.GraphDef, quantizers: Sequence[Quantizer],
-                      encodings: Mapping[str, Encoding]) -> tf.GraphDef:
+def insert_fake_quant(graph: tf.GraphDef, quantizers: Sequence[Quantizer], encodings: Encodings) -> tf.GraphDef:
     """Put a fake-quant op behind each activation that has an enabled quantizer, and send all its consumers there.
 
     The op is TensorFlow's FakeQuantWithMinMaxArgs; with an encoding whose zero lies on the grid it rounds as AIMET
@@ -70,7 +78,7 @@ def insert_fake_quant(graph: tf.GraphDef, quantizers: Sequence[Quantizer],
                 copy.input[index] = wanted[graph_nodes.tensor_of(reference)].name
         if node.name + ":0" in wanted:
             quantizer = wanted[node.name + ":0"]
-            result.node.add().CopyFrom(_fake_quant(quantizer, encodings[quantizer.tensor]))
+            result.node.add().CopyFrom(_fake_quant(quantizer, encodings[quantizer.tensor][0]))
             inserted += 1
     if inserted != len(wanted):
         raise GraphError(f"{inserted} of {len(wanted)} activation quantizers found their tensor; "
@@ -83,7 +91,8 @@ def _fake_quant(quantizer: Quantizer, encoding: Encoding) -> tf.NodeDef:
     node.attr["min"].f = encoding.minimum
     node.attr["max"].f = encoding.maximum
     node.attr["num_bits"].i = encoding.bitwidth
-    node.attr["narrow_range"].b = False
+    # A range that is exactly symmetric has one step less.
+    node.attr["narrow_range"].b = encoding.minimum == -encoding.maximum
     return node
 
 

@@ -19,7 +19,7 @@ AREAS = np.array([[0.0, 1e10], [0.0, 32.0 ** 2], [32.0 ** 2, 96.0 ** 2], [96.0 *
 MAX_DETECTIONS = 100
 
 # Candidates (image and category, area, threshold, ground truth) that are held at once.
-_CHUNK = 2_000_000
+_CHUNK = 200_000
 
 
 @dataclass(frozen=True)

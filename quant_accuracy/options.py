@@ -140,6 +140,8 @@ def _settings(settings: Settings, values: Mapping[str, Any]) -> Settings:
         raise ConfigurationError("--load-encodings takes params too; leave --load-param-encodings out")
     given = whole or params
     if given:
+        if not Path(given).is_file():
+            raise ConfigurationError(f"{given}: no such encodings file; give the model.encodings of an export")
         changed.update(encodings_file=Path(given), params_only=given == params)
     return replace(settings, **changed)
 

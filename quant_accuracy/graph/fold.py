@@ -119,13 +119,14 @@ def _match(norm: tf.NodeDef, nodes: Mapping[str, tf.NodeDef],
     if any(len(uses[reader]) != 1 for reader in readers):
         return f"the weights of {before.name!r} are shared"
     try:
-        gamma, beta, mean, variance = (graph_nodes.constant(nodes, reference).astype(np.float64)
-                                       for reference in norm.input[1:5])
-        bias = graph_nodes.constant(nodes, bias_add.input[1]).astype(np.float64) if bias_add is not None else 0.0
+        gamma, beta, mean, variance = (graph_nodes.constant(nodes, reference) for reference in norm.input[1:5])
+        if bias_add is not None:
+            mean = mean - graph_nodes.constant(nodes, bias_add.input[1])
     except GraphError:
         return "its parameters are not constant"
-    scale = gamma / np.sqrt(variance + norm.attr["epsilon"].f)
-    return _Match(norm, before, bias_add, weights, scale, beta + (bias - mean) * scale)
+    # All in float32 and in AIMET's order, to the last bit: a weight that rounds the other way is a whole step.
+    inverse = np.float32(1) / np.sqrt(variance + np.float32(norm.attr["epsilon"].f))
+    return _Match(norm, before, bias_add, weights, gamma * inverse, beta - mean * gamma * inverse)
 
 
 def _rewrite(graph: tf.GraphDef, matches: Sequence[_Match],
@@ -139,7 +140,7 @@ def _rewrite(graph: tf.GraphDef, matches: Sequence[_Match],
         new_weights[match.weights.name] = _scaled(match)
         bias, output = _fresh_name(taken), _fresh_name(taken)
         replaced[match.norm.name] = [
-            graph_nodes.const_node(bias, match.bias.astype(np.float32)),
+            graph_nodes.const_node(bias, match.bias),
             graph_nodes.float_node(bias + "/read", "Identity", [bias]),
             graph_nodes.float_node(output, "BiasAdd", [match.convolution.name, bias + "/read"]),
         ]
@@ -164,10 +165,10 @@ def _rewrite(graph: tf.GraphDef, matches: Sequence[_Match],
 
 
 def _scaled(match: _Match) -> np.ndarray:
-    weights = tf.make_ndarray(match.weights.attr["value"].tensor).astype(np.float64)
+    weights = tf.make_ndarray(match.weights.attr["value"].tensor)
     # A depthwise kernel is [height, width, channels, multiplier] and its output channels are channels x multiplier.
     scale = match.scale if match.convolution.op == "Conv2D" else match.scale.reshape(weights.shape[2:])
-    return (weights * scale).astype(np.float32)
+    return np.asarray(weights * scale)
 
 
 def _fresh_name(taken: Set[str]) -> str:

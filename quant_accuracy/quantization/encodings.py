@@ -9,7 +9,7 @@ from quant_accuracy.errors import DataError
 from quant_accuracy.quantization.records import Encoding, Symmetry
 
 _NARROWEST_RANGE = 0.01
-_NARROWEST_GRID = 1e-5
+NARROWEST_GRID = 1e-5
 _ASYMMETRIC = Symmetry()
 
 
@@ -65,7 +65,7 @@ def quantize_dequantize(values: np.ndarray, encoding: Encoding) -> np.ndarray:
     the offset. Values beyond the range saturate; NaN passes through.
     """
     minimum, maximum = min(encoding.minimum, 0.0), max(encoding.maximum, 0.0)
-    maximum = max(maximum, minimum + _NARROWEST_GRID)
+    maximum = max(maximum, minimum + NARROWEST_GRID)
     # A range that is exactly symmetric has one step less: AIMET takes it for a strict symmetric one.
     steps_in_range = 2 ** encoding.bitwidth - (2 if minimum == -maximum else 1)
     scale = (maximum - minimum) / steps_in_range

@@ -10,7 +10,7 @@ from typing import List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from quant_accuracy.quantization.encodings import round_half_away
+from quant_accuracy.quantization.encodings import NARROWEST_GRID, round_half_away
 from quant_accuracy.quantization.records import Encoding, Symmetry
 
 BUCKETS = 512
@@ -94,9 +94,12 @@ def enhanced_encoding(histogram: Optional[Histogram], bitwidth: int, symmetry: S
     else:
         grids = _asymmetric_grids(low, high, steps)
     scale, offset = _cheapest(histogram, grids, bitwidth)
-    minimum = scale * np.float32(offset)
-    maximum = scale * np.float32(steps) + minimum
-    return Encoding(float(minimum), float(maximum), float(scale), offset, bitwidth, symmetry.symmetric)
+    if scale == 0:
+        return Encoding(0.0, NARROWEST_GRID, NARROWEST_GRID / steps, 0, bitwidth, symmetry.symmetric)
+    minimum = float(scale * np.float32(offset))
+    # The sum is AIMET's only one in double precision.
+    maximum = float(scale * np.float32(steps)) + minimum
+    return Encoding(minimum, maximum, float(scale), offset, bitwidth, symmetry.symmetric)
 
 
 def _range(histogram: Histogram) -> Tuple[np.float32, np.float32]:
@@ -134,9 +137,11 @@ def _asymmetric_grids(low: np.float32, high: np.float32, steps: int) -> List[_Gr
                 continue
             start, end = max(low, start), min(high, end)
             # AIMET's quirk: the narrowed scale carries over to the next offset, and once it is zero (a range that
-            # begins at zero narrows to nothing at the first offset) the remaining grids of this fraction are void.
+            # begins at zero narrows to nothing at the first offset) the remaining grids of this fraction are all that
+            # single point. It is the cheapest where all values are so small that their squares vanish in float32.
             scale = (end - start) / np.float32(steps)
             if scale == 0:
+                grids.append((scale, 0))
                 break
             grids.append((scale, int(round_half_away(start / scale))))
     grids.append((widest, offset))
@@ -164,9 +169,11 @@ def _cheapest(histogram: Histogram, grids: List[_Grid], bitwidth: int) -> _Grid:
                    for edge in (minimum, maximum))
     middle = start + np.arange(BUCKETS, dtype=np.float32) * width + width / np.float32(2)
     costs = _Costs(*(np.zeros(len(grids), np.float32) for _ in range(3)))
+    # A grid of a single point has nothing between its ends.
+    divisor = np.where(scale > 0, scale, np.float32(1))
     for bucket in np.flatnonzero(histogram.share > 0):
         share, value = histogram.share[bucket], middle[bucket]
-        steps = round_half_away(value / scale - offset)
+        steps = round_half_away(value / divisor - offset)
         _add(costs.below, bucket < first, share, value - middle[first])
         _add(costs.above, bucket >= last, share, value - middle[last])
         _add(costs.between, (bucket >= first) & (bucket < last), share, value - scale * (steps + offset))

@@ -2,7 +2,7 @@
 
 import functools
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, List, Mapping, Optional, Sequence
 
@@ -18,8 +18,18 @@ from quant_accuracy.detection import detector, postprocessing
 from quant_accuracy.detection.postprocessing import Postprocessing
 from quant_accuracy.errors import ConfigurationError, StorageError
 from quant_accuracy.graph import fold, load
-from quant_accuracy.quantization import calibrate, encodings_file, placement, simulate
-from quant_accuracy.quantization.records import ACTIVATION, PARAM, Encodings, Quantizer, Settings, Symmetry
+from quant_accuracy.quantization import aimet, calibrate, configuration, encodings_file, placement, simulate
+from quant_accuracy.quantization.records import (
+    ACTIVATION,
+    AIMET,
+    AUTO,
+    BUILTIN,
+    PARAM,
+    Encodings,
+    Quantizer,
+    Settings,
+    Symmetry,
+)
 
 FLOAT, QUANTIZED = "float", "quantized"
 VARIANTS = (FLOAT, QUANTIZED)
@@ -40,6 +50,7 @@ class Artifacts:
         left_out: Batch norms that could not be folded, with the reason.
         postprocessing: Where detection may leave the graph before suppression; None to run the graph's own ops.
         total: Most detections of an image; 0 when not known.
+        simulator: Who runs the quantized network, `builtin` or `aimet`.
     """
 
     float_folder: Path
@@ -49,6 +60,7 @@ class Artifacts:
     left_out: Sequence[fold.LeftOut]
     postprocessing: Optional[Postprocessing]
     total: int
+    simulator: str
 
     def graph_file(self, variant: str) -> Path:
         """The graph that a variant runs: the folded float graph, or the simulation."""
@@ -71,6 +83,7 @@ def build(card: ModelCard, checkpoint: Path, shards: Sequence[Shard], cache: Cac
     Raises:
         QuantAccuracyError: Of the kind that the failing step documents.
     """
+    card = replace(card, quantization=_settled(card.quantization))
     parts = load.checkpoint_files(checkpoint)
     float_inputs = {
         "checkpoint": {path.name: files.digest_file(path) for path in parts},
@@ -89,9 +102,10 @@ def build(card: ModelCard, checkpoint: Path, shards: Sequence[Shard], cache: Cac
                         "shards": [files.digest_file(shard.path) for shard in calibration]},
         "code": code_digest("graph", "quantization", "data", "detection"),
         "numpy": np.__version__,
+        "aimet": aimet.installed() if card.quantization.backend == AIMET else None,
     }
     quantsim_folder = cache.folder("quantsim", quantsim_inputs, "calibrating and building the quantization simulation",
-                                   lambda folder: _make_quantsim(folder, card, float_folder, calibration))
+                                   lambda folder: _make_quantsim(folder, card, float_folder, calibration, checkpoint))
     return read(float_folder, quantsim_folder)
 
 
@@ -110,7 +124,26 @@ def read(float_folder: Path, quantsim_folder: Path) -> Artifacts:
         encodings = encodings_file.read(quantsim_folder / "model.encodings").all()
     except (KeyError, TypeError) as error:
         raise StorageError(f"{quantsim_folder}: damaged ({error}); delete it, it will be made again") from error
-    return Artifacts(float_folder, quantsim_folder, quantizers, encodings, left_out, found, int(place["total"]))
+    return Artifacts(float_folder, quantsim_folder, quantizers, encodings, left_out, found, int(place["total"]),
+                     str(place["simulator"]))
+
+
+def _settled(settings: Settings) -> Settings:
+    """The settings with backend and simulator named, and checked against each other."""
+    backend = settings.backend
+    if backend == AUTO:
+        backend = AIMET if aimet.installed() else BUILTIN
+    simulator = settings.simulate or backend
+    if backend == AIMET:
+        aimet.require()
+        if settings.configuration.per_channel:
+            raise ConfigurationError("AIMET 1.19 ignores per_channel_quantization; set it to False, "
+                                     "or use --backend builtin")
+    if simulator == AIMET and backend != AIMET:
+        raise ConfigurationError("AIMET can run only what it has built; use --backend aimet, or --simulate builtin")
+    if simulator == AIMET and settings.encodings_file is not None:
+        raise ConfigurationError("AIMET cannot run with encodings from a file; use --simulate builtin")
+    return replace(settings, backend=backend, simulate=simulator)
 
 
 def _settings_inputs(settings: Settings) -> Mapping[str, Any]:
@@ -150,13 +183,22 @@ def _make_float(folder: Path, card: ModelCard, checkpoint: Path) -> None:
                                             "left_out": [asdict(item) for item in folded.left_out]})
 
 
-def _make_quantsim(folder: Path, card: ModelCard, float_folder: Path, calibration: Sequence[Shard]) -> None:
+def _make_quantsim(folder: Path, card: ModelCard, float_folder: Path, calibration: Sequence[Shard],
+                   checkpoint: Path) -> None:
     names = card.graph
     graph = _read_graph(float_folder / "folded.pb")
-    quantizers = placement.place_quantizers(graph, names.starting_op, names.output_ops, card.quantization)
+    settings = card.quantization
     batches = images.read_images(calibration, card.calibration_images, card.height, card.width)
-    encodings = calibrate.calibrate(graph, quantizers, card.quantization, names.image_input, batches,
-                                    _frozen(card.quantization, quantizers))
+    if settings.backend == AIMET:
+        configuration.write(folder / "configuration.json", settings.configuration)
+        built = aimet.build(checkpoint, names, settings, folder / "configuration.json", batches, folder,
+                            simulate=settings.simulate == AIMET)
+        quantizers: Sequence[Quantizer] = built.quantizers
+        encodings: Encodings = {**built.encodings, **_frozen(settings, quantizers)}
+    else:
+        quantizers = placement.place_quantizers(graph, names.starting_op, names.output_ops, settings)
+        encodings = calibrate.calibrate(graph, quantizers, settings, names.image_input, batches,
+                                        _frozen(settings, quantizers))
     weights_done = simulate.quantize_weights(graph, quantizers, encodings)
     quantsim = simulate.insert_fake_quant(weights_done, quantizers, encodings)
     place = postprocessing.find(graph)
@@ -165,7 +207,7 @@ def _make_quantsim(folder: Path, card: ModelCard, float_folder: Path, calibratio
     files.write_json(folder / "quantizers.json", [asdict(quantizer) for quantizer in quantizers])
     encodings_file.write(folder / "model.encodings", quantizers, encodings)
     files.write_json(folder / "postprocessing.json", {"place": asdict(place) if place and total else None,
-                                                      "total": total})
+                                                      "total": total, "simulator": settings.simulate})
 
 
 def _frozen(settings: Settings, quantizers: Sequence[Quantizer]) -> Encodings:

@@ -3,7 +3,7 @@
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -18,11 +18,13 @@ from quant_accuracy.data import shards as shard_files
 from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.data.shards import Shard
 from quant_accuracy.detection import merge, run, store
-from quant_accuracy.detection.detector import open_detector
+from quant_accuracy.detection.detector import Detector, open_detector
 from quant_accuracy.detection.run import Speed, Work
 from quant_accuracy.errors import StorageError
 from quant_accuracy.graph import load
 from quant_accuracy.metrics import Metrics
+from quant_accuracy.quantization import aimet
+from quant_accuracy.quantization.records import AIMET, BUILTIN
 from quant_accuracy.request import Request
 
 
@@ -88,6 +90,7 @@ def evaluate(request: Request, cache: Cache) -> Evaluation:
         "preprocessing": images.PREPROCESSING,
         "batch_size": request.batch_size,
         "suppression": "outside the graph, verified" if built.postprocessing else "the graph's own",
+        "simulator": built.simulator,
         "versions": {"tensorflow": tf.__version__, "numpy": np.__version__},
     }
     return Evaluation(request, built, chosen, variants, verdicts, provenance)
@@ -105,6 +108,7 @@ def _place(cache: Cache, request: Request, built: Artifacts, variant: str, graph
         "preprocessing": images.PREPROCESSING,
         "outside_suppression": built.postprocessing is not None,
         "code": artifact_steps.code_digest("data", "detection"),
+        "simulator": built.simulator if variant == QUANTIZED else BUILTIN,
         "tensorflow": tf.__version__,
     }
     return cache.path(f"detections/{variant}", inputs, ".npz")
@@ -131,11 +135,21 @@ def _detect_missing(request: Request, built: Artifacts, chosen: Sequence[Shard],
 
     speeds: Dict[str, Speed] = {}
     with contextlib.ExitStack() as stack:
-        detectors = {variant: stack.enter_context(open_detector(built.graph(variant), request.card.graph,
-                                                                built.postprocessing, built.total))
-                     for variant in needed}
+        detectors = {variant: stack.enter_context(_open(variant, request, built)) for variant in needed}
         speeds = run.detect(work, detectors, request.batch_size, (request.card.height, request.card.width), keep)
     return speeds
+
+
+@contextlib.contextmanager
+def _open(variant: str, request: Request, built: Artifacts) -> Iterator[Detector]:
+    names = request.card.graph
+    with contextlib.ExitStack() as stack:
+        if variant == QUANTIZED and built.simulator == AIMET:
+            network = stack.enter_context(aimet.open_network(built.quantsim_folder, names))
+            yield stack.enter_context(open_detector(built.graph(FLOAT), names, built.postprocessing, built.total,
+                                                    network))
+        else:
+            yield stack.enter_context(open_detector(built.graph(variant), names, built.postprocessing, built.total))
 
 
 def _usable(path: Path) -> bool:

@@ -49,6 +49,25 @@ def atomic_paths(targets: Sequence[Path]) -> Iterator[List[Path]]:
 
 
 @contextlib.contextmanager
+def scratch_for(folder: Path, last: str) -> Iterator[Path]:
+    """A new folder whose files move to `folder` when all are written; those that end in `last` move last.
+
+    Raises:
+        StorageError: The disk is full or the folder cannot be written.
+    """
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=".scratch.", suffix=".partial", dir=str(folder)))
+    try:
+        with storage_errors(folder):
+            yield scratch
+            for path in sorted(scratch.iterdir(), key=lambda path: (path.name.endswith(last), path.name)):
+                os.replace(str(path), str(folder / path.name))
+    finally:
+        shutil.rmtree(str(scratch), ignore_errors=True)
+
+
+@contextlib.contextmanager
 def storage_errors(target: Path) -> Iterator[None]:
     """Turn the system's errors on a full or forbidden disk into one that names `target` and the remedy.
 

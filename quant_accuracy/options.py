@@ -50,11 +50,15 @@ def positive(text: str) -> int:
     return number
 
 
-def scheme(text: str) -> str:
-    """The name of a quantization scheme."""
-    if text not in SCHEMES:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a scheme; use {' or '.join(SCHEMES)}")
-    return text
+def choice(*names: str) -> Callable[[str], str]:
+    """A converter that takes these names only."""
+
+    def convert(text: str) -> str:
+        if text not in names:
+            raise argparse.ArgumentTypeError(f"{text!r} is unknown; use {' or '.join(names)}")
+        return text
+
+    return convert
 
 
 def bitwidth(text: str) -> int:
@@ -74,9 +78,13 @@ OPTIONS: Tuple[Option, ...] = (
     Option("--eval-batch-size", positive, f"images per batch (default {DEFAULT_BATCH_SIZE})", "N"),
     Option("--eval-num-examples", positive, "evaluate only the first N images (default all)", "N"),
     Option("--calibration-images", positive, "images that the encodings come from (default: the card's, 50)", "N"),
-    Option("--quant-scheme", scheme, "how encodings are made: tf or tf_enhanced (default: the card's, tf)", "SCHEME"),
+    Option("--quant-scheme", choice(*SCHEMES), "how encodings are made: tf or tf_enhanced (default: the card's, tf)",
+           "SCHEME"),
     Option("--default-param-bw", bitwidth, "bits of weights (default: the card's, 8)", "BITS"),
     Option("--default-output-bw", bitwidth, "bits of activations (default: the card's, 8)", "BITS"),
+    Option("--backend", choice("builtin", "aimet", "auto"), "who places quantizers and makes encodings: builtin, aimet "
+           "(the real one), or auto: aimet where it is installed (default builtin)", "NAME"),
+    Option("--simulate", choice("builtin", "aimet"), "who runs the quantized network (default: the backend)", "NAME"),
     Option("--quantsim-config", Path, "AIMET's quantizer configuration, JSON (default: the card's, AIMET's default)",
            "FILE"),
     Option("--load-encodings", Path, "take all encodings from this file instead of calibrating", "FILE"),
@@ -96,6 +104,8 @@ _SETTINGS = {
     "scheme": "quant_scheme",
     "param_bitwidth": "default_param_bw",
     "output_bitwidth": "default_output_bw",
+    "backend": "backend",
+    "simulate": "simulate",
 }
 
 

@@ -13,6 +13,8 @@ from quant_accuracy import files
 from quant_accuracy.artifacts import FLOAT, QUANTIZED
 from quant_accuracy.data.shards import format_selection
 from quant_accuracy.evaluation import Evaluation, Variant
+from quant_accuracy.quantization import export
+from quant_accuracy.quantization.records import AIMET
 
 SCHEMA_VERSION = 1
 _SHOWN = ("mAP", "AP50", "AP75", "AR100")
@@ -57,11 +59,20 @@ def _write_coco(target: Path, variant: Variant) -> None:
 
 
 def export_quantsim(evaluation: Evaluation, folder: Path) -> List[Path]:
-    """Copy encodings (AIMET's format), quantizers and the simulation graph to a folder; say where."""
-    for name in _EXPORTED:
-        with files.atomic_path(folder / name) as path:
-            shutil.copyfile(str(evaluation.artifacts.quantsim_folder / name), str(path))
-    return [folder / name for name in _EXPORTED]
+    """Write what AIMET's `export` writes, and the quantizers and the simulation graph besides; say where."""
+    built = evaluation.artifacts
+    written = [_copied(built.quantsim_folder / name, folder) for name in _EXPORTED]
+    if built.simulator == AIMET:
+        return written + [_copied(path, folder) for path in sorted((built.quantsim_folder / "export").iterdir())
+                          if path.name not in _EXPORTED]
+    export.write_yaml(folder / "model.encodings", folder / "model.encodings.yaml")
+    return [*written, folder / "model.encodings.yaml", *export.write_checkpoint(built.graph(FLOAT), folder)]
+
+
+def _copied(source: Path, folder: Path) -> Path:
+    with files.atomic_path(folder / source.name) as path:
+        shutil.copyfile(str(source), str(path))
+    return folder / source.name
 
 
 def print_table(evaluation: Evaluation, console: Console) -> None:

@@ -9,12 +9,14 @@ import sys
 import time
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
+import numpy as np
 import pytest
+import tensorflow.compat.v1 as tf
 
 from quant_accuracy import options
-from quant_accuracy.artifacts import Artifacts
+from quant_accuracy.artifacts import FLOAT, Artifacts
 from quant_accuracy.cache import Cache
 from quant_accuracy.card import DataPaths
 from quant_accuracy.quantization import encodings_file
@@ -93,8 +95,40 @@ def test_a_report_leaves_detections_in_cocos_results_format(full_report: Path) -
 def test_the_simulation_is_exported_on_request(full_report: Path, demo_artifacts: Artifacts) -> None:
     folder = full_report / "quantsim"
 
-    assert sorted(path.name for path in folder.iterdir()) == ["model.encodings", "quantizers.json", "quantsim.pb"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "checkpoint", "model.data-00000-of-00001", "model.encodings", "model.encodings.yaml", "model.index",
+        "model.meta", "quantizers.json", "quantsim.pb"]
     assert encodings_file.read(folder / "model.encodings").all() == demo_artifacts.encodings
+
+
+def test_the_exported_checkpoint_is_the_folded_network_with_float_weights(
+        full_report: Path, demo_artifacts: Artifacts, run_graph: Callable[..., Sequence[np.ndarray]]) -> None:
+    prefix = full_report / "quantsim" / "model"
+    images = np.random.RandomState(0).randint(0, 256, size=(1, 300, 300, 3)).astype(np.uint8)
+    outputs = ["concat:0", "concat_1:0"]
+    with tf.Graph().as_default() as graph, tf.Session(graph=graph) as session:
+        saver = tf.train.import_meta_graph(f"{prefix}.meta")
+        saver.restore(session, str(prefix))
+        assert tf.train.latest_checkpoint(str(prefix.parent)) == str(prefix)
+        found = session.run(outputs, {"image_tensor:0": images})
+
+    wanted = run_graph(demo_artifacts.graph(FLOAT), outputs, {"image_tensor:0": images})
+    for a, b in zip(found, wanted):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+
+
+def test_loaded_encodings_give_the_very_detections_that_they_were_exported_from(
+        full_report: Path, demo: DataPaths, tmp_path: Path) -> None:
+    encodings = full_report / "quantsim" / "model.encodings"
+
+    arguments = _arguments(demo, tmp_path / "cache", tmp_path / "output", "--shards", "0", "--load-encodings",
+                           str(encodings))
+
+    assert report.main(arguments) in (0, 1)
+    loaded = json.loads((tmp_path / "output" / "detections" / "quantized.json").read_text())
+    ids = {record["image_id"] for record in loaded}
+    full = json.loads((full_report / "detections" / "quantized.json").read_text())
+    assert loaded == [record for record in full if record["image_id"] in ids]
 
 
 @pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "kill -9"])

@@ -1,7 +1,7 @@
 """A graph as a function from images to detections."""
 
 import contextlib
-from typing import Callable, Iterator, List, Optional, Sequence
+from typing import Callable, Dict, Iterator, List, Optional, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -14,11 +14,12 @@ from quant_accuracy.detection.postprocessing import Postprocessing
 from quant_accuracy.graph import nodes as graph_nodes
 
 Detector = Callable[[np.ndarray], List[Detections]]
+Network = Callable[[np.ndarray], Sequence[np.ndarray]]
 
 
 @contextlib.contextmanager
 def open_detector(graph: tf.GraphDef, names: GraphNames, postprocessing: Optional[Postprocessing],
-                  total: int = 0) -> Iterator[Detector]:
+                  total: int = 0, network: Optional[Network] = None) -> Iterator[Detector]:
     """Give a function from uint8 [n, height, width, 3] images to the detections of each; it may be called by threads.
 
     Args:
@@ -26,12 +27,19 @@ def open_detector(graph: tf.GraphDef, names: GraphNames, postprocessing: Optiona
         names: The graph's inputs and outputs.
         postprocessing: Where boxes and scores can be fetched before suppression; None to run the graph's own ops.
         total: Most detections of an image; needed with `postprocessing`.
+        network: Runs the network elsewhere, from images to the outputs that `names` lists; the graph then does only
+            what comes behind them.
     """
-    feed = names.image_input + ":0"
+
+    def feed(images: np.ndarray) -> Dict[str, np.ndarray]:
+        outputs = network(images) if network is not None else []
+        return {names.image_input + ":0": images,
+                **{f"{name}:0": value for name, value in zip(names.output_ops, outputs)}}
+
     if postprocessing is None:
         fetches = [name + ":0" for name in names.detections]
         with sessions.open_session(graph) as session:
-            yield lambda images: _own_detections(*session.run(fetches, {feed: images}))
+            yield lambda images: _own_detections(*session.run(fetches, feed(images)))
     else:
         before = [postprocessing.boxes, postprocessing.scores]
         parameters = nms.Parameters(postprocessing.iou_threshold, postprocessing.score_threshold,
@@ -40,7 +48,7 @@ def open_detector(graph: tf.GraphDef, names: GraphNames, postprocessing: Optiona
         needed = graph_nodes.subgraph(graph, [graph_nodes.op_of(tensor) for tensor in before])
         with sessions.open_session(needed) as session, nms.open_suppression(parameters) as suppress:
             yield lambda images: [suppress(boxes[:, 0], scores)
-                                  for boxes, scores in zip(*session.run(before, {feed: images}))]
+                                  for boxes, scores in zip(*session.run(before, feed(images)))]
 
 
 def _own_detections(boxes: np.ndarray, scores: np.ndarray, classes: np.ndarray,

@@ -1,14 +1,12 @@
 """From a training checkpoint of the Object Detection API to the evaluation checkpoint that gets quantized."""
 
-import os
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Tuple
 
 import tensorflow.compat.v1 as tf
 from object_detection import exporter
 
+from quant_accuracy import files
 from quant_accuracy.errors import CheckpointError, first_line
 from quant_accuracy.graph import load
 from quant_accuracy.preparation import pipeline_config
@@ -97,16 +95,10 @@ def _sources(checkpoint: Path, variables: List[tf.Variable]) -> Dict[str, tf.Var
 
 
 def _save(session: tf.Session, output: Path) -> Tuple[Path, Path]:
-    output.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".export.", suffix=".partial", dir=str(output)))
-    try:
+    # The index comes last: without it there is no checkpoint.
+    with files.scratch_for(output, last=".index") as scratch:
         prefix = scratch / "model.ckpt"
         tf.train.Saver(save_relative_paths=True).save(session, str(prefix))
         graph = load.load_frozen(prefix, _OUTPUTS)
         (scratch / "frozen_inference_graph.pb").write_bytes(graph.SerializeToString(deterministic=True))
-        # The index comes last: without it there is no checkpoint.
-        for path in sorted(scratch.iterdir(), key=lambda path: path.suffix == ".index"):
-            os.replace(str(path), str(output / path.name))
-    finally:
-        shutil.rmtree(str(scratch), ignore_errors=True)
     return output / "model.ckpt", output / "frozen_inference_graph.pb"

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, Mapping, Optional, Tuple
 
+from quant_accuracy import files
 from quant_accuracy.document import Section
 from quant_accuracy.errors import ConfigurationError
 
@@ -111,6 +112,36 @@ def load(path: Path) -> Configuration:
         raise ConfigurationError(f"{path}: not readable as JSON ({error}); give one of AIMET's configuration files "
                                  "with --quantsim-config") from error
     return _read(Section(str(path), "", document, _DOCUMENT))
+
+
+def write(path: Path, configuration: Configuration) -> None:
+    """Write a configuration as AIMET takes it."""
+    defaults = {"ops": _op_document(configuration.ops), "params": _param_document(configuration.all_params),
+                **_flags(strict_symmetric=configuration.strict, unsigned_symmetric=configuration.unsigned,
+                         per_channel_quantization=configuration.per_channel)}
+    document = {
+        "defaults": defaults,
+        "params": {kind: _param_document(rule) for kind, rule in configuration.params.items()},
+        "op_type": {name: _op_document(rule) for name, rule in configuration.op_types.items()},
+        "supergroups": [{"op_list": list(group)} for group in configuration.supergroups],
+        "model_input": _flags(is_input_quantized=configuration.model_input),
+        "model_output": _flags(is_output_quantized=configuration.model_output),
+    }
+    files.write_json(path, document)
+
+
+def _op_document(rule: OpRule) -> Dict[str, Any]:
+    params = {kind: _param_document(param) for kind, param in rule.params.items()}
+    return {**_flags(is_input_quantized=rule.input, is_output_quantized=rule.output, is_symmetric=rule.symmetric),
+            **({"params": params} if params else {})}
+
+
+def _param_document(rule: ParamRule) -> Dict[str, str]:
+    return _flags(is_quantized=rule.quantized, is_symmetric=rule.symmetric)
+
+
+def _flags(**values: Optional[bool]) -> Dict[str, str]:
+    return {key: str(value) for key, value in values.items() if value is not None}
 
 
 def _read(document: Section) -> Configuration:

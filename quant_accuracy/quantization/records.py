@@ -13,7 +13,7 @@ OVERRIDE = "override: "
 TF = "tf"
 TF_ENHANCED = "tf_enhanced"
 SCHEMES = (TF, TF_ENHANCED)
-BUILTIN, AIMET = "builtin", "aimet"
+BUILTIN, AIMET, AUTO = "builtin", "aimet", "auto"
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class Settings:
         overrides: Exceptions for single quantizers, each overruling those before it.
         encodings_file: Encodings to be taken from a file instead of calibration.
         params_only: Of that file take only the params.
-        backend: Who places quantizers and makes encodings: `builtin`, or `aimet` for the real AIMET.
-        simulate: Who runs the quantized network: `builtin` or `aimet`.
+        backend: Who places quantizers and makes encodings: `builtin`, `aimet` for the real AIMET, or `auto`.
+        simulate: Who runs the quantized network: `builtin` or `aimet`; None for the backend.
     """
 
     scheme: str = TF
@@ -73,7 +73,7 @@ class Settings:
     encodings_file: Optional[Path] = None
     params_only: bool = False
     backend: str = BUILTIN
-    simulate: str = BUILTIN
+    simulate: Optional[str] = None
 
 
 @dataclass(frozen=True)

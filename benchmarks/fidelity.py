@@ -8,7 +8,7 @@ import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Mapping, Sequence, Tuple
+from typing import Dict, List, Mapping, Sequence, Set, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -100,8 +100,14 @@ def _run(graph: tf.GraphDef, fetches: Sequence[str], images: Sequence[np.ndarray
     return {name: np.concatenate(values) for name, values in zip(OUTPUTS, zip(*found))}
 
 
+def quantizers_of_aimet() -> Set[Tuple[str, str, str, bool]]:
+    """Name, tensor, kind and state of every quantizer that AIMET places in the reference network."""
+    listed = json.loads((DATA / "aimet_placement.json").read_text())["quantizers"]
+    return {(name, tensor, kind, enabled) for name, tensor, kind, enabled in listed}
+
+
 def _quantizers(quantizers: Sequence[Quantizer]) -> Tuple[int, int]:
-    theirs = {tuple(item) for item in json.loads((DATA / "aimet_placement.json").read_text())["quantizers"]}
+    theirs = quantizers_of_aimet()
     ours = {(q.name, q.tensor, q.kind, q.enabled) for q in quantizers}
     return len(ours & theirs), len(ours | theirs)
 

@@ -131,6 +131,18 @@ def test_loaded_encodings_give_the_very_detections_that_they_were_exported_from(
     assert loaded == [record for record in full if record["image_id"] in ids]
 
 
+@pytest.mark.parametrize(("more", "low", "high"), [
+    (["--default-param-bw", "4"], 0.05, 0.5),
+    (["--default-output-bw", "16"], -0.01, 0.01),
+    (["--quant-scheme", "tf_enhanced"], -0.02, 0.02),
+], ids=["w4", "a16", "tf_enhanced"])
+def test_bits_and_scheme_change_the_drop_as_one_expects(demo: DataPaths, cache: Cache, tmp_path: Path, more: List[str],
+                                                        low: float, high: float) -> None:
+    report.main(_arguments(demo, cache.root, tmp_path, "--shards", _SELECTION, *more))
+
+    assert low < _read(tmp_path)["mAP_drop"] < high
+
+
 @pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "kill -9"])
 def test_an_interrupted_report_goes_on_and_ends_with_the_same_figures(
         demo: DataPaths, demo_artifacts: Artifacts, reference: Path, tmp_path: Path, kill: signal.Signals) -> None:

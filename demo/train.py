@@ -2,7 +2,8 @@
 
 Data order, initial values and flips are seeded; float32 sums over threads are not, so two trainings differ a little.
 The committed checkpoint is the reference. It took three calls, each of which went on from what the one before had
-saved, at the learning rate of its own, longer schedule: `--steps 2400`, `--steps 3400` (as far as 3200), `--steps 5400`.
+saved, at the learning rate of its own longer schedule: `--steps 2400`, `--steps 3400` (as far as 3200) and
+`--steps 5400`.
 """
 
 import argparse

@@ -42,11 +42,10 @@ def open_detector(graph: tf.GraphDef, names: GraphNames, postprocessing: Optiona
             yield lambda images: _own_detections(*session.run(fetches, feed(images)))
     else:
         before = [postprocessing.boxes, postprocessing.scores]
-        parameters = nms.Parameters(postprocessing.iou_threshold, postprocessing.score_threshold,
-                                    postprocessing.per_class, total)
         # Most of the graph's ops are those of the suppression: without them its session starts sooner.
         needed = graph_nodes.subgraph(graph, [graph_nodes.op_of(tensor) for tensor in before])
-        with sessions.open_session(needed) as session, nms.open_suppression(parameters) as suppress:
+        with sessions.open_session(needed) as session, \
+                nms.open_suppression(_parameters(postprocessing, total)) as suppress:
             yield lambda images: [suppress(boxes[:, 0], scores)
                                   for boxes, scores in zip(*session.run(before, feed(images)))]
 
@@ -73,13 +72,18 @@ def verified_total(graph: tf.GraphDef, names: GraphNames, postprocessing: Option
     """
     if postprocessing is None:
         return 0
-    own_fetches = [name + ":0" for name in names.detections]
+    # Both in one run: they differ in nothing but the suppression.
+    fetches = [*(name + ":0" for name in names.detections), postprocessing.boxes, postprocessing.scores]
     with sessions.open_session(graph) as session:
-        outputs = [session.run(own_fetches, {names.image_input + ":0": image}) for image in images]
+        outputs = [session.run(fetches, {names.image_input + ":0": image}) for image in images]
     total = int(outputs[0][1].shape[1])
-    with open_detector(graph, names, postprocessing, total) as detect:
-        for image, output in zip(images, outputs):
-            own, ours = _own_detections(*output)[0], detect(image)[0]
+    with nms.open_suppression(_parameters(postprocessing, total)) as suppress:
+        for *detections, boxes, scores in outputs:
+            own, ours = _own_detections(*detections)[0], suppress(boxes[0, :, 0], scores[0])
             if not all(np.array_equal(a, b) for a, b in zip(own, ours)):
                 return 0
     return total
+
+
+def _parameters(postprocessing: Postprocessing, total: int) -> nms.Parameters:
+    return nms.Parameters(postprocessing.iou_threshold, postprocessing.score_threshold, postprocessing.per_class, total)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
@@ -20,6 +21,7 @@ from quant_accuracy.artifacts import FLOAT, Artifacts
 from quant_accuracy.cache import Cache
 from quant_accuracy.card import DataPaths
 from quant_accuracy.quantization import encodings_file
+from quant_accuracy.quantization.records import ACTIVATION, PARAM
 from tools import create_coco_tfrecords, export_checkpoint, report
 
 _SELECTION = "0-3"
@@ -129,6 +131,21 @@ def test_loaded_encodings_give_the_very_detections_that_they_were_exported_from(
     ids = {record["image_id"] for record in loaded}
     full = json.loads((full_report / "detections" / "quantized.json").read_text())
     assert loaded == [record for record in full if record["image_id"] in ids]
+
+
+def test_loaded_param_encodings_stay_and_activations_are_calibrated(demo_artifacts: Artifacts, demo: DataPaths,
+                                                                    cache: Cache, tmp_path: Path) -> None:
+    wide = {q.tensor: tuple(replace(e, minimum=4 * e.minimum, maximum=4 * e.maximum, scale=4 * e.scale)
+                            for e in demo_artifacts.encodings[q.tensor]) if q.kind == PARAM
+            else demo_artifacts.encodings[q.tensor] for q in demo_artifacts.quantizers if q.enabled}
+    encodings_file.write(tmp_path / "wide.encodings", demo_artifacts.quantizers, wide)
+
+    report.main(_arguments(demo, cache.root, tmp_path, "--shards", "0", "--load-param-encodings",
+                           str(tmp_path / "wide.encodings"), "--quantsim-output-dir", str(tmp_path / "quantsim")))
+
+    found = encodings_file.read(tmp_path / "quantsim" / "model.encodings").by_kind
+    assert found[PARAM] == {tensor: wide[tensor] for tensor in found[PARAM]}
+    assert found[ACTIVATION] != {tensor: wide[tensor] for tensor in found[ACTIVATION]}
 
 
 @pytest.mark.parametrize(("more", "low", "high"), [

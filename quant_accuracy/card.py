@@ -3,35 +3,19 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Mapping, Tuple
+from typing import Dict, Mapping
 
 import yaml
 
 from quant_accuracy.document import Section
 from quant_accuracy.errors import ConfigurationError
+from quant_accuracy.graph.names import GraphNames
 from quant_accuracy.quantization import configuration as configurations
 from quant_accuracy.quantization.configuration import Configuration
 from quant_accuracy.quantization.records import SCHEMES, TF, Override, Settings
 
 FOLDER = Path(__file__).resolve().parent.parent / "models"
 GATES = ("float_mAP_floor", "mAP_floor", "mAP_drop", "mAP_ratio")
-
-
-@dataclass(frozen=True)
-class GraphNames:
-    """Ops of the checkpoint's graph.
-
-    Attributes:
-        image_input: Placeholder, uint8 [batch, height, width, 3].
-        starting_op: Where the network begins; what comes before is preprocessing.
-        output_ops: Where the network ends; what comes behind is post-processing.
-        detections: Boxes, scores, classes and number of detections.
-    """
-
-    image_input: str
-    starting_op: str
-    output_ops: Tuple[str, ...]
-    detections: Tuple[str, str, str, str]
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy import sessions
-from quant_accuracy.card import GraphNames
 from quant_accuracy.detection import nms
 from quant_accuracy.detection.nms import Detections
 from quant_accuracy.detection.postprocessing import Postprocessing
 from quant_accuracy.graph import nodes as graph_nodes
+from quant_accuracy.graph.names import GraphNames
 
 Detector = Callable[[np.ndarray], List[Detections]]
 Network = Callable[[np.ndarray], Sequence[np.ndarray]]

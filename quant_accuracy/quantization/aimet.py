@@ -51,7 +51,6 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy import files, progress
-from quant_accuracy.card import GraphNames
 from quant_accuracy.errors import (
     ConfigurationError,
     DataError,
@@ -61,6 +60,7 @@ from quant_accuracy.errors import (
     first_line,
 )
 from quant_accuracy.graph import load, prune
+from quant_accuracy.graph.names import GraphNames
 from quant_accuracy.quantization import encodings_file
 from quant_accuracy.quantization.configuration import BIAS, WEIGHT
 from quant_accuracy.quantization.records import (

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy import artifacts as artifact_steps
-from quant_accuracy import files, gates, progress, scoring
+from quant_accuracy import files, gates, intervals, matching, progress, scoring
 from quant_accuracy.artifacts import FLOAT, QUANTIZED, VARIANTS, Artifacts
 from quant_accuracy.cache import Cache
 from quant_accuracy.data import annotations as annotation_files
@@ -22,6 +22,7 @@ from quant_accuracy.detection.detector import Detector, open_detector
 from quant_accuracy.detection.run import Speed, Work
 from quant_accuracy.errors import StorageError
 from quant_accuracy.graph import load
+from quant_accuracy.matching import Matches
 from quant_accuracy.metrics import Metrics
 from quant_accuracy.quantization import aimet
 from quant_accuracy.quantization.records import AIMET, BUILTIN
@@ -34,11 +35,13 @@ class Variant:
 
     Attributes:
         merged: Its detections on all evaluated images.
+        matches: Which of them match which ground truth.
         metrics: COCO's figures.
         speed: Of the images that were run now; None when all detections were there already.
     """
 
     merged: merge.Merged
+    matches: Matches
     metrics: Metrics
     speed: Optional[Speed]
 
@@ -81,7 +84,8 @@ def evaluate(request: Request, cache: Cache) -> Evaluation:
               for variant in VARIANTS for shard in chosen}
     speeds = _detect_missing(request, built, chosen, places)
     variants = {variant: _score(variant, chosen, places, truth, speeds.get(variant)) for variant in VARIANTS}
-    verdicts = gates.judge(request.card.gates, variants[FLOAT].metrics, variants[QUANTIZED].metrics)
+    verdicts = gates.judge(request.card.gates, variants[FLOAT].metrics, variants[QUANTIZED].metrics,
+                           _samples(variants, chosen, every_shard))
     provenance = {
         "checkpoint": {path.name: files.digest_file(path) for path in load.checkpoint_files(request.data.checkpoint)},
         "annotations": files.digest_file(request.data.annotations),
@@ -166,4 +170,16 @@ def _usable(path: Path) -> bool:
 def _score(variant: str, chosen: Sequence[Shard], places: _Places, truth: Annotations,
            speed: Optional[Speed]) -> Variant:
     merged = merge.merge([(shard, store.load(places[variant, shard.index])) for shard in chosen], truth)
-    return Variant(merged, scoring.score(merged, truth), speed)
+    matches = matching.match(merged, truth)
+    return Variant(merged, matches, scoring.score_matches(matches, truth, len(merged.results)), speed)
+
+
+def _samples(variants: Mapping[str, Variant], chosen: Sequence[Shard], every_shard: Sequence[Shard]) -> \
+        Optional[gates.Samples]:
+    """What other images would have given; None where all images were evaluated and nothing is left to chance."""
+    images = sum(shard.records for shard in chosen)
+    if images == sum(shard.total for shard in every_shard):
+        return None
+    weights = intervals.draw(images)
+    before, after = (intervals.mean_aps(variants[name].matches, weights) for name in (FLOAT, QUANTIZED))
+    return gates.Samples(before, after, images, len(chosen), len(every_shard) - len(chosen))

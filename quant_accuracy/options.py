@@ -28,13 +28,19 @@ class Option:
         flag: As it is typed.
         convert: From text to value.
         help: One line; names the default.
-        metavar: What stands for the value in the help.
+        metavar: What stands for the value in the help; empty for a switch, which takes no value.
     """
 
     flag: str
     convert: Callable[[str], Any]
     help: str
     metavar: str
+
+    def arguments(self) -> Dict[str, Any]:
+        """How argparse and pytest declare it."""
+        if not self.metavar:
+            return {"action": "store_true", "default": None, "help": self.help}
+        return {"type": self.convert, "metavar": self.metavar, "help": self.help}
 
     @property
     def key(self) -> str:
@@ -90,6 +96,7 @@ OPTIONS: Tuple[Option, ...] = (
     Option("--load-encodings", Path, "take all encodings from this file instead of calibrating", "FILE"),
     Option("--load-param-encodings", Path, "take the encodings of params from this file", "FILE"),
     Option("--shards", str, "evaluate only these shards: '0,3-5' (default all)", "LIST"),
+    Option("--strict", bool, "an inconclusive verdict is as red as a failed one", ""),
     Option("--cache-dir", Path, "where artifacts and finished shards are kept (default .cache)", "DIR"),
     Option("--output-dir", Path, "where results are written (default output)", "DIR"),
 )

@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Optional
 from rich.console import Console
 from rich.table import Table
 
-from quant_accuracy import files
+from quant_accuracy import files, gates
 from quant_accuracy.artifacts import FLOAT, QUANTIZED
 from quant_accuracy.data.shards import format_selection
 from quant_accuracy.evaluation import Evaluation, Variant
@@ -18,6 +18,7 @@ from quant_accuracy.quantization.records import AIMET
 
 SCHEMA_VERSION = 1
 _SHOWN = ("mAP", "AP50", "AP75", "AR100")
+_COLOURS = {gates.PASS: "green", gates.FAIL: "red", gates.INCONCLUSIVE: "yellow"}
 _EXPORTED = ("model.encodings", "quantizers.json", "quantsim.pb")
 
 
@@ -89,7 +90,7 @@ def print_table(evaluation: Evaluation, console: Console) -> None:
     console.print(table)
     for verdict in evaluation.verdicts:
         console.print(f"{verdict.outcome.upper():5} {verdict.gate}: {verdict.message}", highlight=False, markup=False,
-                      style="green" if verdict.outcome == "pass" else "red", soft_wrap=True)
+                      style=_COLOURS[verdict.outcome], soft_wrap=True)
 
 
 def _difference(evaluation: Evaluation, figure: str) -> Optional[float]:

@@ -37,7 +37,11 @@ def score(merged: Merged, annotations: Annotations) -> Metrics:
         merged: The detections of one variant.
         annotations: The ground truth.
     """
-    matches = matching.match(merged, annotations)
+    return score_matches(matching.match(merged, annotations), annotations, len(merged.results))
+
+
+def score_matches(matches: Matches, annotations: Annotations, detections: int) -> Metrics:
+    """As `score`, from matches that are there already; `detections` is the number before matching."""
     views = {view: _curves(matches, view) for view in {*_AVERAGE_PRECISIONS.values(), *_AVERAGE_RECALLS.values()}}
     precision = views[_ALL].precision
     figures: Dict[str, Optional[float]] = {name: _mean(views[view].precision)
@@ -47,7 +51,7 @@ def score(merged: Merged, annotations: Annotations) -> Metrics:
     names = [annotations.categories[key] for key in matches.category_ids.tolist()]
     return Metrics({name: figures[name] for name in FIGURES},
                    {name: _mean(values) for name, values in zip(names, precision)},
-                   len(merged.image_ids), len(merged.results))
+                   len(matches.image_ids), detections)
 
 
 class _Curves(NamedTuple):

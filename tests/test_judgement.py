@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any, Dict, List
 
+import numpy as np
 import pytest
 
 from quant_accuracy import card, files, gates, options
@@ -37,6 +38,43 @@ def test_a_gate_judges_by_its_limit(gate: str, limit: float, before: float, afte
     assert verdict.outcome == outcome
     assert verdict.value == pytest.approx(value)
     assert f"{limit:g}" in verdict.message
+
+
+@pytest.mark.parametrize(("gate", "limit", "before", "after", "outcome"), [
+    ("mAP_drop", 0.02, 0.70, 0.695, gates.PASS),
+    ("mAP_drop", 0.02, 0.70, 0.670, gates.FAIL),
+    ("mAP_drop", 0.02, 0.70, 0.682, gates.INCONCLUSIVE),
+    ("mAP_drop", 0.02, 0.70, 0.678, gates.INCONCLUSIVE),
+    ("mAP_ratio", 0.99, 0.70, 0.70, gates.PASS),
+    ("mAP_ratio", 0.99, 0.70, 0.68, gates.FAIL),
+    ("mAP_ratio", 0.99, 0.70, 0.692, gates.INCONCLUSIVE),
+    ("mAP_floor", 0.5, 0.70, 0.51, gates.PASS),
+    ("mAP_floor", 0.5, 0.70, 0.49, gates.FAIL),
+    ("mAP_floor", 0.5, 0.70, 0.5001, gates.INCONCLUSIVE),
+])
+def test_on_a_part_of_the_data_the_whole_interval_has_to_lie_on_one_side(gate: str, limit: float, before: float,
+                                                                         after: float, outcome: str) -> None:
+    # Images are harder or easier for both variants alike; their difference is known to about 0.005.
+    spread = np.linspace(-0.005, 0.005, 1000)
+    samples = gates.Samples(np.full(1000, before), after + spread, images=40, shards=2, others=8)
+
+    verdict = gates.judge_one(gate, limit, _metrics(before), _metrics(after), samples)
+
+    assert verdict.outcome == outcome
+    assert verdict.interval is not None
+    assert verdict.interval.low < verdict.value < verdict.interval.high
+    assert ("evaluate all shards" in verdict.message or "more shards" in verdict.message) \
+        == (outcome == gates.INCONCLUSIVE)
+
+
+def test_an_inconclusive_verdict_says_how_many_shards_would_settle_it() -> None:
+    spread = np.linspace(-0.01, 0.01, 1001)
+    # The interval reaches 0.0095 beyond the value, the limit is 0.005 away: (0.0095 / 0.005)^2 = 3.6 times the images.
+    samples = gates.Samples(np.full(1001, 0.7), 0.685 + spread, images=40, shards=2, others=8)
+
+    verdict = gates.judge_one("mAP_drop", 0.02, _metrics(0.7), _metrics(0.685), samples)
+
+    assert "6 more shards would probably settle it" in verdict.message
 
 
 def test_every_gate_of_the_cards_has_a_rule() -> None:

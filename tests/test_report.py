@@ -133,6 +133,16 @@ def test_loaded_encodings_give_the_very_detections_that_they_were_exported_from(
     assert loaded == [record for record in full if record["image_id"] in ids]
 
 
+def test_two_shards_do_not_settle_the_drop_and_only_strict_makes_that_red(demo: DataPaths, cache: Cache,
+                                                                         tmp_path: Path) -> None:
+    arguments = _arguments(demo, cache.root, tmp_path, "--shards", "0,1")
+
+    assert report.main(arguments) == 0
+    outcomes = {verdict["gate"]: verdict["outcome"] for verdict in _read(tmp_path)["verdicts"]}
+    assert outcomes["mAP_drop"] == "inconclusive"
+    assert report.main([*arguments, "--strict"]) == 1
+
+
 def test_loaded_param_encodings_stay_and_activations_are_calibrated(demo_artifacts: Artifacts, demo: DataPaths,
                                                                     cache: Cache, tmp_path: Path) -> None:
     wide = {q.tensor: tuple(replace(e, minimum=4 * e.minimum, maximum=4 * e.maximum, scale=4 * e.scale)

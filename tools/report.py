@@ -1,6 +1,7 @@
 """Evaluate a model, float and quantized, and report: `./run report`.
 
-Exit status: 0 when every gate passes, 1 when a gate fails, 2 when something could not be measured.
+Exit status: 0 when no gate fails, 1 when a gate fails (with --strict also when one is inconclusive), 2 when something
+could not be measured.
 """
 
 import argparse
@@ -17,7 +18,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
     """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(prog="report", description=(__doc__ or "").splitlines()[0])
     for option in options.OPTIONS:
-        parser.add_argument(option.flag, dest=option.key, type=option.convert, help=option.help, metavar=option.metavar)
+        parser.add_argument(option.flag, dest=option.key, **option.arguments())
     parser.add_argument("--quantsim-output-dir", type=Path, metavar="DIR",
                         help="export encodings, quantizers and the simulation graph to this folder")
     values = vars(parser.parse_args(arguments))
@@ -38,7 +39,8 @@ def _report(values: Dict[str, Any]) -> int:
     print("\nwritten:")
     for path in written:
         print(f"  {path}")
-    failed = any(verdict.outcome == gates.FAIL for verdict in result.verdicts)
+    red = {gates.FAIL, gates.INCONCLUSIVE} if values.get("strict") else {gates.FAIL}
+    failed = any(verdict.outcome in red for verdict in result.verdicts)
     return command_line.GATE_FAILED if failed else command_line.MEASURED
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy import artifacts as artifact_steps
-from quant_accuracy import files, gates, intervals, matching, progress, scoring
+from quant_accuracy import bootstrap, files, gates, matching, progress, scoring
 from quant_accuracy.artifacts import FLOAT, QUANTIZED, VARIANTS, Artifacts
 from quant_accuracy.cache import Cache
 from quant_accuracy.data import annotations as annotation_files
@@ -180,6 +180,6 @@ def _samples(variants: Mapping[str, Variant], chosen: Sequence[Shard], every_sha
     images = sum(shard.records for shard in chosen)
     if images == sum(shard.total for shard in every_shard):
         return None
-    weights = intervals.draw(images)
-    before, after = (intervals.mean_aps(variants[name].matches, weights) for name in (FLOAT, QUANTIZED))
+    weights = bootstrap.draw(images)
+    before, after = (bootstrap.mean_aps(variants[name].matches, weights) for name in (FLOAT, QUANTIZED))
     return gates.Samples(before, after, images, len(chosen), len(every_shard) - len(chosen))

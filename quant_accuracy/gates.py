@@ -6,9 +6,8 @@ from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from quant_accuracy import intervals
 from quant_accuracy.errors import QuantAccuracyError
-from quant_accuracy.intervals import Interval
+from quant_accuracy.intervals import Interval, percentile_interval
 from quant_accuracy.metrics import Metrics
 
 PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
@@ -94,7 +93,7 @@ def judge_one(gate: str, limit: float, float_metrics: Metrics, quantized_metrics
 
 def _interval(measure: Callable[[float, float], float], samples: Samples) -> Optional[Interval]:
     values = [measure(before, after) for before, after in zip(samples.before, samples.after)]
-    found = intervals.interval(np.array(values, np.float64))
+    found = percentile_interval(np.array(values, np.float64))
     return None if np.isnan(found.low) else found
 
 

@@ -6,9 +6,10 @@ from typing import Any, Dict, List
 import numpy as np
 import pytest
 
-from quant_accuracy import intervals, matching, scoring
+from quant_accuracy import bootstrap, matching, scoring
 from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.detection.merge import Merged
+from quant_accuracy.intervals import percentile_interval
 from tests.test_scoring import _of_pycocotools, _random_truth
 
 
@@ -58,8 +59,8 @@ def test_every_image_once_gives_the_map_and_aps_of_the_full_set(seed: int) -> No
 
     metrics = scoring.score(merged, truth)
 
-    assert intervals.mean_aps(matches, once)[0] == pytest.approx(metrics.figures["mAP"], abs=1e-12)
-    found = intervals.class_aps(matches, once)[0]
+    assert bootstrap.mean_aps(matches, once)[0] == pytest.approx(metrics.figures["mAP"], abs=1e-12)
+    found = bootstrap.class_aps(matches, once)[0]
     wanted = [np.nan if ap is None else ap for ap in (metrics.per_class[truth.categories[key]]
                                                       for key in sorted(truth.categories))]
     np.testing.assert_allclose(found, wanted, atol=1e-12)
@@ -70,18 +71,18 @@ def test_a_resample_has_the_map_of_pycocotools_on_the_images_drawn(seed: int) ->
     random = np.random.RandomState(seed)
     truth = _random_truth(random, images=20)
     merged = _random_detections(random, truth, 0.7)
-    weights = intervals.draw(20, resamples=4, seed=seed)
+    weights = bootstrap.draw(20, resamples=4, seed=seed)
 
-    found = intervals.mean_aps(matching.match(merged, truth), weights)
+    found = bootstrap.mean_aps(matching.match(merged, truth), weights)
 
     wanted = [_of_pycocotools(*_repeated(truth, merged, row)).stats[0] for row in weights]
     np.testing.assert_allclose(found, wanted, rtol=1e-9)
 
 
 def test_draws_are_the_same_every_time_and_of_the_right_size() -> None:
-    first = intervals.draw(50, resamples=10)
+    first = bootstrap.draw(50, resamples=10)
 
-    np.testing.assert_array_equal(first, intervals.draw(50, resamples=10))
+    np.testing.assert_array_equal(first, bootstrap.draw(50, resamples=10))
     assert first.sum(axis=1).tolist() == [50] * 10
 
 
@@ -92,18 +93,18 @@ def test_a_resample_without_ground_truth_has_no_map_and_does_not_count() -> None
     weights = np.zeros([1, 10], np.int64)
     weights[0, empty] = 10
 
-    found = intervals.mean_aps(matching.match(_random_detections(random, truth, 0.7), truth), weights)
+    found = bootstrap.mean_aps(matching.match(_random_detections(random, truth, 0.7), truth), weights)
 
     assert np.isnan(found).tolist() == [True]
-    assert intervals.interval(np.array([0.1, np.nan, 0.3])) == pytest.approx((0.105, 0.295))
+    assert percentile_interval(np.array([0.1, np.nan, 0.3])) == pytest.approx((0.105, 0.295))
 
 
 def test_variants_that_are_equal_have_a_difference_of_exactly_zero() -> None:
     random = np.random.RandomState(1)
     truth = _random_truth(random, images=15)
     matches = matching.match(_random_detections(random, truth, 0.7), truth)
-    weights = intervals.draw(15, resamples=50)
+    weights = bootstrap.draw(15, resamples=50)
 
-    difference = intervals.mean_aps(matches, weights) - intervals.mean_aps(matches, weights)
+    difference = bootstrap.mean_aps(matches, weights) - bootstrap.mean_aps(matches, weights)
 
-    assert intervals.interval(difference) == (0.0, 0.0)
+    assert percentile_interval(difference) == (0.0, 0.0)

@@ -12,7 +12,6 @@ from quant_accuracy.matching import Matches
 
 RESAMPLES = 1000
 _SEED = 20191015
-_RECALLS = np.linspace(0.0, 1.0, 101)
 # Resamples that are computed at once.
 _CHUNK = 250
 
@@ -46,10 +45,8 @@ def class_aps(matches: Matches, weights: np.ndarray) -> np.ndarray:
 def _class_aps(matches: Matches, weights: np.ndarray) -> np.ndarray:
     positives = weights @ matches.positives[:, :, 0]
     found = np.full([len(weights), len(matches.category_ids)], np.nan)
-    borders = np.searchsorted(matches.categories, np.arange(len(matches.category_ids) + 1))
     for category in np.flatnonzero(positives.any(axis=0)):
-        rows = np.arange(borders[category], borders[category + 1])
-        rows = rows[np.argsort(-matches.scores[rows], kind="stable")]
+        rows = matches.ranked(category)
         known = positives[:, category] > 0
         found[known, category] = _average(matches, rows, weights[known], positives[known, category])
     return found
@@ -84,9 +81,9 @@ def _needed(positives: np.ndarray) -> np.ndarray:
     COCO compares floating-point quotients, and so does this: `0.29 * 100` is more than 29.
     """
     count = positives[:, None]
-    needed = np.ceil(_RECALLS * count)
-    needed = np.where((needed - 1) / count >= _RECALLS, needed - 1, needed)
-    needed = np.where(needed / count < _RECALLS, needed + 1, needed)
+    needed = np.ceil(matching.RECALLS * count)
+    needed = np.where((needed - 1) / count >= matching.RECALLS, needed - 1, needed)
+    needed = np.where(needed / count < matching.RECALLS, needed + 1, needed)
     return needed.astype(np.int64)
 
 

@@ -17,6 +17,7 @@ IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 # Square pixels, both ends included: all, small, medium, large.
 AREAS = np.array([[0.0, 1e10], [0.0, 32.0 ** 2], [32.0 ** 2, 96.0 ** 2], [96.0 ** 2, 1e10]])
 MAX_DETECTIONS = 100
+RECALLS = np.linspace(0.0, 1.0, 101)
 
 # Candidates (image and category, area, threshold, ground truth) that are held at once.
 _CHUNK = 200_000
@@ -48,6 +49,11 @@ class Matches:
     matched: np.ndarray
     ignored: np.ndarray
     positives: np.ndarray
+
+    def ranked(self, category: int) -> np.ndarray:
+        """The rows of a category, best score first; equal scores stay in the order of images, as COCO has it."""
+        first, end = np.searchsorted(self.categories, [category, category + 1])
+        return np.asarray(first + np.argsort(-self.scores[first:end], kind="stable"))
 
 
 class _Groups(NamedTuple):

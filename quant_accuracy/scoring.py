@@ -10,8 +10,6 @@ from quant_accuracy.detection.merge import Merged
 from quant_accuracy.matching import Matches
 from quant_accuracy.metrics import FIGURES, Metrics
 
-_RECALLS = np.linspace(0.0, 1.0, 101)
-
 
 class _View(NamedTuple):
     """What a figure looks at: an area, and so many detections of an image and a category."""
@@ -64,13 +62,10 @@ class _Curves(NamedTuple):
 def _curves(matches: Matches, view: _View) -> _Curves:
     positives = matches.positives[:, :, view.area].sum(axis=0)
     shape = [len(matches.category_ids), len(matching.IOU_THRESHOLDS)]
-    precision, recall = np.full([*shape, len(_RECALLS)], np.nan), np.full(shape, np.nan)
-    borders = np.searchsorted(matches.categories, np.arange(len(matches.category_ids) + 1))
+    precision, recall = np.full([*shape, len(matching.RECALLS)], np.nan), np.full(shape, np.nan)
     for category in np.flatnonzero(positives):
-        rows = np.arange(borders[category], borders[category + 1])
+        rows = matches.ranked(category)
         rows = rows[matches.ranks[rows] < view.detections]
-        # Stable, so that equal scores stay in the order of images.
-        rows = rows[np.argsort(-matches.scores[rows], kind="stable")]
         counted = ~matches.ignored[rows, view.area]
         right = np.cumsum(matches.matched[rows, view.area] & counted, axis=0, dtype=np.float64)
         wrong = np.cumsum(~matches.matched[rows, view.area] & counted, axis=0, dtype=np.float64)
@@ -83,7 +78,7 @@ def _interpolated(recall: np.ndarray, precision: np.ndarray) -> np.ndarray:
     """The best precision at each of COCO's recalls or beyond: [detection, threshold] twice -> [threshold, recall]."""
     ends = np.zeros([1, precision.shape[1]])
     best = np.concatenate([np.maximum.accumulate(precision[::-1], axis=0)[::-1], ends])
-    return np.stack([best[np.searchsorted(recall[:, threshold], _RECALLS, side="left"), threshold]
+    return np.stack([best[np.searchsorted(recall[:, threshold], matching.RECALLS, side="left"), threshold]
                      for threshold in range(precision.shape[1])])
 
 

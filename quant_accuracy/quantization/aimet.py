@@ -33,7 +33,6 @@ Quantize ops are named `<op>_quantized`.
 """
 
 import contextlib
-import fnmatch
 import importlib
 import importlib.util
 import logging
@@ -41,7 +40,7 @@ import os
 import re
 import tempfile
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, ContextManager, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple, Type
 
@@ -61,13 +60,12 @@ from quant_accuracy.errors import (
 )
 from quant_accuracy.graph import load, prune
 from quant_accuracy.graph.names import GraphNames
-from quant_accuracy.quantization import encodings_file
+from quant_accuracy.quantization import encodings_file, overrides
 from quant_accuracy.quantization.configuration import BIAS, WEIGHT
 from quant_accuracy.quantization.records import (
     ACTIVATION,
     INPUT,
     OUTPUT,
-    OVERRIDE,
     PARAM,
     Encoding,
     Encodings,
@@ -182,7 +180,7 @@ def build(checkpoint: Path, names: GraphNames, settings: Settings, config_file: 
             sim = _simulation(aimet, folded, names, settings, config_file)
             stack.callback(sim.session.close)
             quantizers = _overridden(sim, _quantizers(aimet, sim, names), settings.overrides)
-        _check_symmetry(quantizers)
+        overrides.check_symmetry(quantizers)
 
         def forward(session: tf.Session) -> None:
             _run_all(session, names, batches)
@@ -353,14 +351,6 @@ def _check_bitwidths(settings: Settings) -> None:
                                      "change it in the model card, or use the built-in simulator")
 
 
-def _check_symmetry(quantizers: Sequence[Quantizer]) -> None:
-    # AIMET's library does not raise here: it ends the process.
-    for quantizer in quantizers:
-        if quantizer.enabled and quantizer.symmetry == Symmetry(symmetric=True, strict=True, unsigned=True):
-            raise ConfigurationError(f"{quantizer.tensor} would be symmetric, strict and unsigned at once, which AIMET "
-                                     "stops on; set strict_symmetric or unsigned_symmetric to false")
-
-
 def _restored(meta: Path, checkpoint: Path, names: GraphNames) -> tf.Session:
     pruned = prune.prune_meta_graph(tf.MetaGraphDef.FromString(meta.read_bytes()), names.output_ops)
     with tf.Graph().as_default() as graph:
@@ -421,15 +411,9 @@ def _role(op: tf.Operation, kind: str, names: GraphNames) -> str:
     return INPUT if source == names.starting_op else OUTPUT if source in names.output_ops else ""
 
 
-def _overridden(sim: Any, quantizers: Sequence[Quantizer], overrides: Sequence[Override]) -> List[Quantizer]:
+def _overridden(sim: Any, quantizers: Sequence[Quantizer], wanted: Sequence[Override]) -> List[Quantizer]:
     """Apply the model card's overrides to the simulation, and give what its quantizers are then."""
-    changed = list(quantizers)
-    for override in overrides:
-        matches = [fnmatch.fnmatchcase(quantizer.tensor, override.tensors) for quantizer in changed]
-        if not any(matches):
-            raise ConfigurationError(f"the override of {override.tensors!r} matches no quantizer; "
-                                     "correct the model card")
-        changed = [_with(quantizer, override) if match else quantizer for quantizer, match in zip(changed, matches)]
+    changed = overrides.apply(quantizers, wanted)
     for before, after in zip(quantizers, changed):
         info = sim.quantizer_config(before.name)
         # AIMET fails on being told to enable what is enabled.
@@ -440,14 +424,6 @@ def _overridden(sim: Any, quantizers: Sequence[Quantizer], overrides: Sequence[O
         if after.symmetry != before.symmetry:
             info.use_symmetric_encoding = after.symmetry.symmetric
     return changed
-
-
-def _with(quantizer: Quantizer, override: Override) -> Quantizer:
-    symmetric = quantizer.symmetry.symmetric if override.symmetric is None else override.symmetric
-    return replace(quantizer, bitwidth=override.bitwidth or quantizer.bitwidth,
-                   symmetry=replace(quantizer.symmetry, symmetric=symmetric),
-                   enabled=quantizer.enabled if override.enabled is None else override.enabled,
-                   rule=OVERRIDE + override.tensors)
 
 
 def _run_order(graph: tf.Graph, fetches: Sequence[str]) -> Dict[str, int]:

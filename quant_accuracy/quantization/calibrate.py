@@ -1,7 +1,7 @@
 """Observe every quantizer's tensor on calibration images, and derive the encodings."""
 
 import functools
-from typing import Callable, Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -22,8 +22,6 @@ from quant_accuracy.quantization.records import (
     Settings,
     Symmetry,
 )
-
-_NO_IMAGES = "there are no calibration images; raise --calibration-images or give more shards"
 
 
 def calibrate(graph: tf.GraphDef, quantizers: Sequence[Quantizer], settings: Settings, image_input: str,
@@ -110,16 +108,10 @@ def observe_ranges(graph: tf.GraphDef, tensors: Sequence[str], image_input: str,
     low = np.full(len(tensors), np.inf)
     high = np.full(len(tensors), -np.inf)
     fetches = [f"observe/{index}/{which}:0" for which in ("min", "max") for index in range(len(tensors))]
-    images = 0
-    with sessions.open_session(extremes) as session:
-        for values in sessions.run_concurrently(lambda batch: session.run(fetches, {image_input + ":0": batch}),
-                                                batches):
-            # NaN must come through: numpy's minimum and maximum keep it.
-            seen = np.array(values, np.float64).reshape(2, -1)
-            low, high = np.minimum(low, seen[0]), np.maximum(high, seen[1])
-            images += 1
-    if not images:
-        raise DataError(_NO_IMAGES)
+    for values in _run_all(extremes, fetches, image_input, batches):
+        # NaN must come through: numpy's minimum and maximum keep it.
+        seen = np.array(values, np.float64).reshape(2, -1)
+        low, high = np.minimum(low, seen[0]), np.maximum(high, seen[1])
     return [Range(float(low[index]), float(high[index])) for index in range(len(tensors))]
 
 
@@ -140,19 +132,26 @@ def observe_histograms(graph: tf.GraphDef, tensors: Sequence[str], image_input: 
     """
     needed = graph_nodes.subgraph(graph, [graph_nodes.op_of(tensor) for tensor in tensors])
     seen: List[Optional[Histogram]] = [None] * len(tensors)
-    images = 0
-    with sessions.open_session(needed) as session:
-        for values in sessions.run_concurrently(lambda batch: session.run(list(tensors), {image_input + ":0": batch}),
-                                                batches):
-            for index, value in enumerate(values):
-                if not np.isfinite(value).all():
-                    raise DataError(f"activation {tensors[index]} is NaN or infinite on the calibration images; "
-                                    "look for the weights that make it so")
-                seen[index] = histogram.update(seen[index], value)
-            images += 1
-    if not images:
-        raise DataError(_NO_IMAGES)
+    for values in _run_all(needed, tensors, image_input, batches):
+        for index, value in enumerate(values):
+            if not np.isfinite(value).all():
+                raise DataError(f"activation {tensors[index]} is NaN or infinite on the calibration images; "
+                                "look for the weights that make it so")
+            seen[index] = histogram.update(seen[index], value)
     return seen
+
+
+def _run_all(graph: tf.GraphDef, fetches: Sequence[str], image_input: str,
+             batches: Iterable[np.ndarray]) -> Iterator[Sequence[np.ndarray]]:
+    """The fetched values of each batch, in order; no batch at all is an error."""
+    count = 0
+    with sessions.open_session(graph) as session:
+        for values in sessions.run_concurrently(
+                lambda batch: session.run(list(fetches), {image_input + ":0": batch}), batches):
+            yield values
+            count += 1
+    if not count:
+        raise DataError("there are no calibration images; raise --calibration-images or give more shards")
 
 
 def _with_extremes(graph: tf.GraphDef, tensors: Sequence[str]) -> tf.GraphDef:

@@ -5,8 +5,6 @@ then turns them on and off. Shape arithmetic, Identity and flattening ops never 
 its BiasAdd count as one op.
 """
 
-import difflib
-import fnmatch
 from dataclasses import replace
 from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
@@ -14,14 +12,13 @@ import tensorflow.compat.v1 as tf
 
 from quant_accuracy.errors import ConfigurationError
 from quant_accuracy.graph import nodes as graph_nodes
+from quant_accuracy.quantization import overrides
 from quant_accuracy.quantization.configuration import BIAS, OP_TYPES, WEIGHT, Configuration, OpRule, ParamRule
 from quant_accuracy.quantization.records import (
     ACTIVATION,
     INPUT,
     OUTPUT,
-    OVERRIDE,
     PARAM,
-    Override,
     Quantizer,
     Settings,
     Symmetry,
@@ -68,13 +65,8 @@ def place_quantizers(graph: tf.GraphDef, start: str, outputs: Sequence[str], set
     ops = _ops(graph, start, outputs)
     placed = {quantizer.tensor: quantizer for op in ops for quantizer in _of_op(op, settings, start, outputs)}
     _configure(placed, ops, settings.configuration)
-    quantizers = list(placed.values())
-    for override in settings.overrides:
-        quantizers = _overridden(quantizers, override)
-    for quantizer in quantizers:
-        if quantizer.enabled and quantizer.symmetry == Symmetry(symmetric=True, strict=True, unsigned=True):
-            raise ConfigurationError(f"{quantizer.tensor} would be symmetric, strict and unsigned at once, which AIMET "
-                                     "stops on; set strict_symmetric or unsigned_symmetric to false")
+    quantizers = overrides.apply(list(placed.values()), settings.overrides)
+    overrides.check_symmetry(quantizers)
     return quantizers
 
 
@@ -93,13 +85,8 @@ def _ops(graph: tf.GraphDef, start: str, outputs: Sequence[str]) -> List[_Op]:
         flatten = node.op == "Reshape" and _is_flatten(node, nodes)
         activation = f"{output.name}:0" if _has_output_quantizer(output) and not flatten else None
         params = _params(node, bias_add, uses, nodes) if node.op in _LINEAR and node.name != start else []
-        ops.append(_Op(node, output.name, "Flatten" if flatten else _type(node), activation, params))
+        ops.append(_Op(node, output.name, "Flatten" if flatten else _TYPE_OF.get(node.op), activation, params))
     return ops
-
-
-def _type(node: tf.NodeDef) -> Optional[str]:
-    # A BiasAdd of its own belongs to nothing that has a name.
-    return _TYPE_OF.get(node.op)
 
 
 def _params(node: tf.NodeDef, bias_add: Optional[tf.NodeDef], uses: Mapping[str, List[graph_nodes.Use]],
@@ -279,20 +266,3 @@ def _supergroups(ops: Sequence[_Op], groups: Sequence[Sequence[str]],
         following = consumers[op.output]
         stack += [(other, chain if len(following) == 1 else []) for other in reversed(following)]
     return found
-
-
-def _overridden(quantizers: Sequence[Quantizer], override: Override) -> List[Quantizer]:
-    result = [_with(q, override) if fnmatch.fnmatchcase(q.tensor, override.tensors) else q for q in quantizers]
-    if not any(fnmatch.fnmatchcase(q.tensor, override.tensors) for q in quantizers):
-        near = difflib.get_close_matches(override.tensors, [q.tensor for q in quantizers], n=3, cutoff=0.5)
-        raise ConfigurationError(f"the override of {override.tensors!r} matches no quantizer; correct the model card"
-                                 + (f" (did you mean {' or '.join(near)}?)" if near else ""))
-    return result
-
-
-def _with(quantizer: Quantizer, override: Override) -> Quantizer:
-    symmetric = quantizer.symmetry.symmetric if override.symmetric is None else override.symmetric
-    enabled = quantizer.enabled if override.enabled is None else override.enabled
-    return replace(quantizer, bitwidth=override.bitwidth or quantizer.bitwidth, enabled=enabled,
-                   symmetry=replace(quantizer.symmetry, symmetric=symmetric),
-                   rule=OVERRIDE + override.tensors)

@@ -60,11 +60,20 @@ def constant(nodes: Mapping[str, tf.NodeDef], reference: str) -> np.ndarray:
     Raises:
         GraphError: It is not a constant.
     """
+    return tf.make_ndarray(constant_node(nodes, reference).attr["value"].tensor)
+
+
+def constant_node(nodes: Mapping[str, tf.NodeDef], reference: str) -> tf.NodeDef:
+    """The Const node behind a reference, possibly through Identity ops.
+
+    Raises:
+        GraphError: It is not a constant.
+    """
     node = _behind(nodes, reference)
     if node.op != "Const":
         raise GraphError(f"{reference} is computed by {node.op} {node.name!r} and not a constant; "
                          "freeze the graph before this step")
-    return tf.make_ndarray(node.attr["value"].tensor)
+    return node
 
 
 def is_constant(nodes: Mapping[str, tf.NodeDef], reference: str) -> bool:

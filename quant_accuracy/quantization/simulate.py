@@ -1,6 +1,6 @@
 """The graph that simulates quantization: weights put on their grids, fake-quant ops behind activations."""
 
-from typing import Dict, Mapping, Sequence
+from typing import Dict, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -26,7 +26,7 @@ def quantize_weights(graph: tf.GraphDef, quantizers: Sequence[Quantizer], encodi
     wanted: Dict[str, Quantizer] = {}
     for quantizer in quantizers:
         if quantizer.enabled and quantizer.kind == PARAM:
-            wanted[_constant_behind(nodes, quantizer.tensor)] = quantizer
+            wanted[graph_nodes.constant_node(nodes, quantizer.tensor).name] = quantizer
     result = tf.GraphDef(versions=graph.versions)
     for node in graph.node:
         copy = result.node.add()
@@ -46,16 +46,6 @@ def _on_grid(values: np.ndarray, quantizer: Quantizer, encodings: Sequence[Encod
     channels = np.moveaxis(values, quantizer.axis, 0)
     quantized = np.stack([quantize_dequantize(channel, encoding) for channel, encoding in zip(channels, encodings)])
     return np.moveaxis(quantized, 0, quantizer.axis)
-
-
-def _constant_behind(nodes: Mapping[str, tf.NodeDef], tensor: str) -> str:
-    node = nodes[graph_nodes.op_of(tensor)]
-    while node.op == "Identity":
-        node = nodes[graph_nodes.op_of(node.input[0])]
-    if node.op != "Const":
-        raise GraphError(f"the weight {tensor} comes from {node.op} {node.name!r}, not from a constant; "
-                         "freeze the graph")
-    return str(node.name)
 
 
 def insert_fake_quant(graph: tf.GraphDef, quantizers: Sequence[Quantizer], encodings: Encodings) -> tf.GraphDef:

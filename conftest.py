@@ -1,3 +1,4 @@
 """Options and fixtures of the suite; the work is done by the engine."""
 
-pytest_plugins = ["fixtures.options", "fixtures.evaluation"]
+pytest_plugins = ["fixtures.options", "fixtures.parameters", "fixtures.parallel", "fixtures.evaluation",
+                  "fixtures.verdicts", "fixtures.closing"]

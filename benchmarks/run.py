@@ -200,11 +200,12 @@ def _evaluation_rate(built: Artifacts, shards: List[Shard], variant: str) -> flo
     names = _demo_card().graph
     with open_detector(built.graph(variant), names, built.postprocessing, built.total) as detect, \
             tempfile.TemporaryDirectory() as folder:
-        detect(np.zeros([options.DEFAULT_BATCH_SIZE, 300, 300, 3], np.uint8))
+        detect(np.zeros([options.DEFAULT_BATCH_SIZE, 300, 300, 3], np.uint8), 1.0)
         start = time.perf_counter()
-        detection.detect([detection.Work(shard, [variant]) for shard in shards], {variant: detect},
+        run = detection.Run(variant)
+        detection.detect([detection.Work(shard, [run]) for shard in shards], {variant: detect},
                          options.DEFAULT_BATCH_SIZE, (300, 300),
-                         lambda name, shard, found: store.save(Path(folder) / f"{shard.index}.npz", found))
+                         lambda work, found: store.save(Path(folder) / f"{work.shard.index}.npz", found[run]))
         return sum(shard.records for shard in shards) / (time.perf_counter() - start)
 
 

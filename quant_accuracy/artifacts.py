@@ -48,6 +48,7 @@ class Artifacts:
         quantizers: Every quantizer of the network.
         encodings: The encodings of the enabled ones, by tensor name.
         left_out: Batch norms that could not be folded, with the reason.
+        batch_norms: Batch norms that are in the network after folding.
         postprocessing: Where detection may leave the graph before suppression; None to run the graph's own ops.
         total: Most detections of an image; 0 when not known.
         simulator: Who runs the quantized network, `builtin` or `aimet`.
@@ -58,6 +59,7 @@ class Artifacts:
     quantizers: Sequence[Quantizer]
     encodings: Encodings
     left_out: Sequence[fold.LeftOut]
+    batch_norms: Sequence[str]
     postprocessing: Optional[Postprocessing]
     total: int
     simulator: str
@@ -118,14 +120,16 @@ def read(float_folder: Path, quantsim_folder: Path) -> Artifacts:
     try:
         quantizers = [Quantizer(**{**item, "symmetry": Symmetry(**item["symmetry"])})
                       for item in _read_json(quantsim_folder / "quantizers.json")]
-        left_out = [fold.LeftOut(**item) for item in _read_json(float_folder / "fold.json")["left_out"]]
+        folding = _read_json(float_folder / "fold.json")
+        left_out = [fold.LeftOut(**item) for item in folding["left_out"]]
+        batch_norms = [str(name) for name in folding["batch_norms"]]
         place = _read_json(quantsim_folder / "postprocessing.json")
         found = Postprocessing(**place["place"]) if place["place"] else None
         encodings = encodings_file.read(quantsim_folder / "model.encodings").all()
     except (KeyError, TypeError) as error:
         raise StorageError(f"{quantsim_folder}: damaged ({error}); delete it, it will be made again") from error
-    return Artifacts(float_folder, quantsim_folder, quantizers, encodings, left_out, found, int(place["total"]),
-                     str(place["simulator"]))
+    return Artifacts(float_folder, quantsim_folder, quantizers, encodings, left_out, batch_norms, found,
+                     int(place["total"]), str(place["simulator"]))
 
 
 def _settled(settings: Settings) -> Settings:
@@ -179,8 +183,11 @@ def _make_float(folder: Path, card: ModelCard, checkpoint: Path) -> None:
     folded = fold.fold_batch_norms(graph, names.starting_op, names.output_ops)
     (folder / "float.pb").write_bytes(graph.SerializeToString(deterministic=True))
     (folder / "folded.pb").write_bytes(folded.graph.SerializeToString(deterministic=True))
+    # Looked for in what came out, and not believed to be what folding says of itself.
     files.write_json(folder / "fold.json", {"folded": [asdict(item) for item in folded.folded],
-                                            "left_out": [asdict(item) for item in folded.left_out]})
+                                            "left_out": [asdict(item) for item in folded.left_out],
+                                            "batch_norms": fold.find_batch_norms(folded.graph, names.starting_op,
+                                                                                 names.output_ops)})
 
 
 def _make_quantsim(folder: Path, card: ModelCard, float_folder: Path, calibration: Sequence[Shard],

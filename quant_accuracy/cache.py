@@ -1,7 +1,7 @@
 """A content-addressed store: what was made once for some inputs is never made again, nor by two processes at a time."""
 
 from pathlib import Path
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Mapping, Optional
 
 import filelock
 
@@ -35,15 +35,29 @@ class Cache:
         target = self.path(kind, inputs)
         if target.is_dir():
             return target
-        lock_file = self.root / "locks" / f"{kind}-{target.name}.lock"
-        with files.storage_errors(lock_file):
-            lock_file.parent.mkdir(parents=True, exist_ok=True)
-            lock = filelock.FileLock(str(lock_file))
-            held = lock.acquire()
-        with held:
+        with self._lock(f"{kind}-{target.name}", timeout=-1):
             if not target.is_dir():
                 with progress.step(label), files.atomic_path(target) as scratch:
                     scratch.mkdir()
                     make(scratch)
                     files.write_json(scratch / "inputs.json", inputs)
         return target
+
+    def claim(self, name: str) -> "Optional[filelock.AcquireReturnProxy]":
+        """Hold the lock of this name until the end of a `with`; None while another process holds it.
+
+        What a process held is free again when it has died.
+
+        Raises:
+            StorageError: The cache cannot be written.
+        """
+        try:
+            return self._lock(name, timeout=0)
+        except filelock.Timeout:
+            return None
+
+    def _lock(self, name: str, timeout: float) -> "filelock.AcquireReturnProxy":
+        path = self.root / "locks" / f"{name}.lock"
+        with files.storage_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return filelock.FileLock(str(path)).acquire(timeout=timeout)

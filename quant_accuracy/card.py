@@ -1,9 +1,9 @@
 """Model cards: what is known of a model before it is measured."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Dict, Mapping
+from typing import Mapping, Optional, Tuple
 
 import yaml
 
@@ -11,11 +11,15 @@ from quant_accuracy.document import Section
 from quant_accuracy.errors import ConfigurationError
 from quant_accuracy.graph.names import GraphNames
 from quant_accuracy.quantization import configuration as configurations
+from quant_accuracy.quantization.assumptions import Assumptions
 from quant_accuracy.quantization.configuration import Configuration
 from quant_accuracy.quantization.records import SCHEMES, TF, Override, Settings
 
 FOLDER = Path(__file__).resolve().parent.parent / "models"
-GATES = ("float_mAP_floor", "mAP_floor", "mAP_drop", "mAP_ratio")
+EXPECTED, CLASS_DROP, ENCODINGS_DRIFT = "float_mAP", "class_AP_drop", "encodings_drift"
+OF_BASELINE = ("float_mAP_baseline", "mAP_baseline")
+GATES = (EXPECTED, "float_mAP_floor", "mAP_floor", "mAP_drop", "mAP_ratio", CLASS_DROP, *OF_BASELINE, ENCODINGS_DRIFT)
+_JITTER = "jitter"
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,21 @@ class DataPaths:
 
 
 @dataclass(frozen=True)
+class Gate:
+    """A limit on a figure.
+
+    Attributes:
+        name: One of `GATES`.
+        limit: The limit; None where it follows from the numerical jitter.
+        expected: What the figure should be, within the limit; None where the limit says all.
+    """
+
+    name: str
+    limit: Optional[float]
+    expected: Optional[float] = None
+
+
+@dataclass(frozen=True)
 class ModelCard:
     """A model under test.
 
@@ -46,9 +65,11 @@ class ModelCard:
         width: Image width that the network takes.
         quantization: How it is quantized.
         calibration_images: How many images the encodings come from.
-        gates: Limits by gate name.
+        gates: Limits on the figures.
+        assumptions: What the gates on placement and bit widths check.
         demo: Whether checkpoint and data are the embedded demo's, made on first use.
         data: Default data paths by key (checkpoint, dataset_dir, pattern, annotations), as far as given.
+        part_of_annotations: Whether the annotations also hold images that the TFRecords leave out on purpose.
     """
 
     name: str
@@ -57,9 +78,11 @@ class ModelCard:
     width: int
     quantization: Settings
     calibration_images: int
-    gates: Mapping[str, float]
+    gates: Tuple[Gate, ...]
+    assumptions: Assumptions
     demo: bool
     data: Mapping[str, str]
+    part_of_annotations: bool = False
 
 
 def load(name_or_path: str) -> ModelCard:
@@ -83,23 +106,27 @@ def load(name_or_path: str) -> ModelCard:
 
 
 def _read(card: Section, folder: Path) -> ModelCard:
-    card.only("name", "graph", "input", "quantization", "calibration", "gates", "data")
+    card.only("name", "graph", "input", "quantization", "assumptions", "calibration", "gates", "data")
     name = card.text("name")
     if not re.fullmatch(r"[\w.-]+", name):
         raise card.error("name", f"is {name!r}; use letters, digits, '_', '.' and '-'")
     size = card.section("input").only("height", "width")
-    data = card.section("data").only("demo", "checkpoint", "dataset_dir", "pattern", "annotations")
+    paths = ("checkpoint", "dataset_dir", "pattern", "annotations")
+    data = card.section("data").only("demo", "part_of_annotations", *paths)
     calibration = card.section("calibration").only("images")
+    settings = _settings(card.section("quantization"), folder)
     return ModelCard(
         name=name,
         graph=_graph(card.section("graph")),
         height=size.number("height", 1, 4096),
         width=size.number("width", 1, 4096),
-        quantization=_settings(card.section("quantization"), folder),
+        quantization=settings,
         calibration_images=calibration.number("images", 1, 100000, 50),
         gates=_gates(card.section("gates")),
+        assumptions=_assumptions(card.section("assumptions"), settings),
         demo=bool(data.flag("demo")),
-        data={key: data.text(key) for key in data.items() if key != "demo"},
+        data={key: data.text(key) for key in data.items() if key in paths},
+        part_of_annotations=bool(data.flag("part_of_annotations")),
     )
 
 
@@ -135,11 +162,23 @@ def _override(tensors: str, section: Section) -> Override:
     return Override(tensors, bitwidth, section.flag("symmetric"), section.flag("enabled"))
 
 
-def _gates(section: Section) -> Mapping[str, float]:
+def _assumptions(section: Section, settings: Settings) -> Assumptions:
+    flags = ("symmetric_params", "symmetric_outputs", "biases", "inputs", "outputs")
+    section.only(*flags)
+    given = {name: section.flag(name) for name in flags}
+    assumed = Assumptions(settings.param_bitwidth, settings.output_bitwidth, overrides=settings.overrides)
+    return replace(assumed, **{name: value for name, value in given.items() if value is not None})
+
+
+def _gates(section: Section) -> Tuple[Gate, ...]:
     section.only(*GATES)
-    gates: Dict[str, float] = {}
-    for gate, limit in section.items().items():
-        if not isinstance(limit, (int, float)) or isinstance(limit, bool) or not -1.0 <= limit <= 2.0:
-            raise section.error(gate, f"is {limit!r}; give a number")
-        gates[gate] = float(limit)
-    return gates
+    return tuple(_gate(section, name) for name in section.items())
+
+
+def _gate(section: Section, name: str) -> Gate:
+    if name == EXPECTED:
+        both = section.section(name).only("expected", "within")
+        return Gate(name, both.real("within", 0.0, 1.0), both.real("expected", 0.0, 1.0))
+    if name in OF_BASELINE and section.items()[name] == _JITTER:
+        return Gate(name, None)
+    return Gate(name, section.real(name, -1.0, 2.0))

@@ -1,7 +1,8 @@
 """Reading mappings that people write: every key is known, every value has the form that it should have."""
 
 import difflib
-from typing import Any, Dict, List, Optional, Sequence
+import math
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from quant_accuracy.errors import ConfigurationError
 
@@ -74,6 +75,20 @@ class Section:
             raise self.error(key, f"is {value!r}; give a whole number from {low} to {high}")
         return value
 
+    def real(self, key: str, low: float, high: float) -> float:
+        """A number from `low` to `high`."""
+        value = self.get(key)
+        if not _is_real(value) or not low <= value <= high:
+            raise self.error(key, f"is {value!r}; give a number from {low:g} to {high:g}")
+        return float(value)
+
+    def numbers(self, key: str, count: int) -> Tuple[float, ...]:
+        """A list of so many finite numbers."""
+        value = self.get(key)
+        if not (isinstance(value, list) and len(value) == count and all(_is_real(item) for item in value)):
+            raise self.error(key, f"is not a list of {count} numbers; repair {self._document}")
+        return tuple(float(item) for item in value)
+
     def flag(self, key: str) -> Optional[bool]:
         """True or false, also as the texts "True" and "False" that AIMET's files have; None where it is not given."""
         value = self._value.get(key)
@@ -90,6 +105,10 @@ class Section:
         if not (isinstance(value, list) and len(value) >= at_least and all(isinstance(item, str) for item in value)):
             raise self.error(key, f"is {value!r}; give a list of {at_least} or more names")
         return value
+
+
+def _is_real(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _hint(key: str, keys: Sequence[str]) -> str:

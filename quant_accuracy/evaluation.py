@@ -1,32 +1,94 @@
-"""Steps 6 to 9: detect what is missing, merge, score, judge."""
+"""The whole way from a request to verdicts, for both variants."""
 
-import contextlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy import artifacts as artifact_steps
-from quant_accuracy import bootstrap, files, gates, matching, progress, scoring
+from quant_accuracy import baseline as baselines
+from quant_accuracy import bootstrap, files, gates, inference, jitter, matching, scoring
 from quant_accuracy.artifacts import FLOAT, QUANTIZED, VARIANTS, Artifacts
+from quant_accuracy.baseline import Baseline
 from quant_accuracy.cache import Cache
+from quant_accuracy.card import ENCODINGS_DRIFT, Gate
 from quant_accuracy.data import annotations as annotation_files
 from quant_accuracy.data import images
 from quant_accuracy.data import shards as shard_files
 from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.data.shards import Shard
-from quant_accuracy.detection import merge, run, store
-from quant_accuracy.detection.detector import Detector, open_detector
-from quant_accuracy.detection.run import Speed, Work
-from quant_accuracy.errors import StorageError
+from quant_accuracy.detection import merge
+from quant_accuracy.detection.run import Run, Speed
 from quant_accuracy.graph import load
+from quant_accuracy.inference import Detected, Task
+from quant_accuracy.jitter import Jitter
 from quant_accuracy.matching import Matches
 from quant_accuracy.metrics import Metrics
-from quant_accuracy.quantization import aimet
-from quant_accuracy.quantization.records import AIMET, BUILTIN
+from quant_accuracy.quantization import snapshot
+from quant_accuracy.quantization.snapshot import Placed
 from quant_accuracy.request import Request
+
+_DRIFT = Gate(ENCODINGS_DRIFT, 0.01)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that is settled before an image is evaluated.
+
+    Attributes:
+        task: What is run on what.
+        every_shard: All shards of the data set, evaluated or not.
+        truth: The annotations.
+    """
+
+    task: Task
+    every_shard: Sequence[Shard]
+    truth: Annotations
+
+    def whole(self) -> bool:
+        """Whether all images of the data set are evaluated."""
+        return sum(s.records for s in self.task.shards) == sum(s.total for s in self.every_shard)
+
+    def expected_images(self) -> List[int]:
+        """The image ids that should be evaluated: all of the annotations, or those of the selected records.
+
+        Raises:
+            DataError: A record is damaged.
+        """
+        if self.whole() and not self.task.request.card.part_of_annotations:
+            return list(self.truth.images)
+        return [image for shard in self.task.shards for image in images.read_ids(shard)]
+
+    def baseline_folder(self) -> Path:
+        """Where the baseline of the model lies."""
+        return self.task.request.baselines / self.task.request.card.name
+
+    def snapshot(self) -> List[Placed]:
+        """The quantizers with their ranges."""
+        return snapshot.take(self.task.artifacts.quantizers, self.task.artifacts.encodings)
+
+    def placement_changes(self) -> List[str]:
+        """How the quantizers differ from those of the baseline; where there is none, what to do.
+
+        Raises:
+            ConfigurationError: The baseline is damaged.
+        """
+        before = baselines.read_quantizers(self.baseline_folder())
+        if before is None:
+            return [f"there is no snapshot; {baselines.remedy(self.task.request.card.name)}"]
+        return snapshot.differences(before, self.snapshot())
+
+    def drift(self) -> gates.Verdict:
+        """The verdict on the encodings.
+
+        Raises:
+            ConfigurationError: The baseline is damaged.
+        """
+        card = self.task.request.card
+        gate = next((gate for gate in card.gates if gate.name == ENCODINGS_DRIFT), _DRIFT)
+        return gates.judge_drift(gate, baselines.read_quantizers(self.baseline_folder()), self.snapshot(), card.name)
 
 
 @dataclass(frozen=True)
@@ -37,7 +99,7 @@ class Variant:
         merged: Its detections on all evaluated images.
         matches: Which of them match which ground truth.
         metrics: COCO's figures.
-        speed: Of the images that were run now; None when all detections were there already.
+        speed: Of the images that this process ran; None when all detections were there already.
     """
 
     merged: merge.Merged
@@ -51,20 +113,33 @@ class Evaluation:
     """Everything that an evaluation found out.
 
     Attributes:
-        request: What was asked for.
-        artifacts: What was run.
-        shards: The evaluated shards.
+        prepared: What was evaluated.
         variants: Results by variant, `float` and `quantized`.
         verdicts: What the card's gates say.
         provenance: Digests, versions and settings that the figures depend on.
+        jitter: How far the figures move for no reason: measured, or the baseline's; None where it is not known.
     """
 
-    request: Request
-    artifacts: Artifacts
-    shards: Sequence[Shard]
+    prepared: Prepared
     variants: Mapping[str, Variant]
     verdicts: Sequence[gates.Verdict]
     provenance: Mapping[str, Any]
+    jitter: Optional[Jitter]
+
+    @property
+    def request(self) -> Request:
+        """What was asked for."""
+        return self.prepared.task.request
+
+    @property
+    def artifacts(self) -> Artifacts:
+        """What was run."""
+        return self.prepared.task.artifacts
+
+    @property
+    def shards(self) -> Sequence[Shard]:
+        """The evaluated shards."""
+        return self.prepared.task.shards
 
 
 def evaluate(request: Request, cache: Cache) -> Evaluation:
@@ -73,113 +148,120 @@ def evaluate(request: Request, cache: Cache) -> Evaluation:
     Raises:
         QuantAccuracyError: Something could not be measured; finished shards stay in the cache.
     """
+    prepared = prepare(request, cache)
+    return conclude(prepared, detect(prepared))
+
+
+def prepare(request: Request, cache: Cache) -> Prepared:
+    """Find data and checkpoint, and make the artifacts.
+
+    Raises:
+        QuantAccuracyError: Something is missing or damaged.
+    """
     every_shard = shard_files.find_shards(request.data.dataset_dir, request.data.pattern)
-    chosen = shard_files.select(every_shard, request.selection, request.num_examples)
+    chosen = shard_files.select(every_shard, request.selection, request.num_examples, request.shard_count)
     truth = annotation_files.load(request.data.annotations)
     built = artifact_steps.build(request.card, request.data.checkpoint, every_shard, cache)
     digests = {shard.index: files.digest_file(shard.path) for shard in chosen}
-    graphs = {variant: files.digest_file(built.graph_file(variant)) for variant in VARIANTS}
-    places = {(variant, shard.index): _place(cache, request, built, variant, graphs[variant], shard,
-                                             digests[shard.index])
-              for variant in VARIANTS for shard in chosen}
-    speeds = _detect_missing(request, built, chosen, places)
-    variants = {variant: _score(variant, chosen, places, truth, speeds.get(variant)) for variant in VARIANTS}
-    verdicts = gates.judge(request.card.gates, variants[FLOAT].metrics, variants[QUANTIZED].metrics,
-                           _samples(variants, chosen, every_shard))
-    provenance = {
+    return Prepared(Task(request, built, chosen, digests, cache), every_shard, truth)
+
+
+def detect(prepared: Prepared) -> Dict[str, Detected]:
+    """The detections of both variants, by variant.
+
+    Raises:
+        QuantAccuracyError: An image or a shard is damaged.
+    """
+    runs = {variant: Run(variant) for variant in VARIANTS}
+    found = inference.detect(prepared.task, list(runs.values()))
+    return {variant: found[run] for variant, run in runs.items()}
+
+
+def conclude(prepared: Prepared, detected: Mapping[str, Detected]) -> Evaluation:
+    """Merge, score and judge.
+
+    Raises:
+        QuantAccuracyError: A shard or an image is missing or there twice, or there is nothing to judge by.
+    """
+    request = prepared.task.request
+    variants = {name: _score(prepared, found) for name, found in detected.items()}
+    provenance = _provenance(prepared)
+    committed = baselines.read(prepared.baseline_folder())
+    known = None if committed is None else committed.jitter
+    moves = measure_jitter(prepared) if request.jitter else known
+    figures = gates.Figures(variants[FLOAT].metrics, variants[QUANTIZED].metrics, _samples(prepared, variants),
+                            committed, moves, provenance, request.card.name)
+    verdicts = gates.judge(request.card.gates, figures)
+    if any(gate.name == ENCODINGS_DRIFT for gate in request.card.gates):
+        verdicts.append(prepared.drift())
+    return Evaluation(prepared, variants, verdicts, provenance, moves)
+
+
+def measure_jitter(prepared: Prepared) -> Jitter:
+    """Evaluate both variants under each of `jitter.SCALES`.
+
+    Raises:
+        ConfigurationError: AIMET runs the network.
+    """
+    runs = {variant: [Run(variant, scale) for scale in jitter.SCALES] for variant in VARIANTS}
+    found = inference.detect(prepared.task, [run for both in zip(*runs.values()) for run in both])
+    metrics = {variant: [_score(prepared, found[run]).metrics for run in of_variant]
+               for variant, of_variant in runs.items()}
+    return jitter.collect(metrics[FLOAT], metrics[QUANTIZED])
+
+
+def write_baseline(evaluation: Evaluation) -> List[Path]:
+    """Make an evaluation of the whole data set, with its jitter, the baseline of its model; say which files."""
+    assert evaluation.jitter is not None
+    found = Baseline({name: variant.metrics for name, variant in evaluation.variants.items()}, evaluation.jitter,
+                     evaluation.provenance)
+    return baselines.write(evaluation.prepared.baseline_folder(), evaluation.request.card.name, found,
+                           evaluation.prepared.snapshot())
+
+
+def _score(prepared: Prepared, detected: Detected) -> Variant:
+    merged = merge.merge(detected.parts, prepared.truth)
+    matches = matching.match(merged, prepared.truth)
+    return Variant(merged, matches, scoring.score_matches(matches, prepared.truth, len(merged.results)),
+                   detected.speed)
+
+
+def _provenance(prepared: Prepared) -> Dict[str, Any]:
+    task = prepared.task
+    request, built = task.request, task.artifacts
+    place, settings = built.postprocessing, request.card.quantization
+    return {
         "checkpoint": {path.name: files.digest_file(path) for path in load.checkpoint_files(request.data.checkpoint)},
-        "annotations": files.digest_file(request.data.annotations),
-        "shards": {shard.path.name: digests[shard.index] for shard in chosen},
-        "calibration_images": request.card.calibration_images,
-        "preprocessing": images.PREPROCESSING,
-        "batch_size": request.batch_size,
-        "suppression": "outside the graph, verified" if built.postprocessing else "the graph's own",
-        "simulator": built.simulator,
+        "data": {
+            "annotations": files.digest_file(request.data.annotations),
+            "shards": {shard.path.name: task.digests[shard.index] for shard in task.shards},
+            "preprocessing": images.PREPROCESSING,
+        },
+        "quantization": {
+            "scheme": settings.scheme,
+            "param_bitwidth": settings.param_bitwidth,
+            "output_bitwidth": settings.output_bitwidth,
+            "configuration": files.digest_value(asdict(settings.configuration)),
+            "overrides": {override.tensors: asdict(override) for override in settings.overrides},
+            "encodings_file": settings.encodings_file and files.digest_file(settings.encodings_file),
+            "calibration_images": request.card.calibration_images,
+            "simulator": built.simulator,
+        },
+        "detection": {
+            "batch_size": request.batch_size,
+            "suppression": "outside the graph, verified" if place else "the graph's own",
+            "score_threshold": place and place.score_threshold,
+            "iou_threshold": place and place.iou_threshold,
+        },
         "versions": {"tensorflow": tf.__version__, "numpy": np.__version__},
     }
-    return Evaluation(request, built, chosen, variants, verdicts, provenance)
 
 
-def _place(cache: Cache, request: Request, built: Artifacts, variant: str, graph: str, shard: Shard,
-           content: str) -> Path:
-    """Where the detections of a shard are kept: named by everything that they depend on."""
-    inputs = {
-        "graph": graph,
-        "shard": content,
-        "records": shard.records,
-        "batch_size": request.batch_size,
-        "size": [request.card.height, request.card.width],
-        "preprocessing": images.PREPROCESSING,
-        "outside_suppression": built.postprocessing is not None,
-        "code": artifact_steps.code_digest("data", "detection"),
-        "simulator": built.simulator if variant == QUANTIZED else BUILTIN,
-        "tensorflow": tf.__version__,
-    }
-    return cache.path(f"detections/{variant}", inputs, ".npz")
-
-
-_Places = Mapping[Tuple[str, int], Path]
-
-
-def _detect_missing(request: Request, built: Artifacts, chosen: Sequence[Shard], places: _Places) -> Dict[str, Speed]:
-    work: List[Work] = []
-    for shard in chosen:
-        missing = [variant for variant in VARIANTS if not _usable(places[variant, shard.index])]
-        if missing:
-            work.append(Work(shard, missing))
-    needed = [variant for variant in VARIANTS if any(variant in item.variants for item in work)]
-    if not work:
-        return {}
-    done = len(chosen) - len(work)
-    if done:
-        progress.say(f"{done} of {len(chosen)} shards were finished before; going on with the rest")
-
-    def keep(variant: str, shard: Shard, found: store.ShardDetections) -> None:
-        store.save(places[variant, shard.index], found)
-
-    speeds: Dict[str, Speed] = {}
-    with contextlib.ExitStack() as stack:
-        detectors = {variant: stack.enter_context(_open(variant, request, built)) for variant in needed}
-        speeds = run.detect(work, detectors, request.batch_size, (request.card.height, request.card.width), keep)
-    return speeds
-
-
-@contextlib.contextmanager
-def _open(variant: str, request: Request, built: Artifacts) -> Iterator[Detector]:
-    names = request.card.graph
-    with contextlib.ExitStack() as stack:
-        if variant == QUANTIZED and built.simulator == AIMET:
-            network = stack.enter_context(aimet.open_network(built.quantsim_folder, names))
-            yield stack.enter_context(open_detector(built.graph(FLOAT), names, built.postprocessing, built.total,
-                                                    network))
-        else:
-            yield stack.enter_context(open_detector(built.graph(variant), names, built.postprocessing, built.total))
-
-
-def _usable(path: Path) -> bool:
-    if not path.is_file():
-        return False
-    try:
-        store.load(path)
-    except StorageError as error:
-        progress.say(f"warning: {error}")
-        return False
-    return True
-
-
-def _score(variant: str, chosen: Sequence[Shard], places: _Places, truth: Annotations,
-           speed: Optional[Speed]) -> Variant:
-    merged = merge.merge([(shard, store.load(places[variant, shard.index])) for shard in chosen], truth)
-    matches = matching.match(merged, truth)
-    return Variant(merged, matches, scoring.score_matches(matches, truth, len(merged.results)), speed)
-
-
-def _samples(variants: Mapping[str, Variant], chosen: Sequence[Shard], every_shard: Sequence[Shard]) -> \
-        Optional[gates.Samples]:
+def _samples(prepared: Prepared, variants: Mapping[str, Variant]) -> Optional[gates.Samples]:
     """What other images would have given; None where all images were evaluated and nothing is left to chance."""
-    images = sum(shard.records for shard in chosen)
-    if images == sum(shard.total for shard in every_shard):
+    if prepared.whole():
         return None
-    weights = bootstrap.draw(images)
-    before, after = (bootstrap.mean_aps(variants[name].matches, weights) for name in (FLOAT, QUANTIZED))
-    return gates.Samples(before, after, images, len(chosen), len(every_shard) - len(chosen))
+    chosen = prepared.task.shards
+    weights = bootstrap.draw(sum(shard.records for shard in chosen))
+    before, after = (bootstrap.class_aps(variants[name].matches, weights) for name in VARIANTS)
+    return gates.Samples(before, after, len(weights[0]), len(chosen), len(prepared.every_shard) - len(chosen))

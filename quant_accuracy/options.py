@@ -1,9 +1,12 @@
 """The options that the command lines and pytest share, and what they ask for together with a model card."""
 
 import argparse
-from dataclasses import dataclass, replace
+import contextlib
+import os
+import tempfile
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Callable, Dict, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from quant_accuracy import card as cards
 from quant_accuracy.cache import Cache
@@ -11,11 +14,12 @@ from quant_accuracy.card import DataPaths, ModelCard
 from quant_accuracy.errors import ConfigurationError
 from quant_accuracy.quantization import configuration
 from quant_accuracy.quantization.records import SCHEMES, Settings
-from quant_accuracy.request import Request
+from quant_accuracy.request import BASELINES, Request
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO_CARD = "ssd_mobilenet_v2_demo"
 REAL_CARD = "ssd_mobilenet_v2_coco"
+REPORT_FORMS = ("html", "json", "md")
 # The activations of one image stay in a core's cache: larger batches were slower where it was measured.
 DEFAULT_BATCH_SIZE = 1
 
@@ -29,18 +33,29 @@ class Option:
         convert: From text to value.
         help: One line; names the default.
         metavar: What stands for the value in the help; empty for a switch, which takes no value.
+        many: It may be given several times; the value is the list.
     """
 
     flag: str
     convert: Callable[[str], Any]
     help: str
     metavar: str
+    many: bool = False
 
     def arguments(self) -> Dict[str, Any]:
         """How argparse and pytest declare it."""
         if not self.metavar:
             return {"action": "store_true", "default": None, "help": self.help}
-        return {"type": self.convert, "metavar": self.metavar, "help": self.help}
+        more = {"action": "append"} if self.many else {}
+        return {"type": self.convert, "metavar": self.metavar, "help": self.help, **more}
+
+    def read(self, text: str) -> Any:
+        """The value that a setting outside of the command line has; of several, one word each.
+
+        Raises:
+            ValueError, argparse.ArgumentTypeError: The text is no such value.
+        """
+        return [self.convert(word) for word in text.split()] if self.many else self.convert(text.strip())
 
     @property
     def key(self) -> str:
@@ -74,9 +89,26 @@ def bitwidth(text: str) -> int:
     return int(text)
 
 
+def switch(text: str) -> bool:
+    """What a switch is set to where it is not typed but set: yes or no, in the usual words."""
+    known = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    if text.lower() not in known:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither yes nor no")
+    return known[text.lower()]
+
+
+def report_forms(text: str) -> Tuple[str, ...]:
+    """The forms of a report, from a list such as `html,json`."""
+    forms = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
+    for form in forms:
+        if form not in REPORT_FORMS:
+            raise argparse.ArgumentTypeError(f"{form!r} is no form of a report; use some of {','.join(REPORT_FORMS)}")
+    return forms
+
+
 OPTIONS: Tuple[Option, ...] = (
-    Option("--model", str, f"model card: a name in models/ or a path (default {DEMO_CARD}, the embedded demo; "
-           f"{REAL_CARD} when --model-checkpoint is given)", "CARD"),
+    Option("--model", str, f"model card: a name in models/ or a path; several times for several models (default "
+           f"{DEMO_CARD}, the embedded demo; {REAL_CARD} when --model-checkpoint is given)", "CARD", many=True),
     Option("--model-checkpoint", Path, "prefix of the checkpoint: DIR/model.ckpt", "PREFIX"),
     Option("--dataset-dir", Path, "folder of the TFRecord shards", "DIR"),
     Option("--TFRecord-file-pattern", str, "pattern of the shards there: 'coco_val.record-*-of-00010'", "GLOB"),
@@ -96,10 +128,25 @@ OPTIONS: Tuple[Option, ...] = (
     Option("--load-encodings", Path, "take all encodings from this file instead of calibrating", "FILE"),
     Option("--load-param-encodings", Path, "take the encodings of params from this file", "FILE"),
     Option("--shards", str, "evaluate only these shards: '0,3-5' (default all)", "LIST"),
-    Option("--strict", bool, "an inconclusive verdict is as red as a failed one", ""),
+    Option("--shard-count", positive, "evaluate only the first N shards (default all)", "N"),
+    Option("--threads", positive, "cores to use (default: all; under xdist, the worker's share of all)", "N"),
+    Option("--strict", switch, "an inconclusive verdict is as red as a failed one", ""),
+    Option("--jitter", switch, "measure the numerical jitter of the figures, instead of taking the baseline's", ""),
+    Option("--baseline-dir", Path, "where the committed baselines are (default baselines)", "DIR"),
     Option("--cache-dir", Path, "where artifacts and finished shards are kept (default .cache)", "DIR"),
+    Option("--no-cache", switch, "make everything anew, and keep nothing", ""),
     Option("--output-dir", Path, "where results are written (default output)", "DIR"),
 )
+# These have a meaning for the suite only.
+SUITE_OPTIONS: Tuple[Option, ...] = (
+    *OPTIONS,
+    Option("--update-baselines", switch, "write new baselines, and fail; refused under xdist and where CI is set", ""),
+    Option("--report", report_forms, "also write reports to --output-dir: some of html,json,md", "FORMS"),
+)
+
+ENVIRONMENT = "QUANT_ACCURACY_"
+# pytest.ini has the same names in lower case.
+INI = ENVIRONMENT.lower()
 
 _PATHS = {
     "checkpoint": "model_checkpoint",
@@ -116,42 +163,129 @@ _SETTINGS = {
 }
 
 
-def resolve(values: Mapping[str, Any], demo: Callable[[Cache], DataPaths]) -> Tuple[Request, Cache]:
-    """What the options and the model card ask for.
+def settings(lookup: Callable[[str], Optional[str]], where: str, known: Sequence[Option]) -> Dict[str, Any]:
+    """The options that are set outside of the command line, by key.
 
     Args:
-        values: Parsed options by key; None or missing means not given.
-        demo: Makes the embedded demo ready, called when the card wants it.
+        lookup: From an option's key to its text; None or empty where it is not set.
+        where: What is looked up, for messages: `environment variable QUANT_ACCURACY_{}`, with a place for the key.
+        known: The options.
 
     Raises:
-        ConfigurationError: The card cannot be used, or something is given neither by an option nor by the card.
+        ConfigurationError: A text is no value of its option.
     """
-    given = _given_paths(values)
-    card = chosen_card(values)
+    found: Dict[str, Any] = {}
+    for option in known:
+        text = lookup(option.key)
+        if text:
+            try:
+                found[option.key] = option.read(text)
+            except (ValueError, argparse.ArgumentTypeError) as error:
+                raise ConfigurationError(f"{where.format(option.key)}: {error}; correct or remove it") from error
+    return found
+
+
+def from_environment(known: Sequence[Option] = OPTIONS) -> Dict[str, Any]:
+    """The options that environment variables set: `QUANT_ACCURACY_` and the option's name in capitals.
+
+    Raises:
+        ConfigurationError: A variable is no value of its option.
+    """
+    return settings(lambda key: os.environ.get(ENVIRONMENT + key.upper()), "environment variable " + ENVIRONMENT + "{}",
+                    known)
+
+
+@dataclass(frozen=True)
+class Values:
+    """The options of a run.
+
+    Attributes:
+        typed: Those of the command line, by key; None or missing means not given.
+        set: Those of the environment and of `pytest.ini`, by key.
+    """
+
+    typed: Mapping[str, Any]
+    set: Mapping[str, Any] = field(default_factory=dict)
+
+    def get(self, key: str) -> Any:
+        """The value of an option; None where it is not given."""
+        typed = self.typed.get(key)
+        return self.set.get(key) if typed is None else typed
+
+    def paths(self, demo: bool) -> Dict[str, Any]:
+        """The data paths that are given, by the card's names; the demo takes only what is typed for it alone."""
+        if demo and len(self.models()) > 1:
+            return {}
+        return {name: value for name, value in
+                ((name, self.typed.get(key) if demo else self.get(key)) for name, key in _PATHS.items())
+                if value is not None}
+
+    def models(self) -> Sequence[str]:
+        """The names or paths of the model cards."""
+        given: Optional[Sequence[str]] = self.get("model")
+        if given:
+            return given
+        return [REAL_CARD if any(self.get(key) is not None for key in _PATHS.values()) else DEMO_CARD]
+
+
+def resolve(values: Values, demo: Callable[[Cache], DataPaths]) -> Tuple[List[Request], Cache]:
+    """What the options and the model cards ask for, one request for each card.
+
+    Args:
+        values: The options.
+        demo: Makes the embedded demo ready, called when a card wants it.
+
+    Raises:
+        ConfigurationError: A card cannot be used, or something is given neither by an option nor by the card.
+    """
     cache = Cache(Path(values.get("cache_dir") or ROOT / ".cache"))
-    data = _data_paths(card, given, lambda: demo(cache))
-    request = Request(card, data, values.get("eval_batch_size") or DEFAULT_BATCH_SIZE, values.get("shards"),
-                      values.get("eval_num_examples"))
-    return request, cache
+    return [request(card, values, cache, demo) for card in chosen_cards(values)], cache
 
 
-def chosen_card(values: Mapping[str, Any]) -> ModelCard:
-    """The model card that the options choose, with what they change in it.
+def request(card: ModelCard, values: Values, cache: Cache, demo: Callable[[Cache], DataPaths]) -> Request:
+    """What the options ask for of one model card; otherwise as `resolve`."""
+    data = _data_paths(card, values.paths(card.demo), lambda: demo(cache))
+    return Request(card, data, values.get("eval_batch_size") or DEFAULT_BATCH_SIZE, values.get("shards"),
+                   values.get("eval_num_examples"), values.get("shard_count"), values.get("threads"),
+                   Path(values.get("baseline_dir") or BASELINES), bool(values.get("jitter")))
+
+
+def chosen_cards(values: Values) -> List[ModelCard]:
+    """The model cards that the options choose, with what they change in them.
 
     Raises:
-        ConfigurationError: The card cannot be used.
+        ConfigurationError: A card cannot be used, or there are two of one name.
     """
-    card = cards.load(values.get("model") or (REAL_CARD if _given_paths(values) else DEMO_CARD))
-    if values.get("calibration_images"):
-        card = replace(card, calibration_images=values["calibration_images"])
-    return replace(card, quantization=_settings(card.quantization, values))
+    chosen = []
+    for name in values.models():
+        card = cards.load(name)
+        if values.get("calibration_images"):
+            card = replace(card, calibration_images=values.get("calibration_images"))
+        chosen.append(replace(card, quantization=_settings(card.quantization, values)))
+    names = [card.name for card in chosen]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigurationError(f"--model: two cards are named {name}; give each model once, under its own name")
+    return chosen
 
 
-def _settings(settings: Settings, values: Mapping[str, Any]) -> Settings:
+def changes_card(values: Values) -> List[str]:
+    """The options that make a run differ from what its model card says."""
+    keys = ("calibration_images", "quantsim_config", "load_encodings", "load_param_encodings", *_SETTINGS.values())
+    return [option.flag for option in OPTIONS if option.key in keys and values.get(option.key) is not None]
+
+
+def part_of_data(values: Values) -> List[str]:
+    """The options that leave images out."""
+    return [option.flag for option in OPTIONS
+            if option.key in ("shards", "shard_count", "eval_num_examples") and values.get(option.key) is not None]
+
+
+def _settings(settings: Settings, values: Values) -> Settings:
     """The card's settings with what the options change in them."""
-    changed: Dict[str, Any] = {name: values[option] for name, option in _SETTINGS.items() if values.get(option)}
+    changed: Dict[str, Any] = {name: values.get(option) for name, option in _SETTINGS.items() if values.get(option)}
     if values.get("quantsim_config"):
-        changed["configuration"] = configuration.load(Path(values["quantsim_config"]))
+        changed["configuration"] = configuration.load(Path(values.get("quantsim_config")))
     whole, params = values.get("load_encodings"), values.get("load_param_encodings")
     if whole and params:
         raise ConfigurationError("--load-encodings takes params too; leave --load-param-encodings out")
@@ -163,22 +297,30 @@ def _settings(settings: Settings, values: Mapping[str, Any]) -> Settings:
     return replace(settings, **changed)
 
 
-def _given_paths(values: Mapping[str, Any]) -> Dict[str, Any]:
-    return {key: values[option] for key, option in _PATHS.items() if values.get(option) is not None}
+def output_folder(values: Values, model: str) -> Path:
+    """Where the results of a model are written: with several models, each has a folder of its own."""
+    folder = Path(values.get("output_dir") or ROOT / "output")
+    return folder if len(values.models()) == 1 else folder / model
 
 
-def output_folder(values: Mapping[str, Any]) -> Path:
-    """Where results are written."""
-    return Path(values.get("output_dir") or ROOT / "output")
+@contextlib.contextmanager
+def cache_folder(values: Values) -> Iterator[Values]:
+    """The options with a cache folder that is gone after the block, where `--no-cache` asks for that."""
+    if not values.get("no_cache"):
+        yield values
+        return
+    with tempfile.TemporaryDirectory(prefix="quant_accuracy.") as folder:
+        yield replace(values, typed={**values.typed, "cache_dir": Path(folder)})
 
 
 def _data_paths(card: ModelCard, given: Mapping[str, Any], demo: Callable[[], DataPaths]) -> DataPaths:
-    if card.demo and not given:
-        return demo()
-    known: Dict[str, Optional[Any]] = {key: given.get(key, card.data.get(key)) for key in _PATHS}
-    missing = [f"--{_PATHS[key].replace('_', '-')}" for key, value in known.items() if value is None]
+    defaults = asdict(demo()) if card.demo and set(given) != set(_PATHS) else card.data
+    known: Dict[str, Optional[Any]] = {name: given.get(name, defaults.get(name)) for name in _PATHS}
+    missing = [name for name, value in known.items() if value is None]
     if missing:
-        raise ConfigurationError(f"{card.name}: neither an option nor the model card says where its data lies; "
-                                 f"give {', '.join(missing)}")
+        flags = ", ".join(f"--{_PATHS[name].replace('_', '-')}" for name in missing)
+        raise ConfigurationError(f"{card.name}: set {flags}, or the same names in pytest.ini ({INI}...) or in the "
+                                 f"environment ({ENVIRONMENT}{_PATHS[missing[0]].upper()} ...): the model card does "
+                                 "not say where its data lies")
     return DataPaths(Path(str(known["checkpoint"])), Path(str(known["dataset_dir"])), str(known["pattern"]),
                      Path(str(known["annotations"])))

@@ -16,7 +16,7 @@ def bar(items: Iterable[Item], total: Optional[int], unit: str, label: str) -> I
                      disable=not sys.stderr.isatty(), dynamic_ncols=True, leave=False))
 
 
-def counter(total: int, unit: str, label: str, initial: int = 0) -> "tqdm[None]":
+def counter(total: Optional[int], unit: str, label: str, initial: int = 0) -> "tqdm[None]":
     """A progress bar to be advanced by hand with `update(n)`; a context manager."""
     return tqdm(total=total, initial=initial, unit=f" {unit}", desc=label, delay=1.0,
                 disable=not sys.stderr.isatty(), dynamic_ncols=True, leave=False)

@@ -8,7 +8,7 @@ import collections
 import contextlib
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Callable, Deque, Iterable, Iterator, TypeVar
+from typing import Callable, Deque, Iterable, Iterator, Optional, TypeVar
 
 import tensorflow.compat.v1 as tf
 
@@ -16,9 +16,25 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+# A property of the process, not of a call: every thread that helps has to see it.
+_limit: Optional[int] = None
+
+
+@contextlib.contextmanager
+def limited_to(threads: Optional[int]) -> Iterator[None]:
+    """Use no more than so many cores inside the block, for the sake of other processes; None sets no limit."""
+    global _limit
+    before, _limit = _limit, threads
+    try:
+        yield
+    finally:
+        _limit = before
+
+
 def cores() -> int:
     """The number of cores that this process may use."""
-    return len(os.sched_getaffinity(0))
+    available = len(os.sched_getaffinity(0))
+    return available if _limit is None else max(1, min(available, _limit))
 
 
 def config() -> tf.ConfigProto:

@@ -1,30 +1,16 @@
-"""The figures keep to the limits of the model card."""
+"""The figures keep to the limits of the model card, and to the baseline."""
 
-from typing import TYPE_CHECKING, Any, Callable, Mapping
+from typing import Callable, Mapping
 
 import pytest
 
-from quant_accuracy.gates import INCONCLUSIVE, PASS, Verdict
-
-if TYPE_CHECKING:
-    from quant_accuracy.evaluation import Evaluation
+from quant_accuracy.card import OF_BASELINE
+from quant_accuracy.gates import Verdict
 
 
-def test_gate(accuracy_gate: str, verdicts: Mapping[str, Verdict], quant_options: Mapping[str, Any],
-              record_property: Callable[[str, object], None]) -> None:
-    verdict = verdicts[accuracy_gate]
-    record_property("value", verdict.value)
-    record_property("limit", verdict.limit)
-    if verdict.interval is not None:
-        record_property("interval", f"{verdict.interval.low} {verdict.interval.high}")
-    if verdict.outcome == INCONCLUSIVE and not quant_options["strict"]:
-        pytest.skip(f"inconclusive: {verdict.message}")
+def test_gate(accuracy_gate: str, verdicts: Mapping[str, Verdict], request: pytest.FixtureRequest,
+              hold: Callable[[Verdict], None]) -> None:
+    if accuracy_gate in OF_BASELINE:
+        request.getfixturevalue("compared_with_baseline")
 
-    assert verdict.outcome == PASS, verdict.message
-
-
-def test_every_image_of_the_selected_shards_is_evaluated_once(evaluation: "Evaluation") -> None:
-    expected = sum(shard.records for shard in evaluation.shards)
-
-    for variant in evaluation.variants.values():
-        assert len(set(variant.merged.image_ids.tolist())) == variant.metrics.images == expected
+    hold(verdicts[accuracy_gate])

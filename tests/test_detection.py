@@ -81,9 +81,9 @@ def test_detections_equal_those_of_the_checkpoints_own_ops(demo: DataPaths, demo
     assert demo_artifacts.postprocessing is not None
 
     with open_detector(graph, demo_card.graph, demo_artifacts.postprocessing, demo_artifacts.total) as detect:
-        ours = detect(pictures)
+        ours = detect(pictures, 1.0)
     with open_detector(graph, demo_card.graph, None) as detect:
-        own = detect(pictures)
+        own = detect(pictures, 1.0)
 
     for a, b in zip(ours, own):
         for mine, theirs in zip(a, b):
@@ -183,7 +183,10 @@ def test_a_model_that_knows_no_category_of_the_annotations_is_refused(coco_folde
         merge.merge([(_shard(0, 1), _detections(7))], annotations.load(folder / "instances.json"))
 
 
-def _fake_detector(pictures: np.ndarray) -> List[Detections]:
+_RUN = run.Run("float")
+
+
+def _fake_detector(pictures: np.ndarray, scale: float) -> List[Detections]:
     """Finds in each image one box, whose score tells the image's brightness."""
     return [Detections(np.array([[0, 0, 1, 1]], np.float32), np.array([picture.mean() / 255.0], np.float32),
                        np.array([3], np.int32)) for picture in pictures]
@@ -194,8 +197,8 @@ def test_every_shard_is_handed_over_whole_whatever_the_batch_size(demo: DataPath
     results = []
     for batch_size in (1, 7, 64):
         found: Dict[int, store.ShardDetections] = {}
-        run.detect([run.Work(shard, ["float"]) for shard in chosen], {"float": _fake_detector}, batch_size, (32, 32),
-                   lambda name, shard, part, found=found: found.update({shard.index: part}))  # type: ignore[misc]
+        run.detect([run.Work(shard, [_RUN]) for shard in chosen], {"float": _fake_detector}, batch_size, (32, 32),
+                   lambda work, parts, found=found: found.update({work.shard.index: parts[_RUN]}))  # type: ignore[misc]
         results.append(found)
 
     assert [sorted(found) for found in results] == [[2, 5]] * 3
@@ -212,8 +215,8 @@ def test_shards_before_a_damaged_one_are_handed_over(demo_copy: DataPaths) -> No
     found: List[int] = []
 
     with pytest.raises(DataError, match=r"record-00001-of-00002: record 19 is damaged"):
-        run.detect([run.Work(shard, ["float"]) for shard in shard_files.find_shards(demo_copy.dataset_dir,
-                                                                                   demo_copy.pattern)],
-                   {"float": _fake_detector}, 4, (32, 32), lambda name, shard, part: found.append(shard.index))
+        run.detect([run.Work(shard, [_RUN]) for shard in shard_files.find_shards(demo_copy.dataset_dir,
+                                                                                demo_copy.pattern)],
+                   {"float": _fake_detector}, 4, (32, 32), lambda work, parts: found.append(work.shard.index))
 
     assert found == [0]

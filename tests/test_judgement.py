@@ -4,20 +4,31 @@ import multiprocessing
 import threading
 import time
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 import numpy as np
 import pytest
 
 from quant_accuracy import card, files, gates, options
 from quant_accuracy.cache import Cache
-from quant_accuracy.card import DataPaths
-from quant_accuracy.errors import ConfigurationError, StorageError
+from quant_accuracy.card import DataPaths, Gate
+from quant_accuracy.errors import ConfigurationError, QuantAccuracyError, StorageError
+from quant_accuracy.gates import Figures, Samples
 from quant_accuracy.metrics import Metrics
+from quant_accuracy.options import Values
 
 
-def _metrics(mean_ap: float) -> Metrics:
-    return Metrics({"mAP": mean_ap}, {}, 10, 100)
+def _metrics(mean_ap: Optional[float], **classes: float) -> Metrics:
+    return Metrics({"mAP": mean_ap}, classes, 10, 100)
+
+
+def _figures(before: float, after: float, samples: Optional[Samples] = None) -> Figures:
+    return Figures(_metrics(before), _metrics(after), samples, None, None, {}, "mine")
+
+
+def _samples(before: np.ndarray, after: np.ndarray) -> Samples:
+    """Resamples of a data set of one class."""
+    return Samples(before[:, None], after[:, None], images=40, shards=2, others=8)
 
 
 @pytest.mark.parametrize(("gate", "limit", "before", "after", "outcome", "value"), [
@@ -33,7 +44,7 @@ def _metrics(mean_ap: float) -> Metrics:
 ])
 def test_a_gate_judges_by_its_limit(gate: str, limit: float, before: float, after: float, outcome: str,
                                     value: float) -> None:
-    verdict = gates.judge_one(gate, limit, _metrics(before), _metrics(after))
+    verdict = gates.judge_one(Gate(gate, limit), _figures(before, after))
 
     assert verdict.outcome == outcome
     assert verdict.value == pytest.approx(value)
@@ -56,12 +67,13 @@ def test_on_a_part_of_the_data_the_whole_interval_has_to_lie_on_one_side(gate: s
                                                                          after: float, outcome: str) -> None:
     # Images are harder or easier for both variants alike; their difference is known to about 0.005.
     spread = np.linspace(-0.005, 0.005, 1000)
-    samples = gates.Samples(np.full(1000, before), after + spread, images=40, shards=2, others=8)
+    samples = _samples(np.full(1000, before), after + spread)
 
-    verdict = gates.judge_one(gate, limit, _metrics(before), _metrics(after), samples)
+    verdict = gates.judge_one(Gate(gate, limit), _figures(before, after, samples))
 
     assert verdict.outcome == outcome
     assert verdict.interval is not None
+    assert verdict.value is not None
     assert verdict.interval.low < verdict.value < verdict.interval.high
     assert ("evaluate all shards" in verdict.message or "more shards" in verdict.message) \
         == (outcome == gates.INCONCLUSIVE)
@@ -70,15 +82,65 @@ def test_on_a_part_of_the_data_the_whole_interval_has_to_lie_on_one_side(gate: s
 def test_an_inconclusive_verdict_says_how_many_shards_would_settle_it() -> None:
     spread = np.linspace(-0.01, 0.01, 1001)
     # The interval reaches 0.0095 beyond the value, the limit is 0.005 away: (0.0095 / 0.005)^2 = 3.6 times the images.
-    samples = gates.Samples(np.full(1001, 0.7), 0.685 + spread, images=40, shards=2, others=8)
+    samples = _samples(np.full(1001, 0.7), 0.685 + spread)
 
-    verdict = gates.judge_one("mAP_drop", 0.02, _metrics(0.7), _metrics(0.685), samples)
+    verdict = gates.judge_one(Gate("mAP_drop", 0.02), _figures(0.7, 0.685, samples))
 
     assert "6 more shards would probably settle it" in verdict.message
 
 
 def test_every_gate_of_the_cards_has_a_rule() -> None:
-    assert [gates.judge_one(gate, 0.5, _metrics(0.5), _metrics(0.5)).gate for gate in card.GATES] == list(card.GATES)
+    figures = Figures(_metrics(0.5, car=0.5), _metrics(0.5, car=0.5), None, None, None, {}, "mine")
+    names = [gate for gate in card.GATES if gate != card.ENCODINGS_DRIFT]
+
+    assert [gates.judge_one(Gate(gate, 0.5, 0.5), figures).gate for gate in names] == names
+
+
+@pytest.mark.parametrize(("before", "outcome"), [(0.2440, gates.PASS), (0.2498, gates.PASS), (0.2438, gates.FAIL),
+                                                 (0.2500, gates.FAIL)])
+def test_an_expected_figure_may_be_missed_on_neither_side(before: float, outcome: str) -> None:
+    verdict = gates.judge_one(Gate("float_mAP", 0.003, 0.2469), _figures(before, 0.1))
+
+    assert verdict.outcome == outcome
+    assert [verdict.lower, verdict.upper] == pytest.approx([0.2439, 0.2499])
+
+
+def _classes(samples: Optional[Samples] = None, **drops: float) -> Figures:
+    before = _metrics(0.7, **dict.fromkeys(drops, 0.7))
+    after = _metrics(0.7, **{name: 0.7 - drop for name, drop in drops.items()})
+    return Figures(before, after, samples, None, None, {}, "mine")
+
+
+def test_the_class_that_lost_most_decides_and_is_named() -> None:
+    good = gates.judge_one(Gate("class_AP_drop", 0.05), _classes(car=0.01, dog=0.04, cat=-0.2))
+    bad = gates.judge_one(Gate("class_AP_drop", 0.05), _classes(car=0.07, dog=0.3, cat=-0.2))
+
+    assert [good.outcome, bad.outcome] == [gates.PASS, gates.FAIL]
+    assert [good.value, bad.value] == pytest.approx([0.04, 0.3])
+    assert "worst classes: dog 0.0400, car 0.0100, cat -0.2000" in good.message
+    assert "2 such classes: dog 0.3000, car 0.0700" in bad.message
+
+
+def test_a_class_without_ground_truth_is_not_judged_and_without_any_nothing_is() -> None:
+    empty = Metrics({"mAP": None}, {"car": None}, 10, 100)
+
+    with pytest.raises(QuantAccuracyError, match="no ground truth"):
+        gates.judge_one(Gate("class_AP_drop", 0.05), Figures(empty, empty, None, None, None, {}, "mine"))
+
+
+@pytest.mark.parametrize(("drop", "outcome"), [(0.01, gates.PASS), (0.05, gates.INCONCLUSIVE), (0.2, gates.FAIL)])
+def test_on_a_part_of_the_data_one_class_beyond_its_interval_fails(drop: float, outcome: str) -> None:
+    spread = np.linspace(-0.01, 0.01, 1000)
+    before = np.full([1000, 2], 0.7)
+    after = np.stack([0.7 - drop + spread, 0.7 + spread], axis=1)
+
+    verdict = gates.judge_one(Gate("class_AP_drop", 0.05),
+                              _classes(Samples(before, after, 40, 2, 8), dog=drop, car=0.0))
+
+    assert verdict.outcome == outcome
+    # Two classes are judged at once, so each interval has to hold with more confidence than 95 %.
+    assert verdict.interval is not None
+    assert verdict.interval.high - verdict.interval.low > 0.95 * 0.02
 
 
 @pytest.mark.parametrize("name", [path.stem for path in card.FOLDER.glob("*.yaml")])
@@ -114,6 +176,12 @@ def test_a_card_has_defaults(tmp_path: Path) -> None:
     ("calibration: {images: many}", "calibration.images is 'many'"),
     ("quantization: {scheme: best}", "quantization.scheme is 'best'"),
     ("gates: {mAP_drop: low}", "gates.mAP_drop is 'low'; give a number"),
+    ("gates: {mAP_drop: jitter}", "gates.mAP_drop is 'jitter'; give a number"),
+    ("gates: {float_mAP: 0.3}", "gates.float_mAP is not a mapping"),
+    ("gates: {float_mAP: {expected: 0.3}}", "gates.float_mAP.within is missing"),
+    ("gates: {mAP_drop: .nan}", "gates.mAP_drop is nan; give a number"),
+    ("assumptions: {bias: false}", "assumptions.bias is unknown; did you mean 'biases'"),
+    ("assumptions: {inputs: 8}", "assumptions.inputs is 8; give true or false"),
     ("gates: [1]", "gates is not a mapping"),
     ("data: {demo: 1}", "data.demo is 1; give true or false"),
     ("name: a/b", "is 'a/b'; use letters"),
@@ -138,7 +206,7 @@ def test_options_overrule_the_card(tmp_path: Path) -> None:
     values: Dict[str, Any] = {"model_checkpoint": Path("m/model.ckpt"), "dataset_dir": Path("d"),
                               "annotation_json_file": Path("a.json"), "calibration_images": 7, "cache_dir": tmp_path}
 
-    request, cache = options.resolve(values, _no_demo)
+    (request,), cache = options.resolve(Values(values), _no_demo)
 
     assert request.card.name == options.REAL_CARD
     assert request.card.calibration_images == 7
@@ -147,8 +215,8 @@ def test_options_overrule_the_card(tmp_path: Path) -> None:
 
 
 def test_missing_data_paths_are_named_as_options() -> None:
-    with pytest.raises(ConfigurationError, match="give --model-checkpoint, --annotation-json-file"):
-        options.resolve({"model": options.REAL_CARD, "dataset_dir": Path("d")}, _no_demo)
+    with pytest.raises(ConfigurationError, match="set --model-checkpoint, --annotation-json-file, or the same"):
+        options.resolve(Values({"model": [options.REAL_CARD], "dataset_dir": Path("d")}), _no_demo)
 
 
 def test_a_cache_entry_is_made_once_for_equal_inputs(tmp_path: Path) -> None:

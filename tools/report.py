@@ -7,11 +7,12 @@ could not be measured.
 import argparse
 import sys
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import List, Optional
 
 from rich.console import Console
 
 from quant_accuracy import command_line, options
+from quant_accuracy.options import Values
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
@@ -21,26 +22,29 @@ def main(arguments: Optional[List[str]] = None) -> int:
         parser.add_argument(option.flag, dest=option.key, **option.arguments())
     parser.add_argument("--quantsim-output-dir", type=Path, metavar="DIR",
                         help="export encodings, quantizers and the simulation graph to this folder")
-    values = vars(parser.parse_args(arguments))
-    return command_line.exit_status(lambda: _report(values))
+    typed = vars(parser.parse_args(arguments))
+    return command_line.exit_status(lambda: _report(Values(typed, options.from_environment())))
 
 
-def _report(values: Dict[str, Any]) -> int:
+def _report(values: Values) -> int:
     # TensorFlow takes seconds to import: not before the options are known to be right.
     from demo import ready
     from quant_accuracy import evaluation, gates, report
 
-    request, cache = options.resolve(values, ready.data_paths)
-    result = evaluation.evaluate(request, cache)
-    written = report.write(result, options.output_folder(values))
-    if values.get("quantsim_output_dir"):
-        written += report.export_quantsim(result, Path(str(values["quantsim_output_dir"])))
-    report.print_table(result, Console())
-    print("\nwritten:")
-    for path in written:
-        print(f"  {path}")
     red = {gates.FAIL, gates.INCONCLUSIVE} if values.get("strict") else {gates.FAIL}
-    failed = any(verdict.outcome in red for verdict in result.verdicts)
+    failed = False
+    with options.cache_folder(values) as kept:
+        requests, cache = options.resolve(kept, ready.data_paths)
+        for request in requests:
+            result = evaluation.evaluate(request, cache)
+            written = report.write(result, options.output_folder(values, request.card.name))
+            if values.get("quantsim_output_dir"):
+                written += report.export_quantsim(result, Path(str(values.get("quantsim_output_dir"))))
+            report.print_table(result, Console())
+            print("\nwritten:")
+            for path in written:
+                print(f"  {path}")
+            failed |= any(verdict.outcome in red for verdict in result.verdicts)
     return command_line.GATE_FAILED if failed else command_line.MEASURED
 
 

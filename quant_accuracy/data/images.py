@@ -5,10 +5,11 @@ result truncated to uint8.
 """
 
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
+from google.protobuf.message import DecodeError
 
 from quant_accuracy import sessions
 from quant_accuracy.data.shards import Shard
@@ -26,7 +27,7 @@ class Batch(NamedTuple):
     """Some images of one shard, in the order of its records.
 
     Attributes:
-        shard: Position of the shard in the list that is streamed.
+        shard: Position of the shard among those that are streamed.
         image_ids: int64 [n] COCO image ids.
         sizes: int32 [n, 2] original height and width in pixels.
         images: uint8 [n, height, width, 3], resized.
@@ -38,11 +39,11 @@ class Batch(NamedTuple):
     images: np.ndarray
 
 
-def stream(shards: Sequence[Shard], batch_size: int, height: int, width: int) -> Iterator[Batch]:
+def stream(shards: Iterable[Shard], batch_size: int, height: int, width: int) -> Iterator[Batch]:
     """Decode and resize the images of some shards, in order; no batch spans two shards.
 
     Args:
-        shards: Where to read; of each, the first `records` records.
+        shards: Where to read; of each, the first `records` records. The next one is asked for when it is needed.
         batch_size: Images per batch; the last batch of a shard may be smaller.
         height: Height to resize to.
         width: Width to resize to.
@@ -50,26 +51,23 @@ def stream(shards: Sequence[Shard], batch_size: int, height: int, width: int) ->
     Raises:
         DataError: A record is damaged, is not an image, or has no integer source_id; file and record are named.
     """
-    if not shards:
-        return
     with tf.Graph().as_default() as graph:
-        batches = _dataset(shards, batch_size, height, width)
-        following = tf.data.make_one_shot_iterator(batches).get_next()
-    current = 0
+        path, records = tf.placeholder(tf.string, []), tf.placeholder(tf.int64, [])
+        batches = tf.data.make_initializable_iterator(_dataset(path, records, batch_size, height, width))
+        following = batches.get_next()
     with tf.Session(graph=graph, config=sessions.config()) as session:
-        while True:
-            try:
-                position, source_ids, sizes, images = session.run(following)
-            except tf.errors.OutOfRangeError:
-                return
-            except tf.errors.OpError as error:
-                # Batches are made ahead: the damage lies in this shard or in one of the next.
-                for shard in shards[current:]:
+        for position, shard in enumerate(shards):
+            session.run(batches.initializer, {path: str(shard.path), records: shard.records})
+            while True:
+                try:
+                    source_ids, sizes, images = session.run(following)
+                except tf.errors.OutOfRangeError:
+                    break
+                except tf.errors.OpError as error:
                     _diagnose(shard, height, width)
-                raise DataError(f"{shards[current].path}: cannot be read ({first_line(error)}); "
-                                "copy the file again") from error
-            current = int(position[0])
-            yield Batch(current, _image_ids(shards[current].path, source_ids), sizes, images)
+                    raise DataError(f"{shard.path}: cannot be read ({first_line(error)}); "
+                                    "copy the file again") from error
+                yield Batch(position, _image_ids(shard.path, source_ids), sizes, images)
 
 
 def read_images(shards: Sequence[Shard], count: int, height: int, width: int) -> List[np.ndarray]:
@@ -91,21 +89,28 @@ def read_images(shards: Sequence[Shard], count: int, height: int, width: int) ->
                     "are needed for calibration; lower --calibration-images or give more shards")
 
 
-def _dataset(shards: Sequence[Shard], batch_size: int, height: int, width: int) -> Any:
-    files = tf.data.Dataset.from_tensor_slices((
-        np.arange(len(shards), dtype=np.int32),
-        np.array([str(shard.path).encode("utf-8") for shard in shards]),
-        np.array([shard.records for shard in shards], np.int64),
-    ))
+def read_ids(shard: Shard) -> List[int]:
+    """The image ids in a shard's evaluated records, read record by record and without decoding an image.
 
-    def open_shard(position: tf.Tensor, path: tf.Tensor, records: tf.Tensor) -> Any:
-        def parse(record: tf.Tensor) -> Tuple[tf.Tensor, ...]:
-            return (position, *_parse(record, height, width))
+    Raises:
+        DataError: A record is damaged or has no integer source_id.
+    """
+    found = []
+    records = tf.io.tf_record_iterator(str(shard.path))
+    for number in range(shard.records):
+        try:
+            example = tf.train.Example.FromString(next(records))
+        except (StopIteration, tf.errors.OpError, DecodeError) as error:
+            raise DataError(f"{shard.path}: record {number} is damaged ({first_line(error)}); copy the file again "
+                            "or make it with tools/create_coco_tfrecords.py") from error
+        found.append(np.array(example.features.feature["image/source_id"].bytes_list.value[:1]))
+    return [int(image) for ids in found for image in _image_ids(shard.path, ids)]
 
-        images = tf.data.TFRecordDataset(path).take(records)
-        return images.map(parse, num_parallel_calls=sessions.cores()).batch(batch_size)
 
-    return files.flat_map(open_shard).prefetch(2 * sessions.cores())
+def _dataset(path: tf.Tensor, records: tf.Tensor, batch_size: int, height: int, width: int) -> Any:
+    images = tf.data.TFRecordDataset(path).take(records)
+    parsed = images.map(lambda record: _parse(record, height, width), num_parallel_calls=sessions.cores())
+    return parsed.batch(batch_size).prefetch(2 * sessions.cores())
 
 
 def _parse(record: tf.Tensor, height: int, width: int) -> Tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

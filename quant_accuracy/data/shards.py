@@ -124,18 +124,27 @@ def format_selection(indexes: Sequence[int]) -> str:
     return ",".join("-".join(str(number) for number in part) for part in parts)
 
 
-def select(shards: Sequence[Shard], selection: Optional[str], num_examples: Optional[int] = None) -> List[Shard]:
+def select(shards: Sequence[Shard], selection: Optional[str], num_examples: Optional[int] = None,
+           count: Optional[int] = None) -> List[Shard]:
     """The selected shards, cut so that at most `num_examples` images are evaluated.
 
     Args:
         shards: All shards of the data set.
         selection: Such as `0,3-5`; None takes all.
         num_examples: Images to evaluate, from the first selected shard on; None takes all.
+        count: Shards to evaluate, from the first of the data set on; None takes all.
 
     Raises:
         ConfigurationError: A selected shard does not exist, or there are fewer images than asked for.
     """
     chosen = list(shards)
+    if count is not None:
+        if selection is not None:
+            raise ConfigurationError("--shards and --shard-count both say what to evaluate; give one of them")
+        if not 1 <= count <= len(shards):
+            raise ConfigurationError(f"--shard-count {count}: the data set has {len(shards)} shards; "
+                                     f"ask for 1 to {len(shards)}")
+        chosen = chosen[:count]
     if selection is not None:
         known: Dict[int, Shard] = {shard.index: shard for shard in shards}
         unknown = [index for index in parse_selection(selection) if index not in known]

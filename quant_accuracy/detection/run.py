@@ -1,7 +1,7 @@
-"""Detect shard by shard: every image is decoded once for all variants, every finished shard is handed over at once."""
+"""Detect shard by shard: every image is decoded once for all runs, every finished shard is handed over at once."""
 
 import time
-from typing import Callable, Dict, List, Mapping, NamedTuple, Sequence, Tuple
+from typing import Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from quant_accuracy import progress, sessions
 from quant_accuracy.data import images
@@ -12,11 +12,18 @@ from quant_accuracy.detection.nms import Detections
 from quant_accuracy.errors import DataError
 
 
+class Run(NamedTuple):
+    """A way to run an image: a variant, and the factor by which the network's input is scaled before."""
+
+    variant: str
+    scale: float = 1.0
+
+
 class Work(NamedTuple):
-    """A shard and the variants that have not seen it yet."""
+    """A shard and the runs that have not seen it yet."""
 
     shard: Shard
-    variants: Sequence[str]
+    runs: Sequence[Run]
 
 
 class Speed(NamedTuple):
@@ -24,80 +31,96 @@ class Speed(NamedTuple):
 
     Attributes:
         images: Images that were run.
-        seconds: Time that a variant had all cores for, in effect: its busy time over all threads, divided by the cores.
+        seconds: Time that the run had all cores for, in effect: its busy time over all threads, divided by the cores.
     """
 
     images: int
     seconds: float
 
+    def plus(self, other: "Speed") -> "Speed":
+        """Both one after the other."""
+        return Speed(self.images + other.images, self.seconds + other.seconds)
+
 
 class _BatchResult(NamedTuple):
     batch: images.Batch
-    detections: Mapping[str, List[Detections]]
-    seconds: Mapping[str, float]
+    detections: Mapping[Run, List[Detections]]
+    seconds: Mapping[Run, float]
 
 
 class _Open(NamedTuple):
     """A shard under way."""
 
     batches: List[images.Batch]
-    detections: Dict[str, List[Detections]]
+    detections: Dict[Run, List[Detections]]
+
+    def images(self) -> int:
+        """How many of its images are done."""
+        return sum(len(batch.image_ids) for batch in self.batches)
+
+    def whole(self) -> Dict[Run, store.ShardDetections]:
+        """The detections of each run."""
+        ids, sizes = [batch.image_ids for batch in self.batches], [batch.sizes for batch in self.batches]
+        return {run: store.gather(ids, sizes, found) for run, found in self.detections.items()}
 
 
-def detect(work: Sequence[Work], detectors: Mapping[str, Detector], batch_size: int, size: Tuple[int, int],
-           finished: Callable[[str, Shard, store.ShardDetections], None]) -> Dict[str, Speed]:
-    """Run each shard through the variants that need it, and hand over each shard when it is whole.
+Finished = Callable[[Work, Mapping[Run, store.ShardDetections]], None]
+
+
+def detect(work: Iterable[Work], detectors: Mapping[str, Detector], batch_size: int, size: Tuple[int, int],
+           finished: Finished, total: Optional[int] = None) -> Dict[Run, Speed]:
+    """Run each shard as its work says, and hand over each shard when it is whole.
 
     Args:
-        work: The shards, in order, and their variants.
+        work: The shards and their runs; the next one is asked for when it is needed.
         detectors: The detector of each variant.
         batch_size: Images per batch; no batch spans two shards.
         size: Height and width that the network takes.
-        finished: Called in this thread with variant, shard and detections.
+        finished: Called in this thread with the work and what each of its runs detected.
+        total: Images to come, for the progress bar.
 
     Returns:
-        The speed of each variant.
+        The speed of each run.
 
     Raises:
         DataError: A record is damaged; the shards before it have been handed over.
     """
-    shards = [item.shard for item in work]
-    busy: Dict[str, float] = dict.fromkeys(detectors, 0.0)
-    seen: Dict[str, int] = dict.fromkeys(detectors, 0)
-    # An empty shard has no batch that would open it.
-    open_shards = {position: _Open([], {name: [] for name in item.variants}) for position, item in enumerate(work)}
-    for position, item in enumerate(work):
-        if item.shard.records == 0:
-            _hand_over(item, open_shards.pop(position), finished)
+    taken: List[Work] = []
+    open_shards: Dict[int, _Open] = {}
+    speeds: Dict[Run, Speed] = {}
 
-    def run(batch: images.Batch) -> _BatchResult:
+    def shards() -> Iterator[Shard]:
+        for item in work:
+            opened = _Open([], {run: [] for run in item.runs})
+            if item.shard.records:
+                open_shards[len(taken)] = opened
+            else:
+                # No batch would ever complete it.
+                finished(item, opened.whole())
+            taken.append(item)
+            yield item.shard
+
+    def process(batch: images.Batch) -> _BatchResult:
         found, seconds = {}, {}
-        for name in work[batch.shard].variants:
+        for run in taken[batch.shard].runs:
             start = time.perf_counter()
-            found[name] = detectors[name](batch.images)
-            seconds[name] = time.perf_counter() - start
+            found[run] = detectors[run.variant](batch.images, run.scale)
+            seconds[run] = time.perf_counter() - start
         return _BatchResult(batch, found, seconds)
 
-    total = sum(shard.records for shard in shards)
     with progress.counter(total=total, unit="images", label="detecting") as counter:
-        for result in sessions.run_concurrently(run, images.stream(shards, batch_size, *size)):
-            position = result.batch.shard
+        for result in sessions.run_concurrently(process, images.stream(shards(), batch_size, *size)):
+            position, count = result.batch.shard, len(result.batch.image_ids)
             under_way = open_shards[position]
             under_way.batches.append(result.batch._replace(images=None))
-            for name, detections in result.detections.items():
-                under_way.detections[name] += detections
-                busy[name] += result.seconds[name]
-                seen[name] += len(detections)
-            counter.update(len(result.batch.image_ids))
-            if sum(len(batch.image_ids) for batch in under_way.batches) == shards[position].records:
-                _hand_over(work[position], open_shards.pop(position), finished)
+            for run, detections in result.detections.items():
+                under_way.detections[run] += detections
+                speeds[run] = speeds.get(run, Speed(0, 0.0)).plus(Speed(count, result.seconds[run] / sessions.cores()))
+            counter.update(count)
+            if under_way.images() == taken[position].shard.records:
+                finished(taken[position], open_shards.pop(position).whole())
     for position in open_shards:
-        raise DataError(f"{shards[position].path}: ended before its {shards[position].records} records were read; "
+        shard = taken[position].shard
+        raise DataError(f"{shard.path}: ended before its {shard.records} records were read; "
                         "it changed while it was read, start again")
-    return {name: Speed(seen[name], busy[name] / sessions.cores()) for name in detectors}
-
-
-def _hand_over(item: Work, whole: _Open, finished: Callable[[str, Shard, store.ShardDetections], None]) -> None:
-    for name in item.variants:
-        finished(name, item.shard, store.gather([batch.image_ids for batch in whole.batches],
-                                                [batch.sizes for batch in whole.batches], whole.detections[name]))
+    return speeds

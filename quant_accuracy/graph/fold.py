@@ -50,6 +50,11 @@ class FoldResult(NamedTuple):
     left_out: Sequence[LeftOut]
 
 
+def find_batch_norms(graph: tf.GraphDef, start: str, outputs: Sequence[str]) -> List[str]:
+    """The names of the batch norms between `start` and `outputs`."""
+    return [node.name for node in graph_nodes.between(graph, start, outputs) if node.op in _BATCH_NORMS]
+
+
 class _Match(NamedTuple):
     norm: tf.NodeDef
     convolution: tf.NodeDef

@@ -1,0 +1,132 @@
+"""Committed results that gates compare with, reviewed like code: `baselines/<model card>/`."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+from quant_accuracy import files, jitter
+from quant_accuracy.document import Section
+from quant_accuracy.errors import ConfigurationError
+from quant_accuracy.jitter import Jitter
+from quant_accuracy.metrics import FIGURES, Metrics
+from quant_accuracy.quantization import snapshot
+from quant_accuracy.quantization.snapshot import Placed
+
+SCHEMA_VERSION = 1
+_FIGURES_FILE, _QUANTIZERS_FILE = "figures.json", "quantizers.json"
+# Provenance that decides which images were evaluated, and what they look like to the network.
+_DATA = "data"
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What was measured when somebody looked at it and committed it.
+
+    Attributes:
+        metrics: COCO's figures by variant, on the whole data set.
+        jitter: How far they move for no reason.
+        provenance: What they were measured from, as `Evaluation.provenance`.
+    """
+
+    metrics: Mapping[str, Metrics]
+    jitter: Jitter
+    provenance: Mapping[str, Any]
+
+
+def remedy(model: str) -> str:
+    """What to do where a baseline is missing."""
+    return (f"make it with `pytest --model {model} --update-baselines`, look at it, and commit it")
+
+
+def read(folder: Path) -> Optional[Baseline]:
+    """The figures of a baseline; None where there are none.
+
+    Raises:
+        ConfigurationError: The file is damaged.
+    """
+    path = folder / _FIGURES_FILE
+    if not path.exists():
+        return None
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigurationError(f"{path}: cannot be read ({error}); restore it, or make it again with "
+                                 "pytest --update-baselines") from error
+    whole = Section(str(path), "", document, "the baseline").only("schema_version", "model", "metrics", "jitter",
+                                                                  "provenance")
+    if whole.number("schema_version", 1, 10 ** 6) != SCHEMA_VERSION:
+        raise whole.error("schema_version", f"is not {SCHEMA_VERSION}; make the baseline again with "
+                                            "pytest --update-baselines")
+    return Baseline({name: _metrics(section) for name, section in whole.section("metrics").sections().items()},
+                    jitter.from_document(whole.section("jitter")), whole.section("provenance").items())
+
+
+def _metrics(section: Section) -> Metrics:
+    section.only("figures", "per_class", "images", "detections")
+    figures, classes = section.section("figures").only(*FIGURES), section.section("per_class")
+    return Metrics({name: figures.real(name, 0, 1) if figures.items().get(name) is not None else None
+                    for name in FIGURES},
+                   {name: None if value is None else classes.real(name, 0, 1)
+                    for name, value in classes.items().items()},
+                   section.number("images", 0, 10 ** 9), section.number("detections", 0, 10 ** 12))
+
+
+def read_quantizers(folder: Path) -> Optional[List[Placed]]:
+    """The quantizers of a baseline; None where there are none.
+
+    Raises:
+        ConfigurationError: The file is damaged.
+    """
+    path = folder / _QUANTIZERS_FILE
+    return snapshot.read(path) if path.exists() else None
+
+
+def write(folder: Path, model: str, found: Baseline, quantizers: Sequence[Placed]) -> List[Path]:
+    """Write a baseline; say where."""
+    document: Dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "model": model,
+        "metrics": {name: asdict(metrics) for name, metrics in found.metrics.items()},
+        "jitter": jitter.as_document(found.jitter),
+        "provenance": found.provenance,
+    }
+    files.write_json(folder / _FIGURES_FILE, document)
+    snapshot.write(folder / _QUANTIZERS_FILE, quantizers)
+    return [folder / _FIGURES_FILE, folder / _QUANTIZERS_FILE]
+
+
+def other_data(found: Baseline, provenance: Mapping[str, Any]) -> List[str]:
+    """What of the evaluated images differs from those of the baseline; a part of them is no difference."""
+    before, after = dict(found.provenance.get(_DATA, {})), dict(provenance.get(_DATA, {}))
+    known = before.get("shards")
+    if isinstance(known, dict):
+        before["shards"] = {name: known.get(name) for name in after.get("shards", {})}
+    return differences(before, after)
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> List[str]:
+    """The keys whose values differ, dotted, with the values where they are short."""
+    old, new = _flat(before), _flat(after)
+    lines = []
+    for key in sorted({*old, *new}):
+        if old.get(key) != new.get(key):
+            values = [str(values.get(key, "none")) for values in (old, new)]
+            lines.append(f"{key} {values[0]} -> {values[1]}" if max(map(len, values)) <= 24 else key)
+    return lines
+
+
+def other_origin(found: Baseline, provenance: Mapping[str, Any]) -> List[str]:
+    """What else differs from the baseline's provenance: checkpoint, settings, versions."""
+    rest = [{key: value for key, value in side.items() if key != _DATA} for side in (found.provenance, provenance)]
+    return differences(*rest)
+
+
+def _flat(value: Mapping[str, Any], prefix: str = "") -> Dict[str, Any]:
+    found: Dict[str, Any] = {}
+    for key, item in value.items():
+        if isinstance(item, dict):
+            found.update(_flat(item, f"{prefix}{key}."))
+        else:
+            found[prefix + key] = item
+    return found

@@ -1,0 +1,124 @@
+"""The quantizers of a network as a file that people review: where they are, what they are, and their ranges."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import List, NamedTuple, Optional, Sequence, Tuple
+
+from quant_accuracy import files
+from quant_accuracy.document import Section
+from quant_accuracy.errors import ConfigurationError
+from quant_accuracy.quantization.records import ACTIVATION, PARAM, Encodings, Quantizer
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A quantizer with the ranges that it was given.
+
+    Attributes:
+        tensor: The tensor.
+        kind: `param` or `activation`.
+        enabled: Whether it quantizes.
+        bitwidth: Number of bits.
+        symmetric: Whether its range is symmetric.
+        rule: The rule that decided.
+        ranges: Smallest and largest value of its grid, once, or once for each channel; empty when it is disabled.
+    """
+
+    tensor: str
+    kind: str
+    enabled: bool
+    bitwidth: int
+    symmetric: bool
+    rule: str
+    ranges: Tuple[Tuple[float, float], ...]
+
+    def settings(self) -> str:
+        """In words, what it does."""
+        return f"{self.bitwidth} bits {'symmetric' if self.symmetric else 'asymmetric'}" if self.enabled else "off"
+
+
+class Drift(NamedTuple):
+    """How far an encoding has moved: the larger change of its two ends, in widths of the range that it had."""
+
+    tensor: str
+    change: float
+    before: Tuple[float, float]
+    after: Tuple[float, float]
+
+    def __str__(self) -> str:
+        old, new = (f"[{low:.6g}, {high:.6g}]" for low, high in (self.before, self.after))
+        return f"{self.tensor}: {old} -> {new}, {100 * self.change:.3g} % of its range"
+
+
+def take(quantizers: Sequence[Quantizer], encodings: Encodings) -> List[Placed]:
+    """The snapshot of a network's quantizers, in the network's order."""
+    return [Placed(q.tensor, q.kind, q.enabled, q.bitwidth, q.symmetry.symmetric, q.rule,
+                   tuple((e.minimum, e.maximum) for e in encodings.get(q.tensor, ())) if q.enabled else ())
+            for q in quantizers]
+
+
+def write(path: Path, placed: Sequence[Placed]) -> None:
+    """Write a snapshot, one quantizer a line."""
+    files.write_text(path, "[\n" + ",\n".join(json.dumps(asdict(item)) for item in placed) + "\n]\n")
+
+
+def read(path: Path) -> List[Placed]:
+    """Read a snapshot.
+
+    Raises:
+        ConfigurationError: The file is missing or is not a snapshot.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigurationError(f"{path}: cannot be read ({error}); restore it, or make it again with "
+                                 "pytest --update-baselines") from error
+    if not isinstance(document, list):
+        raise ConfigurationError(f"{path}: is not a list of quantizers; restore it, or make it again with "
+                                 "pytest --update-baselines")
+    return [_placed(Section(str(path), f"{number}.", item, "the snapshot")) for number, item in enumerate(document)]
+
+
+def _placed(item: Section) -> Placed:
+    item.only("tensor", "kind", "enabled", "bitwidth", "symmetric", "rule", "ranges")
+    if item.text("kind") not in (PARAM, ACTIVATION):
+        raise item.error("kind", f"is {item.text('kind')!r}; it should be {PARAM} or {ACTIVATION}")
+    ranges = item.get("ranges")
+    if not isinstance(ranges, list):
+        raise item.error("ranges", "is not a list; repair the snapshot")
+    pairs = [item.within("ranges", {str(number): pair}).numbers(str(number), 2) for number, pair in enumerate(ranges)]
+    return Placed(item.text("tensor"), item.text("kind"), bool(item.flag("enabled")), item.number("bitwidth", 2, 32),
+                  bool(item.flag("symmetric")), item.text("rule"), tuple((pair[0], pair[1]) for pair in pairs))
+
+
+def differences(before: Sequence[Placed], after: Sequence[Placed]) -> List[str]:
+    """One line for each quantizer that came, went or changed, with the rule that decided; encodings do not count."""
+    old, new = {item.tensor: item for item in before}, {item.tensor: item for item in after}
+    lines = []
+    for tensor in [*old, *(tensor for tensor in new if tensor not in old)]:
+        was, now = old.get(tensor), new.get(tensor)
+        if was is None and now is not None:
+            lines.append(f"+ {tensor}: gained a quantizer, {now.settings()} (rule: {now.rule})")
+        elif now is None and was is not None:
+            lines.append(f"- {tensor}: lost its quantizer, {was.settings()} (rule: {was.rule})")
+        elif was is not None and now is not None and was.settings() != now.settings():
+            rules = f"rule: {now.rule}" if was.rule == now.rule else f"rule: {now.rule}; before: {was.rule}"
+            lines.append(f"~ {tensor}: {was.settings()} -> {now.settings()} ({rules})")
+    return lines
+
+
+def drifts(before: Sequence[Placed], after: Sequence[Placed]) -> List[Drift]:
+    """How far the encodings have moved, worst first; of quantizers that have the same settings in both."""
+    old = {item.tensor: item for item in before}
+    found = [_drift(old[item.tensor], item) for item in after if item.tensor in old]
+    return sorted((drift for drift in found if drift is not None), key=lambda drift: (-drift.change, drift.tensor))
+
+
+def _drift(before: Placed, after: Placed) -> Optional[Drift]:
+    if before.settings() != after.settings() or len(before.ranges) != len(after.ranges) or not before.ranges:
+        return None
+    changes = [max(abs(new - old) for old, new in zip(was, now)) / max(was[1] - was[0], 1e-30)
+               for was, now in zip(before.ranges, after.ranges)]
+    worst = changes.index(max(changes))
+    return Drift(after.tensor, changes[worst], before.ranges[worst], after.ranges[worst])

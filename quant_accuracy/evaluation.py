@@ -29,6 +29,7 @@ from quant_accuracy.metrics import Metrics
 from quant_accuracy.quantization import snapshot
 from quant_accuracy.quantization.snapshot import Placed
 from quant_accuracy.request import Request
+from quant_accuracy.verdicts import Figures, Samples, Verdict
 
 _DRIFT = Gate(ENCODINGS_DRIFT, 0.01)
 
@@ -80,7 +81,7 @@ class Prepared:
             return [f"there is no snapshot; {baselines.remedy(self.task.request.card.name)}"]
         return snapshot.differences(before, self.snapshot())
 
-    def drift(self) -> gates.Verdict:
+    def drift(self) -> Verdict:
         """The verdict on the encodings.
 
         Raises:
@@ -122,7 +123,7 @@ class Evaluation:
 
     prepared: Prepared
     variants: Mapping[str, Variant]
-    verdicts: Sequence[gates.Verdict]
+    verdicts: Sequence[Verdict]
     provenance: Mapping[str, Any]
     jitter: Optional[Jitter]
 
@@ -189,8 +190,9 @@ def conclude(prepared: Prepared, detected: Mapping[str, Detected]) -> Evaluation
     committed = baselines.read(prepared.baseline_folder())
     known = None if committed is None else committed.jitter
     moves = measure_jitter(prepared) if request.jitter else known
-    figures = gates.Figures(variants[FLOAT].metrics, variants[QUANTIZED].metrics, _samples(prepared, variants),
-                            committed, moves, provenance, request.card.name)
+    shard_maps = _maps_of_whole_shards(prepared, detected, variants)
+    figures = Figures(variants[FLOAT].metrics, variants[QUANTIZED].metrics, _samples(prepared, variants), shard_maps,
+                      committed, moves, provenance, request.card.name)
     verdicts = gates.judge(request.card.gates, figures)
     if any(gate.name == ENCODINGS_DRIFT for gate in request.card.gates):
         verdicts.append(prepared.drift())
@@ -205,9 +207,14 @@ def measure_jitter(prepared: Prepared) -> Jitter:
     """
     runs = {variant: [Run(variant, scale) for scale in jitter.SCALES] for variant in VARIANTS}
     found = inference.detect(prepared.task, [run for both in zip(*runs.values()) for run in both])
-    metrics = {variant: [_score(prepared, found[run]).metrics for run in of_variant]
-               for variant, of_variant in runs.items()}
-    return jitter.collect(metrics[FLOAT], metrics[QUANTIZED])
+    metrics: Dict[str, List[Metrics]] = {variant: [] for variant in VARIANTS}
+    shards: Dict[str, List[jitter.ShardMaps]] = {variant: [] for variant in VARIANTS}
+    for variant, of_variant in runs.items():
+        for run in of_variant:
+            scored = _score(prepared, found[run])
+            metrics[variant].append(scored.metrics)
+            shards[variant].append(_shard_maps(found[run], scored.matches))
+    return jitter.collect(metrics[FLOAT], metrics[QUANTIZED], shards[FLOAT], shards[QUANTIZED])
 
 
 def write_baseline(evaluation: Evaluation) -> List[Path]:
@@ -224,6 +231,22 @@ def _score(prepared: Prepared, detected: Detected) -> Variant:
     matches = matching.match(merged, prepared.truth)
     return Variant(merged, matches, scoring.score_matches(matches, prepared.truth, len(merged.results)),
                    detected.speed)
+
+
+def _shard_maps(detected: Detected, matches: Matches) -> Dict[str, float]:
+    """The mAP of each shard on its own, by file name; of those that have ground truth."""
+    parts = list(detected.parts)
+    weights = np.stack([np.isin(matches.image_ids, part.image_ids) for _, part in parts]).astype(np.int64)
+    found = bootstrap.mean_aps(matches, weights)
+    return {shard.path.name: float(value) for (shard, _), value in zip(parts, found) if not np.isnan(value)}
+
+
+def _maps_of_whole_shards(prepared: Prepared, detected: Mapping[str, Detected],
+                          variants: Mapping[str, Variant]) -> Optional[Dict[str, Dict[str, float]]]:
+    if any(shard.records < shard.total for shard in prepared.task.shards):
+        return None
+    return {figure: _shard_maps(detected[name], variants[name].matches)
+            for figure, name in ((jitter.FLOAT_MAP, FLOAT), (jitter.QUANTIZED_MAP, QUANTIZED))}
 
 
 def _provenance(prepared: Prepared) -> Dict[str, Any]:
@@ -257,11 +280,11 @@ def _provenance(prepared: Prepared) -> Dict[str, Any]:
     }
 
 
-def _samples(prepared: Prepared, variants: Mapping[str, Variant]) -> Optional[gates.Samples]:
+def _samples(prepared: Prepared, variants: Mapping[str, Variant]) -> Optional[Samples]:
     """What other images would have given; None where all images were evaluated and nothing is left to chance."""
     if prepared.whole():
         return None
     chosen = prepared.task.shards
     weights = bootstrap.draw(sum(shard.records for shard in chosen))
     before, after = (bootstrap.class_aps(variants[name].matches, weights) for name in VARIANTS)
-    return gates.Samples(before, after, len(weights[0]), len(chosen), len(prepared.every_shard) - len(chosen))
+    return Samples(before, after, len(weights[0]), len(chosen), len(prepared.every_shard) - len(chosen))

@@ -1,89 +1,21 @@
 """Gates: a metric, what is allowed, and a verdict with its numbers."""
 
-import math
-from dataclasses import dataclass
-from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Union
 
 import numpy as np
 
 from quant_accuracy import baseline as baselines
-from quant_accuracy import jitter
+from quant_accuracy import jitter, verdicts
 from quant_accuracy.baseline import Baseline
-from quant_accuracy.card import CLASS_DROP, ENCODINGS_DRIFT, Gate
+from quant_accuracy.card import CLASS_DROP, ENCODINGS_DRIFT, OF_BASELINE, Gate
 from quant_accuracy.errors import QuantAccuracyError
 from quant_accuracy.intervals import Interval, percentile_interval
-from quant_accuracy.jitter import Jitter
 from quant_accuracy.metrics import Metrics
 from quant_accuracy.quantization import snapshot
 from quant_accuracy.quantization.snapshot import Placed
+from quant_accuracy.verdicts import FAIL, INCONCLUSIVE, PASS, Bounds, Figures, Samples, Verdict
 
-PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
 _SHOWN = 3
-
-
-class Samples(NamedTuple):
-    """The class APs of both variants on the same resamples of the evaluated images.
-
-    Attributes:
-        before: float64 [r, c] of the float variant; NaN where a resample has no ground truth of a class.
-        after: float64 [r, c] of the quantized variant.
-        images: Number of evaluated images.
-        shards: Number of shards that they come from.
-        others: Number of shards that were not evaluated.
-    """
-
-    before: np.ndarray
-    after: np.ndarray
-    images: int
-    shards: int
-    others: int
-
-
-class Figures(NamedTuple):
-    """What there is to judge by.
-
-    Attributes:
-        before: The metrics of the float variant.
-        after: The metrics of the quantized variant.
-        samples: What other images would have given; None where all were evaluated.
-        baseline: What was committed; None where nothing was.
-        jitter: How far the figures move for no reason; None where it is not known.
-        provenance: What the metrics were measured from.
-        model: Name of the model card.
-    """
-
-    before: Metrics
-    after: Metrics
-    samples: Optional[Samples]
-    baseline: Optional[Baseline]
-    jitter: Optional[Jitter]
-    provenance: Mapping[str, object]
-    model: str
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a gate says.
-
-    Attributes:
-        gate: Name of the gate, as in the model card.
-        value: What was measured; None where there is nothing to compare with.
-        lower: The smallest value that is allowed; None where any is.
-        upper: The largest value that is allowed; None where any is.
-        outcome: `pass`, `fail` or `inconclusive`.
-        message: One sentence with the numbers.
-        interval: Where the value lies with 95 % confidence, when only a part of the data set was evaluated.
-        jitter: How far the value moves for no reason; None where it is not known.
-    """
-
-    gate: str
-    value: Optional[float]
-    lower: Optional[float]
-    upper: Optional[float]
-    outcome: str
-    message: str
-    interval: Optional[Interval] = None
-    jitter: Optional[float] = None
 
 
 def judge(gates: Sequence[Gate], figures: Figures) -> List[Verdict]:
@@ -110,24 +42,22 @@ def judge_one(gate: Gate, figures: Figures) -> Verdict:
     """
     if gate.name == CLASS_DROP:
         return _judge_classes(gate, figures)
+    if gate.name in OF_BASELINE:
+        return _judge_baseline(gate, figures)
     rule = _RULES[gate.name]
     before, after = _mean_ap(figures.before), _mean_ap(figures.after)
-    value = float(rule.measure(before, after))
+    value, limit = float(rule.measure(before, after)), float(gate.limit or 0.0)
+    if gate.expected is not None:
+        allowed = Bounds(gate.expected - limit, gate.expected + limit)
+    else:
+        allowed = Bounds(limit, None) if rule.at_least else Bounds(None, limit)
+    interval = _interval(rule, figures.samples)
+    outcome = allowed.outcome(interval or Interval(value, value))
     moves = None if figures.jitter is None or rule.figure is None else \
         jitter.tolerance(figures.jitter.figures[rule.figure])
-    incomparable = _incomparable(figures) if rule.of_baseline else None
-    if incomparable is not None:
-        return Verdict(gate.name, value, None, None, FAIL,
-                       f"{rule.text} {value:.4f} {incomparable}; {baselines.remedy(figures.model)}")
-    allowed = _allowed(gate, rule, figures.baseline)
-    interval = _interval(rule, figures.samples)
-    outcome = _outcome(allowed, interval or Interval(value, value))
-    numbers = f"float {before:.4f}, quantized {after:.4f}"
-    if interval is not None:
-        numbers = f"95 % interval {interval.low:.4f} .. {interval.high:.4f}; {numbers}"
-    message = f"{rule.text} {value:.4f} {_relation(allowed, value, outcome)} ({numbers})"
-    message += _remedy(value, allowed, interval, figures.samples) if outcome == INCONCLUSIVE else ""
-    message += _origin(figures) if rule.of_baseline and outcome == FAIL else ""
+    message = f"{rule.text} {value:.4f} {allowed.relation(outcome)} ({_numbers(before, after, interval)})"
+    if outcome == INCONCLUSIVE:
+        message += verdicts.remedy(value, allowed, interval, figures.samples)
     return Verdict(gate.name, value, *allowed, outcome, message, interval, moves)
 
 
@@ -158,7 +88,6 @@ def judge_drift(gate: Gate, before: Optional[Sequence[Placed]], after: Sequence[
                    f"{lines}")
 
 
-_Allowed = Tuple[Optional[float], Optional[float]]
 _Number = Union[float, np.ndarray]
 
 
@@ -169,7 +98,6 @@ class _Rule(NamedTuple):
     measure: Callable[[_Number, _Number], _Number]
     at_least: bool = True
     figure: Optional[str] = None
-    of_baseline: bool = False
 
 
 def _ratio(before: _Number, after: _Number) -> _Number:
@@ -182,39 +110,39 @@ _RULES: Dict[str, _Rule] = {
     "mAP_floor": _Rule("quantized mAP", lambda before, after: after, figure=jitter.QUANTIZED_MAP),
     "mAP_drop": _Rule("mAP drop", lambda before, after: before - after, at_least=False, figure=jitter.DROP),
     "mAP_ratio": _Rule("mAP ratio", _ratio),
-    "float_mAP_baseline": _Rule("float mAP", lambda before, after: before, figure=jitter.FLOAT_MAP, of_baseline=True),
-    "mAP_baseline": _Rule("quantized mAP", lambda before, after: after, figure=jitter.QUANTIZED_MAP, of_baseline=True),
 }
+_OF_BASELINE = dict(zip(OF_BASELINE, (jitter.FLOAT_MAP, jitter.QUANTIZED_MAP)))
 
 
-def _allowed(gate: Gate, rule: _Rule, baseline: Optional[Baseline]) -> _Allowed:
-    middle, limit = gate.expected, gate.limit
-    if rule.of_baseline and baseline is not None:
-        values = baseline.jitter.figures[str(rule.figure)]
-        middle, limit = jitter.centre(values), jitter.tolerance(values) if limit is None else limit
-    assert limit is not None
-    if middle is not None:
-        return middle - limit, middle + limit
-    return (limit, None) if rule.at_least else (None, limit)
+def _judge_baseline(gate: Gate, figures: Figures) -> Verdict:
+    """The same images are compared: on a part of the shards, the mean of their own mAPs; nothing is left to chance."""
+    figure = _OF_BASELINE[gate.name]
+    before, after = _mean_ap(figures.before), _mean_ap(figures.after)
+    value = before if figure == jitter.FLOAT_MAP else after
+    problem = _incomparable(figures)
+    if problem is not None or figures.baseline is None:
+        return Verdict(gate.name, value, None, None, FAIL,
+                       f"{figure} {value:.4f} {problem}; {baselines.remedy(figures.model)}")
+    known, text = figures.baseline.jitter.figures[figure], figure
+    if figures.samples is not None:
+        if figures.shard_maps is None:
+            return Verdict(gate.name, value, None, None, INCONCLUSIVE, f"{figure} {value:.4f} cannot be compared: the "
+                           "baseline knows no part of a shard; leave --eval-num-examples out")
+        own = figures.shard_maps[figure]
+        value = float(np.mean(list(own.values())))
+        known = figures.baseline.jitter.of_shards(figure, list(own))
+        text = f"mean of the {figure} of {len(own)} shards"
+    limit = jitter.tolerance(known) if gate.limit is None else gate.limit
+    allowed = Bounds(jitter.centre(known) - limit, jitter.centre(known) + limit)
+    outcome = allowed.outcome(Interval(value, value))
+    message = f"{text} {value:.4f} {allowed.relation(outcome)} ({_numbers(before, after, None)})"
+    message += _origin(figures.baseline, figures) if outcome == FAIL else ""
+    return Verdict(gate.name, value, *allowed, outcome, message, None, jitter.tolerance(known))
 
 
-def _outcome(allowed: _Allowed, where: Interval) -> str:
-    low, high = (-math.inf if allowed[0] is None else allowed[0]), (math.inf if allowed[1] is None else allowed[1])
-    if low <= where.low and where.high <= high:
-        return PASS
-    return FAIL if where.high < low or where.low > high else INCONCLUSIVE
-
-
-def _relation(allowed: _Allowed, value: float, outcome: str) -> str:
-    low, high = allowed
-    if low is not None and high is not None:
-        text = {PASS: "lies within", FAIL: "lies outside of", INCONCLUSIVE: "may lie within or outside of"}
-        return f"{text[outcome]} {low:.4f} .. {high:.4f}"
-    limit = f"{high if low is None else low:g}"
-    if outcome == INCONCLUSIVE:
-        return f"may lie on either side of {limit}"
-    words = ("is at least", "is below") if high is None else ("is at most", "is above")
-    return f"{words[outcome == FAIL]} {limit}"
+def _numbers(before: float, after: float, interval: Optional[Interval]) -> str:
+    found = f"float {before:.4f}, quantized {after:.4f}"
+    return found if interval is None else f"95 % interval {interval.low:.4f} .. {interval.high:.4f}; {found}"
 
 
 def _interval(rule: _Rule, samples: Optional[Samples]) -> Optional[Interval]:
@@ -242,16 +170,16 @@ def _judge_classes(gate: Gate, figures: Figures) -> Verdict:
     """All classes at once: with samples the confidence is Bonferroni's, so that all intervals hold together."""
     limit = gate.limit
     drops = _class_drops(figures)
-    outcomes = {drop.name: _outcome((None, limit), drop.interval or Interval(drop.value, drop.value))
-                for drop in drops}
+    allowed = Bounds(None, limit)
+    outcomes = {drop.name: allowed.outcome(drop.interval or Interval(drop.value, drop.value)) for drop in drops}
     outcome = next((known for known in (FAIL, INCONCLUSIVE) if known in outcomes.values()), PASS)
     decisive = sorted((drop for drop in drops if outcomes[drop.name] == outcome), key=lambda drop: -drop.value)
     worst = decisive[0]
     names = ", ".join(f"{drop.name} {drop.value:.4f}" for drop in decisive[:_SHOWN])
-    message = f"AP drop of {worst.name} {worst.value:.4f} {_relation((None, limit), worst.value, outcome)}"
+    message = f"AP drop of {worst.name} {worst.value:.4f} {allowed.relation(outcome)}"
     message += f" (worst classes: {names})" if outcome == PASS else f" ({len(decisive)} such classes: {names})"
     if outcome == INCONCLUSIVE:
-        message += _remedy(worst.value, (None, limit), worst.interval, figures.samples)
+        message += verdicts.remedy(worst.value, allowed, worst.interval, figures.samples)
     known = figures.jitter.class_drops.get(worst.name) if figures.jitter else None
     return Verdict(gate.name, worst.value, None, limit, outcome, message, worst.interval,
                    jitter.tolerance(known) if known else None)
@@ -275,21 +203,6 @@ def _class_drops(figures: Figures) -> List[_ClassDrop]:
     return found
 
 
-def _remedy(value: float, allowed: _Allowed, interval: Optional[Interval], samples: Optional[Samples]) -> str:
-    """How many more shards would probably settle it: an interval narrows with the root of the number of images."""
-    if interval is None or samples is None:
-        return ""
-    needed = 0.0
-    for limit in allowed:
-        if limit is not None:
-            reach, distance = (value - interval.low if limit < value else interval.high - value), abs(value - limit)
-            images = samples.images * (reach / distance) ** 2 - samples.images if distance > 0 else math.inf
-            needed = max(needed, images / (samples.images / samples.shards))
-    if not 0 < needed <= samples.others:
-        return "; evaluate all shards"
-    return f"; {math.ceil(needed)} more shards would probably settle it"
-
-
 def _incomparable(figures: Figures) -> Optional[str]:
     """Why there is no baseline for these figures; None where there is one."""
     if figures.baseline is None:
@@ -298,8 +211,8 @@ def _incomparable(figures: Figures) -> Optional[str]:
     return f"cannot be compared: the baseline was measured on other images ({_some(others)})" if others else None
 
 
-def _origin(figures: Figures) -> str:
-    others = figures.baseline and baselines.other_origin(figures.baseline, figures.provenance)
+def _origin(baseline: Baseline, figures: Figures) -> str:
+    others = baselines.other_origin(baseline, figures.provenance)
     if not others:
         return "; checkpoint, settings and versions are those of the baseline"
     return f"; other than in the baseline: {_some(others)}"

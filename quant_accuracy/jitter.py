@@ -6,7 +6,7 @@ network's input by 1 + k * 1e-6, which changes nothing that matters and every ro
 """
 
 from dataclasses import dataclass
-from typing import Any, List, Mapping, Tuple
+from typing import Any, Mapping, Sequence, Tuple
 
 import numpy as np
 
@@ -30,14 +30,24 @@ class Jitter:
     Attributes:
         figures: The values by figure, one for each scale.
         class_drops: Float AP - quantized AP by category name, one for each scale; only categories with ground truth.
+        shards: The mAP of each shard on its own, by figure (the two mAPs) and file name.
     """
 
     figures: Mapping[str, Tuple[float, ...]]
     class_drops: Mapping[str, Tuple[float, ...]]
+    shards: Mapping[str, Mapping[str, Tuple[float, ...]]]
+
+    def of_shards(self, figure: str, names: Sequence[str]) -> Tuple[float, ...]:
+        """The mean of the mAPs of some shards, one for each scale."""
+        return tuple(np.mean([self.shards[figure][name] for name in names], axis=0).tolist())
 
 
-def collect(float_metrics: List[Metrics], quantized_metrics: List[Metrics]) -> Jitter:
-    """The jitter from the metrics of both variants under each of `SCALES`."""
+ShardMaps = Mapping[str, float]
+
+
+def collect(float_metrics: Sequence[Metrics], quantized_metrics: Sequence[Metrics], float_shards: Sequence[ShardMaps],
+            quantized_shards: Sequence[ShardMaps]) -> Jitter:
+    """The jitter from the metrics of both variants, and of their shards on their own, under each of `SCALES`."""
     before = tuple(float(metrics.figures["mAP"] or 0.0) for metrics in float_metrics)
     after = tuple(float(metrics.figures["mAP"] or 0.0) for metrics in quantized_metrics)
     drops = {}
@@ -45,7 +55,10 @@ def collect(float_metrics: List[Metrics], quantized_metrics: List[Metrics]) -> J
         if ap is not None:
             drops[name] = tuple(float(a.per_class[name] or 0.0) - float(b.per_class[name] or 0.0)
                                 for a, b in zip(float_metrics, quantized_metrics))
-    return Jitter({FLOAT_MAP: before, QUANTIZED_MAP: after, DROP: tuple(a - b for a, b in zip(before, after))}, drops)
+    shards = {figure: {name: tuple(maps[name] for maps in found) for name in found[0]}
+              for figure, found in ((FLOAT_MAP, float_shards), (QUANTIZED_MAP, quantized_shards))}
+    return Jitter({FLOAT_MAP: before, QUANTIZED_MAP: after, DROP: tuple(a - b for a, b in zip(before, after))}, drops,
+                  shards)
 
 
 def centre(values: Tuple[float, ...]) -> float:
@@ -66,7 +79,9 @@ def tolerance(values: Tuple[float, ...]) -> float:
 def as_document(jitter: Jitter) -> Mapping[str, Any]:
     """JSON-like."""
     return {"scales": list(SCALES), "figures": {name: list(values) for name, values in jitter.figures.items()},
-            "class_drops": {name: list(values) for name, values in jitter.class_drops.items()}}
+            "class_drops": {name: list(values) for name, values in jitter.class_drops.items()},
+            "shards": {figure: {name: list(values) for name, values in shards.items()}
+                       for figure, shards in jitter.shards.items()}}
 
 
 def from_document(section: Section) -> Jitter:
@@ -75,8 +90,13 @@ def from_document(section: Section) -> Jitter:
     Raises:
         ConfigurationError: It is something else.
     """
-    section.only("scales", "figures", "class_drops")
+    section.only("scales", "figures", "class_drops", "shards")
     figures = section.section("figures").only(*FIGURES)
-    drops = section.section("class_drops")
+    shards = section.section("shards").only(FLOAT_MAP, QUANTIZED_MAP)
     return Jitter({name: figures.numbers(name, len(SCALES)) for name in FIGURES},
-                  {name: drops.numbers(name, len(SCALES)) for name in drops.items()})
+                  _series(section.section("class_drops")),
+                  {name: _series(shards.section(name)) for name in (FLOAT_MAP, QUANTIZED_MAP)})
+
+
+def _series(section: Section) -> Mapping[str, Tuple[float, ...]]:
+    return {name: section.numbers(name, len(SCALES)) for name in section.items()}

@@ -10,8 +10,8 @@ import jinja2
 
 from quant_accuracy import files
 from quant_accuracy.errors import ConfigurationError
-from quant_accuracy.gates import FAIL, INCONCLUSIVE, PASS
 from quant_accuracy.metrics import FIGURES
+from quant_accuracy.verdicts import FAIL, INCONCLUSIVE, PASS
 
 FORMATS = ("html", "json", "md")
 _TEMPLATES = Path(__file__).resolve().parent / "templates"

@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Optional
 from rich.console import Console
 from rich.table import Table
 
-from quant_accuracy import files, gates
+from quant_accuracy import files, verdicts
 from quant_accuracy.artifacts import FLOAT, QUANTIZED
 from quant_accuracy.data.shards import format_selection
 from quant_accuracy.evaluation import Evaluation, Variant
@@ -18,7 +18,7 @@ from quant_accuracy.quantization.records import AIMET
 
 SCHEMA_VERSION = 1
 _SHOWN = ("mAP", "AP50", "AP75", "AR100")
-_COLOURS = {gates.PASS: "green", gates.FAIL: "red", gates.INCONCLUSIVE: "yellow"}
+_COLOURS = {verdicts.PASS: "green", verdicts.FAIL: "red", verdicts.INCONCLUSIVE: "yellow"}
 _EXPORTED = ("model.encodings", "quantizers.json", "quantsim.pb")
 
 

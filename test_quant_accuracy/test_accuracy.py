@@ -2,15 +2,13 @@
 
 from typing import Callable, Mapping
 
-import pytest
-
 from quant_accuracy.card import OF_BASELINE
-from quant_accuracy.gates import Verdict
+from quant_accuracy.verdicts import Verdict
 
 
-def test_gate(accuracy_gate: str, verdicts: Mapping[str, Verdict], request: pytest.FixtureRequest,
+def test_gate(accuracy_gate: str, verdicts: Mapping[str, Verdict], compare: Callable[[], None],
               hold: Callable[[Verdict], None]) -> None:
     if accuracy_gate in OF_BASELINE:
-        request.getfixturevalue("compared_with_baseline")
+        compare()
 
     hold(verdicts[accuracy_gate])

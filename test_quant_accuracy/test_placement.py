@@ -66,8 +66,9 @@ def test_network_outputs_are_quantized_where_the_card_says_so(assumed: Sequence[
             f"network outputs {'without' if wanted else 'with'} a quantizer")
 
 
-@pytest.mark.usefixtures("compared_with_baseline")
-def test_quantizers_are_those_of_the_snapshot(prepared: "Prepared", measuring: Callable[[], Any]) -> None:
+def test_quantizers_are_those_of_the_snapshot(prepared: "Prepared", compare: Callable[[], None],
+                                              measuring: Callable[[], Any]) -> None:
+    compare()
     with measuring():
         changes = prepared.placement_changes()
 

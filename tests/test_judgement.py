@@ -13,17 +13,22 @@ from quant_accuracy import card, files, gates, options
 from quant_accuracy.cache import Cache
 from quant_accuracy.card import DataPaths, Gate
 from quant_accuracy.errors import ConfigurationError, QuantAccuracyError, StorageError
-from quant_accuracy.gates import Figures, Samples
 from quant_accuracy.metrics import Metrics
 from quant_accuracy.options import Values
+from quant_accuracy.verdicts import FAIL, INCONCLUSIVE, PASS, Figures, Samples
 
 
 def _metrics(mean_ap: Optional[float], **classes: float) -> Metrics:
     return Metrics({"mAP": mean_ap}, classes, 10, 100)
 
 
-def _figures(before: float, after: float, samples: Optional[Samples] = None) -> Figures:
-    return Figures(_metrics(before), _metrics(after), samples, None, None, {}, "mine")
+def _of(before: Metrics, after: Metrics, samples: Optional[Samples] = None, **more: Any) -> Figures:
+    known: Dict[str, Any] = {"shard_maps": None, "baseline": None, "jitter": None, "provenance": {}, **more}
+    return Figures(before, after, samples, model="mine", **known)
+
+
+def _figures(before: float, after: float, samples: Optional[Samples] = None, **more: Any) -> Figures:
+    return _of(_metrics(before), _metrics(after), samples, **more)
 
 
 def _samples(before: np.ndarray, after: np.ndarray) -> Samples:
@@ -32,15 +37,15 @@ def _samples(before: np.ndarray, after: np.ndarray) -> Samples:
 
 
 @pytest.mark.parametrize(("gate", "limit", "before", "after", "outcome", "value"), [
-    ("float_mAP_floor", 0.5, 0.5, 0.1, gates.PASS, 0.5),
-    ("float_mAP_floor", 0.5, 0.4999, 0.9, gates.FAIL, 0.4999),
-    ("mAP_floor", 0.5, 0.1, 0.5, gates.PASS, 0.5),
-    ("mAP_floor", 0.5, 0.9, 0.49, gates.FAIL, 0.49),
-    ("mAP_drop", 0.02, 0.70, 0.69, gates.PASS, 0.01),
-    ("mAP_drop", 0.02, 0.70, 0.67, gates.FAIL, 0.03),
-    ("mAP_drop", 0.02, 0.70, 0.75, gates.PASS, -0.05),
-    ("mAP_ratio", 0.99, 0.70, 0.695, gates.PASS, 0.695 / 0.70),
-    ("mAP_ratio", 0.99, 0.70, 0.69, gates.FAIL, 0.69 / 0.70),
+    ("float_mAP_floor", 0.5, 0.5, 0.1, PASS, 0.5),
+    ("float_mAP_floor", 0.5, 0.4999, 0.9, FAIL, 0.4999),
+    ("mAP_floor", 0.5, 0.1, 0.5, PASS, 0.5),
+    ("mAP_floor", 0.5, 0.9, 0.49, FAIL, 0.49),
+    ("mAP_drop", 0.02, 0.70, 0.69, PASS, 0.01),
+    ("mAP_drop", 0.02, 0.70, 0.67, FAIL, 0.03),
+    ("mAP_drop", 0.02, 0.70, 0.75, PASS, -0.05),
+    ("mAP_ratio", 0.99, 0.70, 0.695, PASS, 0.695 / 0.70),
+    ("mAP_ratio", 0.99, 0.70, 0.69, FAIL, 0.69 / 0.70),
 ])
 def test_a_gate_judges_by_its_limit(gate: str, limit: float, before: float, after: float, outcome: str,
                                     value: float) -> None:
@@ -52,16 +57,16 @@ def test_a_gate_judges_by_its_limit(gate: str, limit: float, before: float, afte
 
 
 @pytest.mark.parametrize(("gate", "limit", "before", "after", "outcome"), [
-    ("mAP_drop", 0.02, 0.70, 0.695, gates.PASS),
-    ("mAP_drop", 0.02, 0.70, 0.670, gates.FAIL),
-    ("mAP_drop", 0.02, 0.70, 0.682, gates.INCONCLUSIVE),
-    ("mAP_drop", 0.02, 0.70, 0.678, gates.INCONCLUSIVE),
-    ("mAP_ratio", 0.99, 0.70, 0.70, gates.PASS),
-    ("mAP_ratio", 0.99, 0.70, 0.68, gates.FAIL),
-    ("mAP_ratio", 0.99, 0.70, 0.692, gates.INCONCLUSIVE),
-    ("mAP_floor", 0.5, 0.70, 0.51, gates.PASS),
-    ("mAP_floor", 0.5, 0.70, 0.49, gates.FAIL),
-    ("mAP_floor", 0.5, 0.70, 0.5001, gates.INCONCLUSIVE),
+    ("mAP_drop", 0.02, 0.70, 0.695, PASS),
+    ("mAP_drop", 0.02, 0.70, 0.670, FAIL),
+    ("mAP_drop", 0.02, 0.70, 0.682, INCONCLUSIVE),
+    ("mAP_drop", 0.02, 0.70, 0.678, INCONCLUSIVE),
+    ("mAP_ratio", 0.99, 0.70, 0.70, PASS),
+    ("mAP_ratio", 0.99, 0.70, 0.68, FAIL),
+    ("mAP_ratio", 0.99, 0.70, 0.692, INCONCLUSIVE),
+    ("mAP_floor", 0.5, 0.70, 0.51, PASS),
+    ("mAP_floor", 0.5, 0.70, 0.49, FAIL),
+    ("mAP_floor", 0.5, 0.70, 0.5001, INCONCLUSIVE),
 ])
 def test_on_a_part_of_the_data_the_whole_interval_has_to_lie_on_one_side(gate: str, limit: float, before: float,
                                                                          after: float, outcome: str) -> None:
@@ -76,7 +81,7 @@ def test_on_a_part_of_the_data_the_whole_interval_has_to_lie_on_one_side(gate: s
     assert verdict.value is not None
     assert verdict.interval.low < verdict.value < verdict.interval.high
     assert ("evaluate all shards" in verdict.message or "more shards" in verdict.message) \
-        == (outcome == gates.INCONCLUSIVE)
+        == (outcome == INCONCLUSIVE)
 
 
 def test_an_inconclusive_verdict_says_how_many_shards_would_settle_it() -> None:
@@ -90,14 +95,14 @@ def test_an_inconclusive_verdict_says_how_many_shards_would_settle_it() -> None:
 
 
 def test_every_gate_of_the_cards_has_a_rule() -> None:
-    figures = Figures(_metrics(0.5, car=0.5), _metrics(0.5, car=0.5), None, None, None, {}, "mine")
+    figures = _of(_metrics(0.5, car=0.5), _metrics(0.5, car=0.5))
     names = [gate for gate in card.GATES if gate != card.ENCODINGS_DRIFT]
 
     assert [gates.judge_one(Gate(gate, 0.5, 0.5), figures).gate for gate in names] == names
 
 
-@pytest.mark.parametrize(("before", "outcome"), [(0.2440, gates.PASS), (0.2498, gates.PASS), (0.2438, gates.FAIL),
-                                                 (0.2500, gates.FAIL)])
+@pytest.mark.parametrize(("before", "outcome"), [(0.2440, PASS), (0.2498, PASS), (0.2438, FAIL),
+                                                 (0.2500, FAIL)])
 def test_an_expected_figure_may_be_missed_on_neither_side(before: float, outcome: str) -> None:
     verdict = gates.judge_one(Gate("float_mAP", 0.003, 0.2469), _figures(before, 0.1))
 
@@ -108,14 +113,14 @@ def test_an_expected_figure_may_be_missed_on_neither_side(before: float, outcome
 def _classes(samples: Optional[Samples] = None, **drops: float) -> Figures:
     before = _metrics(0.7, **dict.fromkeys(drops, 0.7))
     after = _metrics(0.7, **{name: 0.7 - drop for name, drop in drops.items()})
-    return Figures(before, after, samples, None, None, {}, "mine")
+    return _of(before, after, samples)
 
 
 def test_the_class_that_lost_most_decides_and_is_named() -> None:
     good = gates.judge_one(Gate("class_AP_drop", 0.05), _classes(car=0.01, dog=0.04, cat=-0.2))
     bad = gates.judge_one(Gate("class_AP_drop", 0.05), _classes(car=0.07, dog=0.3, cat=-0.2))
 
-    assert [good.outcome, bad.outcome] == [gates.PASS, gates.FAIL]
+    assert [good.outcome, bad.outcome] == [PASS, FAIL]
     assert [good.value, bad.value] == pytest.approx([0.04, 0.3])
     assert "worst classes: dog 0.0400, car 0.0100, cat -0.2000" in good.message
     assert "2 such classes: dog 0.3000, car 0.0700" in bad.message
@@ -125,10 +130,10 @@ def test_a_class_without_ground_truth_is_not_judged_and_without_any_nothing_is()
     empty = Metrics({"mAP": None}, {"car": None}, 10, 100)
 
     with pytest.raises(QuantAccuracyError, match="no ground truth"):
-        gates.judge_one(Gate("class_AP_drop", 0.05), Figures(empty, empty, None, None, None, {}, "mine"))
+        gates.judge_one(Gate("class_AP_drop", 0.05), _of(empty, empty))
 
 
-@pytest.mark.parametrize(("drop", "outcome"), [(0.01, gates.PASS), (0.05, gates.INCONCLUSIVE), (0.2, gates.FAIL)])
+@pytest.mark.parametrize(("drop", "outcome"), [(0.01, PASS), (0.05, INCONCLUSIVE), (0.2, FAIL)])
 def test_on_a_part_of_the_data_one_class_beyond_its_interval_fails(drop: float, outcome: str) -> None:
     spread = np.linspace(-0.01, 0.01, 1000)
     before = np.full([1000, 2], 0.7)

@@ -29,9 +29,9 @@ def main(arguments: Optional[List[str]] = None) -> int:
 def _report(values: Values) -> int:
     # TensorFlow takes seconds to import: not before the options are known to be right.
     from demo import ready
-    from quant_accuracy import evaluation, gates, report
+    from quant_accuracy import evaluation, report, verdicts
 
-    red = {gates.FAIL, gates.INCONCLUSIVE} if values.get("strict") else {gates.FAIL}
+    red = {verdicts.FAIL, verdicts.INCONCLUSIVE} if values.get("strict") else {verdicts.FAIL}
     failed = False
     with options.cache_folder(values) as kept:
         requests, cache = options.resolve(kept, ready.data_paths)

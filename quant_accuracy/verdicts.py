@@ -1,0 +1,122 @@
+"""The vocabulary of judging: what there is to judge by, what is allowed, and what a gate says."""
+
+import math
+from dataclasses import dataclass
+from typing import Mapping, NamedTuple, Optional
+
+import numpy as np
+
+from quant_accuracy.baseline import Baseline
+from quant_accuracy.intervals import Interval
+from quant_accuracy.jitter import Jitter
+from quant_accuracy.metrics import Metrics
+
+PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
+
+
+class Samples(NamedTuple):
+    """The class APs of both variants on the same resamples of the evaluated images.
+
+    Attributes:
+        before: float64 [r, c] of the float variant; NaN where a resample has no ground truth of a class.
+        after: float64 [r, c] of the quantized variant.
+        images: Number of evaluated images.
+        shards: Number of shards that they come from.
+        others: Number of shards that were not evaluated.
+    """
+
+    before: np.ndarray
+    after: np.ndarray
+    images: int
+    shards: int
+    others: int
+
+
+class Figures(NamedTuple):
+    """What there is to judge by.
+
+    Attributes:
+        before: The metrics of the float variant.
+        after: The metrics of the quantized variant.
+        samples: What other images would have given; None where all were evaluated.
+        shard_maps: The mAP of each evaluated shard on its own, by `jitter` figure and shard name; None where a shard
+            was evaluated in part only.
+        baseline: What was committed; None where nothing was.
+        jitter: How far the figures move for no reason; None where it is not known.
+        provenance: What the metrics were measured from.
+        model: Name of the model card.
+    """
+
+    before: Metrics
+    after: Metrics
+    samples: Optional[Samples]
+    shard_maps: Optional[Mapping[str, Mapping[str, float]]]
+    baseline: Optional[Baseline]
+    jitter: Optional[Jitter]
+    provenance: Mapping[str, object]
+    model: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a gate says.
+
+    Attributes:
+        gate: Name of the gate, as in the model card.
+        value: What was measured; None where there is nothing to compare with.
+        lower: The smallest value that is allowed; None where any is.
+        upper: The largest value that is allowed; None where any is.
+        outcome: `pass`, `fail` or `inconclusive`.
+        message: One sentence with the numbers.
+        interval: Where the value lies with 95 % confidence, when only a part of the data set was evaluated.
+        jitter: How far the value moves for no reason; None where it is not known.
+    """
+
+    gate: str
+    value: Optional[float]
+    lower: Optional[float]
+    upper: Optional[float]
+    outcome: str
+    message: str
+    interval: Optional[Interval] = None
+    jitter: Optional[float] = None
+
+
+class Bounds(NamedTuple):
+    """What is allowed, both ends included; None where an end is open."""
+
+    lower: Optional[float]
+    upper: Optional[float]
+
+    def outcome(self, where: Interval) -> str:
+        """`pass` when all of the interval is allowed, `fail` when nothing of it is, else `inconclusive`."""
+        low, high = (-math.inf if self.lower is None else self.lower), (math.inf if self.upper is None else self.upper)
+        if low <= where.low and where.high <= high:
+            return PASS
+        return FAIL if where.high < low or where.low > high else INCONCLUSIVE
+
+    def relation(self, outcome: str) -> str:
+        """In words, how a value with this outcome stands to the bounds."""
+        if self.lower is not None and self.upper is not None:
+            words = {PASS: "lies within", FAIL: "lies outside of", INCONCLUSIVE: "may lie within or outside of"}
+            return f"{words[outcome]} {self.lower:.4f} .. {self.upper:.4f}"
+        limit = f"{self.upper if self.lower is None else self.lower:g}"
+        if outcome == INCONCLUSIVE:
+            return f"may lie on either side of {limit}"
+        good, bad = ("is at least", "is below") if self.upper is None else ("is at most", "is above")
+        return f"{good if outcome == PASS else bad} {limit}"
+
+
+def remedy(value: float, allowed: Bounds, interval: Optional[Interval], samples: Optional[Samples]) -> str:
+    """How many more shards would probably settle it: an interval narrows with the root of the number of images."""
+    if interval is None or samples is None:
+        return ""
+    needed = 0.0
+    for limit in allowed:
+        if limit is not None:
+            reach, distance = (value - interval.low if limit < value else interval.high - value), abs(value - limit)
+            images = samples.images * (reach / distance) ** 2 - samples.images if distance > 0 else math.inf
+            needed = max(needed, images / (samples.images / samples.shards))
+    if not 0 < needed <= samples.others:
+        return "; evaluate all shards"
+    return f"; {math.ceil(needed)} more shards would probably settle it"

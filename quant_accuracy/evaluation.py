@@ -118,7 +118,8 @@ class Evaluation:
         variants: Results by variant, `float` and `quantized`.
         verdicts: What the card's gates say.
         provenance: Digests, versions and settings that the figures depend on.
-        jitter: How far the figures move for no reason: measured, or the baseline's; None where it is not known.
+        jitter: How far the figures move for no reason: measured, or the baseline's where all
+            images were evaluated; None where it is not known.
     """
 
     prepared: Prepared
@@ -188,7 +189,8 @@ def conclude(prepared: Prepared, detected: Mapping[str, Detected]) -> Evaluation
     variants = {name: _score(prepared, found) for name, found in detected.items()}
     provenance = _provenance(prepared)
     committed = baselines.read(prepared.baseline_folder())
-    known = None if committed is None else committed.jitter
+    # The baseline's jitter is that of the whole data set; fewer images move more.
+    known = committed.jitter if committed is not None and prepared.whole() else None
     moves = measure_jitter(prepared) if request.jitter else known
     shard_maps = _maps_of_whole_shards(prepared, detected, variants)
     figures = Figures(variants[FLOAT].metrics, variants[QUANTIZED].metrics, _samples(prepared, variants), shard_maps,

@@ -163,12 +163,13 @@ _SETTINGS = {
 }
 
 
-def settings(lookup: Callable[[str], Optional[str]], where: str, known: Sequence[Option]) -> Dict[str, Any]:
+def settings(lookup: Callable[[str], Optional[str]], where: Callable[[str], str],
+             known: Sequence[Option]) -> Dict[str, Any]:
     """The options that are set outside of the command line, by key.
 
     Args:
         lookup: From an option's key to its text; None or empty where it is not set.
-        where: What is looked up, for messages: `environment variable QUANT_ACCURACY_{}`, with a place for the key.
+        where: From an option's key to what is looked up, for messages.
         known: The options.
 
     Raises:
@@ -181,7 +182,7 @@ def settings(lookup: Callable[[str], Optional[str]], where: str, known: Sequence
             try:
                 found[option.key] = option.read(text)
             except (ValueError, argparse.ArgumentTypeError) as error:
-                raise ConfigurationError(f"{where.format(option.key)}: {error}; correct or remove it") from error
+                raise ConfigurationError(f"{where(option.key)}: {error}; correct or remove it") from error
     return found
 
 
@@ -191,8 +192,12 @@ def from_environment(known: Sequence[Option] = OPTIONS) -> Dict[str, Any]:
     Raises:
         ConfigurationError: A variable is no value of its option.
     """
-    return settings(lambda key: os.environ.get(ENVIRONMENT + key.upper()), "environment variable " + ENVIRONMENT + "{}",
+    return settings(lambda key: os.environ.get(_variable(key)), lambda key: f"environment variable {_variable(key)}",
                     known)
+
+
+def _variable(key: str) -> str:
+    return ENVIRONMENT + key.upper()
 
 
 @dataclass(frozen=True)
@@ -320,7 +325,7 @@ def _data_paths(card: ModelCard, given: Mapping[str, Any], demo: Callable[[], Da
     if missing:
         flags = ", ".join(f"--{_PATHS[name].replace('_', '-')}" for name in missing)
         raise ConfigurationError(f"{card.name}: set {flags}, or the same names in pytest.ini ({INI}...) or in the "
-                                 f"environment ({ENVIRONMENT}{_PATHS[missing[0]].upper()} ...): the model card does "
+                                 f"environment ({_variable(_PATHS[missing[0]])} ...): the model card does "
                                  "not say where its data lies")
     return DataPaths(Path(str(known["checkpoint"])), Path(str(known["dataset_dir"])), str(known["pattern"]),
                      Path(str(known["annotations"])))

@@ -7,10 +7,9 @@ import signal
 import subprocess
 import sys
 import time
-import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Sequence
 
 import numpy as np
 import pytest
@@ -244,49 +243,6 @@ def test_a_cache_that_cannot_be_written_is_a_clear_error(demo: DataPaths, tmp_pa
 
     assert status == 2
     assert "--cache-dir" in capsys.readouterr().err
-
-
-def _run_suite(tmp_path: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "pytest", "test_quant_accuracy", "-p", "no:cacheprovider", *arguments]
-    return subprocess.run(command, cwd=str(options.ROOT), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True)
-
-
-@pytest.mark.parametrize("more", [(), ("-n", "2"), ("-p", "no:xdist")], ids=["alone", "-n 2", "without xdist"])
-def test_the_gate_suite_is_green_on_the_demo_and_tells_its_numbers(full_report: Path, tmp_path: Path,
-                                                                   more: Tuple[str, ...]) -> None:
-    done = _run_suite(tmp_path, "--junitxml", str(tmp_path / "junit.xml"), *more)
-
-    assert done.returncode == 0, done.stdout
-    case: Optional[ElementTree.Element] = ElementTree.parse(str(tmp_path / "junit.xml")).find(
-        ".//testcase[@name='test_gate[ssd_mobilenet_v2_demo-w8a8-mAP_drop]']/properties")
-    assert case is not None
-    figures = {item.get("name"): float(str(item.get("value"))) for item in case}
-    assert figures["limit"] == 0.02
-    assert figures["value"] == pytest.approx(_read(full_report)["mAP_drop"])
-
-
-def test_the_gate_suite_takes_selected_shards(reference: Path, tmp_path: Path) -> None:
-    done = _run_suite(tmp_path, "--shards", _SELECTION, "-k", "test_every_image")
-
-    assert done.returncode == 0, done.stdout
-
-
-def test_an_unknown_card_is_a_usage_error_of_pytest(tmp_path: Path) -> None:
-    done = _run_suite(tmp_path, "--model", "mine")
-
-    assert done.returncode == 4
-    assert "no such model card" in done.stdout
-
-
-def test_collecting_does_not_import_tensorflow(tmp_path: Path) -> None:
-    code = ("import sys, pytest; status = pytest.main(['--collect-only', '-q', 'test_quant_accuracy']); "
-            "assert status == 0; assert 'tensorflow' not in sys.modules")
-
-    done = subprocess.run([sys.executable, "-c", code], cwd=str(options.ROOT), stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True)
-
-    assert done.returncode == 0, done.stdout
 
 
 def test_exporting_takes_moving_averages_and_names_a_wrong_checkpoint(demo: DataPaths, tmp_path: Path,

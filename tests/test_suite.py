@@ -1,0 +1,285 @@
+"""The gate suite as its user runs it: options, baselines, reports, exit status."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Dict, Tuple
+
+import pytest
+
+from quant_accuracy import options
+from quant_accuracy.card import DataPaths
+from tests import suite
+
+_DEMO = "ssd_mobilenet_v2_demo-w8a8"
+
+
+@pytest.fixture(scope="module")
+def green(demo: DataPaths, tmp_path_factory: pytest.TempPathFactory) -> suite.Finished:
+    """A run on the whole demo, with reports."""
+    folder = tmp_path_factory.mktemp("green")
+    return suite.run(folder, "--report", "html,json,md", "--output-dir", str(folder))
+
+
+def test_the_suite_is_green_on_the_demo(green: suite.Finished) -> None:
+    assert green.status == 0, green.said
+    assert set(green.outcomes.values()) == {suite.PASSED}
+
+
+def test_every_enabled_quantizer_has_tests_of_its_own_named_after_its_tensor(green: suite.Finished) -> None:
+    quantizers = json.loads((options.ROOT / "baselines" / options.DEMO_CARD / "quantizers.json").read_text())
+    enabled = [item["tensor"] for item in quantizers if item["enabled"]]
+
+    assert len(enabled) == 163
+    for name in ("test_bitwidth_and_symmetry", "test_encoding_is_usable"):
+        assert {f"{name}[{_DEMO}-{tensor}]" for tensor in [*enabled, "others"]} <= set(green.outcomes)
+
+
+def test_numbers_travel_with_the_test_and_stand_in_the_closing_table(green: suite.Finished) -> None:
+    numbers = green.numbers[f"test_gate[{_DEMO}-mAP_drop]"]
+
+    assert numbers["verdict"] == "pass"
+    assert float(numbers["upper"]) == 0.02
+    line = next(line for line in green.said.splitlines() if line.startswith(f"{_DEMO}-mAP_drop"))
+    assert line.split() == [f"{_DEMO}-mAP_drop", f"{float(numbers['value']):.4f}", "<=", "0.02",
+                            f"±{float(numbers['jitter']):.4f}", "pass"]
+    assert f"{_DEMO}-encodings_drift" in green.said
+
+
+def test_reports_say_what_the_tests_say(green: suite.Finished) -> None:
+    written = [Path(line.split("wrote ")[1]) for line in green.said.splitlines() if line.startswith("wrote ")]
+
+    assert sorted(path.name for path in written) == ["report.html", "report.json", "report.md"]
+    document = json.loads(next(path for path in written if path.suffix == ".json").read_text())
+    numbers = green.numbers[f"test_gate[{_DEMO}-mAP_drop]"]
+    assert document["mAP_drop"] == float(numbers["value"])
+    for path in written:
+        assert "mAP_baseline" in path.read_text()
+
+
+def test_a_run_without_xdist_says_the_same(green: suite.Finished, tmp_path: Path) -> None:
+    without = suite.run(tmp_path, "-p", "no:xdist")
+
+    assert without.status == 0, without.said
+    assert without.numbers == green.numbers
+
+
+def test_collecting_does_not_import_tensorflow() -> None:
+    code = ("import sys, pytest; status = pytest.main(['--collect-only', '-q']); "
+            "assert status == 0; assert 'tensorflow' not in sys.modules")
+
+    done = subprocess.run([sys.executable, "-c", code], cwd=str(options.ROOT), stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True)
+
+    assert done.returncode == 0, done.stdout
+
+
+def test_help_has_all_options_in_one_group() -> None:
+    said = subprocess.run([sys.executable, "-m", "pytest", "--help"], cwd=str(options.ROOT), stdout=subprocess.PIPE,
+                          text=True, check=True).stdout
+    group = said.split("quant accuracy (")[1].split("\n\n")[0]
+
+    assert [option.flag for option in options.SUITE_OPTIONS
+            if f"  {option.flag}" not in group and option.flag != "--strict"] == []
+
+
+@pytest.mark.parametrize(("arguments", "variables"), [
+    (("--shards", "2"), {}),
+    ((), {"QUANT_ACCURACY_SHARDS": "2"}),
+    (("-o", "quant_accuracy_shards=2"), {}),
+    (("-o", "quant_accuracy_shards=0-9", "--shards", "2"), {"QUANT_ACCURACY_SHARDS": "3"}),
+    (("-o", "quant_accuracy_shards=0-9"), {"QUANT_ACCURACY_SHARDS": "2"}),
+], ids=["typed", "environment", "ini", "typed wins", "environment before ini"])
+def test_options_may_be_typed_or_set(demo: DataPaths, tmp_path: Path, arguments: Tuple[str, ...],
+                                     variables: Dict[str, str]) -> None:
+    done = suite.run(tmp_path, "-k", "test_gate", "--report", "json", "--output-dir", str(tmp_path), *arguments,
+                     **variables)
+
+    assert done.status == 0, done.said
+    assert json.loads((tmp_path / "report.json").read_text())["shards"] == "2"
+
+
+@pytest.mark.parametrize(("arguments", "variables", "message"), [
+    (("--model", "mine"), {}, "no such model card"),
+    (("--report", "pdf"), {}, "'pdf' is no form of a report"),
+    ((), {"QUANT_ACCURACY_THREADS": "many"}, "environment variable QUANT_ACCURACY_THREADS: 'many' is not a whole"),
+    (("-o", "quant_accuracy_strict=perhaps"), {}, "pytest.ini, quant_accuracy_strict: 'perhaps' is neither yes nor no"),
+    (("--model", options.DEMO_CARD, "--model", options.DEMO_CARD), {}, "two cards are named ssd_mobilenet_v2_demo"),
+    (("--update-baselines",), {"CI": "true"}, "--update-baselines is refused: CI is set"),
+    (("--update-baselines", "-n", "2"), {}, "--update-baselines is refused: it works in one process only"),
+    (("--update-baselines", "--shards", "0"), {}, "whole data set as the model card says: leave --shards out"),
+    (("--update-baselines", "--default-param-bw", "4"), {}, "leave --default-param-bw out"),
+])
+def test_what_cannot_be_done_is_refused_before_anything_runs(tmp_path: Path, arguments: Tuple[str, ...],
+                                                             variables: Dict[str, str], message: str) -> None:
+    done = suite.run(tmp_path, *arguments, **variables)
+
+    assert done.status == 4, done.said
+    assert message in done.said
+    assert not done.outcomes
+
+
+def test_two_models_are_judged_in_one_run_and_one_without_data_says_what_to_set(demo: DataPaths,
+                                                                                tmp_path: Path) -> None:
+    done = suite.run(tmp_path, "--model", options.DEMO_CARD, "--model", options.REAL_CARD)
+
+    of_demo = {outcome for name, outcome in done.outcomes.items() if options.DEMO_CARD in name}
+    of_real = {name: outcome for name, outcome in done.outcomes.items() if options.REAL_CARD in name}
+    assert of_demo == {suite.PASSED}
+    assert set(of_real.values()) == {suite.ERROR}
+    assert f"test_gate[{options.REAL_CARD}-w8a8-float_mAP]" in of_real
+    for name in of_real:
+        assert "ssd_mobilenet_v2_coco: set --model-checkpoint, --dataset-dir, --annotation-json-file, or" \
+            in done.messages[name]
+        assert "Traceback" not in done.messages[name]
+    assert done.status == 2
+
+
+def test_what_cannot_be_measured_is_one_line_for_a_test_and_exit_status_2(demo: DataPaths, tmp_path: Path) -> None:
+    shards = sorted(demo.dataset_dir.glob(demo.pattern))
+    for shard in shards[:-1]:
+        (tmp_path / shard.name).symlink_to(shard)
+    content = bytearray(shards[-1].read_bytes())
+    content[-100] ^= 0xFF
+    (tmp_path / shards[-1].name).write_bytes(bytes(content))
+
+    done = suite.run(tmp_path, "--model", options.DEMO_CARD, "--dataset-dir", str(tmp_path))
+
+    assert done.status == 2, done.said
+    assert done.outcomes[f"test_gate[{_DEMO}-mAP_drop]"] == suite.ERROR
+    assert "record-00009-of-00010: record 19 is damaged" in done.messages[f"test_gate[{_DEMO}-mAP_drop]"]
+    assert done.outcomes[f"test_weights_are_quantized[{_DEMO}]"] == suite.PASSED
+
+
+def _baselines(folder: Path) -> Path:
+    shutil.copytree(str(options.ROOT / "baselines"), str(folder / "baselines"))
+    return folder / "baselines"
+
+
+def test_new_baselines_are_written_but_the_run_fails_and_the_next_is_green(demo: DataPaths, tmp_path: Path) -> None:
+    arguments = ["--baseline-dir", str(tmp_path / "new")]
+
+    missing = suite.run(tmp_path, *arguments)
+    written = suite.run(tmp_path, *arguments, "--update-baselines")
+    after = suite.run(tmp_path, *arguments)
+
+    compared = [f"test_encodings_are_those_of_the_snapshot[{_DEMO}]", f"test_gate[{_DEMO}-float_mAP_baseline]",
+                f"test_gate[{_DEMO}-mAP_baseline]", f"test_quantizers_are_those_of_the_snapshot[{_DEMO}]"]
+    assert missing.red() == written.red() == compared
+    assert missing.status == written.status == 1
+    for name in compared:
+        assert f"pytest --model {options.DEMO_CARD} --update-baselines" in missing.messages[name]
+        assert "look at what changed, commit it, and run again" in written.messages[name]
+    assert after.status == 0, after.said
+    for name in ("figures.json", "quantizers.json"):
+        assert (tmp_path / "new" / options.DEMO_CARD / name).read_text() \
+            == (options.ROOT / "baselines" / options.DEMO_CARD / name).read_text()
+
+
+def test_an_update_that_writes_nothing_fails_and_says_why(demo: DataPaths, tmp_path: Path) -> None:
+    done = suite.run(tmp_path, "--baseline-dir", str(tmp_path / "new"), "--update-baselines", "-k", "batch_norms")
+
+    assert done.status == 1
+    assert "no baseline was written: none of the selected tests compares with one" in done.said
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(("name", "text"), [("figures.json", "{"), ("figures.json", "[]"),
+                                            ("figures.json", '{"schema_version": 99}')])
+def test_a_damaged_baseline_is_one_line(demo: DataPaths, tmp_path: Path, name: str, text: str) -> None:
+    folder = _baselines(tmp_path)
+    (folder / options.DEMO_CARD / name).write_text(text)
+
+    done = suite.run(tmp_path, "--baseline-dir", str(folder), "-k", "mAP_drop")
+
+    assert done.status == 2
+    assert f"{options.DEMO_CARD}/{name}" in done.messages[f"test_gate[{_DEMO}-mAP_drop]"]
+
+
+def test_a_damaged_snapshot_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    folder = _baselines(tmp_path)
+    (folder / options.DEMO_CARD / "quantizers.json").write_text('[{"tensor": "a:0"}]')
+
+    done = suite.run(tmp_path, "--baseline-dir", str(folder))
+
+    assert done.status == 4
+    assert "quantizers.json: 0.kind is missing" in done.said
+
+
+def test_a_moved_quantizer_is_shown_with_the_rule_that_decided(demo: DataPaths, tmp_path: Path) -> None:
+    folder = _baselines(tmp_path)
+    path = folder / options.DEMO_CARD / "quantizers.json"
+    path.write_text(path.read_text().replace('"tensor": "concat_1:0"', '"tensor": "concat_7:0"'))
+
+    done = suite.run(tmp_path, "--baseline-dir", str(folder), "-k", "snapshot")
+
+    said = done.messages[f"test_quantizers_are_those_of_the_snapshot[{_DEMO}]"]
+    rule = "rule: defaults: op outputs are quantized"
+    assert f"- concat_7:0: lost its quantizer, 8 bits asymmetric ({rule})" in said
+    assert f"+ concat_1:0: gained a quantizer, 8 bits asymmetric ({rule})" in said
+    assert done.red() == [f"test_quantizers_are_those_of_the_snapshot[{_DEMO}]"]
+
+
+def test_a_baseline_of_other_images_is_not_compared_with(demo: DataPaths, tmp_path: Path) -> None:
+    folder = _baselines(tmp_path)
+    path = folder / options.DEMO_CARD / "figures.json"
+    document = json.loads(path.read_text())
+    document["provenance"]["data"]["annotations"] = "0" * 64
+    path.write_text(json.dumps(document))
+
+    done = suite.run(tmp_path, "--baseline-dir", str(folder), "-k", "test_gate")
+
+    assert done.red() == [f"test_gate[{_DEMO}-float_mAP_baseline]", f"test_gate[{_DEMO}-mAP_baseline]"]
+    for name in done.red():
+        assert "the baseline was measured on other images (annotations)" in done.messages[name]
+
+
+def test_an_unexplained_gain_is_as_red_as_a_loss_and_says_what_is_new(demo: DataPaths, tmp_path: Path) -> None:
+    folder = _baselines(tmp_path)
+    path = folder / options.DEMO_CARD / "figures.json"
+    document = json.loads(path.read_text())
+    values = document["jitter"]["figures"]["quantized mAP"]
+    document["jitter"]["figures"]["quantized mAP"] = [value - 0.01 for value in values]
+    document["provenance"]["versions"]["numpy"] = "1.16.0"
+    path.write_text(json.dumps(document))
+
+    done = suite.run(tmp_path, "--baseline-dir", str(folder), "-k", "test_gate")
+
+    assert done.red() == [f"test_gate[{_DEMO}-mAP_baseline]"]
+    said = done.messages[f"test_gate[{_DEMO}-mAP_baseline]"]
+    assert "lies outside of" in said
+    assert "other than in the baseline: versions.numpy 1.16.0 -> 1.18.5" in said
+
+
+def test_two_shards_are_inconclusive_on_the_drop_and_strict_makes_that_red(demo: DataPaths, tmp_path: Path) -> None:
+    lenient = suite.run(tmp_path, "--shards", "0,1", "-k", "test_gate")
+    strict = suite.run(tmp_path, "--shards", "0,1", "-k", "test_gate", "--strict")
+    name = f"test_gate[{_DEMO}-mAP_drop]"
+
+    assert (lenient.status, lenient.outcomes[name]) == (0, suite.SKIPPED)
+    assert "inconclusive: mAP drop 0.0186 may lie on either side of 0.02 (95 % interval" in lenient.messages[name]
+    assert lenient.numbers[name]["verdict"] == "inconclusive"
+    assert (strict.status, strict.outcomes[name]) == (1, suite.FAILED)
+
+
+def test_shard_count_takes_the_first_shards(demo: DataPaths, tmp_path: Path) -> None:
+    done = suite.run(tmp_path, "--shard-count", "2", "-k", "test_gate", "--report", "json", "--output-dir",
+                     str(tmp_path))
+
+    assert done.status == 0, done.said
+    assert json.loads((tmp_path / "report.json").read_text())["shards"] == "0-1"
+
+
+def test_without_a_cache_nothing_is_taken_from_it_and_nothing_is_left(demo_copy: DataPaths, tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+
+    done = suite.run(tmp_path, "--no-cache", "--model", options.DEMO_CARD, "--model-checkpoint",
+                     str(demo_copy.checkpoint), "--dataset-dir", str(demo_copy.dataset_dir), "--TFRecord-file-pattern",
+                     demo_copy.pattern, "--annotation-json-file", str(demo_copy.annotations), "--calibration-images",
+                     "2", "--eval-num-examples", "4", "-n", "2", "-k", "test_gate", TMPDIR=str(scratch))
+
+    assert "4 images were run now" in done.said, done.said
+    assert not list(scratch.glob("quant_accuracy.*"))

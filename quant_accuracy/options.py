@@ -163,6 +163,12 @@ _SETTINGS = {
 }
 
 
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Add the options to a command line."""
+    for option in OPTIONS:
+        parser.add_argument(option.flag, dest=option.key, **option.arguments())
+
+
 def settings(lookup: Callable[[str], Optional[str]], where: Callable[[str], str],
              known: Sequence[Option]) -> Dict[str, Any]:
     """The options that are set outside of the command line, by key.

@@ -18,8 +18,7 @@ from quant_accuracy.options import Values
 def main(arguments: Optional[List[str]] = None) -> int:
     """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(prog="report", description=(__doc__ or "").splitlines()[0])
-    for option in options.OPTIONS:
-        parser.add_argument(option.flag, dest=option.key, **option.arguments())
+    options.declare(parser)
     parser.add_argument("--quantsim-output-dir", type=Path, metavar="DIR",
                         help="export encodings, quantizers and the simulation graph to this folder")
     typed = vars(parser.parse_args(arguments))

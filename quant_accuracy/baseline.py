@@ -107,7 +107,7 @@ def other_data(found: Baseline, provenance: Mapping[str, Any]) -> List[str]:
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> List[str]:
     """The keys whose values differ, dotted, with the values where they are short."""
-    old, new = _flat(before), _flat(after)
+    old, new = flat(before), flat(after)
     lines = []
     for key in sorted({*old, *new}):
         if old.get(key) != new.get(key):
@@ -122,11 +122,12 @@ def other_origin(found: Baseline, provenance: Mapping[str, Any]) -> List[str]:
     return differences(*rest)
 
 
-def _flat(value: Mapping[str, Any], prefix: str = "") -> Dict[str, Any]:
+def flat(value: Mapping[str, Any], prefix: str = "") -> Dict[str, Any]:
+    """A mapping of mappings as one, with dotted keys."""
     found: Dict[str, Any] = {}
     for key, item in value.items():
         if isinstance(item, dict):
-            found.update(_flat(item, f"{prefix}{key}."))
+            found.update(flat(item, f"{prefix}{key}."))
         else:
             found[prefix + key] = item
     return found

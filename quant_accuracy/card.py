@@ -84,6 +84,10 @@ class ModelCard:
     data: Mapping[str, str]
     part_of_annotations: bool = False
 
+    def label(self) -> str:
+        """The name with the bits of weights and activations: `ssd_mobilenet_v2_demo-w8a8`."""
+        return f"{self.name}-w{self.quantization.param_bitwidth}a{self.quantization.output_bitwidth}"
+
 
 def load(name_or_path: str) -> ModelCard:
     """Read a model card by name (`models/<name>.yaml`) or by path.

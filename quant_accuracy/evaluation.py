@@ -116,17 +116,14 @@ class Evaluation:
     Attributes:
         prepared: What was evaluated.
         variants: Results by variant, `float` and `quantized`.
+        figures: What the gates judged by.
         verdicts: What the card's gates say.
-        provenance: Digests, versions and settings that the figures depend on.
-        jitter: How far the figures move for no reason: measured, or the baseline's where all
-            images were evaluated; None where it is not known.
     """
 
     prepared: Prepared
     variants: Mapping[str, Variant]
+    figures: Figures
     verdicts: Sequence[Verdict]
-    provenance: Mapping[str, Any]
-    jitter: Optional[Jitter]
 
     @property
     def request(self) -> Request:
@@ -185,20 +182,19 @@ def conclude(prepared: Prepared, detected: Mapping[str, Detected]) -> Evaluation
     Raises:
         QuantAccuracyError: A shard or an image is missing or there twice, or there is nothing to judge by.
     """
-    request = prepared.task.request
     variants = {name: _score(prepared, found) for name, found in detected.items()}
-    provenance = _provenance(prepared)
     committed = baselines.read(prepared.baseline_folder())
+    card = prepared.task.request.card
     # The baseline's jitter is that of the whole data set; fewer images move more.
     known = committed.jitter if committed is not None and prepared.whole() else None
-    moves = measure_jitter(prepared) if request.jitter else known
-    shard_maps = _maps_of_whole_shards(prepared, detected, variants)
-    figures = Figures(variants[FLOAT].metrics, variants[QUANTIZED].metrics, _samples(prepared, variants), shard_maps,
-                      committed, moves, provenance, request.card.name)
-    verdicts = gates.judge(request.card.gates, figures)
-    if any(gate.name == ENCODINGS_DRIFT for gate in request.card.gates):
+    moves = measure_jitter(prepared) if prepared.task.request.jitter else known
+    figures = Figures(variants[FLOAT].metrics, variants[QUANTIZED].metrics, _samples(prepared, variants),
+                      _maps_of_whole_shards(prepared, detected, variants), committed, moves, _provenance(prepared),
+                      card.name)
+    verdicts = gates.judge(card.gates, figures)
+    if any(gate.name == ENCODINGS_DRIFT for gate in card.gates):
         verdicts.append(prepared.drift())
-    return Evaluation(prepared, variants, verdicts, provenance, moves)
+    return Evaluation(prepared, variants, figures, verdicts)
 
 
 def measure_jitter(prepared: Prepared) -> Jitter:
@@ -221,9 +217,10 @@ def measure_jitter(prepared: Prepared) -> Jitter:
 
 def write_baseline(evaluation: Evaluation) -> List[Path]:
     """Make an evaluation of the whole data set, with its jitter, the baseline of its model; say which files."""
-    assert evaluation.jitter is not None
-    found = Baseline({name: variant.metrics for name, variant in evaluation.variants.items()}, evaluation.jitter,
-                     evaluation.provenance)
+    figures = evaluation.figures
+    assert figures.jitter is not None
+    found = Baseline({name: variant.metrics for name, variant in evaluation.variants.items()}, figures.jitter,
+                     figures.provenance)
     return baselines.write(evaluation.prepared.baseline_folder(), evaluation.request.card.name, found,
                            evaluation.prepared.snapshot())
 

@@ -58,6 +58,8 @@ def judge_one(gate: Gate, figures: Figures) -> Verdict:
     message = f"{rule.text} {value:.4f} {allowed.relation(outcome)} ({_numbers(before, after, interval)})"
     if outcome == INCONCLUSIVE:
         message += verdicts.remedy(value, allowed, interval, figures.samples)
+    elif moves is not None and allowed.distance(value) < moves:
+        message += f"; nearer to the limit than the numerical jitter of {moves:.4f}: another machine may say otherwise"
     return Verdict(gate.name, value, *allowed, outcome, message, interval, moves)
 
 

@@ -20,7 +20,7 @@ FIGURES = (FLOAT_MAP, QUANTIZED_MAP, DROP)
 # Student's t: 99 % of all values lie within so many deviations, with one degree of freedom less than there are scales.
 _T_99 = 3.3554
 # Half of the last digit that papers print: what moves less is not worth a question.
-_LEAST = 0.0005
+LEAST = 0.0005
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def tolerance(values: Tuple[float, ...]) -> float:
     t(99 %, n - 1) * s * sqrt(1 + 1 / n) (Hahn and Meeker, Statistical Intervals, 1991).
     """
     count = len(values)
-    return max(_LEAST, float(_T_99 * np.std(values, ddof=1) * np.sqrt(1.0 + 1.0 / count)))
+    return max(LEAST, float(_T_99 * np.std(values, ddof=1) * np.sqrt(1.0 + 1.0 / count)))
 
 
 def as_document(jitter: Jitter) -> Mapping[str, Any]:

@@ -8,14 +8,13 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 import jinja2
 
-from quant_accuracy import files
+from quant_accuracy import baseline, files, gate_table
 from quant_accuracy.errors import ConfigurationError
 from quant_accuracy.metrics import FIGURES
+from quant_accuracy.options import REPORT_FORMS
 from quant_accuracy.verdicts import FAIL, INCONCLUSIVE, PASS
 
-FORMATS = ("html", "json", "md")
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
-_NOTHING = "–"
 _NO_GATES = "no gates"
 # What Markdown reads as its own. Names are full of underscores; only one that ends a word can end emphasis.
 _MARKDOWN = re.compile(r"[\\|`*~$\[]|_(?![^\W_])")
@@ -57,7 +56,7 @@ class _Group(NamedTuple):
 
 
 def render(document: Mapping[str, Any], form: str) -> str:
-    """An evaluation's document in one of `FORMATS`.
+    """An evaluation's document in one of `REPORT_FORMS`.
 
     Args:
         document: What `report.as_document` makes of an evaluation.
@@ -66,8 +65,8 @@ def render(document: Mapping[str, Any], form: str) -> str:
     Raises:
         ConfigurationError: There is no such format.
     """
-    if form not in FORMATS:
-        raise ConfigurationError(f"{form!r} is no format of a report; choose from {', '.join(FORMATS)}")
+    if form not in REPORT_FORMS:
+        raise ConfigurationError(f"{form!r} is no format of a report; choose from {', '.join(REPORT_FORMS)}")
     if form == "json":
         return json.dumps(document, indent=1, sort_keys=True) + "\n"
     return _environment(form).get_template(f"report.{form}.j2").render(_view(document))
@@ -113,7 +112,7 @@ def _view(document: Mapping[str, Any]) -> Dict[str, Any]:
         "outcome": _overall(outcomes),
         "counts": _counts(outcomes),
         "headline": _headline(document),
-        "gates": [_gate(verdict) for verdict in document["verdicts"]],
+        "gates": [_Gate(*gate_table.row(verdict), verdict["message"]) for verdict in document["verdicts"]],
         "figures": _compare(FIGURES, before["figures"], after["figures"]),
         "classes": _compare(_worst_first(classes, before["per_class"], after["per_class"]),
                             before["per_class"], after["per_class"]),
@@ -121,8 +120,8 @@ def _view(document: Mapping[str, Any]) -> Dict[str, Any]:
         "batch_norms_left": [_Entry(item["batch_norm"], item["reason"]) for item in document["batch_norms_left"]],
         "provenance": _entries({name: value for name, value in document["provenance"].items()
                                 if not isinstance(value, Mapping)}),
-        "provenance_groups": [_Group(name, _entries(value)) for name, value in document["provenance"].items()
-                              if isinstance(value, Mapping)],
+        "provenance_groups": [_Group(name, _entries(baseline.flat(value)))
+                              for name, value in document["provenance"].items() if isinstance(value, Mapping)],
     }
 
 
@@ -140,36 +139,17 @@ def _counts(outcomes: Sequence[str]) -> str:
 
 def _headline(document: Mapping[str, Any]) -> List[_Entry]:
     metrics = document["metrics"]
-    return [_Entry("float mAP", _number(metrics["float"]["figures"].get("mAP"))),
-            _Entry("quantized mAP", _number(metrics["quantized"]["figures"].get("mAP"))),
-            _Entry("mAP drop", _number(document["mAP_drop"])),
+    return [_Entry("float mAP", gate_table.number(metrics["float"]["figures"].get("mAP"))),
+            _Entry("quantized mAP", gate_table.number(metrics["quantized"]["figures"].get("mAP"))),
+            _Entry("mAP drop", gate_table.number(document["mAP_drop"])),
             _Entry("images", _text(document["images"])),
             _Entry("shards", _text(document["shards"]))]
 
 
-def _gate(verdict: Mapping[str, Any]) -> _Gate:
-    interval, jitter = verdict["interval"], verdict["jitter"]
-    return _Gate(name=verdict["gate"],
-                 value=_number(verdict["value"]),
-                 limit=_limit(verdict["lower"], verdict["upper"]),
-                 interval=_NOTHING if interval is None else " .. ".join(map(_number, interval)),
-                 jitter=_NOTHING if jitter is None else f"± {jitter:.2g}",
-                 outcome=verdict["outcome"],
-                 message=verdict["message"])
-
-
-def _limit(lower: Optional[float], upper: Optional[float]) -> str:
-    if lower is not None and upper is not None:
-        return f"{lower:g} .. {upper:g}"
-    if lower is not None:
-        return f">= {lower:g}"
-    return _NOTHING if upper is None else f"<= {upper:g}"
-
-
 def _compare(names: Sequence[str], before: Mapping[str, Optional[float]],
              after: Mapping[str, Optional[float]]) -> List[_Comparison]:
-    return [_Comparison(name, _number(before.get(name)), _number(after.get(name)),
-                        _number(_drop(before.get(name), after.get(name)))) for name in names]
+    return [_Comparison(name, gate_table.number(before.get(name)), gate_table.number(after.get(name)),
+                        gate_table.number(_drop(before.get(name), after.get(name)))) for name in names]
 
 
 def _worst_first(names: Sequence[str], before: Mapping[str, Optional[float]],
@@ -186,16 +166,11 @@ def _drop(before: Optional[float], after: Optional[float]) -> Optional[float]:
     return None if before is None or after is None else before - after
 
 
-def _number(value: Optional[float]) -> str:
-    """Four digits behind the point, and no minus before a zero."""
-    return _NOTHING if value is None else f"{round(value, 4) + 0.0:.4f}"
-
-
 def _entries(values: Mapping[str, Any]) -> List[_Entry]:
     return [_Entry(name, _text(value)) for name, value in values.items()]
 
 
 def _text(value: Any) -> str:
     if value is None:
-        return _NOTHING
+        return gate_table.NOTHING
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -9,16 +9,15 @@ from typing import Any, Dict, List, Optional
 from rich.console import Console
 from rich.table import Table
 
-from quant_accuracy import files, verdicts
+from quant_accuracy import files, gate_table, verdicts
 from quant_accuracy.artifacts import FLOAT, QUANTIZED
 from quant_accuracy.data.shards import format_selection
 from quant_accuracy.evaluation import Evaluation, Variant
 from quant_accuracy.quantization import export
 from quant_accuracy.quantization.records import AIMET
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _SHOWN = ("mAP", "AP50", "AP75", "AR100")
-_COLOURS = {verdicts.PASS: "green", verdicts.FAIL: "red", verdicts.INCONCLUSIVE: "yellow"}
 _EXPORTED = ("model.encodings", "quantizers.json", "quantsim.pb")
 
 
@@ -35,7 +34,7 @@ def as_document(evaluation: Evaluation) -> Dict[str, Any]:
         "quantizers": {"total": len(evaluation.artifacts.quantizers),
                        "enabled": sum(quantizer.enabled for quantizer in evaluation.artifacts.quantizers)},
         "batch_norms_left": [asdict(item) for item in evaluation.artifacts.left_out],
-        "provenance": dict(evaluation.provenance),
+        "provenance": dict(evaluation.figures.provenance),
     }
 
 
@@ -84,23 +83,22 @@ def print_table(evaluation: Evaluation, console: Console) -> None:
         table.add_column(heading, justify="right")
     for name in (FLOAT, QUANTIZED):
         variant = evaluation.variants[name]
-        drop = "" if name == FLOAT else _number(_difference(evaluation, "mAP"))
-        table.add_row(name, *(_number(variant.metrics.figures[figure]) for figure in _SHOWN), drop,
+        drop = "" if name == FLOAT else gate_table.number(_difference(evaluation, "mAP"))
+        table.add_row(name, *(gate_table.number(variant.metrics.figures[figure]) for figure in _SHOWN), drop,
                       str(variant.metrics.images), _rate(variant))
     console.print(table)
+    rows = [gate_table.row(asdict(verdict)) for verdict in evaluation.verdicts]
+    console.print(gate_table.terminal("gates", rows), width=gate_table.WIDTH, crop=False)
     for verdict in evaluation.verdicts:
-        console.print(f"{verdict.outcome.upper():5} {verdict.gate}: {verdict.message}", highlight=False, markup=False,
-                      style=_COLOURS[verdict.outcome], soft_wrap=True)
+        if verdict.outcome != verdicts.PASS:
+            console.print(f"{verdict.outcome.upper()} {verdict.gate}: {verdict.message}", highlight=False,
+                          markup=False, style=gate_table.COLOURS[verdict.outcome], soft_wrap=True)
 
 
 def _difference(evaluation: Evaluation, figure: str) -> Optional[float]:
     before = evaluation.variants[FLOAT].metrics.figures[figure]
     after = evaluation.variants[QUANTIZED].metrics.figures[figure]
     return None if before is None or after is None else before - after
-
-
-def _number(value: Optional[float]) -> str:
-    return "-" if value is None else f"{value:.4f}"
 
 
 def _rate(variant: Variant) -> str:

@@ -95,6 +95,10 @@ class Bounds(NamedTuple):
             return PASS
         return FAIL if where.high < low or where.low > high else INCONCLUSIVE
 
+    def distance(self, value: float) -> float:
+        """How far a value lies from the nearer end."""
+        return min((abs(value - end) for end in self if end is not None), default=math.inf)
+
     def relation(self, outcome: str) -> str:
         """In words, how a value with this outcome stands to the bounds."""
         if self.lower is not None and self.upper is not None:

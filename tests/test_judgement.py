@@ -9,10 +9,11 @@ from typing import Any, Dict, List, Optional
 import numpy as np
 import pytest
 
-from quant_accuracy import card, files, gates, options
+from quant_accuracy import card, files, gates, jitter, options
 from quant_accuracy.cache import Cache
 from quant_accuracy.card import DataPaths, Gate
 from quant_accuracy.errors import ConfigurationError, QuantAccuracyError, StorageError
+from quant_accuracy.jitter import Jitter
 from quant_accuracy.metrics import Metrics
 from quant_accuracy.options import Values
 from quant_accuracy.verdicts import FAIL, INCONCLUSIVE, PASS, Figures, Samples
@@ -99,6 +100,17 @@ def test_every_gate_of_the_cards_has_a_rule() -> None:
     names = [gate for gate in card.GATES if gate != card.ENCODINGS_DRIFT]
 
     assert [gates.judge_one(Gate(gate, 0.5, 0.5), figures).gate for gate in names] == names
+
+
+def test_a_verdict_within_the_jitter_of_its_limit_says_so() -> None:
+    moves = Jitter({name: (0.01, *[0.012] * 8) for name in jitter.FIGURES}, {}, {})
+
+    near = gates.judge_one(Gate("mAP_drop", 0.02), _figures(0.7, 0.681, jitter=moves))
+    far = gates.judge_one(Gate("mAP_drop", 0.02), _figures(0.7, 0.69, jitter=moves))
+
+    assert near.outcome == far.outcome == PASS
+    assert "nearer to the limit than the numerical jitter of 0.0024" in near.message
+    assert "jitter" not in far.message
 
 
 @pytest.mark.parametrize(("before", "outcome"), [(0.2440, PASS), (0.2498, PASS), (0.2438, FAIL),

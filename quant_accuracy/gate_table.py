@@ -1,0 +1,60 @@
+"""Verdicts as rows of a table: what the terminal, the closing section of pytest and the pages show."""
+
+from typing import Any, Iterable, Mapping, NamedTuple, Optional
+
+from rich.table import Table
+
+from quant_accuracy.verdicts import FAIL, INCONCLUSIVE, PASS
+
+NOTHING = "–"
+WIDTH = 120
+COLOURS = {PASS: "green", FAIL: "red", INCONCLUSIVE: "yellow"}
+_HEADINGS = ("gate", "value", "limit", "95 % interval", "jitter", "verdict")
+
+
+class Row(NamedTuple):
+    """A verdict in words and digits."""
+
+    name: str
+    value: str
+    limit: str
+    interval: str
+    jitter: str
+    outcome: str
+
+
+def row(verdict: Mapping[str, Any]) -> Row:
+    """A row of the table, from a verdict's fields."""
+    interval, jitter = verdict["interval"], verdict["jitter"]
+    return Row(verdict["gate"], number(verdict["value"]), limit(verdict["lower"], verdict["upper"]),
+               NOTHING if interval is None else " .. ".join(map(number, interval)),
+               NOTHING if jitter is None else f"±{jitter:.4f}", verdict["outcome"])
+
+
+def number(value: Optional[float]) -> str:
+    """Four digits behind the point, and no minus before a zero."""
+    return NOTHING if value is None else f"{round(value, 4) + 0.0:.4f}"
+
+
+def limit(lower: Optional[float], upper: Optional[float]) -> str:
+    """What is allowed: `>= 0.57`, `<= 0.02`, `0.2439 .. 0.2499`."""
+    if lower is not None and upper is not None:
+        return f"{number(lower)} .. {number(upper)}"
+    if lower is not None:
+        return f">= {lower:g}"
+    return NOTHING if upper is None else f"<= {upper:g}"
+
+
+def terminal(title: str, rows: Iterable[Row]) -> Table:
+    """The table for a terminal, `WIDTH` wide at most; columns that would say nothing are left out."""
+    shown = list(rows)
+    table = Table(box=None, pad_edge=False, title=title, title_justify="left", padding=(0, 2, 0, 0))
+    columns = [place for place, name in enumerate(Row._fields)
+               if name in ("name", "outcome") or any(item[place] != NOTHING for item in shown)]
+    for place in columns:
+        table.add_column(_HEADINGS[place], no_wrap=True,
+                         justify="left" if place in (0, len(_HEADINGS) - 1) else "right")
+    for item in shown:
+        cells = [*item[:-1], f"[{COLOURS[item.outcome]}]{item.outcome}[/]"]
+        table.add_row(*(cells[place] for place in columns))
+    return table

@@ -21,7 +21,7 @@ TRIALS = 300
 SIZES = (40, 200, 500)
 _POPULATION_SEED = 1979
 # Resamples on which the float variant is compared with itself.
-_SAME = 100
+_SAME = 50
 
 # The share of images that show a category, and the mean number of its objects there in an image of middling difficulty.
 _FREQUENCIES = np.array([0.7, 0.35, 0.15, 0.06])
@@ -154,10 +154,13 @@ class _Boxes(NamedTuple):
 
 def run(trials: int = TRIALS, images: int = 200, seed: int = 0) -> Coverage:
     """How often the intervals of so many trials cover the population's figures; the same for the same arguments."""
-    truth = population()
-    found = [trial(images, seed, number) for number in range(trials)]
+    return judge([trial(images, seed, number) for number in range(trials)], images, population())
+
+
+def judge(found: Sequence[Trial], images: int, truth: Population) -> Coverage:
+    """How often the intervals of trials with so many images cover the population's figures."""
     differences, quantized = [one.difference for one in found], [one.quantized for one in found]
-    return Coverage(trials, images,
+    return Coverage(len(found), images,
                     estimates([one.paired for one in found], differences, truth.difference),
                     estimates([one.unpaired for one in found], differences, truth.difference),
                     estimates([one.alone for one in found], quantized, truth.quantized),
@@ -174,10 +177,17 @@ def population(sets: int = 10, images: int = 50_000) -> Population:
     return Population(sets * images, float(floats), float(quantized), float(floats - quantized), *map(float, errors))
 
 
-def trial(images: int, seed: int, number: int) -> Trial:
-    """Draw images from the population, and make the intervals from them as an evaluation does."""
+def trial(images: int, seed: int, number: int, resamples: int = bootstrap.RESAMPLES) -> Trial:
+    """Draw images from the population, and make the intervals from them as an evaluation does.
+
+    Args:
+        images: How many.
+        seed: Of all trials.
+        number: Of this trial.
+        resamples: Fewer are quicker, and leave the ends of the intervals less certain.
+    """
     pair = draw_pair(np.random.RandomState([seed, images, number]), images)
-    weights = bootstrap.draw(images)
+    weights = bootstrap.draw(images, resamples)
     before, after = (bootstrap.mean_aps(matches, weights) for matches in pair)
     again = bootstrap.mean_aps(pair.floats, weights[:_SAME])
     # Two resamples are independent of each other.

@@ -7,6 +7,7 @@ import argparse
 import contextlib
 import io
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
@@ -45,7 +46,7 @@ def main() -> None:
     """Run the measurements that are asked for, all by default."""
     measurements: Dict[str, Callable[[Cache, Path], None]] = {
         "artifacts": measure_artifacts, "calibration": measure_calibration, "throughput": measure_throughput,
-        "report": measure_report, "scoring": measure_scoring, "memory": measure_memory,
+        "report": measure_report, "parallel": measure_parallel, "scoring": measure_scoring, "memory": measure_memory,
     }
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("which", nargs="*", choices=[[], *measurements], help=f"default: {' '.join(measurements)}")
@@ -110,6 +111,36 @@ def measure_report(cache: Cache, scratch: Path) -> None:
     start = time.perf_counter()
     _report(data, scratch / "report")
     _print("cold report, float and quantized, 500 images", time.perf_counter() - start, "s", "< 40 s")
+
+
+def measure_parallel(cache: Cache, scratch: Path) -> None:
+    """The gate suite on 500 images that have to be evaluated: in one process, and shared by the workers of xdist."""
+    data, kept = ready.data_paths(cache, count=500), scratch / "cache-parallel"
+    common = [sys.executable, "-m", "pytest", "test_quant_accuracy", "-q", "--model", options.DEMO_CARD,
+              "--model-checkpoint", str(data.checkpoint), "--dataset-dir", str(data.dataset_dir),
+              "--TFRecord-file-pattern", data.pattern, "--annotation-json-file", str(data.annotations),
+              "--cache-dir", str(kept)]
+    _suite(common, "-k", "batch_norms")
+    times: Dict[str, List[float]] = {}
+    for _ in range(3):
+        for label, more in (("1 thread", ["--threads", "1"]), ("all cores", []), ("-n 2", ["-n", "2"])):
+            shutil.rmtree(str(kept / "detections"), ignore_errors=True)
+            times.setdefault(label, []).append(_suite(common, *more))
+    for label, of_label in times.items():
+        print(f"suite on 500 images, {label}: {statistics.median(of_label):.1f} s")
+    for label in ("1 thread", "all cores"):
+        _print(f"suite, {label} / -n 2 with one thread each",
+               statistics.median(a / b for a, b in zip(times[label], times["-n 2"])), "", "> 1")
+
+
+def _suite(command: List[str], *more: str) -> float:
+    """Run the gate suite, whatever its verdicts; give the time that it took."""
+    start = time.perf_counter()
+    status = subprocess.run([*command, *more], cwd=str(options.ROOT), stdout=subprocess.DEVNULL,
+                            stderr=subprocess.DEVNULL).returncode
+    if status not in (0, 1):
+        raise SystemExit(f"the suite ended with status {status}")
+    return time.perf_counter() - start
 
 
 def measure_scoring(cache: Cache, scratch: Path) -> None:

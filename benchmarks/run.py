@@ -121,9 +121,10 @@ def measure_parallel(cache: Cache, scratch: Path) -> None:
               "--TFRecord-file-pattern", data.pattern, "--annotation-json-file", str(data.annotations),
               "--cache-dir", str(kept)]
     _suite(common, "-k", "batch_norms")
+    ways: Dict[str, List[str]] = {"1 thread": ["--threads", "1"], "all cores": [], "-n 2": ["-n", "2"]}
     times: Dict[str, List[float]] = {}
     for _ in range(3):
-        for label, more in (("1 thread", ["--threads", "1"]), ("all cores", []), ("-n 2", ["-n", "2"])):
+        for label, more in ways.items():
             shutil.rmtree(str(kept / "detections"), ignore_errors=True)
             times.setdefault(label, []).append(_suite(common, *more))
     for label, of_label in times.items():

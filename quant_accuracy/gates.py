@@ -9,7 +9,7 @@ from quant_accuracy import jitter, verdicts
 from quant_accuracy.baseline import Baseline
 from quant_accuracy.card import CLASS_DROP, ENCODINGS_DRIFT, OF_BASELINE, Gate
 from quant_accuracy.errors import QuantAccuracyError
-from quant_accuracy.intervals import Interval, percentile_interval
+from quant_accuracy.intervals import Interval, bias_corrected_interval, percentile_interval
 from quant_accuracy.metrics import Metrics
 from quant_accuracy.quantization import snapshot
 from quant_accuracy.quantization.snapshot import Placed
@@ -51,7 +51,7 @@ def judge_one(gate: Gate, figures: Figures) -> Verdict:
         allowed = Bounds(gate.expected - limit, gate.expected + limit)
     else:
         allowed = Bounds(limit, None) if rule.at_least else Bounds(None, limit)
-    interval = _interval(rule, figures.samples)
+    interval = _interval(rule, value, figures.samples)
     outcome = allowed.outcome(interval or Interval(value, value))
     moves = None if figures.jitter is None or rule.figure is None else \
         jitter.tolerance(figures.jitter.figures[rule.figure])
@@ -94,12 +94,17 @@ _Number = Union[float, np.ndarray]
 
 
 class _Rule(NamedTuple):
-    """How a gate measures, from the mAP of both variants; `figure` is the jitter's name of it."""
+    """How a gate measures, from the mAP of both variants.
+
+    What makes a mAP too large on few images cancels out where both variants are compared (`paired`), and is corrected
+    elsewhere. `figure` is the jitter's name of what is measured.
+    """
 
     text: str
     measure: Callable[[_Number, _Number], _Number]
     at_least: bool = True
     figure: Optional[str] = None
+    paired: bool = False
 
 
 def _ratio(before: _Number, after: _Number) -> _Number:
@@ -110,8 +115,9 @@ _RULES: Dict[str, _Rule] = {
     "float_mAP": _Rule("float mAP", lambda before, after: before, figure=jitter.FLOAT_MAP),
     "float_mAP_floor": _Rule("float mAP", lambda before, after: before, figure=jitter.FLOAT_MAP),
     "mAP_floor": _Rule("quantized mAP", lambda before, after: after, figure=jitter.QUANTIZED_MAP),
-    "mAP_drop": _Rule("mAP drop", lambda before, after: before - after, at_least=False, figure=jitter.DROP),
-    "mAP_ratio": _Rule("mAP ratio", _ratio),
+    "mAP_drop": _Rule("mAP drop", lambda before, after: before - after, at_least=False, figure=jitter.DROP,
+                      paired=True),
+    "mAP_ratio": _Rule("mAP ratio", _ratio, paired=True),
 }
 _OF_BASELINE = dict(zip(OF_BASELINE, (jitter.FLOAT_MAP, jitter.QUANTIZED_MAP)))
 
@@ -147,11 +153,11 @@ def _numbers(before: float, after: float, interval: Optional[Interval]) -> str:
     return found if interval is None else f"95 % interval {interval.low:.4f} .. {interval.high:.4f}; {found}"
 
 
-def _interval(rule: _Rule, samples: Optional[Samples]) -> Optional[Interval]:
+def _interval(rule: _Rule, value: float, samples: Optional[Samples]) -> Optional[Interval]:
     if samples is None:
         return None
-    before, after = _mean_known(samples.before), _mean_known(samples.after)
-    found = percentile_interval(np.asarray(rule.measure(before, after)))
+    measured = np.asarray(rule.measure(_mean_known(samples.before), _mean_known(samples.after)))
+    found = percentile_interval(measured) if rule.paired else bias_corrected_interval(measured, value)
     return None if np.isnan(found.low) else found
 
 

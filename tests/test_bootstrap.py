@@ -9,7 +9,7 @@ import pytest
 from quant_accuracy import bootstrap, matching, scoring
 from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.detection.merge import Merged
-from quant_accuracy.intervals import percentile_interval
+from quant_accuracy.intervals import bias_corrected_interval, percentile_interval
 from tests.test_scoring import _of_pycocotools, _random_truth
 
 
@@ -108,3 +108,33 @@ def test_variants_that_are_equal_have_a_difference_of_exactly_zero() -> None:
     difference = bootstrap.mean_aps(matches, weights) - bootstrap.mean_aps(matches, weights)
 
     assert percentile_interval(difference) == (0.0, 0.0)
+
+
+def test_without_a_shift_the_bias_corrected_interval_is_the_percentile_interval() -> None:
+    samples = np.random.RandomState(0).normal(size=1001)
+
+    assert bias_corrected_interval(samples, float(np.median(samples))) == pytest.approx(percentile_interval(samples))
+
+
+def test_samples_that_lie_too_high_move_the_interval_as_far_down_again() -> None:
+    # Of a normal distribution that is shifted by `s`, the corrected interval is that of one shifted by `-s`.
+    samples = np.random.RandomState(0).normal(0.5, 1.0, size=400_000)
+
+    assert bias_corrected_interval(samples, 0.0) == pytest.approx((-0.5 - 1.96, -0.5 + 1.96), abs=0.03)
+
+
+def test_the_bias_corrected_interval_follows_every_monotone_change_of_scale() -> None:
+    samples = np.random.RandomState(1).normal(0.2, 1.0, size=999)
+
+    plain = bias_corrected_interval(samples, 0.0, 0.9)
+    bent = bias_corrected_interval(np.exp(samples), 1.0, 0.9)
+
+    # Quantiles between two samples are interpolated, so that they follow approximately.
+    assert bent == pytest.approx(tuple(np.exp(plain)), rel=0.01)
+
+
+def test_samples_on_one_side_of_the_value_and_unknown_ones_still_give_an_interval() -> None:
+    found = bias_corrected_interval(np.array([np.nan, *np.linspace(1.0, 2.0, 100)]), 0.0)
+
+    assert 1.0 <= found.low <= found.high < 1.1
+    assert np.isnan(bias_corrected_interval(np.array([np.nan]), 0.0)).all()

@@ -14,7 +14,7 @@ from typing import NamedTuple, Sequence, Tuple
 import numpy as np
 
 from quant_accuracy import bootstrap, matching
-from quant_accuracy.intervals import Interval, percentile_interval
+from quant_accuracy.intervals import Interval, bias_corrected_interval, percentile_interval
 from quant_accuracy.matching import Matches
 
 TRIALS = 300
@@ -194,7 +194,7 @@ def trial(images: int, seed: int, number: int, resamples: int = bootstrap.RESAMP
     elsewhere = np.roll(after, 1)
     floats, quantized = _both(pair)
     return Trial(floats - quantized, percentile_interval(before - after), percentile_interval(before - elsewhere),
-                 quantized, percentile_interval(after), percentile_interval(before[:_SAME] - again))
+                 quantized, bias_corrected_interval(after, quantized), percentile_interval(before[:_SAME] - again))
 
 
 def estimates(intervals: Sequence[Interval], measured: Sequence[float], truth: float) -> Estimates:

@@ -7,6 +7,7 @@ from typing import Dict, List, Mapping, Sequence, Tuple
 from benchmarks import coverage
 from demo import ready
 from quant_accuracy import evaluation, files, gates, jitter, options
+from quant_accuracy import request as requests
 from quant_accuracy.artifacts import FLOAT, QUANTIZED
 from quant_accuracy.cache import Cache
 from quant_accuracy.card import CLASS_DROP
@@ -59,7 +60,7 @@ def _with_meaning(values: Sequence[str], cache: Cache) -> Tuple[float, float]:
     typed = dict(zip(values[::2], values[1::2]))
     known = {option.flag: option for option in options.OPTIONS}
     read = {known[flag].key: known[flag].convert(text) for flag, text in typed.items()}
-    (request,), _ = options.resolve(Values({**read, "cache_dir": cache.root}), ready.data_paths)
+    (request,), _ = requests.resolve(Values({**read, "cache_dir": cache.root}), ready.data_paths)
     return _mean_aps(evaluation.evaluate(request, cache))
 
 
@@ -173,7 +174,7 @@ default by their mAP. What the mAP cannot see, placement, bit widths and encodin
 
 def main() -> None:
     """Measure, and write the page."""
-    (request,), cache = options.resolve(Values({}), ready.data_paths)
+    (request,), cache = requests.resolve(Values({}), ready.data_paths)
     files.write_text(_PAGE, as_markdown(request, cache))
     print(_PAGE.read_text())
 

@@ -1,20 +1,15 @@
-"""The options that the command lines and pytest share, and what they ask for together with a model card."""
+"""The options that the command lines and pytest share: typed, or set in the environment or in `pytest.ini`."""
 
 import argparse
 import contextlib
 import os
 import tempfile
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from quant_accuracy import card as cards
-from quant_accuracy.cache import Cache
-from quant_accuracy.card import DataPaths, ModelCard
 from quant_accuracy.errors import ConfigurationError
-from quant_accuracy.quantization import configuration
-from quant_accuracy.quantization.records import SCHEMES, Settings
-from quant_accuracy.request import BASELINES, Request
+from quant_accuracy.quantization.records import SCHEMES
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO_CARD = "ssd_mobilenet_v2_demo"
@@ -148,13 +143,13 @@ ENVIRONMENT = "QUANT_ACCURACY_"
 # pytest.ini has the same names in lower case.
 INI = ENVIRONMENT.lower()
 
-_PATHS = {
+PATHS = {
     "checkpoint": "model_checkpoint",
     "dataset_dir": "dataset_dir",
     "pattern": "TFRecord_file_pattern",
     "annotations": "annotation_json_file",
 }
-_SETTINGS = {
+SETTINGS = {
     "scheme": "quant_scheme",
     "param_bitwidth": "default_param_bw",
     "output_bitwidth": "default_output_bw",
@@ -198,11 +193,12 @@ def from_environment(known: Sequence[Option] = OPTIONS) -> Dict[str, Any]:
     Raises:
         ConfigurationError: A variable is no value of its option.
     """
-    return settings(lambda key: os.environ.get(_variable(key)), lambda key: f"environment variable {_variable(key)}",
+    return settings(lambda key: os.environ.get(variable(key)), lambda key: f"environment variable {variable(key)}",
                     known)
 
 
-def _variable(key: str) -> str:
+def variable(key: str) -> str:
+    """The environment variable of an option."""
     return ENVIRONMENT + key.upper()
 
 
@@ -228,7 +224,7 @@ class Values:
         if demo and len(self.models()) > 1:
             return {}
         return {name: value for name, value in
-                ((name, self.typed.get(key) if demo else self.get(key)) for name, key in _PATHS.items())
+                ((name, self.typed.get(key) if demo else self.get(key)) for name, key in PATHS.items())
                 if value is not None}
 
     def models(self) -> Sequence[str]:
@@ -236,53 +232,12 @@ class Values:
         given: Optional[Sequence[str]] = self.get("model")
         if given:
             return given
-        return [REAL_CARD if any(self.get(key) is not None for key in _PATHS.values()) else DEMO_CARD]
-
-
-def resolve(values: Values, demo: Callable[[Cache], DataPaths]) -> Tuple[List[Request], Cache]:
-    """What the options and the model cards ask for, one request for each card.
-
-    Args:
-        values: The options.
-        demo: Makes the embedded demo ready, called when a card wants it.
-
-    Raises:
-        ConfigurationError: A card cannot be used, or something is given neither by an option nor by the card.
-    """
-    cache = Cache(Path(values.get("cache_dir") or ROOT / ".cache"))
-    return [request(card, values, cache, demo) for card in chosen_cards(values)], cache
-
-
-def request(card: ModelCard, values: Values, cache: Cache, demo: Callable[[Cache], DataPaths]) -> Request:
-    """What the options ask for of one model card; otherwise as `resolve`."""
-    data = _data_paths(card, values.paths(card.demo), lambda: demo(cache))
-    return Request(card, data, values.get("eval_batch_size") or DEFAULT_BATCH_SIZE, values.get("shards"),
-                   values.get("eval_num_examples"), values.get("shard_count"), values.get("threads"),
-                   Path(values.get("baseline_dir") or BASELINES), bool(values.get("jitter")))
-
-
-def chosen_cards(values: Values) -> List[ModelCard]:
-    """The model cards that the options choose, with what they change in them.
-
-    Raises:
-        ConfigurationError: A card cannot be used, or there are two of one name.
-    """
-    chosen = []
-    for name in values.models():
-        card = cards.load(name)
-        if values.get("calibration_images"):
-            card = replace(card, calibration_images=values.get("calibration_images"))
-        chosen.append(replace(card, quantization=_settings(card.quantization, values)))
-    names = [card.name for card in chosen]
-    for name in names:
-        if names.count(name) > 1:
-            raise ConfigurationError(f"--model: two cards are named {name}; give each model once, under its own name")
-    return chosen
+        return [REAL_CARD if any(self.get(key) is not None for key in PATHS.values()) else DEMO_CARD]
 
 
 def changes_card(values: Values) -> List[str]:
     """The options that make a run differ from what its model card says."""
-    keys = ("calibration_images", "quantsim_config", "load_encodings", "load_param_encodings", *_SETTINGS.values())
+    keys = ("calibration_images", "quantsim_config", "load_encodings", "load_param_encodings", *SETTINGS.values())
     return [option.flag for option in OPTIONS if option.key in keys and values.get(option.key) is not None]
 
 
@@ -290,22 +245,6 @@ def part_of_data(values: Values) -> List[str]:
     """The options that leave images out."""
     return [option.flag for option in OPTIONS
             if option.key in ("shards", "shard_count", "eval_num_examples") and values.get(option.key) is not None]
-
-
-def _settings(settings: Settings, values: Values) -> Settings:
-    """The card's settings with what the options change in them."""
-    changed: Dict[str, Any] = {name: values.get(option) for name, option in _SETTINGS.items() if values.get(option)}
-    if values.get("quantsim_config"):
-        changed["configuration"] = configuration.load(Path(values.get("quantsim_config")))
-    whole, params = values.get("load_encodings"), values.get("load_param_encodings")
-    if whole and params:
-        raise ConfigurationError("--load-encodings takes params too; leave --load-param-encodings out")
-    given = whole or params
-    if given:
-        if not Path(given).is_file():
-            raise ConfigurationError(f"{given}: no such encodings file; give the model.encodings of an export")
-        changed.update(encodings_file=Path(given), params_only=given == params)
-    return replace(settings, **changed)
 
 
 def output_folder(values: Values, model: str) -> Path:
@@ -322,16 +261,3 @@ def cache_folder(values: Values) -> Iterator[Values]:
         return
     with tempfile.TemporaryDirectory(prefix="quant_accuracy.") as folder:
         yield replace(values, typed={**values.typed, "cache_dir": Path(folder)})
-
-
-def _data_paths(card: ModelCard, given: Mapping[str, Any], demo: Callable[[], DataPaths]) -> DataPaths:
-    defaults = asdict(demo()) if card.demo and set(given) != set(_PATHS) else card.data
-    known: Dict[str, Optional[Any]] = {name: given.get(name, defaults.get(name)) for name in _PATHS}
-    missing = [name for name, value in known.items() if value is None]
-    if missing:
-        flags = ", ".join(f"--{_PATHS[name].replace('_', '-')}" for name in missing)
-        raise ConfigurationError(f"{card.name}: set {flags}, or the same names in pytest.ini ({INI}...) or in the "
-                                 f"environment ({_variable(_PATHS[missing[0]])} ...): the model card does "
-                                 "not say where its data lies")
-    return DataPaths(Path(str(known["checkpoint"])), Path(str(known["dataset_dir"])), str(known["pattern"]),
-                     Path(str(known["annotations"])))

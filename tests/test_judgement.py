@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from quant_accuracy import card, files, gates, jitter, options
+from quant_accuracy import request as requests
 from quant_accuracy.cache import Cache
 from quant_accuracy.card import DataPaths, Gate
 from quant_accuracy.errors import ConfigurationError, QuantAccuracyError, StorageError
@@ -223,7 +224,7 @@ def test_options_overrule_the_card(tmp_path: Path) -> None:
     values: Dict[str, Any] = {"model_checkpoint": Path("m/model.ckpt"), "dataset_dir": Path("d"),
                               "annotation_json_file": Path("a.json"), "calibration_images": 7, "cache_dir": tmp_path}
 
-    (request,), cache = options.resolve(Values(values), _no_demo)
+    (request,), cache = requests.resolve(Values(values), _no_demo)
 
     assert request.card.name == options.REAL_CARD
     assert request.card.calibration_images == 7
@@ -233,7 +234,7 @@ def test_options_overrule_the_card(tmp_path: Path) -> None:
 
 def test_missing_data_paths_are_named_as_options() -> None:
     with pytest.raises(ConfigurationError, match="set --model-checkpoint, --annotation-json-file, or the same"):
-        options.resolve(Values({"model": [options.REAL_CARD], "dataset_dir": Path("d")}), _no_demo)
+        requests.resolve(Values({"model": [options.REAL_CARD], "dataset_dir": Path("d")}), _no_demo)
 
 
 def test_a_cache_entry_is_made_once_for_equal_inputs(tmp_path: Path) -> None:

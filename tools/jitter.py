@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from quant_accuracy import command_line, files, jitter, options
+from quant_accuracy import request as requests
 from quant_accuracy.options import Values
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ def _measure(values: Values) -> int:
     from quant_accuracy import evaluation
 
     with options.cache_folder(values) as kept:
-        requests, cache = options.resolve(kept, ready.data_paths)
-        for request in requests:
+        wanted, cache = requests.resolve(kept, ready.data_paths)
+        for request in wanted:
             found = evaluation.measure_jitter(evaluation.prepare(request, cache))
             target = options.output_folder(values, request.card.name) / "jitter.json"
             files.write_json(target, jitter.as_document(found))

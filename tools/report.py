@@ -12,6 +12,7 @@ from typing import List, Optional
 from rich.console import Console
 
 from quant_accuracy import command_line, options
+from quant_accuracy import request as requests
 from quant_accuracy.options import Values
 
 
@@ -33,8 +34,8 @@ def _report(values: Values) -> int:
     red = {verdicts.FAIL, verdicts.INCONCLUSIVE} if values.get("strict") else {verdicts.FAIL}
     failed = False
     with options.cache_folder(values) as kept:
-        requests, cache = options.resolve(kept, ready.data_paths)
-        for request in requests:
+        wanted, cache = requests.resolve(kept, ready.data_paths)
+        for request in wanted:
             result = evaluation.evaluate(request, cache)
             written = report.write(result, options.output_folder(values, request.card.name))
             if values.get("quantsim_output_dir"):

@@ -1,0 +1,118 @@
+"""A pytest plugin that breaks one function of the engine: `-p tests.mutations.plugin`, with `MUTATION=<a break>`.
+
+What a break changes is kept apart in the cache: the digest of the code that its results are kept under is salted with
+its name and with this file. What is merged and scored is not cached, so breaks of that need no salt.
+"""
+
+import importlib
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+import pytest
+
+VARIABLE = "MUTATION"
+ACTIVATION = "FeatureExtractor/MobilenetV2/expanded_conv_7/depthwise/Relu6:0"
+ADDITION = "FeatureExtractor/MobilenetV2/expanded_conv_7/add:0"
+# The last one: the names of the biases that folding makes count from the first.
+BATCH_NORM = "FeatureExtractor/MobilenetV2/layer_19_2_Conv2d_5_3x3_s2_44/BatchNorm/FusedBatchNormV3"
+FEW_BITS = 4
+
+
+class Break(NamedTuple):
+    """A function of the engine whose result is changed.
+
+    Attributes:
+        module: The module.
+        function: The name of the function there.
+        change: From the right result to the wrong one.
+        package: The package by whose code the cache tells that results are other ones; None where nothing is cached.
+    """
+
+    module: str
+    function: str
+    change: Callable[[Any], Any]
+    package: Optional[str] = None
+
+
+def _quantizer_with_few_bits(quantizers: Sequence[Any]) -> List[Any]:
+    return [replace(item, bitwidth=FEW_BITS) if item.tensor == ACTIVATION else item for item in quantizers]
+
+
+def _encoding_with_few_bits(encodings: Dict[str, Tuple[Any, ...]]) -> Dict[str, Tuple[Any, ...]]:
+    coarse = [replace(item, bitwidth=FEW_BITS, scale=(item.maximum - item.minimum) / (2 ** FEW_BITS - 1))
+              for item in encodings[ACTIVATION]]
+    return {**encodings, ACTIVATION: tuple(coarse)}
+
+
+def _switched_off(quantizers: Sequence[Any]) -> List[Any]:
+    return [replace(item, enabled=False, rule="broken") if item.tensor == ADDITION else item for item in quantizers]
+
+
+def _missing(quantizers: Sequence[Any]) -> List[Any]:
+    return [item for item in quantizers if item.tensor != ADDITION]
+
+
+def _black(images: Sequence[Any]) -> List[Any]:
+    return [0 * image for image in images]
+
+
+def _not_folded(match: Any) -> Any:
+    return "broken" if not isinstance(match, str) and match.norm.name == BATCH_NORM else match
+
+
+def _channels_swapped(parsed: Tuple[Any, Any, Any]) -> Tuple[Any, Any, Any]:
+    source_id, size, image = parsed
+    return source_id, size, image[..., ::-1]
+
+
+def _axes_swapped(results: Any) -> Any:
+    return results[:, [0, 2, 1, 4, 3, 5, 6]]
+
+
+def _next_class(results: Any) -> Any:
+    return results + [0, 0, 0, 0, 0, 0, 1]
+
+
+BREAKS = {
+    "quantizer with few bits": Break("quantization.placement", "place_quantizers", _quantizer_with_few_bits,
+                                     "quantization"),
+    "encoding with few bits": Break("quantization.calibrate", "calibrate", _encoding_with_few_bits, "quantization"),
+    "quantizer switched off": Break("quantization.placement", "place_quantizers", _switched_off, "quantization"),
+    "quantizer missing": Break("quantization.placement", "place_quantizers", _missing, "quantization"),
+    # Calibration alone reads images in this way, and only what it gives is kept under the code of quantization.
+    "black calibration images": Break("data.images", "read_images", _black, "quantization"),
+    "batch norm not folded": Break("graph.fold", "_match", _not_folded, "graph"),
+    "channels swapped": Break("data.images", "_parse", _channels_swapped, "data"),
+    "axes swapped": Break("detection.merge", "_results", _axes_swapped),
+    "next class": Break("detection.merge", "_results", _next_class),
+}
+
+
+def pytest_configure() -> None:
+    """Refuse a break that does not exist."""
+    name = os.environ.get(VARIABLE)
+    if name not in BREAKS:
+        raise pytest.UsageError(f"{VARIABLE}={name}: there is no such break; use one of {', '.join(BREAKS)}")
+
+
+def pytest_collection_finish() -> None:
+    """Break the engine; nothing of it that needs TensorFlow has been imported before."""
+    name = os.environ[VARIABLE]
+    chosen = BREAKS[name]
+    _wrap(chosen.module, chosen.function, lambda right: lambda *given, **named: chosen.change(right(*given, **named)))
+    if chosen.package is not None:
+        _wrap("artifacts", "code_digest", lambda right: _salted(right, name, str(chosen.package)))
+
+
+def _wrap(module: str, function: str, wrapped: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+    owner = importlib.import_module(f"quant_accuracy.{module}")
+    setattr(owner, function, wrapped(getattr(owner, function)))
+
+
+def _salted(right: Callable[..., str], name: str, package: str) -> Callable[..., str]:
+    from quant_accuracy import files
+
+    salt = [name, files.digest_file(Path(__file__))]
+    return lambda *packages: files.digest_value([right(*packages), *salt]) if package in packages else right(*packages)

@@ -1,0 +1,158 @@
+"""The regressions that the gate suite has to catch, and the tests that have to say so."""
+
+from dataclasses import dataclass
+from typing import Optional, Tuple
+
+from demo import ready
+from quant_accuracy.quantization.configuration import Configuration, OpRule, ParamRule
+from tests.mutations import inputs
+from tests.mutations.inputs import FACTOR, Arguments, configured, nothing, typed
+from tests.mutations.plugin import ACTIVATION, ADDITION, BATCH_NORM, FEW_BITS
+
+# Parts of the demo on which it has to be green.
+SUBSETS = tuple(f"{first}-{first + 1}" for first in range(ready.SHARDS - 1))
+# Where the network is built shows on any images; its accuracy takes more.
+_FEW, _HALF = "0-1", "0-4"
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A regression.
+
+    Tests are named by patterns in which `*` stands for anything. Every test that a pattern of `must` matches has to be
+    red, and there has to be one; no test may be red that neither `must` nor `may` matches.
+
+    Attributes:
+        name: What is wrong, in a few words.
+        stands_for: How it comes about in real life, in one line.
+        injection: How it is injected, in one line.
+        must: Tests that have to be red.
+        says: What one of them has to say.
+        may: Tests that are red as an honest consequence, perhaps not on every machine.
+        arguments: What the suite is given.
+        broken: What of the engine is broken, one of `plugin.BREAKS`; empty for nothing.
+        status: Exit status of the suite.
+        shards: On how many images it can be seen; None for all.
+    """
+
+    name: str
+    stands_for: str
+    injection: str
+    must: Tuple[str, ...]
+    says: str
+    may: Tuple[str, ...] = ()
+    arguments: Arguments = nothing
+    broken: str = ""
+    status: int = 1
+    shards: Optional[str] = _FEW
+
+
+def _gates(*names: str) -> Tuple[str, ...]:
+    return tuple(f"test_gate[*-{name}]" for name in names)
+
+
+def _settings_of(tensor: str) -> str:
+    return f"test_bitwidth_and_symmetry[*-{tensor}]"
+
+
+_PLACED = "test_quantizers_are_those_of_the_snapshot[*]"
+_DRIFTED = "test_encodings_are_those_of_the_snapshot[*]"
+_COVERED = "test_every_image_is_evaluated_once[*]"
+
+MUTATIONS: Tuple[Mutation, ...] = (
+    Mutation(
+        f"weights at {FEW_BITS} bits", "a default that somebody changed", f"`--default-param-bw {FEW_BITS}`",
+        must=(_settings_of("*weights/read:0"), _PLACED, *_gates("mAP_drop", "mAP_baseline")),
+        says=f"the encoding has {FEW_BITS} bits, the card says 8",
+        # Activations are observed behind the coarse weights.
+        may=(_DRIFTED, *_gates("mAP_floor", "mAP_ratio", "class_AP_drop")),
+        arguments=typed("--default-param-bw", str(FEW_BITS)), shards=_HALF),
+    Mutation(
+        f"one activation at {FEW_BITS} bits", "a rule for one layer that nobody meant",
+        "the function that places quantizers gives it so many bits",
+        must=(_settings_of(ACTIVATION), _PLACED), says=f"8 bits asymmetric -> {FEW_BITS} bits asymmetric",
+        broken="quantizer with few bits"),
+    Mutation(
+        f"one encoding at {FEW_BITS} bits", "an encoding that is not that of its quantizer",
+        "the function that calibrates gives it so many bits",
+        must=(_settings_of(ACTIVATION),), says=f"the encoding has {FEW_BITS} bits, the card says 8",
+        broken="encoding with few bits"),
+    Mutation(
+        f"a loaded encoding at {FEW_BITS} bits", "an encodings file of another model or of other settings",
+        "`--load-encodings` with the demo's own encodings, one changed: it is refused, so that nothing is measured",
+        must=("*",), says=f"has {FEW_BITS} bits, its quantizer 8",
+        arguments=inputs.encodings_with_few_bits, status=2),
+    Mutation(
+        "biases quantized", "a configuration without the exception for biases", "`--quantsim-config` with empty params",
+        must=("test_biases_are_quantized_only_where_the_card_says_so[*]", _PLACED),
+        says="biases with a quantizer", arguments=configured(Configuration(params={}))),
+    Mutation(
+        "model input quantized", "a starting op that gets a quantizer",
+        "`--model` with a copy of the card that starts the network at the subtraction before it",
+        must=("test_model_inputs_are_quantized_only_where_the_card_says_so[*]", _PLACED),
+        says="model inputs with a quantizer", arguments=inputs.earlier_start),
+    Mutation(
+        "a quantizer switched off", "a rule that covers more than it should",
+        "the function that places quantizers switches one off",
+        must=("test_activations_are_quantized_unless_a_supergroup_covers_them[*]", _PLACED),
+        says=f"{ADDITION} (rule: broken)", broken="quantizer switched off"),
+    Mutation(
+        "a quantizer missing", "an op that the placement has never heard of",
+        "the function that places quantizers leaves one out of its list",
+        must=(_PLACED,), says=f"{ADDITION}: lost its quantizer", broken="quantizer missing"),
+    Mutation(
+        "symmetric ranges", "a configuration for other hardware", "`--quantsim-config` with `is_symmetric` everywhere",
+        must=(_settings_of("*:0"), _PLACED), says="is symmetric, the card says asymmetric",
+        arguments=configured(Configuration(OpRule(output=True, symmetric=True), ParamRule(True, True)))),
+    Mutation(
+        "calibration on black images", "preprocessing that fails without an error",
+        "the function that reads calibration images makes them black",
+        must=(_DRIFTED, *_gates("mAP_drop", "mAP_baseline")), says="encodings moved by more than",
+        may=_gates("mAP_floor", "mAP_ratio", "class_AP_drop"),
+        broken="black calibration images", shards=_HALF),
+    Mutation(
+        "calibration on one image", "a shortcut for a quick look that stayed", "`--calibration-images 1`",
+        must=(_DRIFTED, *_gates("mAP_baseline")), says="quantization.calibration_images 50 -> 1",
+        # So close to their limits that the numerical jitter decides.
+        may=_gates("mAP_ratio", "class_AP_drop"),
+        arguments=typed("--calibration-images", "1"), shards=_HALF),
+    Mutation(
+        "a batch norm not folded", "a pattern that folding does not know",
+        "the function that finds what to fold passes over one",
+        # Its convolution keeps the weights that it was trained with, and both get a quantizer at their output.
+        must=("test_batch_norms_are_folded[*]", _PLACED, _DRIFTED), says=f"{BATCH_NORM}: broken",
+        broken="batch norm not folded"),
+    Mutation(
+        f"weights of a layer times {FACTOR}", "a checkpoint that was exported or converted wrongly",
+        "`--model-checkpoint` with a changed copy of the demo's",
+        must=(*_gates("float_mAP_baseline", "mAP_baseline"), _DRIFTED),
+        says="other than in the baseline: checkpoint.", may=_gates("float_mAP_floor", "mAP_floor"),
+        arguments=inputs.scaled_checkpoint, shards=_HALF),
+    Mutation(
+        "channels swapped", "an image decoder that gives BGR", "the function that decodes images swaps red and blue",
+        must=(*_gates("float_mAP_baseline"), _DRIFTED), says="float mAP",
+        # Beyond the numerical jitter, but not by much.
+        may=_gates("mAP_baseline"), broken="channels swapped", shards=_HALF),
+    Mutation(
+        "x and y of boxes swapped", "another order of box corners",
+        "the function that turns detections into COCO's results swaps them",
+        must=_gates("float_mAP_floor", "float_mAP_baseline", "mAP_floor", "mAP_baseline"),
+        says="lies outside of", may=_gates("mAP_ratio"),  # of two figures near zero
+        broken="axes swapped", shards=None),
+    Mutation(
+        "class ids off by one", "labels that count the background, or do not",
+        "the function that turns detections into COCO's results adds one",
+        must=_gates("float_mAP_floor", "float_mAP_baseline", "mAP_floor", "mAP_baseline"),
+        says="lies outside of", may=_gates("mAP_ratio"),  # of two figures near zero
+        broken="next class", shards=None),
+    Mutation(
+        "a shard twice", "a copy that lies beside the original",
+        "`--dataset-dir` with a folder that holds the last shard under two names; no gate can judge such figures",
+        must=(_COVERED, *_gates("*")), says="20 images evaluated more than once",
+        arguments=inputs.shard_twice, status=2, shards=None),
+    Mutation(
+        "a shard missing", "a pattern that is too narrow", "`--TFRecord-file-pattern` without the last shard",
+        must=(_COVERED,), says="20 images not evaluated",
+        # The figures of the other images are other figures.
+        may=_gates("float_mAP_baseline", "mAP_baseline"), arguments=inputs.shard_missing, shards=None),
+)

@@ -96,11 +96,17 @@ def write(folder: Path, model: str, found: Baseline, quantizers: Sequence[Placed
     return [folder / _FIGURES_FILE, folder / _QUANTIZERS_FILE]
 
 
-def other_data(found: Baseline, provenance: Mapping[str, Any]) -> List[str]:
-    """What of the evaluated images differs from those of the baseline; a part of them is no difference."""
+def other_data(found: Baseline, provenance: Mapping[str, Any], whole: bool) -> List[str]:
+    """What of the evaluated images differs from those of the baseline.
+
+    Args:
+        found: The baseline, which is of a whole data set.
+        provenance: Of the evaluation.
+        whole: Whether that evaluated its whole data set; otherwise shards that are missing make no difference.
+    """
     before, after = dict(found.provenance.get(_DATA, {})), dict(provenance.get(_DATA, {}))
     known = before.get("shards")
-    if isinstance(known, dict):
+    if isinstance(known, dict) and not whole:
         before["shards"] = {name: known.get(name) for name in after.get("shards", {})}
     return differences(before, after)
 

@@ -215,7 +215,7 @@ def _incomparable(figures: Figures) -> Optional[str]:
     """Why there is no baseline for these figures; None where there is one."""
     if figures.baseline is None:
         return "has no baseline to compare with"
-    others = baselines.other_data(figures.baseline, figures.provenance)
+    others = baselines.other_data(figures.baseline, figures.provenance, whole=figures.samples is None)
     return f"cannot be compared: the baseline was measured on other images ({_some(others)})" if others else None
 
 

@@ -152,7 +152,11 @@ def test_other_images_are_no_baseline_and_other_versions_are_named(committed: Ba
     other = {**committed.provenance, "data": {"annotations": "bb", "shards": {"s0": "x", "s1": "changed"}}}
     newer = {**committed.provenance, "versions": {"numpy": "1.19.0"}}
 
-    assert baseline.other_data(committed, other) == ["annotations aa -> bb", "shards.s1 y -> changed"]
+    missing = {**committed.provenance, "data": {"annotations": "aa", "shards": {"s0": "x"}}}
+
+    assert baseline.other_data(committed, other, whole=False) == ["annotations aa -> bb", "shards.s1 y -> changed"]
+    assert baseline.other_data(committed, missing, whole=False) == []
+    assert baseline.other_data(committed, missing, whole=True) == ["shards.s1 y -> none"]
     assert _judge(committed, 0.604, provenance=other).outcome == FAIL
     assert "versions.numpy 1.18.5 -> 1.19.0" in _judge(committed, 0.5, provenance=newer).message
     assert "are those of the baseline" in _judge(committed, 0.5).message

@@ -85,7 +85,8 @@ MUTATIONS: Tuple[Mutation, ...] = (
     Mutation(
         "biases quantized", "a configuration without the exception for biases", "`--quantsim-config` with empty params",
         must=("test_biases_are_quantized_only_where_the_card_says_so[*]", _PLACED),
-        says="biases with a quantizer", arguments=configured(Configuration(params={}))),
+        # On few images close to the edge of the numerical jitter.
+        says="biases with a quantizer", may=_gates("mAP_baseline"), arguments=configured(Configuration(params={}))),
     Mutation(
         "model input quantized", "a starting op that gets a quantizer",
         "`--model` with a copy of the card that starts the network at the subtraction before it",

@@ -139,7 +139,7 @@ def _judge_baseline(gate: Gate, figures: Figures) -> Verdict:
         own = figures.shard_maps[figure]
         value = float(np.mean(list(own.values())))
         known = figures.baseline.jitter.of_shards(figure, list(own))
-        text = f"mean of the {figure} of {len(own)} shards"
+        text = f"mean of the {figure} of {verdicts.shards(len(own))}"
     limit = jitter.tolerance(known) if gate.limit is None else gate.limit
     allowed = Bounds(jitter.centre(known) - limit, jitter.centre(known) + limit)
     outcome = allowed.outcome(Interval(value, value))

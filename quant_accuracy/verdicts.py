@@ -123,4 +123,9 @@ def remedy(value: float, allowed: Bounds, interval: Optional[Interval], samples:
             needed = max(needed, images / (samples.images / samples.shards))
     if not 0 < needed <= samples.others:
         return "; evaluate all shards"
-    return f"; {math.ceil(needed)} more shards would probably settle it"
+    return f"; {shards(math.ceil(needed), 'more ')} would probably settle it"
+
+
+def shards(count: int, which: str = "") -> str:
+    """So many shards, in words: `1 shard`, `3 more shards`."""
+    return f"{count} {which}shard{'' if count == 1 else 's'}"

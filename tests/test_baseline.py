@@ -145,7 +145,7 @@ def test_some_shards_are_compared_with_the_same_shards_of_the_baseline(committed
     cut = _judge(committed, 0.3, samples=samples, provenance=part)
 
     assert [same.outcome, moved.outcome, cut.outcome] == [PASS, FAIL, INCONCLUSIVE]
-    assert "mean of the quantized mAP of 1 shards 0.7000" in same.message
+    assert "mean of the quantized mAP of 1 shard 0.7000" in same.message
 
 
 def test_other_images_are_no_baseline_and_other_versions_are_named(committed: Baseline) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import PIL
 
 from demo import dataset
-from quant_accuracy import files
+from quant_accuracy import files, options
 from quant_accuracy.cache import Cache
 from quant_accuracy.card import DataPaths
 from quant_accuracy.graph import load
@@ -14,6 +14,7 @@ IMAGES = 200
 SHARDS = 10
 
 _HERE = Path(__file__).resolve().parent
+_EXPORT = options.ROOT / "quant_accuracy" / "preparation" / "checkpoint.py"
 _SOURCES = ("dataset.py", "shapes.py")
 
 
@@ -29,6 +30,7 @@ def data_paths(cache: Cache, count: int = IMAGES, shards: int = SHARDS) -> DataP
     checkpoint = cache.folder(
         "demo-checkpoint",
         {"config": files.digest_file(_HERE / "pipeline.config"),
+         "code": files.digest_file(_EXPORT),
          "trained": [files.digest_file(path) for path in load.data_files(trained)]},
         "exporting the demo's checkpoint",
         lambda folder: _export(trained, folder))

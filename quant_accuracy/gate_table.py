@@ -2,6 +2,7 @@
 
 from typing import Any, Iterable, Mapping, NamedTuple, Optional
 
+from rich.console import Console
 from rich.table import Table
 
 from quant_accuracy.verdicts import FAIL, INCONCLUSIVE, PASS
@@ -10,6 +11,12 @@ NOTHING = "–"
 WIDTH = 120
 COLOURS = {PASS: "green", FAIL: "red", INCONCLUSIVE: "yellow"}
 _HEADINGS = ("gate", "value", "limit", "95 % interval", "jitter", "verdict")
+
+
+def console() -> Console:
+    """The terminal as it is; a file or a pipe, which has no width, as wide as the tables."""
+    found = Console()
+    return found if found.is_terminal else Console(width=WIDTH)
 
 
 class Row(NamedTuple):

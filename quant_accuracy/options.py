@@ -131,6 +131,7 @@ OPTIONS: Tuple[Option, ...] = (
     Option("--cache-dir", Path, "where artifacts and finished shards are kept (default .cache)", "DIR"),
     Option("--no-cache", switch, "make everything anew, and keep nothing", ""),
     Option("--output-dir", Path, "where results are written (default output)", "DIR"),
+    Option("--history", Path, "append a line with the figures and their provenance to this file", "FILE"),
 )
 # These have a meaning for the suite only.
 SUITE_OPTIONS: Tuple[Option, ...] = (

@@ -41,6 +41,17 @@ class _Comparison(NamedTuple):
     drop: str
 
 
+class _Error(NamedTuple):
+    """A row of the table of errors, as text: what AP50 would gain without this kind, and how many there are."""
+
+    kind: str
+    before: str
+    after: str
+    difference: str
+    count_before: str
+    count_after: str
+
+
 class _Entry(NamedTuple):
     """A name and what is known of it, as text."""
 
@@ -116,6 +127,7 @@ def _view(document: Mapping[str, Any]) -> Dict[str, Any]:
         "figures": _compare(FIGURES, before["figures"], after["figures"]),
         "classes": _compare(_worst_first(classes, before["per_class"], after["per_class"]),
                             before["per_class"], after["per_class"]),
+        "errors": _errors(document["errors"]),
         "quantizers": _entries(document["quantizers"]),
         "batch_norms_left": [_Entry(item["batch_norm"], item["reason"]) for item in document["batch_norms_left"]],
         "provenance": _entries({name: value for name, value in document["provenance"].items()
@@ -164,6 +176,12 @@ def _worst_first(names: Sequence[str], before: Mapping[str, Optional[float]],
 
 def _drop(before: Optional[float], after: Optional[float]) -> Optional[float]:
     return None if before is None or after is None else before - after
+
+
+def _errors(errors: Mapping[str, Any]) -> List[_Error]:
+    before, after, difference = (errors[name] for name in ("float", "quantized", "difference"))
+    return [_Error(kind, *(gate_table.number(side["dap"][kind]) for side in (before, after, difference)),
+                   *(f"{side['counts'][kind]:,}" for side in (before, after))) for kind in before["counts"]]
 
 
 def _entries(values: Mapping[str, Any]) -> List[_Entry]:

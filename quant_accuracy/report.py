@@ -9,11 +9,12 @@ from typing import Any, Dict, List, Optional
 from rich.console import Console
 from rich.table import Table
 
-from quant_accuracy import files, gate_table, verdicts
+from quant_accuracy import comparison, error_kinds, files, gate_table, pages, verdicts
 from quant_accuracy.artifacts import FLOAT, QUANTIZED
 from quant_accuracy.data.shards import format_selection
 from quant_accuracy.evaluation import Evaluation, Variant
-from quant_accuracy.quantization import export
+from quant_accuracy.options import REPORT_FORMS
+from quant_accuracy.quantization import export, snapshot
 from quant_accuracy.quantization.records import AIMET
 
 SCHEMA_VERSION = 2
@@ -31,6 +32,7 @@ def as_document(evaluation: Evaluation) -> Dict[str, Any]:
         "metrics": {name: asdict(variant.metrics) for name, variant in evaluation.variants.items()},
         "mAP_drop": _difference(evaluation, "mAP"),
         "verdicts": [asdict(verdict) for verdict in evaluation.verdicts],
+        "errors": _errors(evaluation),
         "quantizers": {"total": len(evaluation.artifacts.quantizers),
                        "enabled": sum(quantizer.enabled for quantizer in evaluation.artifacts.quantizers)},
         "batch_norms_left": [asdict(item) for item in evaluation.artifacts.left_out],
@@ -38,10 +40,20 @@ def as_document(evaluation: Evaluation) -> Dict[str, Any]:
     }
 
 
+def _errors(evaluation: Evaluation) -> Dict[str, Any]:
+    """The six kinds of error by variant, and by how much they differ: quantized - float."""
+    truth = evaluation.prepared.truth
+    found = {name: error_kinds.analyse(variant.merged, truth, variant.matches)
+             for name, variant in evaluation.variants.items()}
+    found["difference"] = error_kinds.difference(found[FLOAT], found[QUANTIZED])
+    return {name: asdict(kinds) for name, kinds in found.items()}
+
+
 def write(evaluation: Evaluation, folder: Path) -> List[Path]:
-    """Write `report.json` and the detections of both variants in COCO's results format; say where."""
-    written = [folder / "report.json"]
-    files.write_json(written[0], as_document(evaluation))
+    """Write the report in all forms, the quantizers, and the detections in COCO's results format; say where."""
+    written = pages.write(as_document(evaluation), folder, REPORT_FORMS)
+    written.append(folder / comparison.SNAPSHOT_FILE)
+    snapshot.write(written[-1], evaluation.prepared.snapshot())
     for name, variant in evaluation.variants.items():
         written.append(folder / "detections" / f"{name}.json")
         _write_coco(written[-1], variant)

@@ -11,6 +11,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from quant_accuracy import files, options, pages
+from quant_accuracy.error_kinds import KINDS
 from quant_accuracy.errors import ConfigurationError
 from quant_accuracy.metrics import FIGURES
 
@@ -78,6 +79,9 @@ def _document(**changes: Any) -> Dict[str, Any]:
                     "quantized": _variant(0.58768, cat=0.49, dog=0.65, emu=None, fox=0.41)},
         "mAP_drop": 0.01232,
         "verdicts": [_verdict()],
+        "errors": {name: {"ap50": 0.8, "counts": dict.fromkeys(KINDS, 1234), "dap": {**dict.fromkeys(KINDS, dap),
+                                                                                     "missed": None}}
+                   for name, dap in (("float", 0.11), ("quantized", 0.125), ("difference", 0.015))},
         "quantizers": {"total": 278, "enabled": 163},
         "batch_norms_left": [{"batch_norm": "tower/norm", "reason": "read twice"}],
         "provenance": {"batch_size": 1, "simulator": "builtin", "shards": {"val-00000": "12ab"}, "seed": None},
@@ -91,6 +95,8 @@ def test_the_numbers_of_the_document_appear(form: str) -> None:
 
     assert ["mAP", "0.6000", "0.5877", "0.0123"] in page.rows
     assert ["AR_large", "0.7100", "0.6977", "0.0123"] in page.rows
+    assert ["duplicate", "0.1100", "0.1250", "0.0150", "1,234", "1,234"] in page.rows
+    assert ["missed", "–", "–", "–", "1,234", "1,234"] in page.rows
     assert ["mAP_drop", "0.0100", "<= 0.02", "0.0080 .. 0.0123", "±0.0000", "pass", "well below"] in page.rows
     assert [row[0] for row in page.rows if row[0] in FIGURES] == list(FIGURES)
     for shown in ("some_model", "0-3,7", "40"):

@@ -19,6 +19,7 @@ from quant_accuracy import options
 from quant_accuracy.artifacts import FLOAT, Artifacts
 from quant_accuracy.cache import Cache
 from quant_accuracy.card import DataPaths
+from quant_accuracy.graph import load
 from quant_accuracy.quantization import encodings_file
 from quant_accuracy.quantization.records import ACTIVATION, PARAM
 from tools import create_coco_tfrecords, export_checkpoint, report
@@ -274,6 +275,16 @@ def test_exporting_takes_moving_averages_and_names_a_wrong_checkpoint(demo: Data
     assert export_checkpoint.main(["--pipeline-config", str(wide), "--checkpoint", str(trained),
                                    "--output", str(tmp_path / "wide")]) == 2
     assert "use the configuration of this checkpoint" in capsys.readouterr().err
+
+
+def test_an_export_is_the_same_bytes_in_every_process(demo: DataPaths, tmp_path: Path) -> None:
+    arguments = ["--pipeline-config", str(options.ROOT / "demo" / "pipeline.config"), "--checkpoint",
+                 str(options.ROOT / "demo" / "checkpoint" / "model.ckpt"), "--output", str(tmp_path)]
+    subprocess.run([sys.executable, str(options.ROOT / "tools" / "export_checkpoint.py"), *arguments], check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    for path in load.checkpoint_files(demo.checkpoint):
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes(), path.name
 
 
 def test_the_data_tool_says_how_many_images_it_wrote(coco_folder: Any, capsys: pytest.CaptureFixture) -> None:

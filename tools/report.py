@@ -6,10 +6,9 @@ could not be measured.
 
 import argparse
 import sys
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import List, Optional
-
-from rich.console import Console
 
 from quant_accuracy import command_line, options
 from quant_accuracy import request as requests
@@ -26,10 +25,14 @@ def main(arguments: Optional[List[str]] = None) -> int:
     return command_line.exit_status(lambda: _report(Values(typed, options.from_environment())))
 
 
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
 def _report(values: Values) -> int:
     # TensorFlow takes seconds to import: not before the options are known to be right.
     from demo import ready
-    from quant_accuracy import evaluation, report, verdicts
+    from quant_accuracy import evaluation, gate_table, history, report, verdicts
 
     red = {verdicts.FAIL, verdicts.INCONCLUSIVE} if values.get("strict") else {verdicts.FAIL}
     failed = False
@@ -38,9 +41,11 @@ def _report(values: Values) -> int:
         for request in wanted:
             result = evaluation.evaluate(request, cache)
             written = report.write(result, options.output_folder(values, request.card.name))
+            if values.get("history"):
+                history.append(Path(str(values.get("history"))), history.entry(report.as_document(result), _now()))
             if values.get("quantsim_output_dir"):
                 written += report.export_quantsim(result, Path(str(values.get("quantsim_output_dir"))))
-            report.print_table(result, Console())
+            report.print_table(result, gate_table.console())
             print("\nwritten:")
             for path in written:
                 print(f"  {path}")

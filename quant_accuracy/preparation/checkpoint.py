@@ -98,7 +98,13 @@ def _save(session: tf.Session, output: Path) -> Tuple[Path, Path]:
     # The index comes last: without it there is no checkpoint.
     with files.scratch_for(output, last=".index") as scratch:
         prefix = scratch / "model.ckpt"
-        tf.train.Saver(save_relative_paths=True).save(session, str(prefix))
+        saver = tf.train.Saver(save_relative_paths=True)
+        saver.save(session, str(prefix), write_meta_graph=False)
+        # Contexts serve gradients only, and list their tensors in another order in every process.
+        contexts = (tf.GraphKeys.WHILE_CONTEXT, tf.GraphKeys.COND_CONTEXT)
+        meta = saver.export_meta_graph(collection_list=[key for key in session.graph.get_all_collection_keys()
+                                                        if key not in contexts])
+        prefix.with_name(prefix.name + ".meta").write_bytes(meta.SerializeToString(deterministic=True))
         graph = load.load_frozen(prefix, _OUTPUTS)
         (scratch / "frozen_inference_graph.pb").write_bytes(graph.SerializeToString(deterministic=True))
     return output / "model.ckpt", output / "frozen_inference_graph.pb"

@@ -1,0 +1,481 @@
+"""Two runs side by side: what changed from one report to another, and whether other images would say so too.
+
+Differences are those of the second run from the first: a figure that got worse has a negative one, a drop that grew a
+positive one.
+"""
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
+
+import numpy as np
+
+from quant_accuracy import baseline, files, jitter
+from quant_accuracy.data import annotations as annotation_files
+from quant_accuracy.data.annotations import Annotations
+from quant_accuracy.document import Section
+from quant_accuracy.errors import ConfigurationError
+from quant_accuracy.intervals import Interval, percentile_interval
+from quant_accuracy.metrics import FIGURES, Metrics
+from quant_accuracy.quantization import snapshot
+from quant_accuracy.quantization.snapshot import Drift, Placed
+from quant_accuracy.verdicts import FAIL, INCONCLUSIVE, PASS, Verdict
+
+SCHEMA_VERSION = 1
+# Of the reports that can be compared.
+REPORT_SCHEMA_VERSION = 2
+VARIANTS = ("float", "quantized")
+SNAPSHOT_FILE = "snapshot.json"
+# Where a report says which annotation file it was scored with.
+ANNOTATIONS_KEY = "annotations"
+_AGAIN = "make it again with ./run report"
+# Scoring and bootstrap sum in another order.
+_SAME_MAP = 1e-6
+
+
+@dataclass(frozen=True)
+class ReportedRun:
+    """A run as its report tells it.
+
+    Attributes:
+        path: Its `report.json`.
+        model: Name of the model card.
+        images: Number of evaluated images.
+        shards: The evaluated shards, such as `0-3`.
+        metrics: COCO's figures by variant.
+        verdicts: What the gates said.
+        provenance: What the metrics were measured from.
+        annotations: The annotation file, where the report names one.
+    """
+
+    path: Path
+    model: str
+    images: int
+    shards: str
+    metrics: Mapping[str, Metrics]
+    verdicts: Sequence[Verdict]
+    provenance: Mapping[str, Any]
+    annotations: Optional[Path]
+
+    @property
+    def folder(self) -> Path:
+        """Where the other files of the run lie."""
+        return self.path.parent
+
+    def detections(self, variant: str) -> Path:
+        """Where the detections of a variant lie, if they were kept."""
+        return self.folder / "detections" / f"{variant}.json"
+
+    def drop(self) -> Optional[float]:
+        """Float mAP - quantized mAP."""
+        return _minus(*(self.metrics[variant].figures["mAP"] for variant in VARIANTS))
+
+    def data(self) -> Mapping[str, Any]:
+        """The part of the provenance that says which images were evaluated."""
+        found: Mapping[str, Any] = self.provenance["data"]
+        return found
+
+
+@dataclass(frozen=True)
+class Change:
+    """A figure in both runs; None where a run does not have it."""
+
+    name: str
+    before: Optional[float]
+    after: Optional[float]
+
+    @property
+    def difference(self) -> Optional[float]:
+        """How much larger it is in the second run."""
+        return _minus(self.after, self.before)
+
+
+@dataclass(frozen=True)
+class VerdictChange:
+    """A gate whose outcome or limit is not the same in both runs; None where a run does not have it."""
+
+    gate: str
+    before: Optional[Verdict]
+    after: Optional[Verdict]
+
+
+@dataclass(frozen=True)
+class QuantizerChanges:
+    """How the quantizers changed.
+
+    Attributes:
+        missing: Why that is not known; empty where it is.
+        placement: One line for each quantizer that came, went or changed.
+        drifts: How far each encoding has moved, worst first; of those that moved.
+    """
+
+    missing: str = ""
+    placement: Sequence[str] = ()
+    drifts: Sequence[Drift] = ()
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Where the differences of both runs lie, had other images been evaluated.
+
+    Attributes:
+        intervals: 95 % intervals by `jitter` figure; empty where they are not known.
+        images: Number of images that they come from.
+        note: Why there are none, or what limits them; else empty.
+    """
+
+    intervals: Mapping[str, Interval]
+    images: int
+    note: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything that is known of the way from one run to another.
+
+    Attributes:
+        before: The first run.
+        after: The second run.
+        headline: Float mAP, quantized mAP and mAP drop.
+        figures: COCO's 12 figures by variant.
+        classes: The AP of each class by variant; both in the same order, the worst change of the quantized AP first.
+        verdicts: The gates that say something else, or judge by another limit.
+        provenance: What the runs were measured from, where it differs.
+        quantizers: How the quantizers changed.
+        paired: Whether other images would say the same.
+    """
+
+    before: ReportedRun
+    after: ReportedRun
+    headline: Sequence[Change]
+    figures: Mapping[str, Sequence[Change]]
+    classes: Mapping[str, Sequence[Change]]
+    verdicts: Sequence[VerdictChange]
+    provenance: Sequence[str]
+    quantizers: QuantizerChanges
+    paired: Paired
+
+
+def compare(first: Path, second: Path, annotations: Optional[Path] = None) -> Comparison:
+    """Set two runs side by side.
+
+    Args:
+        first: The output folder of a report, or its `report.json`.
+        second: The same, of the other run.
+        annotations: The annotation file that both were scored with; None takes the one that the reports name.
+
+    Raises:
+        ConfigurationError: A file is missing or damaged, or the runs evaluated different images.
+        DataError: The annotation file is missing or damaged.
+    """
+    before, after = read_run(first), read_run(second)
+    _check_same_images(before, after)
+    return Comparison(
+        before, after,
+        headline=_headline(before, after),
+        figures={variant: _changes(FIGURES, before.metrics[variant].figures, after.metrics[variant].figures)
+                 for variant in VARIANTS},
+        classes=_classes(before, after),
+        verdicts=_verdict_changes(before.verdicts, after.verdicts),
+        provenance=baseline.differences(before.provenance, after.provenance),
+        quantizers=_quantizer_changes(before.folder, after.folder),
+        paired=_paired(before, after, annotations))
+
+
+def as_document(found: Comparison) -> Dict[str, Any]:
+    """A comparison, JSON-like; within a schema version no field changes its meaning."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "before": _run_document(found.before),
+        "after": _run_document(found.after),
+        "headline": _change_documents(found.headline),
+        "figures": {variant: _change_documents(changes) for variant, changes in found.figures.items()},
+        "per_class": {variant: _change_documents(changes) for variant, changes in found.classes.items()},
+        "verdicts": [asdict(change) for change in found.verdicts],
+        "provenance": list(found.provenance),
+        "quantizers": {"missing": found.quantizers.missing, "placement": list(found.quantizers.placement),
+                       "drifts": [dict(drift._asdict()) for drift in found.quantizers.drifts]},
+        "paired": {"intervals": {name: list(interval) for name, interval in found.paired.intervals.items()},
+                   "images": found.paired.images, "note": found.paired.note},
+    }
+
+
+def read_run(given: Path) -> ReportedRun:
+    """Read what a report left.
+
+    Args:
+        given: Its output folder, or its `report.json`.
+
+    Raises:
+        ConfigurationError: The report is missing or damaged, or another version wrote it.
+    """
+    path = given / "report.json" if given.is_dir() else given
+    document = _read_json(path, _missing_report(given, path))
+    if not isinstance(document, dict):
+        raise ConfigurationError(f"{path}: is not a report; {_AGAIN}")
+    if document.get("schema_version") != REPORT_SCHEMA_VERSION:
+        raise ConfigurationError(f"{path}: has schema version {document.get('schema_version')!r}, not "
+                                 f"{REPORT_SCHEMA_VERSION}; {_AGAIN}")
+    whole = Section(str(path), "", document, f"the report, or {_AGAIN}")
+    provenance = whole.section("provenance")
+    provenance.section("data").section("shards")
+    provenance.section("data").get("annotations")
+    recorded = document.get(ANNOTATIONS_KEY)
+    return ReportedRun(path, whole.text("model"), whole.number("images", 0, 10 ** 9), whole.text("shards"),
+                       {variant: _metrics(whole.section("metrics").section(variant)) for variant in VARIANTS},
+                       _verdicts(whole), provenance.items(), Path(recorded) if isinstance(recorded, str) else None)
+
+
+def _missing_report(given: Path, path: Path) -> str:
+    """What to say where there is no report; several models have a folder each."""
+    below = sorted(found.parent.name for found in given.glob("*/report.json")) if given.is_dir() else []
+    remedy = f"name one of its folders: {', '.join(below)}" if below else "name an output folder of ./run report"
+    return f"{path}: no such file; {remedy}"
+
+
+def _read_json(path: Path, missing: str) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigurationError(missing) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigurationError(f"{path}: cannot be read ({error}); {_AGAIN}") from error
+
+
+def _metrics(section: Section) -> Metrics:
+    figures, classes = section.section("figures"), section.section("per_class")
+    return Metrics({name: _real(figures, name, 0, 1) for name in FIGURES},
+                   {name: _real(classes, name, 0, 1) for name in classes.items()},
+                   section.number("images", 0, 10 ** 9), section.number("detections", 0, 10 ** 12))
+
+
+def _verdicts(whole: Section) -> List[Verdict]:
+    listed = whole.get("verdicts")
+    if not isinstance(listed, list):
+        raise whole.error("verdicts", f"is not a list; {_AGAIN}")
+    return [_verdict(whole.within(f"verdicts.{number}", item)) for number, item in enumerate(listed)]
+
+
+def _verdict(section: Section) -> Verdict:
+    outcome = section.text("outcome")
+    if outcome not in (PASS, FAIL, INCONCLUSIVE):
+        raise section.error("outcome", f"is {outcome!r}, not {PASS}, {FAIL} or {INCONCLUSIVE}; {_AGAIN}")
+    value, lower, upper, moves = (_real(section, key) for key in ("value", "lower", "upper", "jitter"))
+    interval = None if section.items().get("interval") is None else Interval(*section.numbers("interval", 2))
+    return Verdict(section.text("gate"), value, lower, upper, outcome, section.text("message"), interval, moves)
+
+
+def _real(section: Section, key: str, low: float = -1e9, high: float = 1e9) -> Optional[float]:
+    return None if section.items().get(key) is None else section.real(key, low, high)
+
+
+def _check_same_images(before: ReportedRun, after: ReportedRun) -> None:
+    """Shards with the same content are the same, whatever their names; of the last one some images may be left out."""
+    if (before.images, _shard_digests(before)) != (after.images, _shard_digests(after)):
+        parts = [f"{run.path} {run.images} of shards {run.shards}" for run in (before, after)]
+        same = "" if before.shards != after.shards or before.images != after.images else ", which hold other data"
+        raise ConfigurationError(f"the runs evaluated different images: {' and '.join(parts)}{same}; "
+                                 "run both reports on the same shards of the same data")
+
+
+def _shard_digests(run: ReportedRun) -> List[str]:
+    return sorted(str(digest) for digest in (run.data().get("shards") or {}).values()) or [run.shards]
+
+
+def _headline(before: ReportedRun, after: ReportedRun) -> List[Change]:
+    names = dict(zip(VARIANTS, (jitter.FLOAT_MAP, jitter.QUANTIZED_MAP)))
+    maps = [Change(name, *(run.metrics[variant].figures["mAP"] for run in (before, after)))
+            for variant, name in names.items()]
+    return [*maps, Change(jitter.DROP, before.drop(), after.drop())]
+
+
+def _classes(before: ReportedRun, after: ReportedRun) -> Dict[str, List[Change]]:
+    names = sorted({name for run in (before, after) for variant in VARIANTS for name in run.metrics[variant].per_class})
+    quantized = _changes(names, *(run.metrics[VARIANTS[1]].per_class for run in (before, after)))
+    order = [change.name for change in sorted(quantized, key=_loss_first)]
+    return {variant: _changes(order, before.metrics[variant].per_class, after.metrics[variant].per_class)
+            for variant in VARIANTS}
+
+
+def _loss_first(change: Change) -> float:
+    return math.inf if change.difference is None else change.difference
+
+
+def _changes(names: Sequence[str], before: Mapping[str, Optional[float]],
+             after: Mapping[str, Optional[float]]) -> List[Change]:
+    return [Change(name, before.get(name), after.get(name)) for name in names]
+
+
+def _minus(one: Optional[float], other: Optional[float]) -> Optional[float]:
+    return None if one is None or other is None else one - other
+
+
+def _verdict_changes(before: Sequence[Verdict], after: Sequence[Verdict]) -> List[VerdictChange]:
+    old, new = ({verdict.gate: verdict for verdict in side} for side in (before, after))
+    return [VerdictChange(gate, old.get(gate), new.get(gate)) for gate in dict.fromkeys([*old, *new])
+            if _judged(old.get(gate)) != _judged(new.get(gate))]
+
+
+def _judged(verdict: Optional[Verdict]) -> Optional[Tuple[str, Optional[float], Optional[float]]]:
+    return None if verdict is None else (verdict.outcome, verdict.lower, verdict.upper)
+
+
+def read_quantizers(folder: Path) -> Optional[List[Placed]]:
+    """The quantizers that a report left, as `snapshot.write` has it; None where it left none.
+
+    Raises:
+        ConfigurationError: The file is damaged.
+    """
+    path = folder / SNAPSHOT_FILE
+    if not path.exists():
+        return None
+    try:
+        return snapshot.read(path)
+    except ConfigurationError as error:
+        # A snapshot's own remedy is that of a baseline.
+        raise ConfigurationError(f"{str(error).rsplit('; ', 1)[0]}; {_AGAIN}") from error
+
+
+def _quantizer_changes(before: Path, after: Path) -> QuantizerChanges:
+    old, new = read_quantizers(before), read_quantizers(after)
+    if old is None or new is None:
+        lacking = [str(folder / SNAPSHOT_FILE) for folder, found in ((before, old), (after, new)) if found is None]
+        return QuantizerChanges(" and ".join(dict.fromkeys(lacking)) + " missing")
+    return QuantizerChanges(placement=snapshot.differences(old, new),
+                            drifts=[drift for drift in snapshot.drifts(old, new) if drift.change > 0])
+
+
+def _paired(before: ReportedRun, after: ReportedRun, given: Optional[Path]) -> Paired:
+    """The intervals, where everything that they need is there."""
+    lacking = [run.detections(variant) for run in (before, after) for variant in VARIANTS
+               if not run.detections(variant).exists()]
+    if lacking:
+        return Paired({}, 0, f"{lacking[0]} is missing; {_AGAIN}")
+    if before.data().get("annotations") != after.data().get("annotations"):
+        return Paired({}, 0, "the runs were scored with different annotations; run both reports with the same")
+    path = _annotation_file(before, after, given)
+    if path is None:
+        return Paired({}, 0, "the annotations are not known; name them with --annotation-json-file")
+    return _intervals(before, after, annotation_files.load(path))
+
+
+def _annotation_file(before: ReportedRun, after: ReportedRun, given: Optional[Path]) -> Optional[Path]:
+    """The file that both runs were scored with: the given one, else one that a report names and that is unchanged."""
+    wanted = before.data().get("annotations")
+    if given is not None:
+        if given.is_file() and files.digest_file(given) != wanted:
+            raise ConfigurationError(f"{given}: is not the annotation file that the runs were scored with; "
+                                     "name that one with --annotation-json-file")
+        return given
+    recorded = [run.annotations for run in (before, after) if run.annotations is not None]
+    return next((path for path in recorded if path.is_file() and files.digest_file(path) == wanted), None)
+
+
+def _intervals(before: ReportedRun, after: ReportedRun, truth: Annotations) -> Paired:
+    # TensorFlow takes seconds to import: only where detections are matched.
+    from quant_accuracy import bootstrap
+
+    tables = [{variant: _detections_of(run, variant) for variant in VARIANTS} for run in (before, after)]
+    detected = {image for side in tables for table in side.values() for image in table[:, 0].astype(int).tolist()}
+    image_ids, left_out = evaluated_images(before.images, detected, truth)
+    if not len(image_ids):
+        return Paired({}, 0, "no image has detections")
+    weights = bootstrap.draw(len(image_ids))
+    old = _score(before, tables[0], image_ids, truth, weights, not left_out)
+    # What did not change has no other mAP: most changes leave the float variant as it was.
+    changed = {variant: table for variant, table in tables[1].items()
+               if before.metrics[variant] != after.metrics[variant] or not np.array_equal(table, tables[0][variant])}
+    new = {**old, **_score(after, changed, image_ids, truth, weights, not left_out)}
+    moved = {variant: new[variant] - old[variant] for variant in VARIANTS}
+    samples = dict(zip(jitter.FIGURES, (*moved.values(), moved[VARIANTS[0]] - moved[VARIANTS[1]])))
+    intervals = {name: percentile_interval(values) for name, values in samples.items()}
+    known = {name: interval for name, interval in intervals.items() if not math.isnan(interval.low)}
+    return Paired(known, len(image_ids), _limits(before.images, left_out, bool(known)))
+
+
+def _limits(images: int, left_out: int, known: bool) -> str:
+    if not known:
+        return "the evaluated images have no ground truth"
+    return (f"{left_out} of {images} images have no detections in either run, and the reports do not say which they "
+            "are: the intervals leave them out") if left_out else ""
+
+
+def evaluated_images(images: int, detected: Set[int], truth: Annotations) -> Tuple[np.ndarray, int]:
+    """Which images were evaluated, as far as detections and annotations tell: COCO's results name only images with any.
+
+    Args:
+        images: How many were evaluated.
+        detected: The image ids that have detections in any result.
+        truth: The annotations; they may hold images that were not evaluated.
+
+    Returns:
+        The sorted image ids (int64 [n]), and how many evaluated images are not among them because nothing names them.
+
+    Raises:
+        ConfigurationError: There are detections of images that cannot have been evaluated.
+    """
+    unknown = sorted(detected - set(truth.images))
+    if unknown:
+        raise ConfigurationError(f"there are detections of image {unknown[0]}, which is not in {truth.path}; run the "
+                                 "reports again")
+    if len(detected) > images:
+        raise ConfigurationError(f"there are detections of {len(detected)} images, but the reports say that {images} "
+                                 "were evaluated; run the reports again")
+    found = truth.images if images == len(truth.images) else detected
+    return np.array(sorted(found), np.int64), images - len(found)
+
+
+def _detections_of(run: ReportedRun, variant: str) -> np.ndarray:
+    path, wanted = run.detections(variant), run.metrics[variant].detections
+    table = read_detections(path)
+    if len(table) != wanted:
+        raise ConfigurationError(f"{path}: holds {len(table)} detections, but {run.path} says {wanted}; {_AGAIN}")
+    return table
+
+
+def read_detections(path: Path) -> np.ndarray:
+    """Read COCO results in the form of `Merged.results`: float64 [d, 7], sorted by image id.
+
+    Raises:
+        ConfigurationError: The file is missing or is not COCO's results format.
+    """
+    records = _read_json(path, f"{path}: no such file; {_AGAIN}")
+    try:
+        if not isinstance(records, list):
+            raise TypeError("not a list")
+        rows = [(item["image_id"], *item["bbox"], item["score"], item["category_id"]) for item in records]
+        table = np.array(rows, np.float64).reshape(len(rows), 7)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise ConfigurationError(f"{path}: is not a list of COCO results; {_AGAIN}") from error
+    if not np.isfinite(table).all() or (table[:, 0] % 1 != 0).any():
+        raise ConfigurationError(f"{path}: holds numbers that are not finite, or image ids that are not whole; "
+                                 f"{_AGAIN}")
+    return np.asarray(table[np.argsort(table[:, 0], kind="stable")])
+
+
+def _score(run: ReportedRun, tables: Mapping[str, np.ndarray], image_ids: np.ndarray, truth: Annotations,
+           weights: np.ndarray, exact: bool) -> Dict[str, np.ndarray]:
+    """The mAP of each resample by variant; where all images are known, the report must have the mAP of all."""
+    from quant_accuracy import bootstrap, matching
+    from quant_accuracy.detection.merge import Merged
+
+    maps = {}
+    for variant, table in tables.items():
+        matches = matching.match(Merged(image_ids, table), truth)
+        reported = run.metrics[variant].figures["mAP"]
+        measured = float(bootstrap.mean_aps(matches, np.ones([1, len(image_ids)], np.int64))[0])
+        if exact and reported is not None and not abs(measured - reported) < _SAME_MAP:
+            raise ConfigurationError(f"{run.detections(variant)}: these detections have mAP {measured:.6f}, but "
+                                     f"{run.path} says {reported:.6f}; {_AGAIN}")
+        maps[variant] = bootstrap.mean_aps(matches, weights)
+    return maps
+
+
+def _run_document(run: ReportedRun) -> Dict[str, Any]:
+    return {"report": str(run.path), "model": run.model, "images": run.images, "shards": run.shards}
+
+
+def _change_documents(changes: Sequence[Change]) -> List[Dict[str, Any]]:
+    return [{**asdict(change), "difference": change.difference} for change in changes]

@@ -114,8 +114,8 @@ def measure_report(cache: Cache, scratch: Path) -> None:
 
 
 def measure_parallel(cache: Cache, scratch: Path) -> None:
-    """The gate suite on 500 images that have to be evaluated: in one process, and shared by the workers of xdist."""
-    data, kept = ready.data_paths(cache, count=500), scratch / "cache-parallel"
+    """The gate suite on the demo with nothing evaluated before: in one process, and shared by the workers of xdist."""
+    data, kept = ready.data_paths(cache), scratch / "cache-parallel"
     common = [sys.executable, "-m", "pytest", "test_quant_accuracy", "-q", "--model", options.DEMO_CARD,
               "--model-checkpoint", str(data.checkpoint), "--dataset-dir", str(data.dataset_dir),
               "--TFRecord-file-pattern", data.pattern, "--annotation-json-file", str(data.annotations),
@@ -128,7 +128,7 @@ def measure_parallel(cache: Cache, scratch: Path) -> None:
             shutil.rmtree(str(kept / "detections"), ignore_errors=True)
             times.setdefault(label, []).append(_suite(common, *more))
     for label, of_label in times.items():
-        print(f"suite on 500 images, {label}: {statistics.median(of_label):.1f} s")
+        print(f"suite on 200 images, {label}: {statistics.median(of_label):.1f} s")
     for label in ("1 thread", "all cores"):
         _print(f"suite, {label} / -n 2 with one thread each",
                statistics.median(a / b for a, b in zip(times[label], times["-n 2"])), "", "> 1")

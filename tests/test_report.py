@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy import options
+from quant_accuracy import history, options
 from quant_accuracy.artifacts import FLOAT, Artifacts
 from quant_accuracy.cache import Cache
 from quant_accuracy.card import DataPaths
@@ -50,8 +50,17 @@ def _read(output: Path) -> Dict[str, Any]:
 def full_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The output folder of a report on the whole demo."""
     output = tmp_path_factory.mktemp("full")
-    assert report.main(["--output-dir", str(output), "--quantsim-output-dir", str(output / "quantsim")]) == 0
+    assert report.main(["--output-dir", str(output), "--quantsim-output-dir", str(output / "quantsim"), "--history",
+                        str(output / "history.jsonl")]) == 0
     return output
+
+
+def test_a_report_leaves_pages_its_quantizers_and_a_line_in_the_history(full_report: Path) -> None:
+    assert {path.name for path in full_report.iterdir()} == {"report.html", "report.json", "report.md", "snapshot.json",
+                                                             "detections", "quantsim", "history.jsonl"}
+    (line,) = history.read(full_report / "history.jsonl")
+    assert line.drop == _read(full_report)["mAP_drop"]
+    assert set(_read(full_report)["errors"]) == {"float", "quantized", "difference"}
 
 
 @pytest.fixture(scope="module")

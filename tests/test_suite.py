@@ -9,7 +9,7 @@ from typing import Dict, Tuple
 
 import pytest
 
-from quant_accuracy import options
+from quant_accuracy import history, options
 from quant_accuracy.card import DataPaths
 from tests import suite
 
@@ -20,7 +20,8 @@ _DEMO = "ssd_mobilenet_v2_demo-w8a8"
 def green(demo: DataPaths, tmp_path_factory: pytest.TempPathFactory) -> suite.Finished:
     """A run on the whole demo, with reports."""
     folder = tmp_path_factory.mktemp("green")
-    return suite.run(folder, "--report", "html,json,md", "--output-dir", str(folder))
+    return suite.run(folder, "--report", "html,json,md", "--output-dir", str(folder), "--history",
+                     str(folder / "history.jsonl"))
 
 
 def test_the_suite_is_green_on_the_demo(green: suite.Finished) -> None:
@@ -57,6 +58,14 @@ def test_reports_say_what_the_tests_say(green: suite.Finished) -> None:
     assert document["mAP_drop"] == float(numbers["value"])
     for path in written:
         assert "mAP_baseline" in path.read_text()
+
+
+def test_a_run_adds_a_line_to_its_history(green: suite.Finished) -> None:
+    said = next(line for line in green.said.splitlines() if "added a line to" in line)
+
+    (line,) = history.read(Path(said.split("added a line to ")[1]))
+    assert line.drop == float(green.numbers[f"test_gate[{_DEMO}-mAP_drop]"]["value"])
+    assert line.outcomes == {"pass": 8}
 
 
 def test_a_run_without_xdist_says_the_same(green: suite.Finished, tmp_path: Path) -> None:

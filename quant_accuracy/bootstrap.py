@@ -8,6 +8,7 @@ and a draw only weighs each image by how often it came.
 import numpy as np
 
 from quant_accuracy import matching
+from quant_accuracy.intervals import mean_known
 from quant_accuracy.matching import Matches
 
 RESAMPLES = 1000
@@ -32,8 +33,7 @@ def mean_aps(matches: Matches, weights: np.ndarray) -> np.ndarray:
     Returns:
         float64 [r]; NaN where a resample has no ground truth.
     """
-    with np.errstate(invalid="ignore"):
-        return _mean_known(class_aps(matches, weights))
+    return mean_known(class_aps(matches, weights))
 
 
 def class_aps(matches: Matches, weights: np.ndarray) -> np.ndarray:
@@ -96,9 +96,3 @@ def _interpolated(right: np.ndarray, precision: np.ndarray, needed: np.ndarray) 
     place = np.searchsorted((right + lift).ravel(), (needed + lift).ravel(), side="left").reshape(needed.shape)
     place = np.minimum(place - np.arange(len(right))[:, None] * right.shape[1], right.shape[1])
     return np.asarray(np.take_along_axis(best, place, axis=1).mean(axis=1))
-
-
-def _mean_known(values: np.ndarray) -> np.ndarray:
-    """The mean over the categories that have ground truth, for each resample."""
-    known = ~np.isnan(values)
-    return np.asarray(np.where(known, values, 0.0).sum(axis=1) / known.sum(axis=1))

@@ -9,7 +9,7 @@ from quant_accuracy import jitter, verdicts
 from quant_accuracy.baseline import Baseline
 from quant_accuracy.card import CLASS_DROP, ENCODINGS_DRIFT, OF_BASELINE, Gate
 from quant_accuracy.errors import QuantAccuracyError
-from quant_accuracy.intervals import Interval, bias_corrected_interval, percentile_interval
+from quant_accuracy.intervals import Interval, bias_corrected_interval, mean_known, percentile_interval
 from quant_accuracy.metrics import Metrics
 from quant_accuracy.quantization import snapshot
 from quant_accuracy.quantization.snapshot import Placed
@@ -156,16 +156,9 @@ def _numbers(before: float, after: float, interval: Optional[Interval]) -> str:
 def _interval(rule: _Rule, value: float, samples: Optional[Samples]) -> Optional[Interval]:
     if samples is None:
         return None
-    measured = np.asarray(rule.measure(_mean_known(samples.before), _mean_known(samples.after)))
+    measured = np.asarray(rule.measure(mean_known(samples.before), mean_known(samples.after)))
     found = percentile_interval(measured) if rule.paired else bias_corrected_interval(measured, value)
     return None if np.isnan(found.low) else found
-
-
-def _mean_known(class_aps: np.ndarray) -> np.ndarray:
-    """The mean over the classes that have ground truth, for each resample."""
-    known = ~np.isnan(class_aps)
-    with np.errstate(invalid="ignore"):
-        return np.asarray(np.where(known, class_aps, 0.0).sum(axis=1) / known.sum(axis=1))
 
 
 class _ClassDrop(NamedTuple):

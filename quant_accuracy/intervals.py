@@ -18,6 +18,13 @@ class Interval(NamedTuple):
     high: float
 
 
+def mean_known(values: np.ndarray) -> np.ndarray:
+    """The mean over what is not NaN, for each resample: float64 [r, c] -> [r]; NaN where nothing is known."""
+    known = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(known, values, 0.0).sum(axis=1) / known.sum(axis=1))
+
+
 def percentile_interval(samples: np.ndarray, confidence: float = 0.95) -> Interval:
     """The interval that leaves out as many samples below as above; NaN samples do not count.
 

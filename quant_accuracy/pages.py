@@ -20,18 +20,6 @@ _NO_GATES = "no gates"
 _MARKDOWN = re.compile(r"[\\|`*~$\[]|_(?![^\W_])")
 
 
-class _Gate(NamedTuple):
-    """A row of the table of gates, as text."""
-
-    name: str
-    value: str
-    limit: str
-    interval: str
-    jitter: str
-    outcome: str
-    message: str
-
-
 class _Comparison(NamedTuple):
     """A row that sets the float beside the quantized variant, as text."""
 
@@ -123,7 +111,8 @@ def _view(document: Mapping[str, Any]) -> Dict[str, Any]:
         "outcome": _overall(outcomes),
         "counts": _counts(outcomes),
         "headline": _headline(document),
-        "gates": [_Gate(*gate_table.row(verdict), verdict["message"]) for verdict in document["verdicts"]],
+        "gates": [{**gate_table.row(verdict)._asdict(), "message": verdict["message"]}
+                  for verdict in document["verdicts"]],
         "figures": _compare(FIGURES, before["figures"], after["figures"]),
         "classes": _compare(_worst_first(classes, before["per_class"], after["per_class"]),
                             before["per_class"], after["per_class"]),

@@ -52,8 +52,18 @@ def resolve(values: Values, demo: Callable[[Cache], DataPaths]) -> Tuple[List[Re
     Raises:
         ConfigurationError: A card cannot be used, or something is given neither by an option nor by the card.
     """
-    cache = Cache(Path(values.get("cache_dir") or ROOT / ".cache"))
+    cache = chosen_cache(values)
     return [of_card(card, values, cache, demo) for card in chosen_cards(values)], cache
+
+
+def chosen_cache(values: Values) -> Cache:
+    """Where artifacts and finished shards are kept."""
+    return Cache(Path(values.get("cache_dir") or ROOT / ".cache"))
+
+
+def baseline_folder(values: Values) -> Path:
+    """Where the committed baselines are, a folder for each model card."""
+    return Path(values.get("baseline_dir") or BASELINES)
 
 
 def of_card(card: ModelCard, values: Values, cache: Cache, demo: Callable[[Cache], DataPaths]) -> Request:
@@ -61,7 +71,7 @@ def of_card(card: ModelCard, values: Values, cache: Cache, demo: Callable[[Cache
     data = _data_paths(card, values.paths(card.demo), lambda: demo(cache))
     return Request(card, data, values.get("eval_batch_size") or DEFAULT_BATCH_SIZE, values.get("shards"),
                    values.get("eval_num_examples"), values.get("shard_count"), values.get("threads"),
-                   Path(values.get("baseline_dir") or BASELINES), bool(values.get("jitter")))
+                   baseline_folder(values), bool(values.get("jitter")))
 
 
 def chosen_cards(values: Values) -> List[ModelCard]:

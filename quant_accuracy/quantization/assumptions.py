@@ -34,24 +34,21 @@ class Assumptions:
 
     def bitwidth_of(self, quantizer: Quantizer) -> int:
         """The bits that a quantizer should have."""
-        found = self.param_bitwidth if quantizer.kind == PARAM else self.output_bitwidth
-        for override in self.overrides:
-            if override.bitwidth is not None and fnmatch.fnmatchcase(quantizer.tensor, override.tensors):
-                found = override.bitwidth
-        return found
+        stated = [override.bitwidth for override in self._of(quantizer.tensor) if override.bitwidth is not None]
+        return [self.param_bitwidth if quantizer.kind == PARAM else self.output_bitwidth, *stated][-1]
 
     def symmetry_of(self, quantizer: Quantizer) -> bool:
         """Whether a quantizer's range should be symmetric."""
-        found = self.symmetric_params if quantizer.kind == PARAM else self.symmetric_outputs
-        for override in self.overrides:
-            if override.symmetric is not None and fnmatch.fnmatchcase(quantizer.tensor, override.tensors):
-                found = override.symmetric
-        return found
+        stated = [override.symmetric for override in self._of(quantizer.tensor) if override.symmetric is not None]
+        return [self.symmetric_params if quantizer.kind == PARAM else self.symmetric_outputs, *stated][-1]
 
     def switched(self, tensor: str) -> bool:
         """Whether the card itself switches this quantizer on or off."""
-        return any(override.enabled is not None and fnmatch.fnmatchcase(tensor, override.tensors)
-                   for override in self.overrides)
+        return any(override.enabled is not None for override in self._of(tensor))
+
+    def _of(self, tensor: str) -> List[Override]:
+        """The overrides of a tensor; later ones win."""
+        return [override for override in self.overrides if fnmatch.fnmatchcase(tensor, override.tensors)]
 
 
 def wrong_settings(quantizer: Quantizer, encodings: Sequence[Encoding], assumed: Assumptions) -> List[str]:

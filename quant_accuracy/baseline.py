@@ -65,10 +65,8 @@ def read(folder: Path) -> Optional[Baseline]:
 def _metrics(section: Section) -> Metrics:
     section.only("figures", "per_class", "images", "detections")
     figures, classes = section.section("figures").only(*FIGURES), section.section("per_class")
-    return Metrics({name: figures.real(name, 0, 1) if figures.items().get(name) is not None else None
-                    for name in FIGURES},
-                   {name: None if value is None else classes.real(name, 0, 1)
-                    for name, value in classes.items().items()},
+    return Metrics({name: figures.known_real(name, 0, 1) for name in FIGURES},
+                   {name: classes.known_real(name, 0, 1) for name in classes.items()},
                    section.number("images", 0, 10 ** 9), section.number("detections", 0, 10 ** 12))
 
 

@@ -246,8 +246,8 @@ def _read_json(path: Path, missing: str) -> Any:
 
 def _metrics(section: Section) -> Metrics:
     figures, classes = section.section("figures"), section.section("per_class")
-    return Metrics({name: _real(figures, name, 0, 1) for name in FIGURES},
-                   {name: _real(classes, name, 0, 1) for name in classes.items()},
+    return Metrics({name: figures.known_real(name, 0, 1) for name in FIGURES},
+                   {name: classes.known_real(name, 0, 1) for name in classes.items()},
                    section.number("images", 0, 10 ** 9), section.number("detections", 0, 10 ** 12))
 
 
@@ -262,13 +262,9 @@ def _verdict(section: Section) -> Verdict:
     outcome = section.text("outcome")
     if outcome not in (PASS, FAIL, INCONCLUSIVE):
         raise section.error("outcome", f"is {outcome!r}, not {PASS}, {FAIL} or {INCONCLUSIVE}; {_AGAIN}")
-    value, lower, upper, moves = (_real(section, key) for key in ("value", "lower", "upper", "jitter"))
+    value, lower, upper, moves = (section.known_real(key, -1e9, 1e9) for key in ("value", "lower", "upper", "jitter"))
     interval = None if section.items().get("interval") is None else Interval(*section.numbers("interval", 2))
     return Verdict(section.text("gate"), value, lower, upper, outcome, section.text("message"), interval, moves)
-
-
-def _real(section: Section, key: str, low: float = -1e9, high: float = 1e9) -> Optional[float]:
-    return None if section.items().get(key) is None else section.real(key, low, high)
 
 
 def _check_same_images(before: ReportedRun, after: ReportedRun) -> None:

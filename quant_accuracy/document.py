@@ -82,6 +82,10 @@ class Section:
             raise self.error(key, f"is {value!r}; give a number from {low:g} to {high:g}")
         return float(value)
 
+    def known_real(self, key: str, low: float, high: float) -> Optional[float]:
+        """A number from `low` to `high`; None where there is none."""
+        return None if self._value.get(key) is None else self.real(key, low, high)
+
     def numbers(self, key: str, count: int) -> Tuple[float, ...]:
         """A list of so many finite numbers."""
         value = self.get(key)

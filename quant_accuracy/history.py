@@ -163,7 +163,7 @@ def _parse(path: Path, number: int, line: bytes) -> Optional[Entry]:
 
 def _entry(section: Section) -> Entry:
     provenance, outcomes = section.section("provenance").items(), section.section("outcomes")
-    drop = None if section.items().get("drop") is None else section.real("drop", -1, 1)
+    drop = section.known_real("drop", -1, 1)
     return Entry(section.text("time"), section.text("model"), section.number("images", 0, 10 ** 9),
                  section.text("shards"), _figure(section, "float_map"), _figure(section, "quantized_map"), drop,
                  {name: outcomes.number(name, 0, 10 ** 6) for name in outcomes.items()}, provenance,
@@ -171,7 +171,7 @@ def _entry(section: Section) -> Entry:
 
 
 def _figure(section: Section, key: str) -> Optional[float]:
-    return None if section.items().get(key) is None else section.real(key, 0, 1)
+    return section.known_real(key, 0, 1)
 
 
 def _after(before: Optional[Entry], now: Entry) -> Entry:

@@ -4,7 +4,6 @@ Differences are those of the second run from the first: a figure that got worse 
 positive one.
 """
 
-import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,67 +14,18 @@ import numpy as np
 from quant_accuracy import baseline, files, jitter
 from quant_accuracy.data import annotations as annotation_files
 from quant_accuracy.data.annotations import Annotations
-from quant_accuracy.document import Section
 from quant_accuracy.errors import ConfigurationError
 from quant_accuracy.intervals import Interval, percentile_interval
-from quant_accuracy.metrics import FIGURES, Metrics
+from quant_accuracy.metrics import FIGURES
 from quant_accuracy.quantization import snapshot
-from quant_accuracy.quantization.snapshot import Drift, Placed
-from quant_accuracy.verdicts import FAIL, INCONCLUSIVE, PASS, Verdict
+from quant_accuracy.quantization.snapshot import Drift
+from quant_accuracy.reporting import reported
+from quant_accuracy.reporting.reported import AGAIN, VARIANTS, ReportedRun
+from quant_accuracy.verdicts import Verdict
 
 SCHEMA_VERSION = 1
-# Of the reports that can be compared.
-REPORT_SCHEMA_VERSION = 2
-VARIANTS = ("float", "quantized")
-SNAPSHOT_FILE = "snapshot.json"
-# Where a report says which annotation file it was scored with.
-ANNOTATIONS_KEY = "annotations"
-_AGAIN = "make it again with ./run report"
 # Scoring and bootstrap sum in another order.
 _SAME_MAP = 1e-6
-
-
-@dataclass(frozen=True)
-class ReportedRun:
-    """A run as its report tells it.
-
-    Attributes:
-        path: Its `report.json`.
-        model: Name of the model card.
-        images: Number of evaluated images.
-        shards: The evaluated shards, such as `0-3`.
-        metrics: COCO's figures by variant.
-        verdicts: What the gates said.
-        provenance: What the metrics were measured from.
-        annotations: The annotation file, where the report names one.
-    """
-
-    path: Path
-    model: str
-    images: int
-    shards: str
-    metrics: Mapping[str, Metrics]
-    verdicts: Sequence[Verdict]
-    provenance: Mapping[str, Any]
-    annotations: Optional[Path]
-
-    @property
-    def folder(self) -> Path:
-        """Where the other files of the run lie."""
-        return self.path.parent
-
-    def detections(self, variant: str) -> Path:
-        """Where the detections of a variant lie, if they were kept."""
-        return self.folder / "detections" / f"{variant}.json"
-
-    def drop(self) -> Optional[float]:
-        """Float mAP - quantized mAP."""
-        return _minus(*(self.metrics[variant].figures["mAP"] for variant in VARIANTS))
-
-    def data(self) -> Mapping[str, Any]:
-        """The part of the provenance that says which images were evaluated."""
-        found: Mapping[str, Any] = self.provenance["data"]
-        return found
 
 
 @dataclass(frozen=True)
@@ -170,7 +120,7 @@ def compare(first: Path, second: Path, annotations: Optional[Path] = None) -> Co
         ConfigurationError: A file is missing or damaged, or the runs evaluated different images.
         DataError: The annotation file is missing or damaged.
     """
-    before, after = read_run(first), read_run(second)
+    before, after = reported.read_run(first), reported.read_run(second)
     _check_same_images(before, after)
     return Comparison(
         before, after,
@@ -200,71 +150,6 @@ def as_document(found: Comparison) -> Dict[str, Any]:
         "paired": {"intervals": {name: list(interval) for name, interval in found.paired.intervals.items()},
                    "images": found.paired.images, "note": found.paired.note},
     }
-
-
-def read_run(given: Path) -> ReportedRun:
-    """Read what a report left.
-
-    Args:
-        given: Its output folder, or its `report.json`.
-
-    Raises:
-        ConfigurationError: The report is missing or damaged, or another version wrote it.
-    """
-    path = given / "report.json" if given.is_dir() else given
-    document = _read_json(path, _missing_report(given, path))
-    if not isinstance(document, dict):
-        raise ConfigurationError(f"{path}: is not a report; {_AGAIN}")
-    if document.get("schema_version") != REPORT_SCHEMA_VERSION:
-        raise ConfigurationError(f"{path}: has schema version {document.get('schema_version')!r}, not "
-                                 f"{REPORT_SCHEMA_VERSION}; {_AGAIN}")
-    whole = Section(str(path), "", document, f"the report, or {_AGAIN}")
-    provenance = whole.section("provenance")
-    provenance.section("data").section("shards")
-    provenance.section("data").get("annotations")
-    recorded = document.get(ANNOTATIONS_KEY)
-    return ReportedRun(path, whole.text("model"), whole.number("images", 0, 10 ** 9), whole.text("shards"),
-                       {variant: _metrics(whole.section("metrics").section(variant)) for variant in VARIANTS},
-                       _verdicts(whole), provenance.items(), Path(recorded) if isinstance(recorded, str) else None)
-
-
-def _missing_report(given: Path, path: Path) -> str:
-    """What to say where there is no report; several models have a folder each."""
-    below = sorted(found.parent.name for found in given.glob("*/report.json")) if given.is_dir() else []
-    remedy = f"name one of its folders: {', '.join(below)}" if below else "name an output folder of ./run report"
-    return f"{path}: no such file; {remedy}"
-
-
-def _read_json(path: Path, missing: str) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigurationError(missing) from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise ConfigurationError(f"{path}: cannot be read ({error}); {_AGAIN}") from error
-
-
-def _metrics(section: Section) -> Metrics:
-    figures, classes = section.section("figures"), section.section("per_class")
-    return Metrics({name: figures.known_real(name, 0, 1) for name in FIGURES},
-                   {name: classes.known_real(name, 0, 1) for name in classes.items()},
-                   section.number("images", 0, 10 ** 9), section.number("detections", 0, 10 ** 12))
-
-
-def _verdicts(whole: Section) -> List[Verdict]:
-    listed = whole.get("verdicts")
-    if not isinstance(listed, list):
-        raise whole.error("verdicts", f"is not a list; {_AGAIN}")
-    return [_verdict(whole.within(f"verdicts.{number}", item)) for number, item in enumerate(listed)]
-
-
-def _verdict(section: Section) -> Verdict:
-    outcome = section.text("outcome")
-    if outcome not in (PASS, FAIL, INCONCLUSIVE):
-        raise section.error("outcome", f"is {outcome!r}, not {PASS}, {FAIL} or {INCONCLUSIVE}; {_AGAIN}")
-    value, lower, upper, moves = (section.known_real(key, -1e9, 1e9) for key in ("value", "lower", "upper", "jitter"))
-    interval = None if section.items().get("interval") is None else Interval(*section.numbers("interval", 2))
-    return Verdict(section.text("gate"), value, lower, upper, outcome, section.text("message"), interval, moves)
 
 
 def _check_same_images(before: ReportedRun, after: ReportedRun) -> None:
@@ -318,26 +203,11 @@ def _judged(verdict: Optional[Verdict]) -> Optional[Tuple[str, Optional[float], 
     return None if verdict is None else (verdict.outcome, verdict.lower, verdict.upper)
 
 
-def read_quantizers(folder: Path) -> Optional[List[Placed]]:
-    """The quantizers that a report left, as `snapshot.write` has it; None where it left none.
-
-    Raises:
-        ConfigurationError: The file is damaged.
-    """
-    path = folder / SNAPSHOT_FILE
-    if not path.exists():
-        return None
-    try:
-        return snapshot.read(path)
-    except ConfigurationError as error:
-        # A snapshot's own remedy is that of a baseline.
-        raise ConfigurationError(f"{str(error).rsplit('; ', 1)[0]}; {_AGAIN}") from error
-
-
 def _quantizer_changes(before: Path, after: Path) -> QuantizerChanges:
-    old, new = read_quantizers(before), read_quantizers(after)
+    old, new = reported.read_quantizers(before), reported.read_quantizers(after)
     if old is None or new is None:
-        lacking = [str(folder / SNAPSHOT_FILE) for folder, found in ((before, old), (after, new)) if found is None]
+        lacking = [str(folder / reported.SNAPSHOT_FILE) for folder, found in ((before, old), (after, new))
+                   if found is None]
         return QuantizerChanges(" and ".join(dict.fromkeys(lacking)) + " missing")
     return QuantizerChanges(placement=snapshot.differences(old, new),
                             drifts=[drift for drift in snapshot.drifts(old, new) if drift.change > 0])
@@ -348,7 +218,7 @@ def _paired(before: ReportedRun, after: ReportedRun, given: Optional[Path]) -> P
     lacking = [run.detections(variant) for run in (before, after) for variant in VARIANTS
                if not run.detections(variant).exists()]
     if lacking:
-        return Paired({}, 0, f"{lacking[0]} is missing; {_AGAIN}")
+        return Paired({}, 0, f"{lacking[0]} is missing; {AGAIN}")
     if before.data().get("annotations") != after.data().get("annotations"):
         return Paired({}, 0, "the runs were scored with different annotations; run both reports with the same")
     path = _annotation_file(before, after, given)
@@ -373,7 +243,7 @@ def _intervals(before: ReportedRun, after: ReportedRun, truth: Annotations) -> P
     # TensorFlow takes seconds to import: only where detections are matched.
     from quant_accuracy import bootstrap
 
-    tables = [{variant: _detections_of(run, variant) for variant in VARIANTS} for run in (before, after)]
+    tables = [{variant: reported.detections_of(run, variant) for variant in VARIANTS} for run in (before, after)]
     detected = {image for side in tables for table in side.values() for image in table[:, 0].astype(int).tolist()}
     image_ids, left_out = evaluated_images(before.images, detected, truth)
     if not len(image_ids):
@@ -423,34 +293,6 @@ def evaluated_images(images: int, detected: Set[int], truth: Annotations) -> Tup
     return np.array(sorted(found), np.int64), images - len(found)
 
 
-def _detections_of(run: ReportedRun, variant: str) -> np.ndarray:
-    path, wanted = run.detections(variant), run.metrics[variant].detections
-    table = read_detections(path)
-    if len(table) != wanted:
-        raise ConfigurationError(f"{path}: holds {len(table)} detections, but {run.path} says {wanted}; {_AGAIN}")
-    return table
-
-
-def read_detections(path: Path) -> np.ndarray:
-    """Read COCO results in the form of `Merged.results`: float64 [d, 7], sorted by image id.
-
-    Raises:
-        ConfigurationError: The file is missing or is not COCO's results format.
-    """
-    records = _read_json(path, f"{path}: no such file; {_AGAIN}")
-    try:
-        if not isinstance(records, list):
-            raise TypeError("not a list")
-        rows = [(item["image_id"], *item["bbox"], item["score"], item["category_id"]) for item in records]
-        table = np.array(rows, np.float64).reshape(len(rows), 7)
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise ConfigurationError(f"{path}: is not a list of COCO results; {_AGAIN}") from error
-    if not np.isfinite(table).all() or (table[:, 0] % 1 != 0).any():
-        raise ConfigurationError(f"{path}: holds numbers that are not finite, or image ids that are not whole; "
-                                 f"{_AGAIN}")
-    return np.asarray(table[np.argsort(table[:, 0], kind="stable")])
-
-
 def _score(run: ReportedRun, tables: Mapping[str, np.ndarray], image_ids: np.ndarray, truth: Annotations,
            weights: np.ndarray, exact: bool) -> Dict[str, np.ndarray]:
     """The mAP of each resample by variant; where all images are known, the report must have the mAP of all."""
@@ -464,7 +306,7 @@ def _score(run: ReportedRun, tables: Mapping[str, np.ndarray], image_ids: np.nda
         measured = float(bootstrap.mean_aps(matches, np.ones([1, len(image_ids)], np.int64))[0])
         if exact and reported is not None and not abs(measured - reported) < _SAME_MAP:
             raise ConfigurationError(f"{run.detections(variant)}: these detections have mAP {measured:.6f}, but "
-                                     f"{run.path} says {reported:.6f}; {_AGAIN}")
+                                     f"{run.path} says {reported:.6f}; {AGAIN}")
         maps[variant] = bootstrap.mean_aps(matches, weights)
     return maps
 

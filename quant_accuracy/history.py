@@ -59,7 +59,7 @@ def entry(document: Mapping[str, Any], now: datetime) -> Entry:
     """The entry of a run.
 
     Args:
-        document: What `report.as_document` makes of an evaluation.
+        document: What `contents.as_document` makes of an evaluation.
         now: When the run ended; without a time zone it is local time.
     """
     before, after = (document["metrics"][variant]["figures"]["mAP"] for variant in ("float", "quantized"))

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks.fidelity import quantizers_of_aimet
-from quant_accuracy import report
 from quant_accuracy.cache import Cache
 from quant_accuracy.card import DataPaths, ModelCard
 from quant_accuracy.errors import ConfigurationError
 from quant_accuracy.evaluation import Evaluation, evaluate
 from quant_accuracy.quantization import aimet, encodings_file
 from quant_accuracy.quantization.records import ACTIVATION, AIMET, BUILTIN, PARAM
+from quant_accuracy.reporting import output
 from quant_accuracy.request import Request
 
 _WITHOUT_AIMET = pytest.mark.skipif(aimet.installed() is None,
@@ -54,7 +54,7 @@ def test_the_quantized_network_detects_about_as_well_as_the_float_one(evaluation
 
 
 def test_the_export_has_aimets_files_and_encodings(evaluation: Evaluation, tmp_path: Path) -> None:
-    names = {path.name for path in report.export_quantsim(evaluation, tmp_path)}
+    names = {path.name for path in output.export_quantsim(evaluation, tmp_path)}
 
     assert {"model.meta", "model.index", "model.data-00000-of-00001", "checkpoint", "model.encodings"} <= names
     stored = encodings_file.read(tmp_path / "model.encodings")

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from quant_accuracy import bootstrap, comparison, matching, options
-from quant_accuracy import report as reports
 from quant_accuracy.artifacts import VARIANTS, Artifacts
 from quant_accuracy.cache import Cache
 from quant_accuracy.card import DataPaths
@@ -23,6 +22,7 @@ from quant_accuracy.errors import ConfigurationError, DataError
 from quant_accuracy.intervals import Interval
 from quant_accuracy.metrics import FIGURES
 from quant_accuracy.quantization import snapshot
+from quant_accuracy.reporting import contents, reported
 from tools import compare, report
 
 Change = Callable[[Dict[str, Any]], None]
@@ -59,7 +59,7 @@ def found(w8: Path, w4: Path, demo: DataPaths) -> Comparison:
 def copy(w8: Path, tmp_path: Path) -> Path:
     """A run to be damaged, with the snapshot of its quantizers removed if there is one."""
     shutil.copytree(str(w8), str(tmp_path / "copy"))
-    for path in (tmp_path / "copy").glob(comparison.SNAPSHOT_FILE):
+    for path in (tmp_path / "copy").glob(reported.SNAPSHOT_FILE):
         path.unlink()
     return tmp_path / "copy"
 
@@ -185,7 +185,7 @@ def test_intervals_hold_the_difference_and_only_that_of_the_quantized_leaves_zer
 
 def test_both_runs_are_scored_on_the_same_resamples(w8: Path, w4: Path, demo: DataPaths, found: Comparison) -> None:
     truth = annotation_files.load(demo.annotations)
-    tables = [comparison.read_detections(folder / "detections" / "quantized.json") for folder in (w8, w4)]
+    tables = [reported.read_detections(folder / "detections" / "quantized.json") for folder in (w8, w4)]
     image_ids = np.unique(tables[0][:, 0]).astype(np.int64)
     weights = bootstrap.draw(80)
     old, new = (bootstrap.mean_aps(matching.match(Merged(image_ids, table), truth), weights) for table in tables)
@@ -238,7 +238,7 @@ def test_the_annotation_file_that_a_report_names_is_taken_while_it_is_the_same(c
                                                                                tmp_path: Path) -> None:
     recorded = tmp_path / "recorded.json"
     shutil.copy(str(demo.annotations), str(recorded))
-    _edit(copy, lambda document: document.update({comparison.ANNOTATIONS_KEY: str(recorded)}))
+    _edit(copy, lambda document: document.update({reported.ANNOTATIONS_KEY: str(recorded)}))
 
     assert comparison.compare(w8, copy).paired.intervals
     recorded.write_text(recorded.read_text() + " ")
@@ -267,7 +267,7 @@ def test_quantizers_are_compared_where_both_runs_left_them(copy: Path, w8: Path,
                                                            demo_artifacts: Artifacts) -> None:
     other = tmp_path / "other"
     shutil.copytree(str(copy), str(other))
-    assert comparison.read_quantizers(copy) is None
+    assert reported.read_quantizers(copy) is None
     assert f"{copy / 'snapshot.json'}" in comparison.compare(copy, other).quantizers.missing
     placed = snapshot.take(demo_artifacts.quantizers, demo_artifacts.encodings)
     on = [number for number, item in enumerate(placed) if item.enabled]
@@ -456,8 +456,8 @@ def test_a_difference_has_a_sign_unless_it_shows_as_zero(value: Optional[float],
 
 
 def test_the_reports_of_this_version_are_those_that_can_be_compared() -> None:
-    assert comparison.REPORT_SCHEMA_VERSION == reports.SCHEMA_VERSION
-    assert comparison.VARIANTS == VARIANTS
+    assert reported.REPORT_SCHEMA_VERSION == contents.SCHEMA_VERSION
+    assert reported.VARIANTS == VARIANTS
 
 
 def test_reports_are_compared_without_tensorflow(w8: Path) -> None:

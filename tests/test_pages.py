@@ -10,10 +10,11 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 import pytest
 from markdown_it import MarkdownIt
 
-from quant_accuracy import files, options, pages
+from quant_accuracy import files, options
 from quant_accuracy.error_kinds import KINDS
 from quant_accuracy.errors import ConfigurationError
 from quant_accuracy.metrics import FIGURES
+from quant_accuracy.reporting import pages
 
 _MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 _HOSTILE = ["<script>alert(1)</script>", "a|b", "a\\|b\\", "two\nlines\r\nor three", "</details></table><img src=x>",
@@ -228,6 +229,6 @@ def test_an_unknown_format_is_refused_before_anything_is_written(tmp_path: Path)
 
 
 def test_pages_are_made_without_tensorflow() -> None:
-    script = "import sys; from quant_accuracy import pages; sys.exit('tensorflow' in sys.modules)"
+    script = "import sys; from quant_accuracy.reporting import pages; sys.exit('tensorflow' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", script], cwd=str(options.ROOT)).returncode == 0

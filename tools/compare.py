@@ -12,11 +12,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from quant_accuracy import command_line, comparison, files, gate_table, jitter, options
+from quant_accuracy import command_line, comparison, files, jitter, options
 from quant_accuracy.comparison import Change, Comparison, VerdictChange
 from quant_accuracy.errors import ConfigurationError
 from quant_accuracy.intervals import Interval
 from quant_accuracy.options import Values
+from quant_accuracy.reporting import gate_table
+from quant_accuracy.reporting.reported import VARIANTS
 
 # Rows and lines that are shown of a long list; the JSON has all.
 _SHOWN = 20
@@ -55,7 +57,7 @@ def _print(found: Comparison, console: Console) -> None:
     if found.paired.note:
         _say(console, f"95 % intervals: {found.paired.note}")
     for title, changes in (("figures", found.figures), ("AP of each class, worst change first", found.classes)):
-        before, after = (changes[variant] for variant in comparison.VARIANTS)
+        before, after = (changes[variant] for variant in VARIANTS)
         _show(console, _both(title, before[:_SHOWN], after[:_SHOWN]))
         _say_rest(console, len(before))
     _print_verdicts(found.verdicts, console)

@@ -32,7 +32,8 @@ def _now() -> datetime:
 def _report(values: Values) -> int:
     # TensorFlow takes seconds to import: not before the options are known to be right.
     from demo import ready
-    from quant_accuracy import evaluation, gate_table, history, report, verdicts
+    from quant_accuracy import evaluation, history, verdicts
+    from quant_accuracy.reporting import contents, gate_table, output, terminal
 
     red = {verdicts.FAIL, verdicts.INCONCLUSIVE} if values.get("strict") else {verdicts.FAIL}
     failed = False
@@ -40,12 +41,12 @@ def _report(values: Values) -> int:
         wanted, cache = requests.resolve(kept, ready.data_paths)
         for request in wanted:
             result = evaluation.evaluate(request, cache)
-            written = report.write(result, options.output_folder(values, request.card.name))
+            written = output.write(result, options.output_folder(values, request.card.name))
             if values.get("history"):
-                history.append(Path(str(values.get("history"))), history.entry(report.as_document(result), _now()))
+                history.append(Path(str(values.get("history"))), history.entry(contents.as_document(result), _now()))
             if values.get("quantsim_output_dir"):
-                written += report.export_quantsim(result, Path(str(values.get("quantsim_output_dir"))))
-            report.print_table(result, gate_table.console())
+                written += output.export_quantsim(result, Path(str(values.get("quantsim_output_dir"))))
+            terminal.print_table(result, gate_table.console())
             print("\nwritten:")
             for path in written:
                 print(f"  {path}")

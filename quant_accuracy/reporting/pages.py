@@ -8,10 +8,11 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 import jinja2
 
-from quant_accuracy import baseline, files, gate_table
+from quant_accuracy import baseline, files
 from quant_accuracy.errors import ConfigurationError
 from quant_accuracy.metrics import FIGURES
 from quant_accuracy.options import REPORT_FORMS
+from quant_accuracy.reporting import gate_table
 from quant_accuracy.verdicts import FAIL, INCONCLUSIVE, PASS
 
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -58,7 +59,7 @@ def render(document: Mapping[str, Any], form: str) -> str:
     """An evaluation's document in one of `REPORT_FORMS`.
 
     Args:
-        document: What `report.as_document` makes of an evaluation.
+        document: What `contents.as_document` makes of an evaluation.
         form: `html` (one page that needs no other file), `json` or `md`.
 
     Raises:

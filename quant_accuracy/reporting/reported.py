@@ -1,0 +1,182 @@
+"""What a report left, read back: figures, verdicts, quantizers, detections."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, List, Mapping, Optional, Sequence
+
+import numpy as np
+
+from quant_accuracy.document import Section
+from quant_accuracy.errors import ConfigurationError
+from quant_accuracy.intervals import Interval
+from quant_accuracy.metrics import FIGURES, Metrics
+from quant_accuracy.quantization import snapshot
+from quant_accuracy.quantization.snapshot import Placed
+from quant_accuracy.verdicts import FAIL, INCONCLUSIVE, PASS, Verdict
+
+# Of the reports that can be read.
+REPORT_SCHEMA_VERSION = 2
+VARIANTS = ("float", "quantized")
+SNAPSHOT_FILE = "snapshot.json"
+# Where a report says which annotation file it was scored with.
+ANNOTATIONS_KEY = "annotations"
+AGAIN = "make it again with ./run report"
+
+
+@dataclass(frozen=True)
+class ReportedRun:
+    """A run as its report tells it.
+
+    Attributes:
+        path: Its `report.json`.
+        model: Name of the model card.
+        images: Number of evaluated images.
+        shards: The evaluated shards, such as `0-3`.
+        metrics: COCO's figures by variant.
+        verdicts: What the gates said.
+        provenance: What the metrics were measured from.
+        annotations: The annotation file, where the report names one.
+    """
+
+    path: Path
+    model: str
+    images: int
+    shards: str
+    metrics: Mapping[str, Metrics]
+    verdicts: Sequence[Verdict]
+    provenance: Mapping[str, Any]
+    annotations: Optional[Path]
+
+    @property
+    def folder(self) -> Path:
+        """Where the other files of the run lie."""
+        return self.path.parent
+
+    def detections(self, variant: str) -> Path:
+        """Where the detections of a variant lie, if they were kept."""
+        return self.folder / "detections" / f"{variant}.json"
+
+    def drop(self) -> Optional[float]:
+        """Float mAP - quantized mAP."""
+        before, after = (self.metrics[variant].figures["mAP"] for variant in VARIANTS)
+        return None if before is None or after is None else before - after
+
+    def data(self) -> Mapping[str, Any]:
+        """The part of the provenance that says which images were evaluated."""
+        found: Mapping[str, Any] = self.provenance["data"]
+        return found
+
+
+def read_run(given: Path) -> ReportedRun:
+    """Read what a report left.
+
+    Args:
+        given: Its output folder, or its `report.json`.
+
+    Raises:
+        ConfigurationError: The report is missing or damaged, or another version wrote it.
+    """
+    path = given / "report.json" if given.is_dir() else given
+    document = _read_json(path, _missing_report(given, path))
+    if not isinstance(document, dict):
+        raise ConfigurationError(f"{path}: is not a report; {AGAIN}")
+    if document.get("schema_version") != REPORT_SCHEMA_VERSION:
+        raise ConfigurationError(f"{path}: has schema version {document.get('schema_version')!r}, not "
+                                 f"{REPORT_SCHEMA_VERSION}; {AGAIN}")
+    whole = Section(str(path), "", document, f"the report, or {AGAIN}")
+    provenance = whole.section("provenance")
+    provenance.section("data").section("shards")
+    provenance.section("data").get("annotations")
+    recorded = document.get(ANNOTATIONS_KEY)
+    return ReportedRun(path, whole.text("model"), whole.number("images", 0, 10 ** 9), whole.text("shards"),
+                       {variant: _metrics(whole.section("metrics").section(variant)) for variant in VARIANTS},
+                       _verdicts(whole), provenance.items(), Path(recorded) if isinstance(recorded, str) else None)
+
+
+def _missing_report(given: Path, path: Path) -> str:
+    """What to say where there is no report; several models have a folder each."""
+    below = sorted(found.parent.name for found in given.glob("*/report.json")) if given.is_dir() else []
+    remedy = f"name one of its folders: {', '.join(below)}" if below else "name an output folder of ./run report"
+    return f"{path}: no such file; {remedy}"
+
+
+def _read_json(path: Path, missing: str) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigurationError(missing) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigurationError(f"{path}: cannot be read ({error}); {AGAIN}") from error
+
+
+def _metrics(section: Section) -> Metrics:
+    figures, classes = section.section("figures"), section.section("per_class")
+    return Metrics({name: figures.known_real(name, 0, 1) for name in FIGURES},
+                   {name: classes.known_real(name, 0, 1) for name in classes.items()},
+                   section.number("images", 0, 10 ** 9), section.number("detections", 0, 10 ** 12))
+
+
+def _verdicts(whole: Section) -> List[Verdict]:
+    listed = whole.get("verdicts")
+    if not isinstance(listed, list):
+        raise whole.error("verdicts", f"is not a list; {AGAIN}")
+    return [_verdict(whole.within(f"verdicts.{number}", item)) for number, item in enumerate(listed)]
+
+
+def _verdict(section: Section) -> Verdict:
+    outcome = section.text("outcome")
+    if outcome not in (PASS, FAIL, INCONCLUSIVE):
+        raise section.error("outcome", f"is {outcome!r}, not {PASS}, {FAIL} or {INCONCLUSIVE}; {AGAIN}")
+    value, lower, upper, moves = (section.known_real(key, -1e9, 1e9) for key in ("value", "lower", "upper", "jitter"))
+    interval = None if section.items().get("interval") is None else Interval(*section.numbers("interval", 2))
+    return Verdict(section.text("gate"), value, lower, upper, outcome, section.text("message"), interval, moves)
+
+
+def read_quantizers(folder: Path) -> Optional[List[Placed]]:
+    """The quantizers that a report left, as `snapshot.write` has it; None where it left none.
+
+    Raises:
+        ConfigurationError: The file is damaged.
+    """
+    path = folder / SNAPSHOT_FILE
+    if not path.exists():
+        return None
+    try:
+        return snapshot.read(path)
+    except ConfigurationError as error:
+        # A snapshot's own remedy is that of a baseline.
+        raise ConfigurationError(f"{str(error).rsplit('; ', 1)[0]}; {AGAIN}") from error
+
+
+def detections_of(run: ReportedRun, variant: str) -> np.ndarray:
+    """The detections of a variant, as `read_detections` has them; as many as the report says.
+
+    Raises:
+        ConfigurationError: The file is missing or damaged, or is not that of the report.
+    """
+    path, wanted = run.detections(variant), run.metrics[variant].detections
+    table = read_detections(path)
+    if len(table) != wanted:
+        raise ConfigurationError(f"{path}: holds {len(table)} detections, but {run.path} says {wanted}; {AGAIN}")
+    return table
+
+
+def read_detections(path: Path) -> np.ndarray:
+    """Read COCO results in the form of `Merged.results`: float64 [d, 7], sorted by image id.
+
+    Raises:
+        ConfigurationError: The file is missing or is not COCO's results format.
+    """
+    records = _read_json(path, f"{path}: no such file; {AGAIN}")
+    try:
+        if not isinstance(records, list):
+            raise TypeError("not a list")
+        rows = [(item["image_id"], *item["bbox"], item["score"], item["category_id"]) for item in records]
+        table = np.array(rows, np.float64).reshape(len(rows), 7)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise ConfigurationError(f"{path}: is not a list of COCO results; {AGAIN}") from error
+    if not np.isfinite(table).all() or (table[:, 0] % 1 != 0).any():
+        raise ConfigurationError(f"{path}: holds numbers that are not finite, or image ids that are not whole; "
+                                 f"{AGAIN}")
+    return np.asarray(table[np.argsort(table[:, 0], kind="stable")])

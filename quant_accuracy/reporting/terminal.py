@@ -1,0 +1,39 @@
+"""An evaluation as tables for the terminal."""
+
+from dataclasses import asdict
+
+from rich.console import Console
+from rich.table import Table
+
+from quant_accuracy import verdicts
+from quant_accuracy.artifacts import FLOAT, QUANTIZED
+from quant_accuracy.evaluation import Evaluation, Variant
+from quant_accuracy.reporting import contents, gate_table
+
+_SHOWN = ("mAP", "AP50", "AP75", "AR100")
+
+
+def print_table(evaluation: Evaluation, console: Console) -> None:
+    """Print the figures of both variants, their difference, and the verdicts."""
+    table = Table(title=evaluation.request.card.name, title_justify="left")
+    table.add_column("variant")
+    for heading in (*_SHOWN, "drop", "images", "images/s"):
+        table.add_column(heading, justify="right")
+    for name in (FLOAT, QUANTIZED):
+        variant = evaluation.variants[name]
+        drop = "" if name == FLOAT else gate_table.number(contents.difference(evaluation, "mAP"))
+        table.add_row(name, *(gate_table.number(variant.metrics.figures[figure]) for figure in _SHOWN), drop,
+                      str(variant.metrics.images), _rate(variant))
+    console.print(table)
+    rows = [gate_table.row(asdict(verdict)) for verdict in evaluation.verdicts]
+    console.print(gate_table.terminal("gates", rows), width=gate_table.WIDTH, crop=False)
+    for verdict in evaluation.verdicts:
+        if verdict.outcome != verdicts.PASS:
+            console.print(f"{verdict.outcome.upper()} {verdict.gate}: {verdict.message}", highlight=False,
+                          markup=False, style=gate_table.COLOURS[verdict.outcome], soft_wrap=True)
+
+
+def _rate(variant: Variant) -> str:
+    if variant.speed is None:
+        return "cached"
+    return f"{variant.speed.images / max(variant.speed.seconds, 1e-9):.1f}"

@@ -215,6 +215,17 @@ def measure_jitter(prepared: Prepared) -> Jitter:
     return jitter.collect(metrics[FLOAT], metrics[QUANTIZED], shards[FLOAT], shards[QUANTIZED])
 
 
+def measure_without(prepared: Prepared, off: Sequence[str]) -> Variant:
+    """The quantized variant with the quantizers on these tensors switched off.
+
+    Raises:
+        ConfigurationError: AIMET runs the network.
+        GraphError: There is no enabled quantizer on one of the tensors.
+    """
+    run = Run(QUANTIZED, off=tuple(sorted(off)))
+    return _score(prepared, inference.detect(prepared.task, [run])[run])
+
+
 def write_baseline(evaluation: Evaluation) -> List[Path]:
     """Make an evaluation of the whole data set, with its jitter, the baseline of its model; say which files."""
     figures = evaluation.figures

@@ -18,11 +18,9 @@ from quant_accuracy.options import Values
 def main(arguments: Optional[List[str]] = None) -> int:
     """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(prog="report", description=(__doc__ or "").splitlines()[0])
-    options.declare(parser)
-    parser.add_argument("--quantsim-output-dir", type=Path, metavar="DIR",
-                        help="export encodings, quantizers and the simulation graph to this folder")
+    options.declare(parser, options.REPORT_OPTIONS)
     typed = vars(parser.parse_args(arguments))
-    return command_line.exit_status(lambda: _report(Values(typed, options.from_environment())))
+    return command_line.exit_status(lambda: _report(Values(typed, options.from_environment(options.REPORT_OPTIONS))))
 
 
 def _now() -> datetime:

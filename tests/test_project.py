@@ -50,6 +50,7 @@ def test_numbers_are_computed_without_tensorflow() -> None:
                  "quantization/assumptions.py", "gates.py", "verdicts.py", "reporting/gate_table.py",
                  "reporting/pages.py", "reporting/reported.py", "baseline.py",
                  "jitter.py", "error_kinds.py", "comparison.py", "history.py", "data/coverage.py", "bootstrap.py",
+                 "figure_intervals.py", "attribution.py", "stopwatch.py",
                  "matching.py", "scoring.py", "metrics.py", "detection/merge.py"):
         assert not [module for module in _imports(options.ROOT / "quant_accuracy" / name) if "tensorflow" in module]
 

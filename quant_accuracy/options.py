@@ -261,8 +261,15 @@ class Values:
 
 def changes_card(values: Values) -> List[str]:
     """The options that make a run differ from what its model card says."""
+    changed = changed_by_options(values)
+    return [option.flag for option in OPTIONS if option.key in changed]
+
+
+def changed_by_options(values: Values) -> Dict[str, str]:
+    """What the options change of the model card, as text by the option's key."""
     keys = ("calibration_images", "quantsim_config", "load_encodings", "load_param_encodings", *SETTINGS.values())
-    return [option.flag for option in OPTIONS if option.key in keys and values.get(option.key) is not None]
+    return {option.key: str(values.get(option.key)) for option in OPTIONS
+            if option.key in keys and values.get(option.key) is not None}
 
 
 def part_of_data(values: Values) -> List[str]:

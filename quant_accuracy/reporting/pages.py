@@ -118,7 +118,8 @@ def _view(document: Mapping[str, Any]) -> Dict[str, Any]:
         "classes": _compare(_worst_first(classes, before["per_class"], after["per_class"]),
                             before["per_class"], after["per_class"]),
         "errors": _errors(document["errors"]),
-        "quantizers": _entries(document["quantizers"]),
+        "quantizers": _entries({"total": len(document["quantizers"]),
+                                "enabled": sum(item["enabled"] for item in document["quantizers"])}),
         "batch_norms_left": [_Entry(item["batch_norm"], item["reason"]) for item in document["batch_norms_left"]],
         "provenance": _entries({name: value for name, value in document["provenance"].items()
                                 if not isinstance(value, Mapping)}),

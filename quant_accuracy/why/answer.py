@@ -3,7 +3,7 @@
 import math
 import time
 from dataclasses import asdict, dataclass
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -97,9 +97,9 @@ class Answer:
             return (f"no set of quantizers was found whose removal gives {self.goal}: time ran out after "
                     f"{len(self.found.trials)} measurements; raise --why-budget, finished ones are kept")
         best, total = self.found.best, len(self.sensitivities.quantizers)
-        smallest = "" if self.found.smallest else ", perhaps not the smallest set: time ran out"
-        return (f"culprits: without {len(best.off)} of {total} quantizers the quantized mAP is {_figure(best.metrics)} "
-                f"instead of {_figure(self.after)}, wanted {self.goal}{smallest}: {self._named(best.off)}")
+        smallest = "" if self.found.smallest else "; perhaps not the smallest set: time ran out"
+        return (f"culprits: {self._named(best.off)}: without {len(best.off)} of {total} quantizers the quantized mAP is "
+                f"{_figure(best.metrics)} instead of {_figure(self.after)}, wanted: {self.goal}{smallest}")
 
     def _most_harmful(self) -> str:
         worst = self.sensitivities.quantizers[:_NAMED]
@@ -159,7 +159,7 @@ def explain(done: Evaluation, minutes: float) -> Answer:
     reachable = wanted is not None and wanted.met(before)
     found = None
     if wanted is not None and reachable:
-        found = _search(done, wanted, [item.tensor for item in sensitivities.quantizers], deadline)
+        found = _search(done, wanted, sensitivities, deadline)
     return Answer(before, after, sensitivities, wanted, reachable, found, _attribution(done), time.monotonic() - start)
 
 
@@ -178,14 +178,20 @@ def _sensitivities(done: Evaluation, deadline: float) -> Sensitivities:
                                    deadline)
 
 
-def _search(done: Evaluation, wanted: Goal, ranked: Sequence[str], deadline: float) -> Found:
+def _search(done: Evaluation, wanted: Goal, sensitivities: Sensitivities, deadline: float) -> Found:
+    ranked = [item.tensor for item in sensitivities.quantizers]
+
     def measure(off: Sequence[str]) -> Metrics:
         metrics = evaluation.measure_without(done.prepared, off).metrics
         progress.say(f"why: without {len(off)} of {len(ranked)} quantizers the quantized mAP is {_figure(metrics)}, "
                      f"wanted: {wanted}")
         return metrics
 
-    return bisection.search(ranked, measure, wanted.met, lambda: time.monotonic() < deadline)
+    families: Dict[Tuple[str, int], List[str]] = {}
+    for item in sensitivities.quantizers:
+        families.setdefault((item.kind, item.bitwidth), []).append(item.tensor)
+    return bisection.search(ranked, sorted(families.values(), key=len), measure, wanted.met,
+                            lambda: time.monotonic() < deadline)
 
 
 def _attribution(done: Evaluation) -> Attribution:

@@ -1,8 +1,9 @@
 """The smallest set of quantizers without which a goal is met, found by measuring the real figures.
 
 Quantizers come ranked. As many of the first as needed are switched off, their number found by doubling and halving;
-then those that are not needed are switched on again, group by group (Zeller and Hildebrandt, Simplifying and isolating
-failure-inducing input, IEEE TSE 2002), until none of the rest can be.
+where a few do not suffice, only those of a family that does are looked at. Then those that are not needed are switched
+on again, part by part (Zeller and Hildebrandt, Simplifying and isolating failure-inducing input, IEEE TSE 2002), until
+none of the rest can be.
 """
 
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from typing import Callable, Dict, FrozenSet, List, Optional, Sequence, Tuple
 from quant_accuracy.metrics import Metrics
 
 Off = FrozenSet[str]
+# So many are culprits of their own; more have something in common.
+_FEW = (1, 2, 4)
 
 
 @dataclass(frozen=True)
@@ -47,12 +50,13 @@ class _OutOfTimeError(Exception):
     """There is no time for another measurement."""
 
 
-def search(ranked: Sequence[str], measure: Callable[[Sequence[str]], Metrics], met: Callable[[Metrics], bool],
-           time_left: Callable[[], bool]) -> Found:
+def search(ranked: Sequence[str], families: Sequence[Sequence[str]], measure: Callable[[Sequence[str]], Metrics],
+           met: Callable[[Metrics], bool], time_left: Callable[[], bool]) -> Found:
     """Find a smallest set whose removal meets a goal.
 
     Args:
         ranked: Tensors of all quantizers that are on, most harmful first; with all of them off the goal is met.
+        families: Tensors that have something in common, the family that is tried first at the beginning.
         measure: Gives the figures without the quantizers on some tensors.
         met: Whether figures meet the goal.
         time_left: Whether there is time for another measurement.
@@ -73,7 +77,7 @@ def search(ranked: Sequence[str], measure: Callable[[Sequence[str]], Metrics], m
 
     smallest = False
     try:
-        first = _leading(ranked, holds)
+        first = _leading(ranked, families, holds)
         smallest = _needed(first, order, holds) is not None
     except _OutOfTimeError:
         pass
@@ -82,11 +86,20 @@ def search(ranked: Sequence[str], measure: Callable[[Sequence[str]], Metrics], m
     return Found(best, smallest and best is not None, list(trials.values()))
 
 
-def _leading(ranked: Sequence[str], holds: Callable[[Off], bool]) -> Off:
+def _leading(ranked: Sequence[str], families: Sequence[Sequence[str]], holds: Callable[[Off], bool]) -> Off:
     """As few of the first as meet the goal, as if more of them never did harm."""
-    too_few, enough = 0, 1
+    for few in _FEW:
+        if holds(frozenset(ranked[:few])):
+            return _halved(ranked, few // 2, few, holds)
+    chosen = next((set(family) for family in families if holds(frozenset(family))), set(ranked))
+    ranked = [tensor for tensor in ranked if tensor in chosen]
+    too_few, enough = 0, 2 * _FEW[-1]
     while not holds(frozenset(ranked[:enough])):
-        too_few, enough = enough, min(2 * enough, len(ranked))
+        too_few, enough = enough, 2 * enough
+    return _halved(ranked, too_few, min(enough, len(ranked)), holds)
+
+
+def _halved(ranked: Sequence[str], too_few: int, enough: int, holds: Callable[[Off], bool]) -> Off:
     while enough - too_few > 1:
         middle = (too_few + enough) // 2
         too_few, enough = (too_few, middle) if holds(frozenset(ranked[:middle])) else (middle, enough)

@@ -27,6 +27,7 @@ def _report(values: Values) -> int:
     from demo import ready
     from quant_accuracy import evaluation, verdicts
     from quant_accuracy.reporting import gate_table, output, terminal
+    from quant_accuracy.why import answer
 
     red = {verdicts.FAIL, verdicts.INCONCLUSIVE} if values.get("strict") else {verdicts.FAIL}
     failed = False
@@ -34,11 +35,12 @@ def _report(values: Values) -> int:
         wanted, cache = requests.resolve(kept, ready.data_paths)
         for request in wanted:
             result = evaluation.evaluate(request, cache)
-            written = output.write(result, options.output_folder(values, request.card.name), values.get("history"))
+            why = answer.explain(result, options.why_budget(values)) if values.get("why") else None
+            written = output.write(result, options.output_folder(values, request.card.name), values.get("history"), why)
             _summarise(written)
             if values.get("quantsim_output_dir"):
                 written += output.export_quantsim(result, Path(str(values.get("quantsim_output_dir"))))
-            terminal.print_table(result, gate_table.console())
+            terminal.print_table(result, gate_table.console(), why)
             print("\nwritten:")
             for path in written:
                 print(f"  {path}")

@@ -4,7 +4,7 @@ import platform
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Optional
 
 import numpy as np
 
@@ -16,13 +16,15 @@ from quant_accuracy.evaluation import Evaluation
 from quant_accuracy.figure_intervals import Intervals, Scored
 from quant_accuracy.reporting import changed_images
 from quant_accuracy.reporting.reported import ANNOTATIONS_KEY
+from quant_accuracy.why import answer
+from quant_accuracy.why.answer import Answer
 
 SCHEMA_VERSION = 3
 _DIGITS = 4
 _CPU_INFO = Path("/proc/cpuinfo")
 
 
-def as_document(evaluation: Evaluation, folder: Path, why: Optional[Mapping[str, Any]] = None) -> Dict[str, Any]:
+def as_document(evaluation: Evaluation, folder: Path, why: Optional[Answer] = None) -> Dict[str, Any]:
     """Everything that is known of an evaluation, JSON-like; within a schema version no field changes its meaning.
 
     What may differ between two runs of the same thing stands in `run`, and in the history.
@@ -53,7 +55,7 @@ def as_document(evaluation: Evaluation, folder: Path, why: Optional[Mapping[str,
         "quantizers": [asdict(item) for item in evaluation.prepared.snapshot()],
         "batch_norms_left": [asdict(item) for item in evaluation.artifacts.left_out],
         "changed_images": changed,
-        "why": None if why is None else dict(why),
+        "why": None if why is None else answer.as_document(why),
         "history": [],
     }
 

@@ -3,7 +3,7 @@
 import json
 import shutil
 from pathlib import Path
-from typing import Any, List, Mapping, Optional
+from typing import List, Optional
 
 from quant_accuracy import files, history
 from quant_accuracy.artifacts import FLOAT
@@ -13,12 +13,13 @@ from quant_accuracy.quantization import export, snapshot
 from quant_accuracy.quantization.records import AIMET
 from quant_accuracy.reporting import contents, pages
 from quant_accuracy.reporting.reported import SNAPSHOT_FILE
+from quant_accuracy.why.answer import Answer
 
 _EXPORTED = ("model.encodings", "quantizers.json", "quantsim.pb")
 
 
 def write(evaluation: Evaluation, folder: Path, kept: Optional[Path] = None,
-          why: Optional[Mapping[str, Any]] = None) -> List[Path]:
+          why: Optional[Answer] = None) -> List[Path]:
     """Write the report in all forms with its pictures, the quantizers, and the detections in COCO's results format.
 
     Args:

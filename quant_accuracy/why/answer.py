@@ -70,7 +70,6 @@ class Answer:
         float_meets_goal: Whether the float variant does; otherwise no quantizer is to blame.
         found: The smallest set of quantizers without which the goal is met; None where none was looked for.
         attribution: Where the lost AP is.
-        seconds: How long it took.
     """
 
     before: Metrics
@@ -80,7 +79,6 @@ class Answer:
     float_meets_goal: bool
     found: Optional[Found]
     attribution: Attribution
-    seconds: float
 
     def lines(self) -> List[str]:
         """Three lines that name the culprits."""
@@ -98,8 +96,8 @@ class Answer:
                     f"{len(self.found.trials)} measurements; raise --why-budget, finished ones are kept")
         best, total = self.found.best, len(self.sensitivities.quantizers)
         smallest = "" if self.found.smallest else "; perhaps not the smallest set: time ran out"
-        return (f"culprits: {self._named(best.off)}: without {len(best.off)} of {total} quantizers the quantized mAP is "
-                f"{_figure(best.metrics)} instead of {_figure(self.after)}, wanted: {self.goal}{smallest}")
+        return (f"culprits: {self._named(best.off)}: without {len(best.off)} of {total} quantizers the quantized mAP "
+                f"is {_figure(best.metrics)} instead of {_figure(self.after)}, wanted: {self.goal}{smallest}")
 
     def _most_harmful(self) -> str:
         worst = self.sensitivities.quantizers[:_NAMED]
@@ -151,16 +149,17 @@ def explain(done: Evaluation, minutes: float) -> Answer:
     if done.artifacts.simulator == AIMET:
         raise ConfigurationError("AIMET runs a graph of its own, whose quantizers cannot be switched; ask why with "
                                  "--simulate builtin")
-    start = time.monotonic()
-    deadline = start + 60.0 * minutes
+    deadline = time.monotonic() + 60.0 * minutes
     before, after = (done.variants[name].metrics for name in (FLOAT, QUANTIZED))
-    sensitivities = _sensitivities(done, deadline)
+    with done.prepared.watch.step("why: each quantizer"):
+        sensitivities = _sensitivities(done, deadline)
     wanted = goals.of_verdicts(done.verdicts, before, after)
     reachable = wanted is not None and wanted.met(before)
     found = None
     if wanted is not None and reachable:
-        found = _search(done, wanted, sensitivities, deadline)
-    return Answer(before, after, sensitivities, wanted, reachable, found, _attribution(done), time.monotonic() - start)
+        with done.prepared.watch.step("why: culprits"):
+            found = _search(done, wanted, sensitivities, deadline)
+    return Answer(before, after, sensitivities, wanted, reachable, found, _attribution(done))
 
 
 def _sensitivities(done: Evaluation, deadline: float) -> Sensitivities:
@@ -223,17 +222,16 @@ def _decibels(value: Optional[float]) -> str:
 
 def as_document(answer: Answer) -> Dict[str, Any]:
     """JSON-like."""
-    found, where = answer.found, answer.attribution
+    found, where, sensitivities = answer.found, answer.attribution, answer.sensitivities
     return {
         "lines": answer.lines(),
-        "sensitivity": {"images": answer.sensitivities.images, "wanted_images": answer.sensitivities.wanted,
-                        "all_on": answer.sensitivities.all_on,
-                        "quantizers": [asdict(item) for item in answer.sensitivities.quantizers]},
-        "goal": None if answer.goal is None else {"gates": list(answer.goal.gates), "text": str(answer.goal),
-                                                  "float_meets_it": answer.float_meets_goal},
-        "bisection": None if found is None else {"best": found.best and _trial(answer, found.best),
-                                                 "smallest": found.smallest,
-                                                 "trials": [_trial(answer, trial) for trial in found.trials]},
+        "sensitivity": {"images": sensitivities.images, "wanted_images": sensitivities.wanted,
+                        "all_on": sensitivities.all_on,
+                        "quantizers": [asdict(item) for item in sensitivities.quantizers]},
+        "bisection": None if found is None else {
+            "goal": str(answer.goal), "smallest": found.smallest,
+            "best": None if found.best is None else _trial(answer, found.best),
+            "trials": [_trial(answer, trial) for trial in found.trials]},
         "attribution": {"classes": [asdict(item) for item in where.classes], "errors": dict(where.errors),
                         "image_ids": list(where.image_ids), "drop_without": where.drop_without},
     }

@@ -190,9 +190,9 @@ class _Planted(NamedTuple):
 
 def _few_bits(card: ModelCard, data: DataPaths, _: Path, __: Artifacts) -> _Planted:
     """A layer whose weights have 3 bits."""
-    tensor = f"{_TOWER}/expanded_conv_2/depthwise/depthwise_weights/read:0"
+    tensor = f"{_TOWER}/expanded_conv_16/project/weights/read:0"
     return _Planted(replace(card, quantization=replace(card.quantization, overrides=(Override(tensor, bitwidth=3),))),
-                    data, f"{_TOWER}/expanded_conv_2/depthwise/")
+                    data, f"{_TOWER}/expanded_conv_16/project/")
 
 
 def _clipped(card: ModelCard, data: DataPaths, folder: Path, built: Artifacts) -> _Planted:

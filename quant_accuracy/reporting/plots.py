@@ -112,7 +112,7 @@ def _errors(errors: Mapping[str, Any]) -> Optional[Plot]:
 
 
 def _ranges(quantizers: Sequence[Mapping[str, Any]], kind: str, title: str) -> Optional[Plot]:
-    """The range of every quantizer of a kind that is on, in the network's order; of several channels the widest ends."""
+    """The range of every quantizer of a kind that is on, in the network's order; of channels the outermost ends."""
     ranges = [(item["tensor"], place, min(low for low, _ in item["ranges"]), max(high for _, high in item["ranges"]))
               for place, item in enumerate(quantizers, start=1) if item["kind"] == kind and item["ranges"]]
     if not ranges:
@@ -162,8 +162,8 @@ def _sensitivity(sensitivity: Mapping[str, Any]) -> Optional[Plot]:
     sheet.write(0, 23, "% of that with all on", colour=drawing.FLOAT)
     sheet.write(_WIDTH / 2 + 6, 8, "gain with only this one off,", colour=drawing.QUANTIZED)
     sheet.write(_WIDTH / 2 + 6, 23, "dB", colour=drawing.QUANTIZED)
-    for left, values, colour, digits in ((0.0, noises, drawing.FLOAT, 1), (_WIDTH / 2 + 6, gains, drawing.QUANTIZED, 2)):
-        _bars(sheet, left, values, colour, digits)
+    _bars(sheet, 0, noises, drawing.FLOAT, 1)
+    _bars(sheet, _WIDTH / 2 + 6, gains, drawing.QUANTIZED, 2)
     for row, item in enumerate(worst):
         sheet.write(0, 38 * row + 46, _shortened(item["tensor"]), colour=drawing.INK)
     return _named(sheet, "The most harmful quantizers",
@@ -224,9 +224,11 @@ def _history(history: Sequence[Mapping[str, Any]]) -> Optional[Plot]:
         sheet.write(sheet.place(axes, place, 0)[0], 188, f"#{place}", "middle", drawing.MARK)
     sheet.write(52, 316, f"#{places[0]}: {runs[0][1]['time'][:10]}")
     sheet.write(_WIDTH - 10, 316, f"#{places[-1]}: {runs[-1][1]['time'][:10]}", "end")
+    drops = [item["drop"] for item in known]
+    times = "once" if len(changed) == 1 else f"{len(changed)} times"
     return _named(sheet, "mAP and its drop, run after run",
-                  f"{len(runs)} runs, {len(changed)} of them of something else than the run before; the drop was "
-                  f"{number(min(item['drop'] for item in known))} .. {number(max(item['drop'] for item in known))}.")
+                  f"{len(runs)} runs; the provenance changed {times}; the drop was {number(min(drops))} .. "
+                  f"{number(max(drops))}.")
 
 
 def _ticks(values: Sequence[float]) -> List[float]:

@@ -16,6 +16,7 @@ _NO_GATES = "no gates"
 _NAMES = 4
 _RUNS = 10
 _CULPRITS = 15
+_CLASSES = 10
 # What is heard of a quantizer in the outputs.
 _HEARD = (Column("SQNR, dB"), Column("only on, dB"), Column("only off, dB"))
 _DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
@@ -143,9 +144,9 @@ def _range(ranges: Sequence[Sequence[float]]) -> Cell:
 
 def _sensitivity(sensitivity: Mapping[str, Any]) -> str:
     outputs = ", ".join(sensitivity["outputs"])
-    return (f"Ratio of signal to quantization noise on {sensitivity['images']} images. SQNR: of the tensor itself. Only "
-            f"on, only off: of the outputs ({outputs}), which have {tables.decibels(sensitivity['all_on'])} dB with "
-            f"all quantizers on. {tables.INFINITE}: no noise.")
+    return (f"Ratio of signal to quantization noise on {sensitivity['images']} images. SQNR: of the tensor itself. "
+            f"Only on, only off: of the outputs ({outputs}), which have {tables.decibels(sensitivity['all_on'])} dB "
+            f"with all quantizers on. {tables.INFINITE}: no noise.")
 
 
 def _culprits(quantizers: Sequence[Mapping[str, Any]]) -> Table:
@@ -158,7 +159,7 @@ def _culprits(quantizers: Sequence[Mapping[str, Any]]) -> Table:
 def _bisection(bisection: Mapping[str, Any]) -> Dict[str, Any]:
     off, met = bisection["off"], bisection["met"]
     count = "1 quantizer" if len(off) == 1 else f"{len(off)} quantizers"
-    answer = f"{'met' if met else 'not met'} with {count} off" if off or not met else "met with all quantizers on"
+    answer = f"{'met' if met else 'not met'} with {count} off" if off else "no such set was found"
     if met and off and bisection["smallest"]:
         answer += "; with any one of them on again it is not met"
     rows = [[Cell(_named(trial["off"])), Cell(str(len(trial["off"]))), *tables.numbers(trial["mAP"], trial["drop"]),
@@ -172,7 +173,7 @@ def _bisection(bisection: Mapping[str, Any]) -> Dict[str, Any]:
 def _attribution(attribution: Mapping[str, Any]) -> Dict[str, Any]:
     images = attribution["images"]
     classes = [[Cell(item["name"]), Cell(number(item["drop"])), Cell(tables.percent(item["share"]))]
-               for item in attribution["classes"]]
+               for item in attribution["classes"][:_CLASSES]]
     errors = [[Cell(item["kind"]), Cell(number(item["dap"]))] for item in attribution["errors"]]
     return {"classes": Table("The drop by class", [Column("class", NAME), Column("drop"), Column("share")], classes),
             "errors": Table("The drop by kind of error", [Column("kind of error", NAME), Column("AP50")], errors),
@@ -191,8 +192,8 @@ def _runs(label: str, runs: Sequence[Tuple[int, Mapping[str, Any]]]) -> Table:
              *tables.numbers(item["float_mAP"], item["quantized_mAP"], item["drop"]),
              Cell(str(item["images"])), Cell(_named(item["changed"]) or NOTHING)]
             for place, item in runs[:-_RUNS - 1:-1]]
-    return Table(label, [Column("run, UTC", NAME), Column("float"), Column("quantized"), Column("drop"), Column("images"),
-                         Column("changed since", TEXT)], rows)
+    return Table(label, [Column("run, UTC", NAME), Column("float"), Column("quantized"), Column("drop"),
+                         Column("images"), Column("changed since", TEXT)], rows)
 
 
 def _minute(time: str) -> str:

@@ -203,7 +203,7 @@ def test_every_quantizer_has_a_row_in_the_networks_order() -> None:
         ["conv/bias:0", "2", "param", "off", "–", "–", "params: bias"],
         ["conv/Relu6:0", "3", "activation", "8", "yes", "0 .. 6", "defaults: params are quantized"],
         ["box/weights:0", "4", "param", "4", "no", "-30 .. 20", "defaults: params are quantized"]]
-    assert "3 of 4 quantizers are on: 2 params, 1 activations" in _read(document(), "html").text
+    assert "3 of 4 quantizers are on: 2 params, 1 activation" in _read(document(), "html").text
 
 
 def test_where_they_were_heard_the_most_harmful_quantizers_come_first() -> None:

@@ -126,7 +126,7 @@ def test_every_range_is_a_bar_of_its_own_panel_in_the_networks_order() -> None:
     assert one[1] < two[1]  # 1 lies above 0.3,
     assert one[3] < two[3]  # and -40 below -0.5
     assert flat[1] == flat[3]
-    assert "#4 c is the widest: -40 .. 0.3" in params.summary
+    assert "#4 c is the widest of 3: -40 .. 0.3" in params.summary
 
 
 def test_ranges_that_differ_a_thousandfold_can_both_be_seen() -> None:

@@ -85,7 +85,7 @@ def _class_curve(name: str, recall: Sequence[float], curve: Mapping[str, Sequenc
     sheet.marks(axes, {**corners, 0.5: ""})
     for variant in VARIANTS:
         sheet.line(axes, recall, curve[variant], variant)
-    return Plot(name, summary, sheet.svg(f"Precision over recall at IoU 0.50 of {name}: {summary}"))
+    return Plot(name, summary, sheet.svg(f"Precision over recall at IoU 0.50 of {_apart(name)}: {summary}"))
 
 
 def _errors(errors: Mapping[str, Any]) -> Optional[Plot]:
@@ -130,7 +130,8 @@ def _ranges(quantizers: Sequence[Mapping[str, Any]], kind: str, title: str) -> O
     sheet.write(_WIDTH - 8, 246, "output", "end")
     widest = max(ranges, key=lambda item: item[3] - item[2])
     return _named(sheet, f"{title}, in the network's order",
-                  f"{len(ranges)} ranges; #{widest[1]} {widest[0]} is the widest: {widest[2]:.4g} .. {widest[3]:.4g}.")
+                  f"#{widest[1]} {_apart(widest[0])} is the widest of {len(ranges)}: {widest[2]:.4g} .. "
+                  f"{widest[3]:.4g}.")
 
 
 def _linear_part(ranges: Sequence[Tuple[str, int, float, float]]) -> float:
@@ -167,7 +168,7 @@ def _sensitivity(sensitivity: Mapping[str, Any]) -> Optional[Plot]:
     for row, item in enumerate(worst):
         sheet.write(0, 38 * row + 46, _shortened(item["tensor"]), colour=drawing.INK)
     return _named(sheet, "The most harmful quantizers",
-                  f"{worst[0]['tensor']} alone makes {noises[0]:.1f} % of the noise that all make; without it the "
+                  f"{_apart(worst[0]['tensor'])} alone makes {noises[0]:.1f} % of the noise that all make; without it the "
                   f"outputs gain {_signed(gains[0], 2)} dB.")
 
 
@@ -193,6 +194,11 @@ def _shortened(tensor: str, length: int = 52) -> str:
         return tensor
     end = tensor[1 - length:]
     return f"…{end[max(end.find('/'), 0):]}"
+
+
+def _apart(name: str) -> str:
+    """A name in a sentence, whose direction of writing it does not turn."""
+    return name if name.isascii() else f"\N{FIRST STRONG ISOLATE}{name}\N{POP DIRECTIONAL ISOLATE}"
 
 
 def _history(history: Sequence[Mapping[str, Any]]) -> Optional[Plot]:

@@ -108,7 +108,8 @@ def _errors(errors: Mapping[str, Any]) -> Table:
 def _summary(quantizers: Sequence[Mapping[str, Any]]) -> str:
     """How many quantizers there are: `163 of 278 quantizers are on: 72 params, 91 activations`."""
     on = [item["kind"] for item in quantizers if item["enabled"]]
-    kinds = ", ".join(f"{on.count(kind)} {kind}s" for kind in sorted(set(on), reverse=True))
+    kinds = ", ".join(f"{on.count(kind)} {kind}{'' if on.count(kind) == 1 else 's'}"
+                      for kind in sorted(set(on), reverse=True))
     return f"{len(on)} of {len(quantizers)} quantizers are on{': ' if kinds else ''}{kinds}"
 
 

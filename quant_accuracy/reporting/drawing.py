@@ -97,13 +97,11 @@ class Sheet:
             self._notes[patch.get_gid()] = note
         axes.add_patch(patch)
 
-    def write(self, x: float, y: float, text: str, align: str = "start", colour: str = SOFT,
-              size: int = _FONT_SIZE) -> None:
+    def write(self, x: float, y: float, text: str, align: str = "start", colour: str = SOFT) -> None:
         """Text whose middle is at this height; `align` is its `start`, `middle` or `end`."""
         anchor = "" if align == "start" else f' text-anchor="{align}"'
-        sized = "" if size == _FONT_SIZE else f' font-size="{size}"'
-        self._words.append(f'<text x="{_short(x)}" y="{_short(y + _BASELINE * size)}"{anchor}{sized} '
-                           f'style="fill: var(--{colour})">{html.escape(text)}</text>')
+        self._words.append(f'<text x="{_short(x)}" y="{_short(y + _BASELINE * _FONT_SIZE)}"{anchor} '
+                           f'style="fill: var(--{colour})">{html.escape(text)}</text>\n')
 
     def levels(self, axes: Axes, values: Mapping[float, str]) -> None:
         """Horizontal lines at values of y, named on the left."""
@@ -113,12 +111,11 @@ class Sheet:
             x, y = self.place(axes, left, value)
             self.write(x - 6, y, name, "end")
 
-    def marks(self, axes: Axes, values: Mapping[float, str], lines: bool = True) -> None:
-        """Values of x, named below, with or without a vertical line."""
+    def columns(self, axes: Axes, values: Mapping[float, str]) -> None:
+        """Vertical lines at values of x, named below."""
         bottom, top = axes.get_ylim()
         for value, name in values.items():
-            if lines:
-                self.line(axes, (value, value), (bottom, top), LINE, 1.0)
+            self.line(axes, (value, value), (bottom, top), LINE, 1.0)
             x, y = self.place(axes, value, bottom)
             self.write(x, y + 13, name, "middle")
 
@@ -129,7 +126,7 @@ class Sheet:
         shapes = self._shapes(ElementTree.fromstring(file.getvalue()))
         return (f'<svg class="plot" role="img" aria-label="{html.escape(label)}" width="{self.width}" '
                 f'height="{self.height}" viewBox="0 0 {self.width} {self.height}" font-size="{_FONT_SIZE}">\n'
-                f'{shapes}{"".join(word + chr(10) for word in self._words)}</svg>')
+                f'{shapes}{"".join(self._words)}</svg>')
 
     def _shapes(self, element: ElementTree.Element) -> str:
         """The paths of an element, without ids and definitions, which would be those of the whole page."""

@@ -21,7 +21,8 @@ CLASSES, HARMFUL, RUNS = 12, 15, 200
 _WIDTH = 400
 _NAN = float("nan")
 _QUARTERS = {0.0: "0", 0.25: "0.25", 0.5: "0.5", 0.75: "0.75", 1.0: "1"}
-_NUMBERED_MARKS = 12
+# Of more runs, or more changes, dots and numbers would run into each other.
+_DOTTED, _NUMBERED = 60, 12
 
 
 class Plots(NamedTuple):
@@ -55,7 +56,7 @@ def _curves(curves: Mapping[str, Any]) -> Optional[Plot]:
     sheet = Sheet(_WIDTH, 292)
     axes = sheet.axes(44, 24, _WIDTH - 14, 252, (0, 1), (0, 1))
     sheet.levels(axes, _QUARTERS)
-    sheet.marks(axes, _QUARTERS)
+    sheet.columns(axes, _QUARTERS)
     sheet.write(_WIDTH / 2 + 15, 284, "recall", "middle")
     sheet.write(0, 6, "precision")
     for variant, iou, values in known:
@@ -82,7 +83,7 @@ def _class_curve(name: str, recall: Sequence[float], curve: Mapping[str, Sequenc
     axes = sheet.axes(22, 8, 172, 112, (0, 1), (0, 1))
     corners = {0.0: "0", 1.0: "1"}
     sheet.levels(axes, {**corners, 0.5: ""})
-    sheet.marks(axes, {**corners, 0.5: ""})
+    sheet.columns(axes, {**corners, 0.5: ""})
     for variant in VARIANTS:
         sheet.line(axes, recall, curve[variant], variant)
     return Plot(name, summary, sheet.svg(f"Precision over recall at IoU 0.50 of {_apart(name)}: {summary}"))
@@ -159,23 +160,22 @@ def _sensitivity(sensitivity: Mapping[str, Any]) -> Optional[Plot]:
     noises = [0.0 if item["only_on"] is None else 100 * 10 ** ((all_on - item["only_on"]) / 10) for item in worst]
     gains = [math.inf if item["only_off"] is None else item["only_off"] - all_on for item in worst]
     sheet = Sheet(_WIDTH, 38 * len(worst) + 44)
-    sheet.write(0, 8, "noise with only this one on,", colour=drawing.FLOAT)
-    sheet.write(0, 23, "% of that with all on", colour=drawing.FLOAT)
-    sheet.write(_WIDTH / 2 + 6, 8, "gain with only this one off,", colour=drawing.QUANTIZED)
-    sheet.write(_WIDTH / 2 + 6, 23, "dB", colour=drawing.QUANTIZED)
-    _bars(sheet, 0, noises, drawing.FLOAT, 1)
-    _bars(sheet, _WIDTH / 2 + 6, gains, drawing.QUANTIZED, 2)
+    _bars(sheet, 0, ("noise with only this one on,", "% of that with all on"), noises, drawing.FLOAT, 1)
+    _bars(sheet, _WIDTH / 2 + 6, ("gain with only this one off,", "dB"), gains, drawing.QUANTIZED, 2)
     for row, item in enumerate(worst):
         sheet.write(0, 38 * row + 46, _shortened(item["tensor"]), colour=drawing.INK)
     return _named(sheet, "The most harmful quantizers",
-                  f"{_apart(worst[0]['tensor'])} alone makes {noises[0]:.1f} % of the noise that all make; without it the "
-                  f"outputs gain {_signed(gains[0], 2)} dB.")
+                  f"{_apart(worst[0]['tensor'])} alone makes {noises[0]:.1f} % of the noise that all make; without it "
+                  f"the outputs gain {_signed(gains[0], 2)} dB.")
 
 
-def _bars(sheet: Sheet, left: float, values: Sequence[float], colour: str, digits: int) -> None:
-    """A column of bars, each with its value at its end; what is infinite fills the column."""
+def _bars(sheet: Sheet, left: float, heading: Tuple[str, str], values: Sequence[float], colour: str,
+          digits: int) -> None:
+    """A column of bars below two lines, each with its value at its end; what is infinite fills the column."""
+    for line, text in enumerate(heading):
+        sheet.write(left, 8 + 15 * line, text, colour=colour)
     finite = [value for value in values if math.isfinite(value)]
-    low, high = min(0.0, *finite, 0.0), max(1e-9, *finite, 0.0)
+    low, high = min([0.0, *finite]), max([1e-9, *finite])
     axes = sheet.axes(left, 38, left + _WIDTH / 2 - 58, sheet.height, (low, high), (len(values), 0))
     for row, value in enumerate(values):
         end = min(value, high)
@@ -207,7 +207,7 @@ def _history(history: Sequence[Mapping[str, Any]]) -> Optional[Plot]:
     known = [item for _, item in runs if item["drop"] is not None]
     if len(known) < 2:
         return None
-    places = [place for place, _ in runs]
+    places, changed = [place for place, _ in runs], [place for place, item in runs if item["changed"]]
     x = (places[0] - 0.3, places[-1] + 0.3)
     sheet = Sheet(_WIDTH, 330)
     above = [("float_mAP", drawing.FLOAT), ("quantized_mAP", drawing.QUANTIZED)]
@@ -218,15 +218,13 @@ def _history(history: Sequence[Mapping[str, Any]]) -> Optional[Plot]:
         axes = sheet.axes(52, top, _WIDTH - 10, bottom, x, (ticks[0], ticks[-1]))
         sheet.levels(axes, {value: f"{value:.4g}" for value in ticks})
         sheet.write(0, top - 16, name, colour=drawing.INK)
-        for place, item in runs:
-            if item["changed"]:
-                sheet.line(axes, (place, place), (ticks[0], ticks[-1]), drawing.MARK, 1.5, "--")
+        for place in changed:
+            sheet.line(axes, (place, place), (ticks[0], ticks[-1]), drawing.MARK, 1.5, "--")
         for values, colour in series:
             sheet.line(axes, places, values, colour)
-            if len(places) <= 60:
+            if len(places) <= _DOTTED:
                 sheet.dots(axes, places, values, colour)
-    changed = [place for place, item in runs if item["changed"]]
-    for place in changed if len(changed) <= _NUMBERED_MARKS else ():
+    for place in changed if len(changed) <= _NUMBERED else ():
         sheet.write(sheet.place(axes, place, 0)[0], 188, f"#{place}", "middle", drawing.MARK)
     sheet.write(52, 316, f"#{places[0]}: {runs[0][1]['time'][:10]}")
     sheet.write(_WIDTH - 10, 316, f"#{places[-1]}: {runs[-1][1]['time'][:10]}", "end")

@@ -232,10 +232,11 @@ def _evaluation_rate(built: Artifacts, shards: List[Shard], variant: str) -> flo
     names = _demo_card().graph
     with open_detector(built.graph(variant), names, built.postprocessing, built.total) as detect, \
             tempfile.TemporaryDirectory() as folder:
-        detect(np.zeros([options.DEFAULT_BATCH_SIZE, 300, 300, 3], np.uint8), 1.0)
+        detect(np.zeros([options.DEFAULT_BATCH_SIZE, 300, 300, 3], np.uint8), {})
         start = time.perf_counter()
         run = detection.Run(variant)
-        detection.detect([detection.Work(shard, [run]) for shard in shards], {variant: detect},
+        detection.detect([detection.Work(shard, [run]) for shard in shards],
+                         {variant: lambda batch, _: detect(batch, {})},
                          options.DEFAULT_BATCH_SIZE, (300, 300),
                          lambda work, found: store.save(Path(folder) / f"{work.shard.index}.npz", found[run]))
         return sum(shard.records for shard in shards) / (time.perf_counter() - start)

@@ -95,7 +95,7 @@ def build(card: ModelCard, checkpoint: Path, shards: Sequence[Shard], cache: Cac
     }
     float_folder = cache.folder("float", float_inputs, "loading and folding the checkpoint",
                                 lambda folder: _make_float(folder, card, checkpoint))
-    calibration = _calibration_shards(shards, card.calibration_images)
+    calibration = calibration_shards(shards, card.calibration_images)
     quantsim_inputs = {
         "float": float_folder.name,
         "quantization": _settings_inputs(card.quantization),
@@ -163,8 +163,12 @@ def code_digest(*packages: str) -> str:
     return files.digest_value([[path.name, files.digest_file(path)] for path in sources])
 
 
-def _calibration_shards(shards: Sequence[Shard], count: int) -> List[Shard]:
-    """The leading shards that hold the calibration images."""
+def calibration_shards(shards: Sequence[Shard], count: int) -> List[Shard]:
+    """The leading shards that hold the calibration images.
+
+    Raises:
+        ConfigurationError: The data set has fewer images.
+    """
     leading: List[Shard] = []
     for shard in shards:
         if sum(known.total for known in leading) >= count:

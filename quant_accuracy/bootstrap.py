@@ -5,16 +5,20 @@ image hard cancels out of their difference. Matching does not depend on which ot
 and a draw only weighs each image by how often it came.
 """
 
+from typing import Dict, Optional
+
 import numpy as np
 
-from quant_accuracy import matching
+from quant_accuracy import matching, scoring
 from quant_accuracy.intervals import mean_known
 from quant_accuracy.matching import Matches
+from quant_accuracy.metrics import FIGURES
+from quant_accuracy.scoring import View
 
 RESAMPLES = 1000
 _SEED = 20191015
-# Resamples that are computed at once.
-_CHUNK = 250
+# Resamples times detections that are weighed at once: what stays in a core's cache.
+_CHUNK = 400_000
 
 
 def draw(images: int, resamples: int = RESAMPLES, seed: int = _SEED) -> np.ndarray:
@@ -23,76 +27,142 @@ def draw(images: int, resamples: int = RESAMPLES, seed: int = _SEED) -> np.ndarr
     return random.multinomial(images, np.full(images, 1.0 / images), size=resamples).astype(np.int64)
 
 
-def mean_aps(matches: Matches, weights: np.ndarray) -> np.ndarray:
-    """COCO's mAP of each resample.
+def figures(matches: Matches, weights: np.ndarray, aps: Optional[np.ndarray] = None) -> Dict[str, np.ndarray]:
+    """COCO's 12 figures of each resample.
 
     Args:
         matches: The matches of one variant.
         weights: int64 [r, n] how often each image comes; see `draw`.
+        aps: What `threshold_aps` makes of the two, where it is known already.
 
     Returns:
-        float64 [r]; NaN where a resample has no ground truth.
+        float64 [r] by name, in COCO's order; NaN where a resample has no ground truth to judge by.
     """
+    of_all = threshold_aps(matches, weights) if aps is None else aps
+    found = {name: mean_known(of_all[threshold]) for name, threshold in scoring.AT_ONE_IOU.items()}
+    for name, view in scoring.AVERAGE_PRECISIONS.items():
+        found[name] = mean_known(mean_over_thresholds(of_all if view == scoring.ALL
+                                                      else threshold_aps(matches, weights, view.area)))
+    found.update({name: mean_known(_recalls(matches, weights, view))
+                  for name, view in scoring.AVERAGE_RECALLS.items()})
+    return {name: found[name] for name in FIGURES}
+
+
+def mean_aps(matches: Matches, weights: np.ndarray) -> np.ndarray:
+    """COCO's mAP of each resample: float64 [r]; NaN where a resample has no ground truth."""
     return mean_known(class_aps(matches, weights))
 
 
 def class_aps(matches: Matches, weights: np.ndarray) -> np.ndarray:
     """COCO's AP of each resample and category: float64 [r, c]; NaN where a resample has no ground truth of it."""
-    parts = [_class_aps(matches, weights[start:start + _CHUNK]) for start in range(0, len(weights), _CHUNK)]
-    return np.concatenate(parts)
+    return mean_over_thresholds(threshold_aps(matches, weights))
 
 
-def _class_aps(matches: Matches, weights: np.ndarray) -> np.ndarray:
-    positives = weights @ matches.positives[:, :, 0]
-    found = np.full([len(weights), len(matches.category_ids)], np.nan)
+def mean_over_thresholds(aps: np.ndarray) -> np.ndarray:
+    """The AP over all IoU thresholds, from what `threshold_aps` gives: float64 [t, r, c] -> [r, c]."""
+    total = np.zeros(aps.shape[1:])
+    # One after the other, whatever the layout of the array: a sum in another order has other last digits.
+    for of_threshold in aps:
+        total += of_threshold
+    return total / len(aps)
+
+
+def threshold_aps(matches: Matches, weights: np.ndarray, area: int = scoring.ALL.area) -> np.ndarray:
+    """COCO's AP at each IoU threshold, of each resample and category.
+
+    Args:
+        matches: The matches of one variant.
+        weights: int64 [r, n] how often each image comes; see `draw`.
+        area: Which of `matching.AREAS`.
+
+    Returns:
+        float64 [t, r, c]; NaN where a resample has no ground truth of a category.
+    """
+    # Half the size is twice the speed, and no image comes 2^31 times.
+    weights = weights.astype(np.int32)
+    positives = _weighted(weights, matches.positives[:, :, area])
+    found = np.full([len(matching.IOU_THRESHOLDS), *positives.shape], np.nan)
     for category in np.flatnonzero(positives.any(axis=0)):
         rows = matches.ranked(category)
-        known = positives[:, category] > 0
-        found[known, category] = _average(matches, rows, weights[known], positives[known, category])
+        # What is ignored at every threshold, such as all that is outside the area, is not worth weighing.
+        rows = rows[~matches.ignored[rows, area].all(axis=1)]
+        step = max(1, _CHUNK // max(1, len(rows)))
+        for start in range(0, len(weights), step):
+            known = start + np.flatnonzero(positives[start:start + step, category])
+            found[:, known, category] = _ranked_aps(matches, rows, area, weights[known], positives[known, category])
     return found
 
 
-def _average(matches: Matches, rows: np.ndarray, weights: np.ndarray, positives: np.ndarray) -> np.ndarray:
-    """AP over all IoU thresholds of one category, for each resample."""
+def _ranked_aps(matches: Matches, rows: np.ndarray, area: int, weights: np.ndarray,
+                positives: np.ndarray) -> np.ndarray:
+    """The AP of one category at each threshold, for each resample: float64 [t, r].
+
+    Args:
+        matches: The matches of one variant.
+        rows: int64 [d] the detections of the category, best score first.
+        area: Which of `matching.AREAS`.
+        weights: int32 [r, n] how often each image comes.
+        positives: int64 [r] how much ground truth there is, at least 1.
+    """
     each = weights[:, matches.images[rows]]
-    so_far = np.cumsum(each, axis=1)
-    needed = _needed(positives)
-    total = np.zeros(len(weights))
-    for threshold in range(len(matching.IOU_THRESHOLDS)):
-        ignored = matches.ignored[rows, 0, threshold]
-        hits = np.flatnonzero(matches.matched[rows, 0, threshold] & ~ignored)
+    so_far = np.cumsum(each, axis=1, dtype=np.int32)
+    found = np.zeros([len(matching.IOU_THRESHOLDS), len(weights)])
+    for threshold, of_resample in enumerate(found):
+        ignored = matches.ignored[rows, area, threshold]
+        hits = np.flatnonzero(matches.matched[rows, area, threshold] & ~ignored)
         if not len(hits):
             continue
-        right = np.cumsum(each[:, hits], axis=1)
-        counted = so_far[:, hits] - _before(each, np.flatnonzero(ignored), hits)
-        total += _interpolated(right, right / (counted + np.spacing(1)), needed)
-    return total / len(matching.IOU_THRESHOLDS)
+        right = np.cumsum(each[:, hits], axis=1, dtype=np.int32)
+        counted = so_far[:, hits]
+        if ignored.any():
+            counted -= _before(each, np.flatnonzero(ignored), hits)
+        of_resample[:] = _interpolated(right, right / (counted + np.spacing(1)), positives)
+    return found
 
 
 def _before(each: np.ndarray, chosen: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """The weight of the chosen detections before each position: int64 [r, positions]."""
-    sums = np.concatenate([np.zeros([len(each), 1], np.int64), np.cumsum(each[:, chosen], axis=1)], axis=1)
-    return np.asarray(sums[:, np.searchsorted(chosen, positions)])
+    """The weight of the chosen detections before each position: int32 [r, positions]."""
+    sums = np.zeros([len(each), len(chosen) + 1], np.int32)
+    np.cumsum(each[:, chosen], axis=1, out=sums[:, 1:])
+    return sums[:, np.searchsorted(chosen, positions)]
 
 
-def _needed(positives: np.ndarray) -> np.ndarray:
-    """The fewest true positives with which each of COCO's recalls is reached: int64 [r, 101].
+def _interpolated(right: np.ndarray, precision: np.ndarray, positives: np.ndarray) -> np.ndarray:
+    """The mean over COCO's recalls of the best precision there or beyond: float64 [r].
 
-    COCO compares floating-point quotients, and so does this: `0.29 * 100` is more than 29.
+    Args:
+        right: int32 [r, hits] true positives so far, at each true positive.
+        precision: float64 [r, hits].
+        positives: int64 [r] how much ground truth there is.
     """
-    count = positives[:, None]
-    needed = np.ceil(matching.RECALLS * count)
-    needed = np.where((needed - 1) / count >= matching.RECALLS, needed - 1, needed)
-    needed = np.where(needed / count < matching.RECALLS, needed + 1, needed)
-    return needed.astype(np.int64)
+    best = np.zeros([len(precision), precision.shape[1] + 1])
+    np.maximum.accumulate(precision[:, ::-1], axis=1, out=best[:, -2::-1])
+    # How many of the recalls each hit is the first to reach; the zero behind the last hit stands for those that none
+    # does. Quotients are compared, as COCO does: `0.29 * 100` is more than 29.
+    reached = np.full([len(best), best.shape[1] + 1], len(matching.RECALLS))
+    reached[:, 0] = 0
+    reached[:, 1:-1] = np.searchsorted(matching.RECALLS, right / positives[:, None], side="right")
+    each = np.repeat(best.ravel(), np.diff(reached, axis=1).ravel())
+    return np.asarray(each.reshape(len(best), len(matching.RECALLS)).mean(axis=1))
 
 
-def _interpolated(right: np.ndarray, precision: np.ndarray, needed: np.ndarray) -> np.ndarray:
-    """The mean over COCO's recalls of the best precision there or beyond: float64 [r]."""
-    best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    best = np.concatenate([best, np.zeros([len(best), 1])], axis=1)
-    # All rows in one search: each is lifted above the one before.
-    lift = np.arange(len(right))[:, None] * (int(max(right.max(), needed.max())) + 1)
-    place = np.searchsorted((right + lift).ravel(), (needed + lift).ravel(), side="left").reshape(needed.shape)
-    place = np.minimum(place - np.arange(len(right))[:, None] * right.shape[1], right.shape[1])
-    return np.asarray(np.take_along_axis(best, place, axis=1).mean(axis=1))
+def _recalls(matches: Matches, weights: np.ndarray, view: View) -> np.ndarray:
+    """The mean over the IoU thresholds of the recall with all detections of a view, by resample and category.
+
+    Returns:
+        float64 [r, c]; NaN where a resample has no ground truth of a category.
+    """
+    hits = matches.matched[:, view.area] & ~matches.ignored[:, view.area] & (matches.ranks < view.detections)[:, None]
+    counts = np.zeros([len(matches.image_ids), len(matches.category_ids)])
+    # A true positive at several thresholds counts as often: their sum is what the mean needs.
+    np.add.at(counts, (matches.images, matches.categories), hits.sum(axis=1))
+    positives = _weighted(weights, matches.positives[:, :, view.area])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = _weighted(weights, counts) / positives / len(matching.IOU_THRESHOLDS)
+    return np.where(positives > 0, found, np.nan)
+
+
+def _weighted(weights: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The sum over images of counts by how often each image comes: int64 [r, c]."""
+    # Floats multiply faster, and whole numbers as exactly.
+    return (weights.astype(np.float64) @ counts.astype(np.float64)).astype(np.int64)

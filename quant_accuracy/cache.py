@@ -35,13 +35,21 @@ class Cache:
         target = self.path(kind, inputs)
         if target.is_dir():
             return target
-        with self._lock(f"{kind}-{target.name}", timeout=-1):
+        with self.hold(f"{kind}-{target.name}"):
             if not target.is_dir():
                 with progress.step(label), files.atomic_path(target) as scratch:
                     scratch.mkdir()
                     make(scratch)
                     files.write_json(scratch / "inputs.json", inputs)
         return target
+
+    def hold(self, name: str) -> "filelock.AcquireReturnProxy":
+        """Hold the lock of this name until the end of a `with`, after all who hold it now.
+
+        Raises:
+            StorageError: The cache cannot be written.
+        """
+        return self._lock(name, timeout=-1)
 
     def claim(self, name: str) -> "Optional[filelock.AcquireReturnProxy]":
         """Hold the lock of this name until the end of a `with`; None while another process holds it.

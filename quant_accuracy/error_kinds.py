@@ -100,7 +100,7 @@ def analyse(merged: Merged, annotations: Annotations, matches: Optional[Matches]
     """
     matches = matching.match(merged, annotations) if matches is None else matches
     objects = _objects(annotations, matches)
-    errors = _errors(matches, objects, _pairs(_boxes(merged, matches), matches, objects))
+    errors = _errors(matches, objects, _pairs(matching.boxes(merged, matches), matches, objects))
     ap50 = scoring.ap50(matches)
     counts = np.bincount(errors.kinds[errors.kinds != _NO_ERROR], minlength=len(KINDS))
     counts[_MISSED] = errors.missed.sum()
@@ -129,15 +129,6 @@ def _objects(annotations: Annotations, matches: Matches) -> _Objects:
     truth = truth[np.argsort(truth[:, 5], kind="stable")]
     return _Objects(truth[:, :4], np.searchsorted(matches.image_ids, truth[:, 5]),
                     np.searchsorted(matches.category_ids, truth[:, 4]))
-
-
-def _boxes(merged: Merged, matches: Matches) -> np.ndarray:
-    """The boxes of the detections, in the order of `matches`: float64 [d, 4]."""
-    results = merged.results[np.isin(merged.results[:, 6], matches.category_ids)]
-    results = results[np.lexsort((-results[:, 5], results[:, 0], results[:, 6]))]
-    groups = matching._groups(matching._keys(results[:, 6], results[:, 0], matches.category_ids, matches.image_ids))
-    ranks = np.arange(len(results)) - np.repeat(groups.starts, groups.counts)
-    return np.asarray(results[ranks < matching.MAX_DETECTIONS, 1:5])
 
 
 def _pairs(boxes: np.ndarray, matches: Matches, objects: _Objects) -> _Pairs:

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -21,6 +21,7 @@ from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.data.shards import Shard
 from quant_accuracy.detection import merge
 from quant_accuracy.detection.run import Run, Speed
+from quant_accuracy.detection.store import ShardDetections
 from quant_accuracy.graph import load
 from quant_accuracy.inference import Detected, Task
 from quant_accuracy.jitter import Jitter
@@ -29,6 +30,7 @@ from quant_accuracy.metrics import Metrics
 from quant_accuracy.quantization import snapshot
 from quant_accuracy.quantization.snapshot import Placed
 from quant_accuracy.request import Request
+from quant_accuracy.stopwatch import Stopwatch
 from quant_accuracy.verdicts import Figures, Samples, Verdict
 
 _DRIFT = Gate(ENCODINGS_DRIFT, 0.01)
@@ -42,11 +44,13 @@ class Prepared:
         task: What is run on what.
         every_shard: All shards of the data set, evaluated or not.
         truth: The annotations.
+        watch: Measures the steps of this evaluation.
     """
 
     task: Task
     every_shard: Sequence[Shard]
     truth: Annotations
+    watch: Stopwatch
 
     def whole(self) -> bool:
         """Whether all images of the data set are evaluated."""
@@ -98,12 +102,14 @@ class Variant:
 
     Attributes:
         merged: Its detections on all evaluated images.
+        parts: Each evaluated shard with its detections; a record's image is at the record's position.
         matches: Which of them match which ground truth.
         metrics: COCO's figures.
         speed: Of the images that this process ran; None when all detections were there already.
     """
 
     merged: merge.Merged
+    parts: Sequence[Tuple[Shard, ShardDetections]]
     matches: Matches
     metrics: Metrics
     speed: Optional[Speed]
@@ -118,12 +124,15 @@ class Evaluation:
         variants: Results by variant, `float` and `quantized`.
         figures: What the gates judged by.
         verdicts: What the card's gates say.
+        aps: What `bootstrap.threshold_aps` made of each variant and of what `draw` gives; None where all images were
+            evaluated, and the gates needed no resamples.
     """
 
     prepared: Prepared
     variants: Mapping[str, Variant]
     figures: Figures
     verdicts: Sequence[Verdict]
+    aps: Optional[Mapping[str, np.ndarray]]
 
     @property
     def request(self) -> Request:
@@ -157,12 +166,14 @@ def prepare(request: Request, cache: Cache) -> Prepared:
     Raises:
         QuantAccuracyError: Something is missing or damaged.
     """
-    every_shard = shard_files.find_shards(request.data.dataset_dir, request.data.pattern)
-    chosen = shard_files.select(every_shard, request.selection, request.num_examples, request.shard_count)
-    truth = annotation_files.load(request.data.annotations)
-    built = artifact_steps.build(request.card, request.data.checkpoint, every_shard, cache)
-    digests = {shard.index: files.digest_file(shard.path) for shard in chosen}
-    return Prepared(Task(request, built, chosen, digests, cache), every_shard, truth)
+    watch = Stopwatch()
+    with watch.step("prepare"):
+        every_shard = shard_files.find_shards(request.data.dataset_dir, request.data.pattern)
+        chosen = shard_files.select(every_shard, request.selection, request.num_examples, request.shard_count)
+        truth = annotation_files.load(request.data.annotations)
+        built = artifact_steps.build(request.card, request.data.checkpoint, every_shard, cache)
+        digests = {shard.index: files.digest_file(shard.path) for shard in chosen}
+    return Prepared(Task(request, built, chosen, digests, cache), every_shard, truth, watch)
 
 
 def detect(prepared: Prepared) -> Dict[str, Detected]:
@@ -172,7 +183,8 @@ def detect(prepared: Prepared) -> Dict[str, Detected]:
         QuantAccuracyError: An image or a shard is damaged.
     """
     runs = {variant: Run(variant) for variant in VARIANTS}
-    found = inference.detect(prepared.task, list(runs.values()))
+    with prepared.watch.step("detect"):
+        found = inference.detect(prepared.task, list(runs.values()))
     return {variant: found[run] for variant, run in runs.items()}
 
 
@@ -182,19 +194,32 @@ def conclude(prepared: Prepared, detected: Mapping[str, Detected]) -> Evaluation
     Raises:
         QuantAccuracyError: A shard or an image is missing or there twice, or there is nothing to judge by.
     """
-    variants = {name: _score(prepared, found) for name, found in detected.items()}
-    committed = baselines.read(prepared.baseline_folder())
-    card = prepared.task.request.card
-    # The baseline's jitter is that of the whole data set; fewer images move more.
-    known = committed.jitter if committed is not None and prepared.whole() else None
-    moves = measure_jitter(prepared) if prepared.task.request.jitter else known
-    figures = Figures(variants[FLOAT].metrics, variants[QUANTIZED].metrics, _samples(prepared, variants),
-                      _maps_of_whole_shards(prepared, detected, variants), committed, moves, _provenance(prepared),
-                      card.name)
-    verdicts = gates.judge(card.gates, figures)
-    if any(gate.name == ENCODINGS_DRIFT for gate in card.gates):
-        verdicts.append(prepared.drift())
-    return Evaluation(prepared, variants, figures, verdicts)
+    watch = prepared.watch
+    with watch.step("score"):
+        variants = {name: _score(prepared, found) for name, found in detected.items()}
+    request = prepared.task.request
+    moves: Optional[Jitter] = None
+    if request.jitter:
+        with watch.step("jitter"):
+            moves = measure_jitter(prepared)
+    with watch.step("judge"):
+        committed = baselines.read(prepared.baseline_folder())
+        if committed is not None and prepared.whole() and not request.jitter:
+            # The baseline's jitter is that of the whole data set; fewer images move more.
+            moves = committed.jitter
+        aps = _resampled(prepared, variants)
+        figures = Figures(variants[FLOAT].metrics, variants[QUANTIZED].metrics, _samples(prepared, aps),
+                          _maps_of_whole_shards(prepared, detected, variants), committed, moves, _provenance(prepared),
+                          request.card.name)
+        verdicts = gates.judge(request.card.gates, figures)
+        if any(gate.name == ENCODINGS_DRIFT for gate in request.card.gates):
+            verdicts.append(prepared.drift())
+    return Evaluation(prepared, variants, figures, verdicts, aps)
+
+
+def draw(prepared: Prepared) -> np.ndarray:
+    """The resamples of the evaluated images, the same every time: int64 [r, n]; see `bootstrap.draw`."""
+    return bootstrap.draw(sum(shard.records for shard in prepared.task.shards))
 
 
 def measure_jitter(prepared: Prepared) -> Jitter:
@@ -215,6 +240,17 @@ def measure_jitter(prepared: Prepared) -> Jitter:
     return jitter.collect(metrics[FLOAT], metrics[QUANTIZED], shards[FLOAT], shards[QUANTIZED])
 
 
+def measure_without(prepared: Prepared, off: Sequence[str]) -> Variant:
+    """The quantized variant with the quantizers on these tensors switched off.
+
+    Raises:
+        ConfigurationError: AIMET runs the network.
+        GraphError: There is no enabled quantizer on one of the tensors.
+    """
+    run = Run(QUANTIZED, off=tuple(sorted(off)))
+    return _score(prepared, inference.detect(prepared.task, [run])[run])
+
+
 def write_baseline(evaluation: Evaluation) -> List[Path]:
     """Make an evaluation of the whole data set, with its jitter, the baseline of its model; say which files."""
     figures = evaluation.figures
@@ -228,7 +264,7 @@ def write_baseline(evaluation: Evaluation) -> List[Path]:
 def _score(prepared: Prepared, detected: Detected) -> Variant:
     merged = merge.merge(detected.parts, prepared.truth)
     matches = matching.match(merged, prepared.truth)
-    return Variant(merged, matches, scoring.score_matches(matches, prepared.truth, len(merged.results)),
+    return Variant(merged, detected.parts, matches, scoring.score_matches(matches, prepared.truth, len(merged.results)),
                    detected.speed)
 
 
@@ -279,11 +315,19 @@ def _provenance(prepared: Prepared) -> Dict[str, Any]:
     }
 
 
-def _samples(prepared: Prepared, variants: Mapping[str, Variant]) -> Optional[Samples]:
-    """What other images would have given; None where all images were evaluated and nothing is left to chance."""
+def _resampled(prepared: Prepared, variants: Mapping[str, Variant]) -> Optional[Dict[str, np.ndarray]]:
+    """The APs of each resample by variant; None where all images were evaluated and nothing is left to chance."""
     if prepared.whole():
         return None
+    weights = draw(prepared)
+    return {name: bootstrap.threshold_aps(variant.matches, weights) for name, variant in variants.items()}
+
+
+def _samples(prepared: Prepared, aps: Optional[Mapping[str, np.ndarray]]) -> Optional[Samples]:
+    """What other images would have given."""
+    if aps is None:
+        return None
     chosen = prepared.task.shards
-    weights = bootstrap.draw(sum(shard.records for shard in chosen))
-    before, after = (bootstrap.class_aps(variants[name].matches, weights) for name in VARIANTS)
-    return Samples(before, after, len(weights[0]), len(chosen), len(prepared.every_shard) - len(chosen))
+    before, after = (bootstrap.mean_over_thresholds(aps[name]) for name in VARIANTS)
+    return Samples(before, after, sum(shard.records for shard in chosen), len(chosen),
+                   len(prepared.every_shard) - len(chosen))

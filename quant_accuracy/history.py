@@ -10,7 +10,6 @@ import json
 import os
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
@@ -55,19 +54,34 @@ class Entry:
     changed: Tuple[str, ...] = ()
 
 
-def entry(document: Mapping[str, Any], now: datetime) -> Entry:
+def entry(document: Mapping[str, Any]) -> Entry:
     """The entry of a run.
 
     Args:
-        document: What `contents.as_document` makes of an evaluation.
-        now: When the run ended; without a time zone it is local time.
+        document: What `contents.as_document`, or `contents.essentials`, makes of an evaluation.
     """
     before, after = (document["metrics"][variant]["figures"]["mAP"] for variant in ("float", "quantized"))
     provenance = dict(document["provenance"])
-    return Entry(now.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"), document["model"], document["images"],
-                 document["shards"], before, after, document["mAP_drop"],
-                 dict(Counter(verdict["outcome"] for verdict in document["verdicts"])), provenance,
-                 files.digest_value(provenance))
+    return Entry(document["run"]["ended"], document["model"], document["images"], document["shards"], before, after,
+                 document["mAP_drop"], dict(Counter(verdict["outcome"] for verdict in document["verdicts"])),
+                 provenance, files.digest_value(provenance))
+
+
+def remember(path: Path, document: Mapping[str, Any]) -> Dict[str, Any]:
+    """Append the entry of a run, and give its document with the history of its model, this run included.
+
+    Raises:
+        ConfigurationError: The history cannot be read.
+        StorageError: The history cannot be written.
+    """
+    append(path, entry(document))
+    return {**document, "history": [_shown(line) for line in read(path) if line.model == document["model"]]}
+
+
+def _shown(line: Entry) -> Dict[str, Any]:
+    """What a report tells of an entry."""
+    return {"time": line.time, "float_mAP": line.float_map, "quantized_mAP": line.quantized_map, "drop": line.drop,
+            "images": line.images, "shards": line.shards, "changed": list(line.changed)}
 
 
 def append(path: Path, line: Entry) -> None:

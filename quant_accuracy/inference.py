@@ -9,8 +9,9 @@ import itertools
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy import artifacts as artifact_steps
@@ -21,11 +22,13 @@ from quant_accuracy.data import images
 from quant_accuracy.data.shards import Shard
 from quant_accuracy.detection import run as detection
 from quant_accuracy.detection import store
-from quant_accuracy.detection.detector import Detector, open_detector
-from quant_accuracy.detection.run import Run, Speed, Work
+from quant_accuracy.detection.detector import open_detector
+from quant_accuracy.detection.nms import Detections
+from quant_accuracy.detection.run import Detector, Run, Speed, Work
 from quant_accuracy.detection.store import ShardDetections
 from quant_accuracy.errors import ConfigurationError, StorageError
-from quant_accuracy.quantization import aimet
+from quant_accuracy.graph import scale
+from quant_accuracy.quantization import aimet, switches
 from quant_accuracy.quantization.records import AIMET, BUILTIN
 from quant_accuracy.request import Request
 
@@ -69,9 +72,10 @@ def detect(task: Task, runs: Sequence[Run]) -> Dict[Run, Detected]:
     Raises:
         QuantAccuracyError: Something could not be measured; finished shards stay in the cache.
     """
-    if task.artifacts.simulator == AIMET and any(run.scale != 1.0 for run in runs):
-        raise ConfigurationError("AIMET runs a graph of its own, whose input cannot be scaled; measure the numerical "
-                                 "jitter with --simulate builtin")
+    if task.artifacts.simulator == AIMET and any(run != Run(run.variant) for run in runs):
+        raise ConfigurationError("AIMET runs a graph of its own, whose input cannot be scaled and whose quantizers "
+                                 "cannot be switched; use --simulate builtin to measure the numerical jitter or to ask "
+                                 "why")
     places = _places(task, runs)
     found: Dict[Path, ShardDetections] = {}
     speeds: Dict[Run, Speed] = {}
@@ -106,6 +110,7 @@ def _places(task: Task, runs: Sequence[Run]) -> _Places:
         **shared,
         "graph": graphs[run.variant],
         "scale": run.scale,
+        "off": [run.off, artifact_steps.code_digest("quantization")] if run.off else [],
         "simulator": built.simulator if run.variant == QUANTIZED else BUILTIN,
         "shard": task.digests[shard.index],
         "records": shard.records,
@@ -139,7 +144,7 @@ def _work_at(task: Task, work: Sequence[Work], places: _Places) -> Dict[Run, Spe
             time.sleep(_POLL_SECONDS)
             return speeds
         runs = {run for item in work for run in item.runs}
-        detectors = {name: held.enter_context(_open(task, name, {run.scale for run in runs if run.variant == name}))
+        detectors = {name: held.enter_context(_open(task, name, [run for run in runs if run.variant == name]))
                      for name in sorted({run.variant for run in runs})}
 
         def finished(item: Work, detections: Mapping[Run, ShardDetections]) -> None:
@@ -172,13 +177,27 @@ def _claimed(task: Task, work: Sequence[Work], places: _Places, locks: Dict[int,
 
 
 @contextlib.contextmanager
-def _open(task: Task, variant: str, scales: Set[float]) -> Iterator[Detector]:
+def _open(task: Task, variant: str, runs: Sequence[Run]) -> Iterator[Detector]:
+    """A detector for all of these runs of a variant, which share one graph."""
     built, names = task.artifacts, task.request.card.graph
     with contextlib.ExitStack() as stack:
         if variant == QUANTIZED and built.simulator == AIMET:
             network = stack.enter_context(aimet.open_network(built.quantsim_folder, names))
-            yield stack.enter_context(open_detector(built.graph(FLOAT), names, built.postprocessing, built.total,
-                                                    network))
-        else:
-            yield stack.enter_context(open_detector(built.graph(variant), names, built.postprocessing, built.total,
-                                                    scaled=scales != {1.0}))
+            detect = stack.enter_context(open_detector(built.graph(FLOAT), names, built.postprocessing, built.total,
+                                                       network))
+            yield lambda images, run: detect(images, {})
+            return
+        graph = built.graph(variant)
+        switched, scaled = any(run.off for run in runs), any(run.scale != 1.0 for run in runs)
+        if switched:
+            graph = switches.insert_switches(built.graph(FLOAT), built.quantizers, built.encodings)
+        if scaled:
+            graph = scale.scale_input(graph, names.starting_op)
+        detect = stack.enter_context(open_detector(graph, names, built.postprocessing, built.total))
+
+        def detect_as(images: np.ndarray, run: Run) -> List[Detections]:
+            factor = {scale.FACTOR + ":0": np.float32(run.scale)} if scaled else {}
+            setting = switches.all_but(built.quantizers, run.off) if switched else {}
+            return detect(images, {**factor, **setting})
+
+        yield detect_as

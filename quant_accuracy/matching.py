@@ -104,6 +104,20 @@ def match(merged: Merged, annotations: Annotations) -> Matches:
                    positives.reshape(len(category_ids), len(image_ids), len(AREAS)).transpose(1, 0, 2))
 
 
+def boxes(merged: Merged, matches: Matches) -> np.ndarray:
+    """The boxes of the detections in the order of their matches: float64 [d, 4] x, y, width, height in pixels.
+
+    Args:
+        merged: The detections of one variant.
+        matches: What `match` made of them.
+    """
+    results = merged.results[np.isin(merged.results[:, 6], matches.category_ids)]
+    results = results[np.lexsort((-results[:, 5], results[:, 0], results[:, 6]))]
+    groups = _groups(_keys(results[:, 6], results[:, 0], matches.category_ids, matches.image_ids))
+    ranks = np.arange(len(results)) - np.repeat(groups.starts, groups.counts)
+    return np.asarray(results[ranks < MAX_DETECTIONS, 1:5])
+
+
 class _Pairs(NamedTuple):
     """Some pairs of image and category that have both: first rows and numbers, most detections first."""
 

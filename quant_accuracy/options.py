@@ -17,6 +17,7 @@ REAL_CARD = "ssd_mobilenet_v2_coco"
 REPORT_FORMS = ("html", "json", "md")
 # The activations of one image stay in a core's cache: larger batches were slower where it was measured.
 DEFAULT_BATCH_SIZE = 1
+DEFAULT_WHY_BUDGET = 10.0
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,17 @@ def positive(text: str) -> int:
     number = int(text) if text.strip().isdigit() else 0
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return number
+
+
+def minutes(text: str) -> float:
+    """A time in minutes, above zero; parts of one too."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of minutes above 0")
     return number
 
 
@@ -127,15 +139,26 @@ OPTIONS: Tuple[Option, ...] = (
     Option("--threads", positive, "cores to use (default: all; under xdist, the worker's share of all)", "N"),
     Option("--strict", switch, "an inconclusive verdict is as red as a failed one", ""),
     Option("--jitter", switch, "measure the numerical jitter of the figures, instead of taking the baseline's", ""),
+    Option("--why-budget", minutes, f"minutes for finding out why a gate is red (default {DEFAULT_WHY_BUDGET:g})",
+           "MINUTES"),
     Option("--baseline-dir", Path, "where the committed baselines are (default baselines)", "DIR"),
     Option("--cache-dir", Path, "where artifacts and finished shards are kept (default .cache)", "DIR"),
     Option("--no-cache", switch, "make everything anew, and keep nothing", ""),
     Option("--output-dir", Path, "where results are written (default output)", "DIR"),
     Option("--history", Path, "append a line with the figures and their provenance to this file", "FILE"),
 )
+# These have a meaning for the report only.
+REPORT_OPTIONS: Tuple[Option, ...] = (
+    *OPTIONS,
+    Option("--why", switch, "find out which quantizers, classes and images cost accuracy, and which quantizers are the "
+           "culprits of a failed gate", ""),
+    Option("--quantsim-output-dir", Path, "export encodings, quantizers and the simulation graph to this folder",
+           "DIR"),
+)
 # These have a meaning for the suite only.
 SUITE_OPTIONS: Tuple[Option, ...] = (
     *OPTIONS,
+    Option("--no-why", switch, "do not look for the culprits of a failed gate on the quantized mAP", ""),
     Option("--update-baselines", switch, "write new baselines, and fail; refused under xdist and where CI is set", ""),
     Option("--report", report_forms, "also write reports to --output-dir: some of html,json,md", "FORMS"),
 )
@@ -159,9 +182,9 @@ SETTINGS = {
 }
 
 
-def declare(parser: argparse.ArgumentParser) -> None:
-    """Add the options to a command line."""
-    for option in OPTIONS:
+def declare(parser: argparse.ArgumentParser, known: Sequence[Option] = OPTIONS) -> None:
+    """Add options to a command line."""
+    for option in known:
         parser.add_argument(option.flag, dest=option.key, **option.arguments())
 
 
@@ -238,14 +261,26 @@ class Values:
 
 def changes_card(values: Values) -> List[str]:
     """The options that make a run differ from what its model card says."""
+    changed = changed_by_options(values)
+    return [option.flag for option in OPTIONS if option.key in changed]
+
+
+def changed_by_options(values: Values) -> Dict[str, str]:
+    """What the options change of the model card, as text by the option's key."""
     keys = ("calibration_images", "quantsim_config", "load_encodings", "load_param_encodings", *SETTINGS.values())
-    return [option.flag for option in OPTIONS if option.key in keys and values.get(option.key) is not None]
+    return {option.key: str(values.get(option.key)) for option in OPTIONS
+            if option.key in keys and values.get(option.key) is not None}
 
 
 def part_of_data(values: Values) -> List[str]:
     """The options that leave images out."""
     return [option.flag for option in OPTIONS
             if option.key in ("shards", "shard_count", "eval_num_examples") and values.get(option.key) is not None]
+
+
+def why_budget(values: Values) -> float:
+    """How many minutes finding out why may take."""
+    return float(values.get("why_budget") or DEFAULT_WHY_BUDGET)
 
 
 def output_folder(values: Values, model: str) -> Path:

@@ -1,6 +1,6 @@
 """What to evaluate, and how it follows from options and model cards."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
@@ -8,7 +8,16 @@ from quant_accuracy import card as cards
 from quant_accuracy.cache import Cache
 from quant_accuracy.card import DataPaths, ModelCard
 from quant_accuracy.errors import ConfigurationError
-from quant_accuracy.options import DEFAULT_BATCH_SIZE, INI, PATHS, ROOT, SETTINGS, Values, variable
+from quant_accuracy.options import (
+    DEFAULT_BATCH_SIZE,
+    INI,
+    PATHS,
+    ROOT,
+    SETTINGS,
+    Values,
+    changed_by_options,
+    variable,
+)
 from quant_accuracy.quantization import configuration
 from quant_accuracy.quantization.records import Settings
 
@@ -29,6 +38,7 @@ class Request:
         threads: Cores to use for detection; None takes all.
         baselines: Folder of the committed baselines.
         jitter: Measure the numerical jitter instead of taking the baseline's.
+        changes: What options changed of the card, by the option's name, as text.
     """
 
     card: ModelCard
@@ -40,6 +50,7 @@ class Request:
     threads: Optional[int] = None
     baselines: Path = BASELINES
     jitter: bool = False
+    changes: Mapping[str, str] = field(default_factory=dict)
 
 
 def resolve(values: Values, demo: Callable[[Cache], DataPaths]) -> Tuple[List[Request], Cache]:
@@ -71,7 +82,7 @@ def of_card(card: ModelCard, values: Values, cache: Cache, demo: Callable[[Cache
     data = _data_paths(card, values.paths(card.demo), lambda: demo(cache))
     return Request(card, data, values.get("eval_batch_size") or DEFAULT_BATCH_SIZE, values.get("shards"),
                    values.get("eval_num_examples"), values.get("shard_count"), values.get("threads"),
-                   baseline_folder(values), bool(values.get("jitter")))
+                   baseline_folder(values), bool(values.get("jitter")), changed_by_options(values))
 
 
 def chosen_cards(values: Values) -> List[ModelCard]:

@@ -12,19 +12,19 @@ from quant_accuracy.matching import Matches
 from quant_accuracy.metrics import FIGURES, Metrics
 
 
-class _View(NamedTuple):
-    """What a figure looks at: an area, and so many detections of an image and a category."""
+class View(NamedTuple):
+    """What a figure looks at: one of `matching.AREAS`, and so many detections of an image and a category."""
 
     area: int
     detections: int
 
 
-_ALL, _SMALL, _MEDIUM, _LARGE = (_View(area, matching.MAX_DETECTIONS) for area in range(len(matching.AREAS)))
-_AVERAGE_PRECISIONS = {"mAP": _ALL, "AP_small": _SMALL, "AP_medium": _MEDIUM, "AP_large": _LARGE}
-_AVERAGE_RECALLS = {"AR1": _View(0, 1), "AR10": _View(0, 10), "AR100": _ALL, "AR_small": _SMALL, "AR_medium": _MEDIUM,
-                    "AR_large": _LARGE}
-# Positions among the IoU thresholds.
-_AT_ONE_IOU = {"AP50": 0, "AP75": 5}
+ALL, _SMALL, _MEDIUM, _LARGE = (View(area, matching.MAX_DETECTIONS) for area in range(len(matching.AREAS)))
+# COCO's figures: APs and ARs by what they look at, and the APs that look at one IoU threshold, by its position.
+AVERAGE_PRECISIONS = {"mAP": ALL, "AP_small": _SMALL, "AP_medium": _MEDIUM, "AP_large": _LARGE}
+AVERAGE_RECALLS = {"AR1": View(0, 1), "AR10": View(0, 10), "AR100": ALL, "AR_small": _SMALL, "AR_medium": _MEDIUM,
+                   "AR_large": _LARGE}
+AT_ONE_IOU = {"AP50": 0, "AP75": 5}
 
 
 def score(merged: Merged, annotations: Annotations) -> Metrics:
@@ -41,12 +41,12 @@ def score(merged: Merged, annotations: Annotations) -> Metrics:
 
 def score_matches(matches: Matches, annotations: Annotations, detections: int) -> Metrics:
     """As `score`, from matches that are there already; `detections` is the number before matching."""
-    views = {view: _curves(matches, view) for view in {*_AVERAGE_PRECISIONS.values(), *_AVERAGE_RECALLS.values()}}
-    precision = views[_ALL].precision
+    views = {view: curves(matches, view) for view in {*AVERAGE_PRECISIONS.values(), *AVERAGE_RECALLS.values()}}
+    precision = views[ALL].precision
     figures: Dict[str, Optional[float]] = {name: _mean(views[view].precision)
-                                           for name, view in _AVERAGE_PRECISIONS.items()}
-    figures.update({name: _mean(precision[:, index]) for name, index in _AT_ONE_IOU.items()})
-    figures.update({name: _mean(views[view].recall) for name, view in _AVERAGE_RECALLS.items()})
+                                           for name, view in AVERAGE_PRECISIONS.items()}
+    figures.update({name: _mean(precision[:, index]) for name, index in AT_ONE_IOU.items()})
+    figures.update({name: _mean(views[view].recall) for name, view in AVERAGE_RECALLS.items()})
     names = [annotations.categories[key] for key in matches.category_ids.tolist()]
     return Metrics({name: figures[name] for name in FIGURES},
                    {name: _mean(values) for name, values in zip(names, precision)},
@@ -55,20 +55,26 @@ def score_matches(matches: Matches, annotations: Annotations, detections: int) -
 
 def ap50(matches: Matches) -> Optional[float]:
     """AP50 alone, far sooner than with all figures: float, 0..1; None without ground truth."""
-    first = slice(_AT_ONE_IOU["AP50"], _AT_ONE_IOU["AP50"] + 1)
+    first = slice(AT_ONE_IOU["AP50"], AT_ONE_IOU["AP50"] + 1)
     # One threshold instead of all: its curve is broadcast to the others.
     alone = replace(matches, matched=matches.matched[:, :, first], ignored=matches.ignored[:, :, first])
-    return _mean(_curves(alone, _ALL).precision[:, 0])
+    return _mean(curves(alone, ALL).precision[:, 0])
 
 
-class _Curves(NamedTuple):
-    """Precision [category, IoU threshold, recall] and final recall [category, IoU threshold]; NaN without truth."""
+class Curves(NamedTuple):
+    """The precision-recall curves of all categories; NaN where a category has no ground truth.
+
+    Attributes:
+        precision: float64 [category, IoU threshold, recall] the best precision at each of `matching.RECALLS` or beyond.
+        recall: float64 [category, IoU threshold] the recall with all detections.
+    """
 
     precision: np.ndarray
     recall: np.ndarray
 
 
-def _curves(matches: Matches, view: _View) -> _Curves:
+def curves(matches: Matches, view: View = ALL) -> Curves:
+    """The curves that COCO's APs are the means of, as `COCOeval.accumulate` of pycocotools has them."""
     positives = matches.positives[:, :, view.area].sum(axis=0)
     shape = [len(matches.category_ids), len(matching.IOU_THRESHOLDS)]
     precision, recall = np.full([*shape, len(matching.RECALLS)], np.nan), np.full(shape, np.nan)
@@ -80,7 +86,7 @@ def _curves(matches: Matches, view: _View) -> _Curves:
         wrong = np.cumsum(~matches.matched[rows, view.area] & counted, axis=0, dtype=np.float64)
         recall[category] = right[-1] / positives[category] if len(rows) else 0.0
         precision[category] = _interpolated(right / positives[category], right / (right + wrong + np.spacing(1)))
-    return _Curves(precision, recall)
+    return Curves(precision, recall)
 
 
 def _interpolated(recall: np.ndarray, precision: np.ndarray) -> np.ndarray:

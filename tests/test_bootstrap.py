@@ -10,6 +10,7 @@ from quant_accuracy import bootstrap, matching, scoring
 from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.detection.merge import Merged
 from quant_accuracy.intervals import bias_corrected_interval, percentile_interval
+from quant_accuracy.metrics import FIGURES
 from tests.test_scoring import _of_pycocotools, _random_truth
 
 
@@ -77,6 +78,67 @@ def test_a_resample_has_the_map_of_pycocotools_on_the_images_drawn(seed: int) ->
 
     wanted = [_of_pycocotools(*_repeated(truth, merged, row)).stats[0] for row in weights]
     np.testing.assert_allclose(found, wanted, rtol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_image_once_gives_all_12_figures_of_the_full_set(seed: int) -> None:
+    random = np.random.RandomState(seed)
+    truth = _random_truth(random, images=30)
+    merged = _random_detections(random, truth, 0.8)
+
+    found = bootstrap.figures(matching.match(merged, truth), np.ones([1, 30], np.int64))
+
+    assert list(found) == list(FIGURES)
+    wanted = scoring.score(merged, truth).figures
+    assert {name: float(values[0]) for name, values in found.items()} == pytest.approx(wanted, abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_resample_has_all_12_figures_of_pycocotools_on_the_images_drawn(seed: int) -> None:
+    random = np.random.RandomState(seed)
+    truth = _random_truth(random, images=20)
+    merged = _random_detections(random, truth, 0.7)
+    weights = bootstrap.draw(20, resamples=4, seed=seed)
+
+    found = bootstrap.figures(matching.match(merged, truth), weights)
+
+    wanted = np.array([_of_pycocotools(*_repeated(truth, merged, row)).stats for row in weights]).T
+    np.testing.assert_allclose([np.nan_to_num(found[name], nan=-1.0) for name in FIGURES], wanted, rtol=1e-9)
+
+
+def test_figures_do_not_depend_on_how_many_resamples_are_weighed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.RandomState(3)
+    truth = _random_truth(random, images=20)
+    matches = matching.match(_random_detections(random, truth, 0.7), truth)
+    weights = bootstrap.draw(20, resamples=50)
+    at_once = bootstrap.figures(matches, weights)
+
+    monkeypatch.setattr(bootstrap, "_CHUNK", 1)
+
+    for name, values in bootstrap.figures(matches, weights).items():
+        np.testing.assert_array_equal(values, at_once[name])
+
+
+def test_an_area_without_ground_truth_has_no_figures_in_any_resample() -> None:
+    truth = _random_truth(np.random.RandomState(0), images=12)
+    for thing in truth.document["annotations"]:
+        thing["area"] = 100.0
+    matches = matching.match(_random_detections(np.random.RandomState(0), truth, 0.7), truth)
+
+    found = bootstrap.figures(matches, bootstrap.draw(12, resamples=5))
+
+    assert [name for name, values in found.items() if np.isnan(values).all()] == [
+        "AP_medium", "AP_large", "AR_medium", "AR_large"]
+    assert not [name for name, values in found.items() if np.isnan(values).any() and not np.isnan(values).all()]
+
+
+def test_without_detections_every_figure_is_zero() -> None:
+    truth = _random_truth(np.random.RandomState(0), images=12)
+    matches = matching.match(Merged(np.arange(1, 13), np.zeros([0, 7])), truth)
+
+    found = bootstrap.figures(matches, np.ones([2, 12], np.int64))
+
+    assert {float(value) for values in found.values() for value in values} == {0.0}
 
 
 def test_draws_are_the_same_every_time_and_of_the_right_size() -> None:

@@ -240,11 +240,22 @@ def test_the_annotation_file_that_a_report_names_is_taken_while_it_is_the_same(c
     shutil.copy(str(demo.annotations), str(recorded))
     _edit(copy, lambda document: document.update({reported.ANNOTATIONS_KEY: str(recorded)}))
 
-    assert comparison.compare(w8, copy).paired.intervals
+    assert comparison.compare(copy, copy).paired.intervals
     recorded.write_text(recorded.read_text() + " ")
-    paired = comparison.compare(w8, copy).paired
+    paired = comparison.compare(copy, copy).paired
     assert not paired.intervals
     assert "--annotation-json-file" in paired.note
+
+
+def test_reports_name_their_annotation_file_so_that_nobody_has_to(w8: Path, w4: Path, demo: DataPaths,
+                                                                  found: Comparison,
+                                                                  capsys: pytest.CaptureFixture) -> None:
+    assert reported.read_run(w8).annotations == demo.annotations.resolve()
+    assert comparison.compare(w8, w4).paired == found.paired
+    capsys.readouterr()
+    assert compare.main([str(w8), str(w4)]) == 0
+    interval = found.paired.intervals["quantized mAP"]
+    assert f"{interval.low:.4f} .. {interval.high:.4f}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("change", "note"), [
@@ -315,7 +326,7 @@ def _garble(name: str, text: Optional[str]) -> Callable[[Path], object]:
     (_garble("report.json", '{"model": "cut sho'), "report.json: cannot be read"),
     (_garble("report.json", "[" * 100_000), "report.json: cannot be read"),
     (_garble("report.json", "[]"), "report.json: is not a report; make it again with ./run report"),
-    (lambda folder: _edit(folder, lambda document: document.update(schema_version=1)), "has schema version 1, not 2"),
+    (lambda folder: _edit(folder, lambda document: document.update(schema_version=2)), "has schema version 2, not 3"),
     (lambda folder: _edit(folder, lambda document: document.pop("model")), "model is missing"),
     (lambda folder: _edit(folder, lambda document: document["metrics"].pop("float")), "metrics.float"),
     (lambda folder: _edit(folder, lambda document: document["metrics"]["float"]["figures"].update(mAP="high")),

@@ -81,9 +81,9 @@ def test_detections_equal_those_of_the_checkpoints_own_ops(demo: DataPaths, demo
     assert demo_artifacts.postprocessing is not None
 
     with open_detector(graph, demo_card.graph, demo_artifacts.postprocessing, demo_artifacts.total) as detect:
-        ours = detect(pictures, 1.0)
+        ours = detect(pictures, {})
     with open_detector(graph, demo_card.graph, None) as detect:
-        own = detect(pictures, 1.0)
+        own = detect(pictures, {})
 
     for a, b in zip(ours, own):
         for mine, theirs in zip(a, b):
@@ -186,7 +186,7 @@ def test_a_model_that_knows_no_category_of_the_annotations_is_refused(coco_folde
 _RUN = run.Run("float")
 
 
-def _fake_detector(pictures: np.ndarray, scale: float) -> List[Detections]:
+def _fake_detector(pictures: np.ndarray, _: run.Run) -> List[Detections]:
     """Finds in each image one box, whose score tells the image's brightness."""
     return [Detections(np.array([[0, 0, 1, 1]], np.float32), np.array([picture.mean() / 255.0], np.float32),
                        np.array([3], np.int32)) for picture in pictures]

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Dict, List
 
@@ -16,19 +15,17 @@ from quant_accuracy import files, history, options
 from quant_accuracy.errors import ConfigurationError, StorageError
 from quant_accuracy.history import Entry
 
-_NOON = datetime(2019, 10, 15, 12, 0, tzinfo=timezone.utc)
 # Makes `entry(model)` and `path` for a process of its own.
 _PROLOGUE = """
 import os, signal, sys
-from datetime import datetime, timezone
 from pathlib import Path
 from quant_accuracy import history
 path = Path(sys.argv[1])
 def entry(model):
     figures = {name: {"figures": {"mAP": 0.5}} for name in ("float", "quantized")}
     document = {"model": model, "images": 1, "shards": "0", "metrics": figures, "mAP_drop": 0.0, "verdicts": [],
-                "provenance": {"long": "x" * 3000}}
-    return history.entry(document, datetime.now(timezone.utc))
+                "provenance": {"long": "x" * 3000}, "run": {"ended": "2019-10-15T12:00:00Z"}}
+    return history.entry(document)
 """
 
 
@@ -36,11 +33,12 @@ def _document(**changes: Any) -> Dict[str, Any]:
     return {"model": "mine", "images": 40, "shards": "0-3,7", "mAP_drop": 0.0123,
             "metrics": {"float": {"figures": {"mAP": 0.6}}, "quantized": {"figures": {"mAP": 0.5877}}},
             "verdicts": [{"outcome": "pass"}, {"outcome": "fail"}, {"outcome": "pass"}],
-            "provenance": {"data": {"annotations": "12ab"}, "versions": {"numpy": "1.18.5"}}, **changes}
+            "provenance": {"data": {"annotations": "12ab"}, "versions": {"numpy": "1.18.5"}},
+            "run": {"ended": "2019-10-15T12:00:00Z"}, **changes}
 
 
 def _entry(**changes: Any) -> Entry:
-    return history.entry(_document(**changes), _NOON)
+    return history.entry(_document(**changes))
 
 
 def _start(script: str, *arguments: object) -> "subprocess.Popen[bytes]":
@@ -54,12 +52,6 @@ def test_an_entry_says_what_the_report_says() -> None:
                           _document()["provenance"], files.digest_value(_document()["provenance"]))
 
 
-def test_the_time_is_utc_wherever_the_run_was() -> None:
-    there = _NOON.astimezone(timezone(timedelta(hours=9)))
-
-    assert history.entry(_document(), there).time == "2019-10-15T12:00:00Z"
-
-
 def test_what_was_appended_is_read_in_that_order(tmp_path: Path) -> None:
     path = tmp_path / "new" / "history.jsonl"
     written = [_entry(model=name, mAP_drop=drop) for name, drop in (("a", 0.1), ("b", None), ("ü\n", -0.1))]
@@ -69,6 +61,22 @@ def test_what_was_appended_is_read_in_that_order(tmp_path: Path) -> None:
 
     assert history.read(path) == written
     assert len(path.read_text().splitlines()) == 3
+
+
+def test_a_document_gets_the_history_of_its_model_with_the_run_that_it_is_of(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    documents = [_document(), _document(model="other"),
+                 _document(mAP_drop=None, provenance={"data": {"annotations": "34cd"}, "versions": {"numpy": "1.18.5"}},
+                           run={"ended": "2019-10-16T12:00:00Z"})]
+
+    remembered = [history.remember(path, document) for document in documents]
+
+    first = {"time": "2019-10-15T12:00:00Z", "float_mAP": 0.6, "quantized_mAP": 0.5877, "drop": 0.0123, "images": 40,
+             "shards": "0-3,7", "changed": []}
+    second = {**first, "time": "2019-10-16T12:00:00Z", "drop": None, "changed": ["data.annotations"]}
+    assert [found["history"] for found in remembered] == [[first], [first], [first, second]]
+    assert {**remembered[0], "history": None} == {**documents[0], "history": None}
+    assert "history" not in documents[0]
 
 
 def test_a_history_that_nobody_has_written_is_empty(tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ def test_numbers_are_computed_without_tensorflow() -> None:
                  "reporting/pages.py", "reporting/views.py", "reporting/tables.py", "reporting/plots.py",
                  "reporting/drawing.py", "reporting/reported.py", "baseline.py",
                  "jitter.py", "error_kinds.py", "comparison.py", "history.py", "data/coverage.py", "bootstrap.py",
+                 "figure_intervals.py", "attribution.py", "stopwatch.py",
                  "matching.py", "scoring.py", "metrics.py", "detection/merge.py"):
         assert not [module for module in _imports(options.ROOT / "quant_accuracy" / name) if "tensorflow" in module]
 

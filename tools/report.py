@@ -6,9 +6,8 @@ could not be measured.
 
 import argparse
 import sys
-from datetime import datetime, timezone
 from pathlib import Path
-from typing import List, Optional
+from typing import List, Optional, Sequence
 
 from quant_accuracy import command_line, options
 from quant_accuracy import request as requests
@@ -18,22 +17,17 @@ from quant_accuracy.options import Values
 def main(arguments: Optional[List[str]] = None) -> int:
     """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(prog="report", description=(__doc__ or "").splitlines()[0])
-    options.declare(parser)
-    parser.add_argument("--quantsim-output-dir", type=Path, metavar="DIR",
-                        help="export encodings, quantizers and the simulation graph to this folder")
+    options.declare(parser, options.REPORT_OPTIONS)
     typed = vars(parser.parse_args(arguments))
-    return command_line.exit_status(lambda: _report(Values(typed, options.from_environment())))
-
-
-def _now() -> datetime:
-    return datetime.now(timezone.utc)
+    return command_line.exit_status(lambda: _report(Values(typed, options.from_environment(options.REPORT_OPTIONS))))
 
 
 def _report(values: Values) -> int:
     # TensorFlow takes seconds to import: not before the options are known to be right.
     from demo import ready
-    from quant_accuracy import evaluation, history, verdicts
-    from quant_accuracy.reporting import contents, gate_table, output, terminal
+    from quant_accuracy import evaluation, verdicts
+    from quant_accuracy.reporting import gate_table, output, terminal
+    from quant_accuracy.why import answer
 
     red = {verdicts.FAIL, verdicts.INCONCLUSIVE} if values.get("strict") else {verdicts.FAIL}
     failed = False
@@ -41,17 +35,26 @@ def _report(values: Values) -> int:
         wanted, cache = requests.resolve(kept, ready.data_paths)
         for request in wanted:
             result = evaluation.evaluate(request, cache)
-            written = output.write(result, options.output_folder(values, request.card.name))
-            if values.get("history"):
-                history.append(Path(str(values.get("history"))), history.entry(contents.as_document(result), _now()))
+            why = answer.explain(result, options.why_budget(values)) if values.get("why") else None
+            written = output.write(result, options.output_folder(values, request.card.name), values.get("history"), why)
+            _summarise(written)
             if values.get("quantsim_output_dir"):
                 written += output.export_quantsim(result, Path(str(values.get("quantsim_output_dir"))))
-            terminal.print_table(result, gate_table.console())
+            terminal.print_table(result, gate_table.console(), why)
             print("\nwritten:")
             for path in written:
                 print(f"  {path}")
             failed |= any(verdict.outcome in red for verdict in result.verdicts)
     return command_line.GATE_FAILED if failed else command_line.MEASURED
+
+
+def _summarise(written: Sequence[Path]) -> None:
+    """Show the Markdown report where CI shows summaries."""
+    from quant_accuracy.reporting import pages
+
+    append_step_summary = getattr(pages, "append_step_summary", None)
+    if append_step_summary is not None:
+        append_step_summary(next(path for path in written if path.name == "report.md").read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """A graph as a function from images to detections."""
 
 import contextlib
-from typing import Callable, Dict, Iterator, List, Optional, Sequence
+from typing import Callable, Iterator, List, Mapping, Optional, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -11,17 +11,18 @@ from quant_accuracy.detection import nms
 from quant_accuracy.detection.nms import Detections
 from quant_accuracy.detection.postprocessing import Postprocessing
 from quant_accuracy.graph import nodes as graph_nodes
-from quant_accuracy.graph import scale
 from quant_accuracy.graph.names import GraphNames
 
 Network = Callable[[np.ndarray], Sequence[np.ndarray]]
-# From uint8 [n, height, width, 3] images and the factor that scales the network's input to the detections of each.
-Detector = Callable[[np.ndarray, float], List[Detections]]
+# What a graph is given besides images: values by tensor name.
+Feed = Mapping[str, np.ndarray]
+# From uint8 [n, height, width, 3] images and what else the graph is given to the detections of each image.
+Detector = Callable[[np.ndarray, Feed], List[Detections]]
 
 
 @contextlib.contextmanager
 def open_detector(graph: tf.GraphDef, names: GraphNames, postprocessing: Optional[Postprocessing],
-                  total: int = 0, network: Optional[Network] = None, scaled: bool = False) -> Iterator[Detector]:
+                  total: int = 0, network: Optional[Network] = None) -> Iterator[Detector]:
     """Give a function from images to their detections; threads may share it.
 
     Args:
@@ -31,29 +32,24 @@ def open_detector(graph: tf.GraphDef, names: GraphNames, postprocessing: Optiona
         total: Most detections of an image; needed with `postprocessing`.
         network: Runs the network elsewhere, from images to the outputs that `names` lists; the graph then does only
             what comes behind them.
-        scaled: Let the network's input be scaled; otherwise the factor has to be 1.
     """
-    if scaled:
-        graph = scale.scale_input(graph, names.starting_op)
-
-    def feed(images: np.ndarray, factor: float) -> Dict[str, np.ndarray]:
+    def feed(images: np.ndarray, more: Feed) -> Feed:
         outputs = network(images) if network is not None else []
-        values = {names.image_input + ":0": images,
-                  **{f"{name}:0": value for name, value in zip(names.output_ops, outputs)}}
-        return {**values, scale.FACTOR + ":0": np.float32(factor)} if scaled else values
+        return {names.image_input + ":0": images, **more,
+                **{f"{name}:0": value for name, value in zip(names.output_ops, outputs)}}
 
     if postprocessing is None:
         fetches = [name + ":0" for name in names.detections]
         with sessions.open_session(graph) as session:
-            yield lambda images, factor: _own_detections(*session.run(fetches, feed(images, factor)))
+            yield lambda images, more: _own_detections(*session.run(fetches, feed(images, more)))
     else:
         before = [postprocessing.boxes, postprocessing.scores]
         # Most of the graph's ops are those of the suppression: without them its session starts sooner.
         needed = graph_nodes.subgraph(graph, [graph_nodes.op_of(tensor) for tensor in before])
         with sessions.open_session(needed) as session, \
                 nms.open_suppression(_parameters(postprocessing, total)) as suppress:
-            yield lambda images, factor: [suppress(boxes[:, 0], scores)
-                                          for boxes, scores in zip(*session.run(before, feed(images, factor)))]
+            yield lambda images, more: [suppress(boxes[:, 0], scores)
+                                        for boxes, scores in zip(*session.run(before, feed(images, more)))]
 
 
 def _own_detections(boxes: np.ndarray, scores: np.ndarray, classes: np.ndarray,

@@ -3,20 +3,28 @@
 import time
 from typing import Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
+import numpy as np
+
 from quant_accuracy import progress, sessions
 from quant_accuracy.data import images
 from quant_accuracy.data.shards import Shard
 from quant_accuracy.detection import store
-from quant_accuracy.detection.detector import Detector
 from quant_accuracy.detection.nms import Detections
 from quant_accuracy.errors import DataError
 
 
 class Run(NamedTuple):
-    """A way to run an image: a variant, and the factor by which the network's input is scaled before."""
+    """A way to run an image.
+
+    Attributes:
+        variant: `float` or `quantized`.
+        scale: The factor by which the network's input is scaled before.
+        off: Tensors whose quantizers are switched off, sorted.
+    """
 
     variant: str
     scale: float = 1.0
+    off: Tuple[str, ...] = ()
 
 
 class Work(NamedTuple):
@@ -64,6 +72,8 @@ class _Open(NamedTuple):
         return {run: store.gather(ids, sizes, found) for run, found in self.detections.items()}
 
 
+# From uint8 [n, height, width, 3] images to the detections of each in a run.
+Detector = Callable[[np.ndarray, Run], List[Detections]]
 Finished = Callable[[Work, Mapping[Run, store.ShardDetections]], None]
 
 
@@ -104,7 +114,7 @@ def detect(work: Iterable[Work], detectors: Mapping[str, Detector], batch_size: 
         found, seconds = {}, {}
         for run in taken[batch.shard].runs:
             start = time.perf_counter()
-            found[run] = detectors[run.variant](batch.images, run.scale)
+            found[run] = detectors[run.variant](batch.images, run)
             seconds[run] = time.perf_counter() - start
         return _BatchResult(batch, found, seconds)
 

@@ -1,16 +1,13 @@
-"""The detections of one shard as a file: arrays in an .npz, nothing pickled."""
+"""The detections of one shard as a file of arrays."""
 
-import io
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Sequence
 
 import numpy as np
 
-from quant_accuracy import files
+from quant_accuracy import arrays
 from quant_accuracy.detection.nms import Detections
-from quant_accuracy.errors import StorageError
 
 _FIELDS = {"image_ids": np.int64, "sizes": np.int32, "counts": np.int32, "boxes": np.float32, "scores": np.float32,
            "classes": np.int32}
@@ -59,9 +56,7 @@ def gather(image_ids: Sequence[np.ndarray], sizes: Sequence[np.ndarray],
 
 def save(path: Path, detections: ShardDetections) -> None:
     """Write a shard's detections, whole or not at all."""
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **{name: getattr(detections, name) for name in _FIELDS})
-    files.write_bytes(path, buffer.getvalue())
+    arrays.save(path, {name: getattr(detections, name) for name in _FIELDS})
 
 
 def load(path: Path) -> ShardDetections:
@@ -70,15 +65,10 @@ def load(path: Path) -> ShardDetections:
     Raises:
         StorageError: The file is missing, damaged, or of another form.
     """
-    try:
-        with np.load(str(path), allow_pickle=False) as arrays:
-            found = ShardDetections(**{name: arrays[name] for name in _FIELDS})
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise StorageError(f"{path}: not readable as detections ({error}); delete it, it will be made again") from error
+    found = ShardDetections(**arrays.load(path, _FIELDS))
     total, images = int(found.counts.sum()), len(found.image_ids)
     shapes = [(images,), (images, 2), (images,), (total, 4), (total,), (total,)]
-    for (name, dtype), shape in zip(_FIELDS.items(), shapes):
-        array = getattr(found, name)
-        if array.dtype != dtype or array.shape != shape:
-            raise StorageError(f"{path}: {name} is {array.dtype}{list(array.shape)}; delete it, it will be made again")
+    for name, shape in zip(_FIELDS, shapes):
+        if getattr(found, name).shape != shape:
+            raise arrays.misshapen(path, name, getattr(found, name))
     return found

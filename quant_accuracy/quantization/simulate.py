@@ -68,7 +68,7 @@ def insert_fake_quant(graph: tf.GraphDef, quantizers: Sequence[Quantizer], encod
                 copy.input[index] = wanted[graph_nodes.tensor_of(reference)].name
         if node.name + ":0" in wanted:
             quantizer = wanted[node.name + ":0"]
-            result.node.add().CopyFrom(_fake_quant(quantizer, encodings[quantizer.tensor][0]))
+            result.node.add().CopyFrom(fake_quant(quantizer, encodings[quantizer.tensor][0]))
             inserted += 1
     if inserted != len(wanted):
         raise GraphError(f"{inserted} of {len(wanted)} activation quantizers found their tensor; "
@@ -76,7 +76,8 @@ def insert_fake_quant(graph: tf.GraphDef, quantizers: Sequence[Quantizer], encod
     return result
 
 
-def _fake_quant(quantizer: Quantizer, encoding: Encoding) -> tf.NodeDef:
+def fake_quant(quantizer: Quantizer, encoding: Encoding) -> tf.NodeDef:
+    """The op that stands behind the tensor of a quantizer, under the quantizer's name."""
     node = tf.NodeDef(name=quantizer.name, op="FakeQuantWithMinMaxArgs", input=[graph_nodes.op_of(quantizer.tensor)])
     node.attr["min"].f = encoding.minimum
     node.attr["max"].f = encoding.maximum

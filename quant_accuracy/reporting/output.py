@@ -3,9 +3,9 @@
 import json
 import shutil
 from pathlib import Path
-from typing import List
+from typing import List, Optional
 
-from quant_accuracy import files
+from quant_accuracy import files, history
 from quant_accuracy.artifacts import FLOAT
 from quant_accuracy.evaluation import Evaluation, Variant
 from quant_accuracy.options import REPORT_FORMS
@@ -13,13 +13,32 @@ from quant_accuracy.quantization import export, snapshot
 from quant_accuracy.quantization.records import AIMET
 from quant_accuracy.reporting import contents, pages
 from quant_accuracy.reporting.reported import SNAPSHOT_FILE
+from quant_accuracy.why.answer import Answer
 
 _EXPORTED = ("model.encodings", "quantizers.json", "quantsim.pb")
 
 
-def write(evaluation: Evaluation, folder: Path) -> List[Path]:
-    """Write the report in all forms, the quantizers, and the detections in COCO's results format; say where."""
-    written = pages.write(contents.as_document(evaluation), folder, REPORT_FORMS)
+def write(evaluation: Evaluation, folder: Path, kept: Optional[Path] = None,
+          why: Optional[Answer] = None) -> List[Path]:
+    """Write the report in all forms with its pictures, the quantizers, and the detections in COCO's results format.
+
+    Args:
+        evaluation: The evaluation.
+        folder: Where the files go.
+        kept: A history that the run is added to before; the report shows it.
+        why: Where a loss comes from, if that was asked for.
+
+    Returns:
+        The files; `report.md` is among them. Pictures stand in `images`.
+
+    Raises:
+        QuantAccuracyError: An image cannot be read any more, the history cannot be read, or something cannot be
+            written.
+    """
+    document = contents.as_document(evaluation, folder, why)
+    if kept is not None:
+        document = history.remember(kept, document)
+    written = pages.write(document, folder, REPORT_FORMS)
     written.append(folder / SNAPSHOT_FILE)
     snapshot.write(written[-1], evaluation.prepared.snapshot())
     for name, variant in evaluation.variants.items():

@@ -16,7 +16,7 @@ from quant_accuracy.quantization.snapshot import Placed
 from quant_accuracy.verdicts import FAIL, INCONCLUSIVE, PASS, Verdict
 
 # Of the reports that can be read.
-REPORT_SCHEMA_VERSION = 2
+REPORT_SCHEMA_VERSION = 3
 VARIANTS = ("float", "quantized")
 SNAPSHOT_FILE = "snapshot.json"
 # Where a report says which annotation file it was scored with.

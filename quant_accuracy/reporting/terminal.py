@@ -1,6 +1,7 @@
 """An evaluation as tables for the terminal."""
 
 from dataclasses import asdict
+from typing import Optional
 
 from rich.console import Console
 from rich.table import Table
@@ -9,12 +10,13 @@ from quant_accuracy import verdicts
 from quant_accuracy.artifacts import FLOAT, QUANTIZED
 from quant_accuracy.evaluation import Evaluation, Variant
 from quant_accuracy.reporting import contents, gate_table
+from quant_accuracy.why.answer import Answer
 
 _SHOWN = ("mAP", "AP50", "AP75", "AR100")
 
 
-def print_table(evaluation: Evaluation, console: Console) -> None:
-    """Print the figures of both variants, their difference, and the verdicts."""
+def print_table(evaluation: Evaluation, console: Console, why: Optional[Answer] = None) -> None:
+    """Print the figures of both variants, their difference, the verdicts, and why they are what they are."""
     table = Table(title=evaluation.request.card.name, title_justify="left")
     table.add_column("variant")
     for heading in (*_SHOWN, "drop", "images", "images/s"):
@@ -31,6 +33,8 @@ def print_table(evaluation: Evaluation, console: Console) -> None:
         if verdict.outcome != verdicts.PASS:
             console.print(f"{verdict.outcome.upper()} {verdict.gate}: {verdict.message}", highlight=False,
                           markup=False, style=gate_table.COLOURS[verdict.outcome], soft_wrap=True)
+    for line in [] if why is None else why.lines():
+        console.print(f"why: {line}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _rate(variant: Variant) -> str:

@@ -1,0 +1,1 @@
+"""Why a gate is red: which quantizers, which classes, which images."""

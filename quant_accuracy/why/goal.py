@@ -1,0 +1,94 @@
+"""What figures a failed gate asks for, in terms of the quantized variant."""
+
+from dataclasses import dataclass
+from typing import Dict, Optional, Sequence
+
+from quant_accuracy.card import CLASS_DROP
+from quant_accuracy.metrics import Metrics
+from quant_accuracy.verdicts import FAIL, Verdict
+
+# What quantizers can be to blame for: gates of one rank are met together, and those of a later rank count only where
+# none of an earlier one failed. A baseline leaves no more room than the numerical jitter, which would name half of the
+# network beside the culprit.
+_RANKS = (("mAP_drop", "mAP_ratio", "mAP_floor"), (CLASS_DROP,), ("mAP_baseline",))
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What the quantized variant should reach.
+
+    Attributes:
+        gates: The failed gates that ask for it.
+        mean_ap: mAP at least; None where no gate asks for one.
+        class_drop: For no class float AP - quantized AP above this; None where no gate asks for it.
+        before: The metrics of the float variant.
+    """
+
+    gates: Sequence[str]
+    mean_ap: Optional[float]
+    class_drop: Optional[float]
+    before: Metrics
+
+    def met(self, after: Metrics) -> bool:
+        """Whether these figures of the quantized variant are good enough."""
+        figure = after.figures["mAP"]
+        if self.mean_ap is not None and (figure is None or figure < self.mean_ap):
+            return False
+        limit = self.class_drop
+        return limit is None or all(drop <= limit for drop in class_drops(self.before, after).values())
+
+    def __str__(self) -> str:
+        parts = [] if self.mean_ap is None else [f"quantized mAP at least {self.mean_ap:.4f}"]
+        parts += [] if self.class_drop is None else [f"AP drop of each class at most {self.class_drop:g}"]
+        return " and ".join(parts)
+
+
+def of_verdicts(verdicts: Sequence[Verdict], before: Metrics, after: Metrics) -> Optional[Goal]:
+    """The goal that the failed gates on the quantized mAP set; None where none of them failed for a loss.
+
+    Args:
+        verdicts: What all gates said.
+        before: The metrics of the float variant.
+        after: The metrics of the quantized variant.
+    """
+    losses = [verdict for verdict in verdicts if verdict.outcome == FAIL and _is_loss(verdict)]
+    ranked = ([verdict for verdict in losses if verdict.gate in gates] for gates in _RANKS)
+    failed = next(filter(None, ranked), None)
+    if failed is None:
+        return None
+    needed = [value for value in (_mean_ap(verdict, before, after) for verdict in failed) if value is not None]
+    drops = [verdict.upper for verdict in failed if verdict.gate == CLASS_DROP and verdict.upper is not None]
+    return Goal([verdict.gate for verdict in failed], max(needed, default=None), min(drops, default=None), before)
+
+
+def class_drops(before: Metrics, after: Metrics) -> Dict[str, float]:
+    """Float AP - quantized AP of each class that has both."""
+    found = {}
+    for name, was in before.per_class.items():
+        now = after.per_class.get(name)
+        if was is not None and now is not None:
+            found[name] = was - now
+    return found
+
+
+def _is_loss(verdict: Verdict) -> bool:
+    """A baseline also fails for a gain, and without anything to compare with: neither is a quantizer's fault."""
+    if verdict.value is None:
+        return False
+    too_low = verdict.lower is not None and verdict.value < verdict.lower
+    return too_low or (verdict.lower is None and verdict.upper is not None)
+
+
+def _mean_ap(verdict: Verdict, before: Metrics, after: Metrics) -> Optional[float]:
+    """The quantized mAP with which the gate would not have failed."""
+    was, now = before.figures["mAP"], after.figures["mAP"]
+    if was is None or now is None or verdict.value is None or verdict.gate == CLASS_DROP:
+        return None
+    if verdict.gate == "mAP_drop" and verdict.upper is not None:
+        return was - verdict.upper
+    if verdict.lower is None:
+        return None
+    if verdict.gate == "mAP_ratio":
+        return was * verdict.lower
+    # A baseline on a part of the data compares means of shards; what they lack the whole lacks too, nearly.
+    return now + verdict.lower - verdict.value

@@ -216,6 +216,20 @@ def test_where_they_were_heard_the_most_harmful_quantizers_come_first() -> None:
 
 
 @pytest.mark.parametrize("form", ["html", "md"])
+def test_a_tensor_whose_name_does_not_tell_is_shown_with_its_layer(form: str) -> None:
+    answer = why()
+    answer["sensitivity"]["quantizers"][0]["layer"] = "tower/Conv2D"
+    answer["sensitivity"]["quantizers"][1]["layer"] = "conv/Conv2D"
+    page = _read(document(why=answer), form)
+    names = [row[0] for row in page.rows]
+
+    assert "box/weights:0 of tower/Conv2D" in names
+    assert "conv/Relu6:0" in names
+    # Among the most harmful ones, and among those that have to go.
+    assert " ".join(page.text.split()).count("box/weights:0 of tower/Conv2D") >= 2
+
+
+@pytest.mark.parametrize("form", ["html", "md"])
 @pytest.mark.parametrize(("changes", "said"), [
     ({}, "met with 1 quantizer off; with any one of them on again it is not met"),
     ({"smallest": False, "off": ["a", "b"]}, "met with 2 quantizers off"),

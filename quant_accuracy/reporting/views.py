@@ -2,7 +2,7 @@
 
 import json
 import re
-from typing import Any, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from quant_accuracy import baseline
 from quant_accuracy.metrics import FIGURES
@@ -42,7 +42,7 @@ def view(document: Mapping[str, Any]) -> Dict[str, Any]:
         "batch_norms_left": [Entry(item["batch_norm"], item["reason"]) for item in document["batch_norms_left"]],
         "culprits": _culprits([] if why is None else why["sensitivity"]["quantizers"]),
         "sensitivity": None if why is None else _sensitivity(why["sensitivity"]),
-        "bisection": None if why is None or why["bisection"] is None else _bisection(why["bisection"]),
+        "bisection": None if why is None or why["bisection"] is None else _bisection(why),
         "attribution": None if why is None else _attribution(why["attribution"]),
         "images": _images(document["changed_images"]),
         "history": _runs("The last runs", list(enumerate(document["history"], start=1))),
@@ -122,11 +122,22 @@ def _quantizers(quantizers: Sequence[Mapping[str, Any]], why: Any) -> Table:
             for place, item in enumerate(quantizers, start=1)}
     if why is None:
         return Table("Quantizers", columns, list(rows.values()), sortable=True)
-    known = {item["tensor"]: item for item in why["sensitivity"]["quantizers"]}
-    order = [*(tensor for tensor in known if tensor in rows), *(tensor for tensor in rows if tensor not in known)]
-    heard = [[*rows[tensor], *(Cell(tables.decibels(known[tensor][key]) if tensor in known else NOTHING)
-                               for key in ("sqnr", "only_on", "only_off"))] for tensor in order]
-    return Table("Quantizers", [*columns, *_HEARD], heard, sortable=True)
+    heard = {item["tensor"]: item for item in why["sensitivity"]["quantizers"]}
+    order = [*(tensor for tensor in heard if tensor in rows), *(tensor for tensor in rows if tensor not in heard)]
+    told = [[_placed(rows[tensor][0], heard.get(tensor)), *rows[tensor][1:], *_heard(heard.get(tensor))]
+            for tensor in order]
+    return Table("Quantizers", [*columns, *_HEARD], told, sortable=True)
+
+
+def _heard(heard: Optional[Mapping[str, Any]]) -> List[Cell]:
+    """What is heard of a quantizer, if it was listened to."""
+    return [Cell(NOTHING if heard is None else tables.decibels(heard[key])) for key in ("sqnr", "only_on", "only_off")]
+
+
+def _placed(cell: Cell, heard: Optional[Mapping[str, Any]]) -> Cell:
+    """The name of a tensor, with its layer below it where the name does not tell."""
+    told = "" if heard is None else tables.label(heard)[len(cell.text):].strip()
+    return cell._replace(small=told)
 
 
 def _settings(item: Mapping[str, Any]) -> List[Cell]:
@@ -152,13 +163,14 @@ def _sensitivity(sensitivity: Mapping[str, Any]) -> str:
 
 def _culprits(quantizers: Sequence[Mapping[str, Any]]) -> Table:
     """The few most harmful quantizers."""
-    rows = [[Cell(item["tensor"]), *(Cell(tables.decibels(item[key])) for key in ("sqnr", "only_on", "only_off"))]
-            for item in quantizers[:_CULPRITS]]
+    rows = [[Cell(tables.label(item)), *_heard(item)] for item in quantizers[:_CULPRITS]]
     return Table("The most harmful quantizers", [Column("quantizer", NAME), *_HEARD], rows)
 
 
-def _bisection(bisection: Mapping[str, Any]) -> Dict[str, Any]:
-    off, met = bisection["off"], bisection["met"]
+def _bisection(why: Mapping[str, Any]) -> Dict[str, Any]:
+    bisection, labels = why["bisection"], {item["tensor"]: tables.label(item)
+                                           for item in why["sensitivity"]["quantizers"]}
+    off, met = [labels.get(tensor, tensor) for tensor in bisection["off"]], bisection["met"]
     count = "1 quantizer" if len(off) == 1 else f"{len(off)} quantizers"
     answer = f"{'met' if met else 'not met'} with {count} off" if off else "no such set was found"
     if met and off and bisection["smallest"]:
@@ -177,7 +189,7 @@ def _attribution(attribution: Mapping[str, Any]) -> Dict[str, Any]:
                for item in attribution["classes"][:_CLASSES]]
     errors = [[Cell(item["kind"]), Cell(number(item["dap"]))] for item in attribution["errors"]]
     return {"classes": Table("The drop by class", [Column("class", NAME), Column("drop"), Column("share")], classes),
-            "errors": Table("The drop by kind of error", [Column("kind of error", NAME), Column("AP50")], errors),
+            "errors": Table("The drop by kind of error", [Column("kind of error", NAME), Column("AP50 lost")], errors),
             "images": f"Without {images['count']} of the images the mAP drop is {number(images['drop_without'])}: "
                       f"{', '.join(map(str, images['image_ids']))}." if images["image_ids"] else ""}
 

@@ -30,8 +30,13 @@ def step(label: str) -> Iterator[None]:
         sys.stderr.write(f"{label} ...\r")
         sys.stderr.flush()
     yield
+    note(f"{label}: {time.perf_counter() - start:.1f} s")
+
+
+def note(text: str) -> None:
+    """Print one line on a terminal, where somebody watches."""
     if sys.stderr.isatty():
-        say(f"{label}: {time.perf_counter() - start:.1f} s")
+        say(text)
 
 
 def say(text: str) -> None:

@@ -96,17 +96,16 @@ class Answer:
                     f"{len(self.found.trials)} measurements; raise --why-budget, finished ones are kept")
         best, total = self.found.best, len(self.sensitivities.quantizers)
         smallest = "" if self.found.smallest else "; perhaps not the smallest set: time ran out"
-        return (f"culprits: {self._named(best.off)}: without {len(best.off)} of {total} quantizers the quantized mAP "
-                f"is {_figure(best.metrics)} instead of {_figure(self.after)}, wanted: {self.goal}{smallest}")
+        return (f"culprits, {len(best.off)} of {total} quantizers: {self._named(best.off)}; without them the quantized "
+                f"mAP is {_figure(best.metrics)} instead of {_figure(self.after)}, wanted: {self.goal}{smallest}")
 
     def _most_harmful(self) -> str:
         worst = self.sensitivities.quantizers[:_NAMED]
         if not worst:
             return "no quantizer is on"
-        listed = ", ".join(f"{label(item)} ({item.bitwidth} bits, {_decibels(item.sqnr)} at its tensor, "
+        listed = ", ".join(f"{label(item)} ({item.bitwidth} bits, SQNR {_decibels(item.sqnr)}, alone "
                            f"{_decibels(item.only_on)} at the outputs)" for item in worst)
-        return (f"most harmful of {len(self.sensitivities.quantizers)} quantizers on {self.sensitivities.images} "
-                f"calibration images: {listed}")
+        return f"most harmful on {self.sensitivities.images} calibration images: {listed}"
 
     def _where(self) -> str:
         found = self.attribution
@@ -133,7 +132,7 @@ def label(item: Sensitivity) -> str:
     return item.tensor if item.layer.startswith(scope) else f"{item.tensor} of {item.layer}"
 
 
-def explain(done: Evaluation, minutes: float) -> Answer:
+def explain(done: Evaluation, minutes: float, most_images: int = IMAGES) -> Answer:
     """Find out why the quantized variant is worse than the float one.
 
     Whatever was measured is kept in the cache: an interrupted search goes on where it stopped.
@@ -141,6 +140,7 @@ def explain(done: Evaluation, minutes: float) -> Answer:
     Args:
         done: The evaluation.
         minutes: After so long no measurement is begun; what is known by then is the answer.
+        most_images: On how many calibration images each quantizer is measured, at most.
 
     Raises:
         ConfigurationError: AIMET runs the network.
@@ -152,7 +152,7 @@ def explain(done: Evaluation, minutes: float) -> Answer:
     deadline = time.monotonic() + 60.0 * minutes
     before, after = (done.variants[name].metrics for name in (FLOAT, QUANTIZED))
     with done.prepared.watch.step("why: each quantizer"):
-        sensitivities = _sensitivities(done, deadline)
+        sensitivities = _sensitivities(done, most_images, deadline)
     wanted = goals.of_verdicts(done.verdicts, before, after)
     reachable = wanted is not None and wanted.met(before)
     found = None
@@ -162,9 +162,9 @@ def explain(done: Evaluation, minutes: float) -> Answer:
     return Answer(before, after, sensitivities, wanted, reachable, found, _attribution(done))
 
 
-def _sensitivities(done: Evaluation, deadline: float) -> Sensitivities:
+def _sensitivities(done: Evaluation, most: int, deadline: float) -> Sensitivities:
     task, card, built = done.prepared.task, done.request.card, done.artifacts
-    count = min(IMAGES, card.calibration_images)
+    count = min(most, card.calibration_images)
     pictures = images.read_images(artifacts.calibration_shards(done.prepared.every_shard, count), count, card.height,
                                   card.width)
     inputs = {"quantsim": built.quantsim_folder.name, "tensorflow": tf.__version__,
@@ -182,8 +182,8 @@ def _search(done: Evaluation, wanted: Goal, sensitivities: Sensitivities, deadli
 
     def measure(off: Sequence[str]) -> Metrics:
         metrics = evaluation.measure_without(done.prepared, off).metrics
-        progress.say(f"why: without {len(off)} of {len(ranked)} quantizers the quantized mAP is {_figure(metrics)}, "
-                     f"wanted: {wanted}")
+        progress.note(f"why: without {len(off)} of {len(ranked)} quantizers the quantized mAP is {_figure(metrics)}, "
+                      f"wanted: {wanted}")
         return metrics
 
     families: Dict[Tuple[str, int], List[str]] = {}

@@ -1,0 +1,297 @@
+"""Why a gate is red: switches, the noise of each quantizer, and planted culprits on the demo."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Callable, Dict, List, Mapping, NamedTuple, Sequence, Set, Tuple
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from quant_accuracy.artifacts import FLOAT, QUANTIZED, Artifacts
+from quant_accuracy.cache import Cache
+from quant_accuracy.card import DataPaths, ModelCard
+from quant_accuracy.data import images, shards
+from quant_accuracy.errors import ConfigurationError, GraphError
+from quant_accuracy.evaluation import Evaluation, evaluate
+from quant_accuracy.graph.names import GraphNames
+from quant_accuracy.quantization import calibrate, encodings_file, placement, simulate, switches
+from quant_accuracy.quantization.encodings import quantize_dequantize
+from quant_accuracy.quantization.records import AIMET, PARAM, Override, Settings
+from quant_accuracy.request import Request
+from quant_accuracy.verdicts import FAIL, Verdict
+from quant_accuracy.why import answer, noise, sensitivity
+from quant_accuracy.why.noise import Network
+from tests.conftest import Run
+
+_NAMES = GraphNames("images", "start", ("middle", "end"), ("", "", "", ""))
+_OUTPUTS = ["concat:0", "concat_1:0"]
+_TOWER = "FeatureExtractor/MobilenetV2"
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    """A net of a few layers with a branch and two outputs, quantized to few bits so that noise is plain."""
+    random = np.random.RandomState(3)
+
+    def values(*shape: int) -> tf.Tensor:
+        return tf.constant(random.normal(size=shape).astype(np.float32) * 0.4)
+
+    with tf.Graph().as_default() as graph:
+        pictures = tf.placeholder(tf.uint8, [None, 8, 8, 3], name="images")
+        start = tf.identity(tf.cast(pictures, tf.float32) / 128.0 - 1.0, name="start")
+        first = tf.nn.relu6(tf.nn.bias_add(tf.nn.conv2d(start, values(3, 3, 3, 6), 1, "SAME", name="a/Conv2D"),
+                                           values(6)), name="a/Relu6")
+        second = tf.nn.bias_add(tf.nn.depthwise_conv2d_native(first, values(3, 3, 6, 1), [1] * 4, "SAME",
+                                                              name="b/depthwise"), values(6), name="b/BiasAdd")
+        joined = tf.add(first, second, name="middle")
+        tf.nn.conv2d(joined, values(1, 1, 6, 4), 1, "SAME", name="end")
+    frozen = graph.as_graph_def()
+    settings = Settings(param_bitwidth=4, output_bitwidth=5)
+    quantizers = placement.place_quantizers(frozen, "start", ["middle", "end"], settings)
+    return Network(frozen, _NAMES, quantizers,
+                   calibrate.calibrate(frozen, quantizers, settings, "images", _pictures(6)))
+
+
+def _pictures(count: int) -> List[np.ndarray]:
+    return [np.random.RandomState(seed).randint(0, 256, [1, 8, 8, 3]).astype(np.uint8) for seed in range(count)]
+
+
+def _simulated(network: Network, on: Callable[[str], bool]) -> tf.GraphDef:
+    """The simulation with some quantizers only, built for them alone."""
+    chosen = [replace(q, enabled=q.enabled and on(q.tensor)) for q in network.quantizers]
+    return simulate.insert_fake_quant(simulate.quantize_weights(network.graph, chosen, network.encodings), chosen,
+                                      network.encodings)
+
+
+def _outputs_of(network: Network, on: Callable[[str], bool]) -> List[str]:
+    return [q.name + ":0" if q.enabled and on(q.tensor) else q.tensor
+            for name in network.names.output_ops for q in network.quantizers if q.tensor == name + ":0"]
+
+
+def test_any_set_of_switches_gives_the_simulation_of_that_set_to_the_last_bit(network: Network, run_graph: Run) -> None:
+    graph = switches.insert_switches(network.graph, network.quantizers, network.encodings)
+    tensors = [quantizer.tensor for quantizer in network.measured()]
+    outputs = simulate.network_outputs(network.names.output_ops, network.quantizers)
+    picture = _pictures(1)[0]
+    sets: List[Set[str]] = [set(), set(tensors), *({tensor} for tensor in tensors)]
+    for seed in range(5):
+        sets.append(set(np.array(tensors)[np.random.RandomState(seed).uniform(size=len(tensors)) < 0.5].tolist()))
+
+    for off in sets:
+        found = run_graph(graph, outputs, {"images:0": picture, **switches.all_but(network.quantizers, off)})
+        wanted = run_graph(_simulated(network, lambda tensor, off=off: tensor not in off),  # type: ignore[misc]
+                           _outputs_of(network, lambda tensor, off=off: tensor not in off),  # type: ignore[misc]
+                           {"images:0": picture})
+        for a, b in zip(found, wanted):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_all_on_and_all_off_are_the_demos_two_variants_to_the_last_bit(demo: DataPaths, demo_artifacts: Artifacts,
+                                                                      run_graph: Run) -> None:
+    picture = images.read_images(shards.find_shards(demo.dataset_dir, demo.pattern), 1, 300, 300)[0]
+    quantizers, names = demo_artifacts.quantizers, ("concat", "concat_1")
+    graph = switches.insert_switches(demo_artifacts.graph(FLOAT), quantizers, demo_artifacts.encodings)
+    outputs = simulate.network_outputs(names, quantizers)
+
+    everything = {quantizer.tensor for quantizer in switches.enabled(quantizers)}
+    ways: List[Tuple[str, Set[str], Sequence[str]]] = [(QUANTIZED, set(), outputs), (FLOAT, everything, _OUTPUTS)]
+    for variant, off, own in ways:
+        found = run_graph(graph, outputs, {"image_tensor:0": picture, **switches.all_but(quantizers, off)})
+        wanted = run_graph(demo_artifacts.graph(variant), own, {"image_tensor:0": picture})
+        for a, b in zip(found, wanted):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_a_switch_that_does_not_exist_is_named(network: Network) -> None:
+    with pytest.raises(GraphError, match="'?nowhere:0'? has no enabled quantizer"):
+        switches.all_but(network.quantizers, ["nowhere:0"])
+
+
+def test_noise_is_that_of_a_graph_built_for_each_setting(network: Network, run_graph: Run) -> None:
+    """An independent way: no switches, a graph for each setting, numpy for the tensors' own noise."""
+    picture = _pictures(1)[0]
+    feed = {"images:0": picture}
+
+    def outputs(on: Callable[[str], bool]) -> Sequence[np.ndarray]:
+        return run_graph(_simulated(network, on), _outputs_of(network, on), feed)
+
+    def ratio(on: Callable[[str], bool]) -> float:
+        return float(np.mean([((a - b) ** 2).sum(dtype=np.float64) / (b ** 2).sum(dtype=np.float64)
+                              for a, b in zip(outputs(on), outputs(lambda _: False))]))
+
+    with noise.open_meter(network) as meter:
+        found = sensitivity.summarize(network, meter(picture, lambda: None), 1, 1)
+
+    all_on = ratio(lambda _: True)
+    assert found.all_on == pytest.approx(-10 * math.log10(all_on), abs=1e-4)
+    assert {item.tensor for item in found.quantizers} == {q.tensor for q in network.quantizers if q.enabled}
+    for item in found.quantizers:
+        only_on = ratio(lambda tensor, own=item.tensor: tensor == own)  # type: ignore[misc]
+        only_off = ratio(lambda tensor, own=item.tensor: tensor != own)  # type: ignore[misc]
+        values = run_graph(network.graph, [item.tensor], feed)[0]
+        error = quantize_dequantize(values, network.encodings[item.tensor][0]).astype(np.float64) - values
+        assert item.sqnr == pytest.approx(-10 * math.log10((error ** 2).sum() / (values.astype(float) ** 2).sum()),
+                                          abs=1e-3)
+        assert item.only_on == pytest.approx(-10 * math.log10(only_on), abs=1e-4)
+        assert item.only_off == pytest.approx(-10 * math.log10(only_off), abs=1e-4)
+        assert item.blame == pytest.approx((only_on + all_on - only_off) / 2, rel=1e-4)
+    assert [item.blame for item in found.quantizers] == sorted((item.blame for item in found.quantizers), reverse=True)
+
+
+def test_an_activation_is_named_by_the_layer_before_its_bias(network: Network) -> None:
+    layers = noise.layers(network)
+
+    assert layers["b/BiasAdd:0"] == "b/depthwise"
+    assert layers["a/Relu6:0"] == "a/Relu6"
+    assert {layers[q.tensor] for q in network.measured() if q.kind == PARAM} == {"a/Conv2D", "b/depthwise", "end"}
+
+
+def _places(folder: Path) -> Callable[[int], Path]:
+    return lambda index: folder / f"{index}.npz"
+
+
+def _times(folder: Path) -> Mapping[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in folder.glob("*.npz")}
+
+
+def test_a_measurement_that_ran_out_of_time_goes_on_with_the_images_that_are_missing(network: Network,
+                                                                                     tmp_path: Path) -> None:
+    whole = sensitivity.measure(network, _pictures(3), _places(tmp_path / "whole"))
+    part = sensitivity.measure(network, _pictures(3), _places(tmp_path / "parts"), deadline=-math.inf)
+    first = _times(tmp_path / "parts")
+    rest = sensitivity.measure(network, _pictures(3), _places(tmp_path / "parts"))
+
+    assert (part.images, part.wanted) == (1, 3)
+    assert rest == whole
+    assert whole.images == 3
+    assert list(first) == ["0.npz"]
+    assert _times(tmp_path / "parts")["0.npz"] == first["0.npz"]
+
+
+def test_damaged_noise_of_an_image_is_measured_again_with_a_warning(network: Network, tmp_path: Path,
+                                                                    capsys: pytest.CaptureFixture) -> None:
+    before = sensitivity.measure(network, _pictures(2), _places(tmp_path))
+    damaged = tmp_path / "1.npz"
+    damaged.write_bytes(damaged.read_bytes()[:100])
+
+    assert sensitivity.measure(network, _pictures(2), _places(tmp_path)) == before
+    assert f"warning: {damaged}" in capsys.readouterr().err
+
+
+class _Planted(NamedTuple):
+    """A culprit: what the demo is given, and where it is in the network."""
+
+    card: ModelCard
+    data: DataPaths
+    scope: str
+
+
+def _few_bits(card: ModelCard, data: DataPaths, _: Path, __: Artifacts) -> _Planted:
+    """A layer whose weights have 3 bits."""
+    tensor = f"{_TOWER}/expanded_conv_2/depthwise/depthwise_weights/read:0"
+    return _Planted(replace(card, quantization=replace(card.quantization, overrides=(Override(tensor, bitwidth=3),))),
+                    data, f"{_TOWER}/expanded_conv_2/depthwise/")
+
+
+def _clipped(card: ModelCard, data: DataPaths, folder: Path, built: Artifacts) -> _Planted:
+    """An activation whose range ends at an eighth of what it should be."""
+    tensor = f"{_TOWER}/expanded_conv_5/depthwise/Relu6:0"
+    encoding, = built.encodings[tensor]
+    clipped = replace(encoding, maximum=encoding.maximum / 8, scale=encoding.scale / 8)
+    encodings_file.write(folder / "clipped.encodings", built.quantizers, {**built.encodings, tensor: (clipped,)})
+    settings = replace(card.quantization, encodings_file=folder / "clipped.encodings")
+    return _Planted(replace(card, quantization=settings), data, f"{_TOWER}/expanded_conv_5/depthwise/")
+
+
+def _large_channel(card: ModelCard, data: DataPaths, folder: Path, _: Artifacts) -> _Planted:
+    """A channel a hundred times larger before folding, and smaller behind: the float network computes the same."""
+    layer, behind = f"{_TOWER}/expanded_conv_16/project", f"{_TOWER}/Conv_1/weights"
+    with tf.Graph().as_default(), tf.Session() as session:
+        saver = tf.train.import_meta_graph(f"{data.checkpoint}.meta")
+        saver.restore(session, str(data.checkpoint))
+        variables = {variable.op.name: variable for variable in tf.global_variables()}
+        for name, channel, factor in ((f"{layer}/BatchNorm/gamma", np.s_[3], 100.0),
+                                      (f"{layer}/BatchNorm/beta", np.s_[3], 100.0), (behind, np.s_[:, :, 3], 0.01)):
+            values = session.run(variables[name])
+            values[channel] *= factor
+            variables[name].load(values, session)
+        saver.save(session, str(folder / "model.ckpt"), write_state=False)
+    return _Planted(card, replace(data, checkpoint=folder / "model.ckpt"), f"{layer}/")
+
+
+_CULPRITS: Dict[str, Callable[[ModelCard, DataPaths, Path, Artifacts], _Planted]] = {
+    "a layer at 3 bits": _few_bits, "an activation with a clipped range": _clipped,
+    "a channel scaled by 100 before folding": _large_channel,
+}
+
+
+def _drop(done: Evaluation) -> float:
+    before, after = (done.variants[name].metrics.figures["mAP"] for name in (FLOAT, QUANTIZED))
+    assert before is not None
+    assert after is not None
+    return before - after
+
+
+def _failed(done: Evaluation, allowed: float) -> Evaluation:
+    """As if these shards were the whole data set, and this the limit on the drop."""
+    return replace(done, verdicts=[Verdict("mAP_drop", _drop(done), None, allowed, FAIL, "")])
+
+
+@pytest.mark.parametrize("culprit", _CULPRITS)
+def test_a_planted_culprit_ranks_first_and_is_all_that_has_to_go(culprit: str, demo: DataPaths, demo_card: ModelCard,
+                                                                 demo_artifacts: Artifacts, cache: Cache,
+                                                                 tmp_path: Path) -> None:
+    planted = _CULPRITS[culprit](demo_card, demo, tmp_path, demo_artifacts)
+    own = _drop(evaluate(Request(demo_card, demo, 1, selection="0-1"), cache))
+    done = evaluate(Request(planted.card, planted.data, 1, selection="0-1"), cache)
+    assert _drop(done) > own + 0.01
+
+    found = answer.explain(_failed(done, (own + _drop(done)) / 2), minutes=5.0, most_images=1)
+
+    first = found.sensitivities.quantizers[0]
+    assert first.layer.startswith(planted.scope)
+    assert found.found is not None
+    assert found.found.best is not None
+    assert found.found.best.off == (first.tensor,)
+    assert found.found.smallest
+    assert found.lines()[0].startswith(f"culprits, 1 of 163 quantizers: {answer.label(first)}; without them")
+    assert answer.label(first) in found.lines()[1]
+
+
+def test_a_float_variant_that_does_not_reach_the_goal_leaves_no_quantizer_to_blame(
+        demo: DataPaths, demo_card: ModelCard, cache: Cache) -> None:
+    done = evaluate(Request(demo_card, demo, 1, selection="0-1"), cache)
+    after = done.variants[QUANTIZED].metrics.figures["mAP"]
+
+    found = answer.explain(replace(done, verdicts=[Verdict("mAP_floor", after, 0.99, None, FAIL, "")]), minutes=5.0,
+                           most_images=1)
+
+    assert found.found is None
+    assert found.lines()[0].startswith("no quantizer is to blame: the float variant does not reach quantized mAP at "
+                                       "least 0.9900 either")
+
+
+def test_attribution_adds_up_to_the_drop(demo: DataPaths, demo_card: ModelCard, cache: Cache) -> None:
+    done = evaluate(Request(demo_card, demo, 1, selection="0-1"), cache)
+
+    where = answer.explain(done, minutes=5.0, most_images=1).attribution
+
+    drops = [item.drop for item in where.classes]
+    assert drops == sorted(drops, reverse=True)
+    assert sum(drops) / len(drops) == pytest.approx(_drop(done))
+    assert sum(item.share or 0.0 for item in where.classes) == pytest.approx(1.0)
+    assert where.drop_without is not None
+    assert where.drop_without < _drop(done)
+    assert set(where.image_ids) <= set(done.variants[FLOAT].merged.image_ids.tolist())
+
+
+def test_what_aimet_runs_cannot_be_asked_why(demo: DataPaths, demo_card: ModelCard, cache: Cache) -> None:
+    done = evaluate(Request(demo_card, demo, 1, selection="0-1"), cache)
+    task = done.prepared.task
+    of_aimet = replace(done, prepared=replace(done.prepared, task=replace(
+        task, artifacts=replace(task.artifacts, simulator=AIMET))))
+
+    with pytest.raises(ConfigurationError, match="AIMET runs a graph of its own.*--simulate builtin"):
+        answer.explain(of_aimet, minutes=5.0)

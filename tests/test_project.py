@@ -48,7 +48,8 @@ def test_the_engine_knows_nothing_of_pytest_and_only_preparation_knows_object_de
 def test_numbers_are_computed_without_tensorflow() -> None:
     for name in ("quantization/encodings.py", "quantization/records.py", "quantization/snapshot.py",
                  "quantization/assumptions.py", "gates.py", "verdicts.py", "reporting/gate_table.py",
-                 "reporting/pages.py", "reporting/reported.py", "baseline.py",
+                 "reporting/pages.py", "reporting/views.py", "reporting/tables.py", "reporting/plots.py",
+                 "reporting/drawing.py", "reporting/reported.py", "baseline.py",
                  "jitter.py", "error_kinds.py", "comparison.py", "history.py", "data/coverage.py", "bootstrap.py",
                  "figure_intervals.py", "attribution.py", "stopwatch.py",
                  "matching.py", "scoring.py", "metrics.py", "detection/merge.py"):

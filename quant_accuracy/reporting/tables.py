@@ -1,0 +1,143 @@
+"""Tables of a report as text, which HTML and Markdown draw in their own ways."""
+
+import re
+from typing import Any, Callable, Mapping, NamedTuple, Optional, Sequence
+
+from quant_accuracy.reporting.gate_table import NOTHING, number
+
+# What a column holds: it decides how the column is aligned and sorted.
+NUMBER, NAME, TEXT, PROSE, OUTCOME = "number", "name", "text", "prose", "outcome"
+INFINITE = "∞"
+Ends = Optional[Sequence[float]]
+
+
+class Column(NamedTuple):
+    """A column: its heading, what it holds, and how it is sorted to begin with, in the words of `aria-sort`."""
+
+    name: str
+    form: str = NUMBER
+    order: str = ""
+
+
+class Cell(NamedTuple):
+    """What stands in a cell.
+
+    Attributes:
+        text: The text.
+        small: What stands below it in small print.
+        key: What to sort by, where the text does not begin with it.
+    """
+
+    text: str
+    small: str = ""
+    key: str = ""
+
+    @property
+    def empty(self) -> bool:
+        """Whether it says nothing."""
+        return self.text == NOTHING and not self.small
+
+
+class Table(NamedTuple):
+    """A table, whose first column names its rows.
+
+    Attributes:
+        label: What the table is called.
+        columns: Its columns.
+        rows: Its cells, row by row.
+        sortable: Whether a reader may sort it.
+    """
+
+    label: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+    sortable: bool = False
+
+    @property
+    def judged(self) -> bool:
+        """Whether its rows end in a verdict."""
+        return any(column.form == OUTCOME for column in self.columns)
+
+    @property
+    def wide(self) -> bool:
+        """Whether it has too many columns for a phone."""
+        return len(self.columns) > 4
+
+
+class Entry(NamedTuple):
+    """A name, what is known of it, and a remark, as text."""
+
+    name: str
+    value: str
+    remark: str = ""
+
+
+class Group(NamedTuple):
+    """Entries that belong together."""
+
+    name: str
+    entries: Sequence[Entry]
+
+
+def between(ends: Ends, write: Callable[[float], str] = number) -> str:
+    """An interval or a range: `0.0080 .. 0.0123`; nothing where it is not known."""
+    # A line may end in the middle only.
+    return "" if ends is None else "\N{NO-BREAK SPACE}.. ".join(map(write, ends))
+
+
+def decibels(value: Optional[float]) -> str:
+    """A ratio of signal to noise; without any noise it is infinite."""
+    return INFINITE if value is None else f"{value:.1f}"
+
+
+def label(heard: Mapping[str, Any]) -> str:
+    """The tensor of a quantizer that was listened to, with its layer where the name does not tell."""
+    tensor, layer = str(heard["tensor"]), str(heard.get("layer", ""))
+    return tensor if not layer or layer.startswith(re.split("[:/]", tensor)[0]) else f"{tensor} of {layer}"
+
+
+def percent(value: Optional[float]) -> str:
+    """A share of the whole."""
+    return NOTHING if value is None else f"{100 * value:.0f} %"
+
+
+def numbers(*values: Optional[float]) -> Sequence[Cell]:
+    """A cell for each."""
+    return [Cell(number(value)) for value in values]
+
+
+def compare(label: str, heading: str, names: Sequence[str], before: Mapping[str, Optional[float]],
+            after: Mapping[str, Optional[float]], intervals: Mapping[str, Mapping[str, Ends]],
+            sortable: bool = False) -> Table:
+    """A table that sets the float beside the quantized variant.
+
+    Args:
+        label: What the table is called.
+        heading: What its rows are.
+        names: The rows, worst first if it is sortable.
+        before: The float figures.
+        after: The quantized figures.
+        intervals: Where `float`, `quantized` and `drop` lie, as far as it is known.
+        sortable: Whether a reader may sort it.
+    """
+    def cell(side: str, name: str, value: Optional[float]) -> Cell:
+        return Cell(number(value), "" if value is None else between(intervals.get(side, {}).get(name)))
+
+    rows = [[Cell(name), cell("float", name, before.get(name)), cell("quantized", name, after.get(name)),
+             cell("drop", name, drop(before.get(name), after.get(name)))] for name in names]
+    return Table(label, [Column(heading, NAME), Column("float"), Column("quantized"),
+                         Column("drop", order="descending" if sortable else "")], rows, sortable)
+
+
+def worst_first(before: Mapping[str, Optional[float]], after: Mapping[str, Optional[float]]) -> Sequence[str]:
+    """The names by how much was lost, most first; those without a figure come last."""
+    def loss(name: str) -> float:
+        lost = drop(before.get(name), after.get(name))
+        return float("-inf") if lost is None else lost
+
+    return sorted(sorted({*before, *after}), key=loss, reverse=True)
+
+
+def drop(before: Optional[float], after: Optional[float]) -> Optional[float]:
+    """Float - quantized, where both are known."""
+    return None if before is None or after is None else before - after

@@ -1,0 +1,246 @@
+"""A report's document as what its pages show: every number is text by then."""
+
+import json
+import re
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from quant_accuracy import baseline
+from quant_accuracy.metrics import FIGURES
+from quant_accuracy.reporting import gate_table, tables
+from quant_accuracy.reporting.gate_table import NOTHING, number
+from quant_accuracy.reporting.tables import NAME, OUTCOME, PROSE, TEXT, Cell, Column, Entry, Group, Table
+from quant_accuracy.verdicts import FAIL, INCONCLUSIVE, PASS
+
+_NO_GATES = "no gates"
+# Of a list of names, so many are shown; all of them are in the JSON.
+_NAMES = 4
+_RUNS = 10
+_CULPRITS = 15
+_CLASSES = 10
+# What is heard of a quantizer in the outputs.
+_HEARD = (Column("SQNR, dB"), Column("only on, dB"), Column("only off, dB"))
+_DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
+
+
+def view(document: Mapping[str, Any]) -> Dict[str, Any]:
+    """What the templates show, in the order of the page."""
+    outcomes = [verdict["outcome"] for verdict in document["verdicts"]]
+    why, provenance = document["why"], document["provenance"]
+    return {
+        "model": document["model"],
+        "outcome": overall(outcomes),
+        "counts": _counts(outcomes),
+        "ended": f"{_minute(document['run']['ended'])} UTC",
+        "headline": _headline(document),
+        "why": None if why is None else why["lines"],
+        "gates": _gates(document["verdicts"]),
+        "figures": _figures(document),
+        "classes": _classes(document),
+        "errors": _errors(document["errors"]),
+        "quantized_tensors": _summary(document["quantizers"]),
+        "quantizers": _quantizers(document["quantizers"], why),
+        "batch_norms_left": [Entry(item["batch_norm"], item["reason"]) for item in document["batch_norms_left"]],
+        "culprits": _culprits([] if why is None else why["sensitivity"]["quantizers"]),
+        "sensitivity": None if why is None else _sensitivity(why["sensitivity"]),
+        "bisection": None if why is None or why["bisection"] is None else _bisection(why),
+        "attribution": None if why is None else _attribution(why["attribution"]),
+        "images": _images(document["changed_images"]),
+        "history": _runs("The last runs", list(enumerate(document["history"], start=1))),
+        "changes": _runs("Changes", [run for run in enumerate(document["history"], start=1) if run[1]["changed"]]),
+        "provenance": _groups(provenance, "other"),
+        "provenance_in_short": _in_short(provenance),
+        "run": _groups(document["run"], "time"),
+    }
+
+
+def overall(outcomes: Sequence[str]) -> str:
+    """The worst outcome; a model without gates has not passed any."""
+    return next((outcome for outcome in (FAIL, INCONCLUSIVE, PASS) if outcome in outcomes), _NO_GATES)
+
+
+def _counts(outcomes: Sequence[str]) -> str:
+    """How the gates ended: `4 gates: 3 pass, 1 fail`."""
+    counted = [f"{outcomes.count(outcome)} {outcome}" for outcome in (PASS, FAIL, INCONCLUSIVE) if outcome in outcomes]
+    gates = "1 gate" if len(outcomes) == 1 else f"{len(outcomes)} gates"
+    return f"{gates}: {', '.join(counted)}" if counted else "the model card names no gates"
+
+
+def _headline(document: Mapping[str, Any]) -> List[Entry]:
+    metrics, intervals = document["metrics"], document["intervals"]
+    found = [Entry(f"{side} mAP", number(metrics[side]["figures"].get("mAP")),
+                   tables.between(intervals[side].get("mAP"))) for side in ("float", "quantized")]
+    found.append(Entry("mAP drop", number(document["mAP_drop"]), tables.between(intervals["drop"].get("mAP"))))
+    before, after = (metrics[side]["per_class"] for side in ("float", "quantized"))
+    worst = next(iter(tables.worst_first(before, after)), "")
+    if tables.drop(before.get(worst), after.get(worst)) is not None:
+        found.append(Entry("largest drop of a class", number(tables.drop(before[worst], after[worst])), worst))
+    return [*found, Entry("images", text(document["images"]), f"shards {document['shards']}")]
+
+
+def _gates(verdicts: Sequence[Mapping[str, Any]]) -> Table:
+    """The gates, those that need a look first."""
+    order = (FAIL, INCONCLUSIVE, PASS)
+    rows = [[*map(Cell, gate_table.row(verdict)), Cell(verdict["message"])]
+            for verdict in sorted(verdicts, key=lambda verdict: order.index(verdict["outcome"]))]
+    return Table("Gates", [Column("gate", NAME), Column("value"), Column("limit"), Column("95 % interval"),
+                           Column("jitter"), Column("verdict", OUTCOME), Column("message", PROSE)], rows)
+
+
+def _figures(document: Mapping[str, Any]) -> Table:
+    before, after = (document["metrics"][side]["figures"] for side in ("float", "quantized"))
+    return tables.compare("COCO's figures", "figure", FIGURES, before, after, document["intervals"])
+
+
+def _classes(document: Mapping[str, Any]) -> Table:
+    before, after = (document["metrics"][side]["per_class"] for side in ("float", "quantized"))
+    return tables.compare("AP by class", "class", tables.worst_first(before, after), before, after,
+                          {"drop": document["intervals"]["class_drop"]}, sortable=True)
+
+
+def _errors(errors: Mapping[str, Any]) -> Table:
+    before, after, difference = (errors[side] for side in ("float", "quantized", "difference"))
+    rows = [[Cell(kind), *tables.numbers(*(side["dap"][kind] for side in (before, after, difference))),
+             *(Cell(f"{side['counts'][kind]:,}") for side in (before, after))] for kind in before["counts"]]
+    return Table("Kinds of error", [Column("kind of error", NAME), Column("float"), Column("quantized"),
+                                    Column("difference"), Column("count, float"), Column("count, quantized")], rows)
+
+
+def _summary(quantizers: Sequence[Mapping[str, Any]]) -> str:
+    """How many quantizers there are: `163 of 278 quantizers are on: 72 params, 91 activations`."""
+    on = [item["kind"] for item in quantizers if item["enabled"]]
+    kinds = ", ".join(f"{on.count(kind)} {kind}{'' if on.count(kind) == 1 else 's'}"
+                      for kind in sorted(set(on), reverse=True))
+    return f"{len(on)} of {len(quantizers)} quantizers are on{': ' if kinds else ''}{kinds}"
+
+
+def _quantizers(quantizers: Sequence[Mapping[str, Any]], why: Any) -> Table:
+    """All quantizers in the network's order; where it is known what each does to the outputs, the worst first."""
+    columns = [Column("tensor", NAME), Column("#", order="" if why else "ascending"), Column("kind", TEXT),
+               Column("bits"), Column("symmetric", TEXT), Column("range"), Column("rule", TEXT)]
+    rows = {item["tensor"]: [Cell(item["tensor"]), Cell(str(place)), Cell(item["kind"]), *_settings(item),
+                             _range(item["ranges"]), Cell(item["rule"])]
+            for place, item in enumerate(quantizers, start=1)}
+    if why is None:
+        return Table("Quantizers", columns, list(rows.values()), sortable=True)
+    heard = {item["tensor"]: item for item in why["sensitivity"]["quantizers"]}
+    order = [*(tensor for tensor in heard if tensor in rows), *(tensor for tensor in rows if tensor not in heard)]
+    told = [[_placed(rows[tensor][0], heard.get(tensor)), *rows[tensor][1:], *_heard(heard.get(tensor))]
+            for tensor in order]
+    return Table("Quantizers", [*columns, *_HEARD], told, sortable=True)
+
+
+def _heard(heard: Optional[Mapping[str, Any]]) -> List[Cell]:
+    """What is heard of a quantizer, if it was listened to."""
+    return [Cell(NOTHING if heard is None else tables.decibels(heard[key])) for key in ("sqnr", "only_on", "only_off")]
+
+
+def _placed(cell: Cell, heard: Optional[Mapping[str, Any]]) -> Cell:
+    """The name of a tensor, with its layer below it where the name does not tell."""
+    told = "" if heard is None else tables.label(heard)[len(cell.text):].strip()
+    return cell._replace(small=told)
+
+
+def _settings(item: Mapping[str, Any]) -> List[Cell]:
+    return ([Cell(str(item["bitwidth"])), Cell("yes" if item["symmetric"] else "no")] if item["enabled"]
+            else [Cell("off"), Cell(NOTHING)])
+
+
+def _range(ranges: Sequence[Sequence[float]]) -> Cell:
+    """The range, or that of all channels; wider ranges sort as larger."""
+    if not ranges:
+        return Cell(NOTHING)
+    low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
+    channels = f"{len(ranges)} channels" if len(ranges) > 1 else ""
+    return Cell(tables.between((low, high), "{:.4g}".format), channels, f"{high - low:.6g}")
+
+
+def _sensitivity(sensitivity: Mapping[str, Any]) -> str:
+    outputs = ", ".join(sensitivity["outputs"])
+    return (f"Ratio of signal to quantization noise on {sensitivity['images']} images. SQNR: of the tensor itself. "
+            f"Only on, only off: of the outputs ({outputs}), which have {tables.decibels(sensitivity['all_on'])} dB "
+            f"with all quantizers on. {tables.INFINITE}: no noise.")
+
+
+def _culprits(quantizers: Sequence[Mapping[str, Any]]) -> Table:
+    """The few most harmful quantizers."""
+    rows = [[Cell(tables.label(item)), *_heard(item)] for item in quantizers[:_CULPRITS]]
+    return Table("The most harmful quantizers", [Column("quantizer", NAME), *_HEARD], rows)
+
+
+def _bisection(why: Mapping[str, Any]) -> Dict[str, Any]:
+    bisection, labels = why["bisection"], {item["tensor"]: tables.label(item)
+                                           for item in why["sensitivity"]["quantizers"]}
+    off, met = [labels.get(tensor, tensor) for tensor in bisection["off"]], bisection["met"]
+    count = "1 quantizer" if len(off) == 1 else f"{len(off)} quantizers"
+    answer = f"{'met' if met else 'not met'} with {count} off" if off else "no such set was found"
+    if met and off and bisection["smallest"]:
+        answer += "; with any one of them on again it is not met"
+    rows = [[Cell(_named(trial["off"])), Cell(str(len(trial["off"]))), *tables.numbers(trial["mAP"], trial["drop"]),
+             Cell("yes" if trial["met"] else "no")] for trial in bisection["trials"]]
+    return {"goal": bisection["goal"], "answer": answer, "off": off, "note": bisection["note"],
+            "measured": [Entry("mAP", number(bisection["mAP"])), Entry("drop", number(bisection["drop"]))],
+            "trials": Table("Trials", [Column("quantizers that were off", NAME), Column("number"), Column("mAP"),
+                                       Column("drop"), Column("goal met", TEXT)], rows)}
+
+
+def _attribution(attribution: Mapping[str, Any]) -> Dict[str, Any]:
+    images = attribution["images"]
+    classes = [[Cell(item["name"]), Cell(number(item["drop"])), Cell(tables.percent(item["share"]))]
+               for item in attribution["classes"][:_CLASSES]]
+    errors = [[Cell(item["kind"]), Cell(number(item["dap"]))] for item in attribution["errors"]]
+    return {"classes": Table("The drop by class", [Column("class", NAME), Column("drop"), Column("share")], classes),
+            "errors": Table("The drop by kind of error", [Column("kind of error", NAME), Column("AP50 lost")], errors),
+            "images": f"Without {images['count']} of the images the mAP drop is {number(images['drop_without'])}: "
+                      f"{', '.join(map(str, images['image_ids']))}." if images["image_ids"] else ""}
+
+
+def _images(images: Sequence[Mapping[str, Any]]) -> List[Dict[str, str]]:
+    return [{"id": str(item["image_id"]), "file_name": item["file_name"], "before": number(item["float"]),
+             "after": number(item["quantized"]), "picture": item["picture"]} for item in images]
+
+
+def _runs(label: str, runs: Sequence[Tuple[int, Mapping[str, Any]]]) -> Table:
+    """The last of these runs, newest first, with their numbers in the plot."""
+    rows = [[Cell(f"#{place}", _minute(item["time"])),
+             *tables.numbers(item["float_mAP"], item["quantized_mAP"], item["drop"]),
+             Cell(str(item["images"])), Cell(_named(item["changed"]) or NOTHING)]
+            for place, item in runs[:-_RUNS - 1:-1]]
+    return Table(label, [Column("run, UTC", NAME), Column("float"), Column("quantized"), Column("drop"),
+                         Column("images"), Column("changed since", TEXT)], rows)
+
+
+def _minute(time: str) -> str:
+    """A time as people write it: `2019-10-15 12:00`."""
+    return time[:16].replace("T", " ")
+
+
+def _named(names: Sequence[str]) -> str:
+    """The first of these names, and how many more there are."""
+    more = len(names) - _NAMES
+    return ", ".join(names[:_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _groups(values: Mapping[str, Any], rest: str) -> List[Group]:
+    """Entries by their group; those without one come first, under the name `rest`."""
+    single = _entries({name: value for name, value in values.items() if not isinstance(value, Mapping)})
+    grouped = [Group(name, _entries(baseline.flat(value))) for name, value in values.items()
+               if isinstance(value, Mapping)]
+    return [*([Group(rest, single)] if single else []), *grouped]
+
+
+def _in_short(provenance: Mapping[str, Any]) -> List[Entry]:
+    """The provenance without its shards, one by one, and with short digests."""
+    flat = baseline.flat(provenance)
+    return _entries({name: _DIGEST.sub(lambda digest: digest.group()[:12], value) if isinstance(value, str) else value
+                     for name, value in flat.items() if ".shards." not in f".{name}"})
+
+
+def _entries(values: Mapping[str, Any]) -> List[Entry]:
+    return [Entry(name, text(value)) for name, value in values.items()]
+
+
+def text(value: Any) -> str:
+    """A value as a person reads it."""
+    if value is None:
+        return NOTHING
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -83,7 +83,7 @@ def _document(**changes: Any) -> Dict[str, Any]:
         "errors": {name: {"ap50": 0.8, "counts": dict.fromkeys(KINDS, 1234), "dap": {**dict.fromkeys(KINDS, dap),
                                                                                      "missed": None}}
                    for name, dap in (("float", 0.11), ("quantized", 0.125), ("difference", 0.015))},
-        "quantizers": {"total": 278, "enabled": 163},
+        "quantizers": [{"enabled": number < 163} for number in range(278)],
         "batch_norms_left": [{"batch_norm": "tower/norm", "reason": "read twice"}],
         "provenance": {"batch_size": 1, "simulator": "builtin", "shards": {"val-00000": "12ab"}, "seed": None},
         **changes,

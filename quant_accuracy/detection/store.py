@@ -4,13 +4,16 @@ import io
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Sequence
+from typing import TYPE_CHECKING, List, Sequence
 
 import numpy as np
 
 from quant_accuracy import files
-from quant_accuracy.detection.nms import Detections
 from quant_accuracy.errors import StorageError
+
+if TYPE_CHECKING:
+    # It imports TensorFlow, which those who read detections need not.
+    from quant_accuracy.detection.nms import Detections
 
 _FIELDS = {"image_ids": np.int64, "sizes": np.int32, "counts": np.int32, "boxes": np.float32, "scores": np.float32,
            "classes": np.int32}
@@ -38,7 +41,7 @@ class ShardDetections:
 
 
 def gather(image_ids: Sequence[np.ndarray], sizes: Sequence[np.ndarray],
-           detections: Sequence[Detections]) -> ShardDetections:
+           detections: "Sequence[Detections]") -> ShardDetections:
     """Put the detections of a shard's images together.
 
     Args:

@@ -6,6 +6,7 @@ Every ratio compares two things measured in turn within this run, because machin
 import argparse
 import contextlib
 import io
+import json
 import platform
 import shutil
 import statistics
@@ -15,7 +16,7 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -23,7 +24,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from demo import ready
-from quant_accuracy import artifacts, card, options, scoring, sessions
+from quant_accuracy import artifacts, attribution, bootstrap, card, matching, options, scoring, sessions
 from quant_accuracy.artifacts import FLOAT, QUANTIZED, Artifacts
 from quant_accuracy.cache import Cache
 from quant_accuracy.card import DataPaths, ModelCard
@@ -46,7 +47,8 @@ def main() -> None:
     """Run the measurements that are asked for, all by default."""
     measurements: Dict[str, Callable[[Cache, Path], None]] = {
         "artifacts": measure_artifacts, "calibration": measure_calibration, "throughput": measure_throughput,
-        "report": measure_report, "parallel": measure_parallel, "scoring": measure_scoring, "memory": measure_memory,
+        "report": measure_report, "report_cost": measure_report_cost, "parallel": measure_parallel,
+        "scoring": measure_scoring, "bootstrap": measure_bootstrap, "memory": measure_memory,
     }
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("which", nargs="*", choices=[[], *measurements], help=f"default: {' '.join(measurements)}")
@@ -113,6 +115,52 @@ def measure_report(cache: Cache, scratch: Path) -> None:
     _print("cold report, float and quantized, 500 images", time.perf_counter() - start, "s", "< 40 s")
 
 
+# Evaluates as the report does, and writes nothing.
+_EVALUATE = """
+import sys
+from pathlib import Path
+from quant_accuracy import card, evaluation, options
+from quant_accuracy.cache import Cache
+from quant_accuracy.card import DataPaths
+from quant_accuracy.request import Request
+checkpoint, folder, pattern, annotations, kept = sys.argv[1:]
+data = DataPaths(Path(checkpoint), Path(folder), pattern, Path(annotations))
+evaluation.evaluate(Request(card.load(options.DEMO_CARD), data, options.DEFAULT_BATCH_SIZE), Cache(Path(kept)))
+"""
+
+
+def measure_report_cost(cache: Cache, scratch: Path) -> None:
+    """What the report costs beyond the evaluations that it tells of: 200 images, artifacts there, no detections."""
+    data, kept = ready.data_paths(cache), scratch / "cache-report-cost"
+    arguments = [str(data.checkpoint), str(data.dataset_dir), data.pattern, str(data.annotations), str(kept)]
+    bare = [sys.executable, "-c", _EVALUATE, *arguments]
+    output = scratch / "report-cost"
+    full = [*_report_command(data, kept, output), "--history", str(output / "history.jsonl")]
+    _timed(bare)
+    ratios, seconds = [], []
+    for _ in range(3):
+        times = []
+        for command in (bare, full):
+            shutil.rmtree(str(kept / "detections"), ignore_errors=True)
+            times.append(_timed(command))
+        ratios.append(times[1] / times[0])
+        seconds.append(json.loads((output / "report.json").read_text())["run"]["seconds"])
+        print(f"evaluation {times[0]:.1f} s, full report {times[1]:.1f} s")
+    steps = {name: statistics.median(of_run[name] for of_run in seconds) for name in seconds[0]}
+    print("steps of the report: " + ", ".join(f"{name} {value:.2f} s" for name, value in steps.items()))
+    _print("full report / evaluation alone, 200 images", statistics.median(ratios), "", "<= 1.5")
+
+
+def _timed(command: List[str]) -> float:
+    """Run a command that measures, whatever its verdicts; give the time that it took."""
+    start = time.perf_counter()
+    status = subprocess.run(command, cwd=str(options.ROOT), stdout=subprocess.DEVNULL,
+                            stderr=subprocess.DEVNULL).returncode
+    if status not in (0, 1):
+        raise SystemExit(f"{command[:2]} ended with status {status}")
+    return time.perf_counter() - start
+
+
 def measure_parallel(cache: Cache, scratch: Path) -> None:
     """The gate suite on the demo with nothing evaluated before: in one process, and shared by the workers of xdist."""
     data, kept = ready.data_paths(cache), scratch / "cache-parallel"
@@ -136,12 +184,49 @@ def measure_parallel(cache: Cache, scratch: Path) -> None:
 
 def _suite(command: List[str], *more: str) -> float:
     """Run the gate suite, whatever its verdicts; give the time that it took."""
-    start = time.perf_counter()
-    status = subprocess.run([*command, *more], cwd=str(options.ROOT), stdout=subprocess.DEVNULL,
-                            stderr=subprocess.DEVNULL).returncode
-    if status not in (0, 1):
-        raise SystemExit(f"the suite ended with status {status}")
-    return time.perf_counter() - start
+    return _timed([*command, *more])
+
+
+def measure_bootstrap(cache: Cache, scratch: Path) -> None:
+    """COCO's 12 figures of 1000 resamples: 200 images and 12 classes, 5000 images and 80 classes."""
+    for count, classes, limit in ((200, 12, "< 0.75 s"), (5000, 80, "< 40 s")):
+        truth, found = _invented(count, classes)
+        matches = matching.match(found, truth)
+        weights = bootstrap.draw(count)
+        start = time.perf_counter()
+        bootstrap.figures(matches, weights)
+        _print(f"12 figures of {len(weights)} resamples, {count} images, {classes} classes, 100 detections an image",
+               time.perf_counter() - start, "s a variant", limit)
+        start = time.perf_counter()
+        attribution.image_aps(matches)
+        _print(f"AP of each of {count} images", time.perf_counter() - start, "s", "< 2 s")
+
+
+def _invented(images: int, classes: int) -> Tuple[annotations.Annotations, merge.Merged]:
+    """Ground truth, and 100 detections an image: shaken ground truth, doubled at times, and false alarms."""
+    random = np.random.RandomState(0)
+    share = random.dirichlet(np.full(classes, 0.5))
+    things: List[Dict[str, Any]] = []
+    rows = []
+    for image in range(1, images + 1):
+        count = min(random.poisson(7), 50)
+        boxes = np.column_stack([random.uniform(0, 400, [count, 2]), np.exp(random.normal(4.2, 1.0, [count, 2]))])
+        categories = 1 + random.choice(classes, count, p=share)
+        things += [{"id": len(things) + 1 + number, "image_id": image, "category_id": int(category),
+                    "bbox": box.tolist(), "area": float(box[2] * box[3])}
+                   for number, (box, category) in enumerate(zip(boxes, categories))]
+        taken = np.repeat(np.arange(count), random.randint(0, 3, count))
+        alarms = 100 - len(taken)
+        near = boxes[taken] * random.normal(1.0, 0.06, [len(taken), 4])
+        far = np.column_stack([random.uniform(0, 400, [alarms, 2]), np.exp(random.normal(4.2, 1.0, [alarms, 2]))])
+        scores = np.concatenate([random.beta(3, 2, len(taken)), random.beta(1, 5, alarms)])
+        labels = np.concatenate([categories[taken], 1 + random.choice(classes, alarms, p=share)])
+        rows.append(np.column_stack([np.full(100, image), np.concatenate([near, far]), scores, labels]))
+    document = {"images": [{"id": image} for image in range(1, images + 1)], "annotations": things,
+                "categories": [{"id": 1 + number} for number in range(classes)]}
+    truth = annotations.Annotations(Path("invented.json"), document, {item["id"]: item for item in document["images"]},
+                                    {item["id"]: f"class {item['id']}" for item in document["categories"]})
+    return truth, merge.Merged(np.arange(1, images + 1), np.concatenate(rows))
 
 
 def measure_scoring(cache: Cache, scratch: Path) -> None:
@@ -244,14 +329,18 @@ def _evaluation_rate(built: Artifacts, shards: List[Shard], variant: str) -> flo
 
 def _report(data: DataPaths, folder: Path) -> int:
     """Run a cold report in a process of its own; give its peak memory in KB."""
-    command = [sys.executable, str(options.ROOT / "tools" / "report.py"), "--model", options.DEMO_CARD,
-               "--model-checkpoint", str(data.checkpoint), "--dataset-dir", str(data.dataset_dir),
-               "--TFRecord-file-pattern", data.pattern, "--annotation-json-file", str(data.annotations),
-               "--cache-dir", str(folder / "cache"), "--output-dir", str(folder / "output")]
-    status, peak = _run_measured(command)
+    status, peak = _run_measured(_report_command(data, folder / "cache", folder / "output"))
     if status not in (0, 1):
         raise SystemExit(f"the report ended with status {status}")
     return peak
+
+
+def _report_command(data: DataPaths, kept: Path, output: Path) -> List[str]:
+    """How a report is run on some data, with a cache of its own."""
+    return [sys.executable, str(options.ROOT / "tools" / "report.py"), "--model", options.DEMO_CARD,
+            "--model-checkpoint", str(data.checkpoint), "--dataset-dir", str(data.dataset_dir),
+            "--TFRecord-file-pattern", data.pattern, "--annotation-json-file", str(data.annotations),
+            "--cache-dir", str(kept), "--output-dir", str(output)]
 
 
 def _run_measured(command: List[str]) -> Tuple[int, int]:

@@ -106,17 +106,19 @@ def _ranked_aps(matches: Matches, rows: np.ndarray, area: int, weights: np.ndarr
     """
     each = weights[:, matches.images[rows]]
     so_far = np.cumsum(each, axis=1, dtype=np.int32)
+    matched = matches.matched[rows, area] & ~matches.ignored[rows, area]
+    recalls = _Recalls(positives, int(each[:, matched.any(axis=1)].sum(axis=1).max(initial=0)))
     found = np.zeros([len(matching.IOU_THRESHOLDS), len(weights)])
     for threshold, of_resample in enumerate(found):
         ignored = matches.ignored[rows, area, threshold]
-        hits = np.flatnonzero(matches.matched[rows, area, threshold] & ~ignored)
+        hits = np.flatnonzero(matched[:, threshold])
         if not len(hits):
             continue
         right = np.cumsum(each[:, hits], axis=1, dtype=np.int32)
         counted = so_far[:, hits]
         if ignored.any():
             counted -= _before(each, np.flatnonzero(ignored), hits)
-        of_resample[:] = _interpolated(right, right / (counted + np.spacing(1)), positives)
+        of_resample[:] = _interpolated(recalls.reached(right), right / (counted + np.spacing(1)))
     return found
 
 
@@ -127,22 +129,40 @@ def _before(each: np.ndarray, chosen: np.ndarray, positions: np.ndarray) -> np.n
     return sums[:, np.searchsorted(chosen, positions)]
 
 
-def _interpolated(right: np.ndarray, precision: np.ndarray, positives: np.ndarray) -> np.ndarray:
+class _Recalls:
+    """How many of COCO's recalls some true positives reach, looked up: a search for each of them takes far longer.
+
+    Quotients are compared, as COCO does: `0.29 * 100` is more than 29.
+
+    Args:
+        positives: int64 [r] how much ground truth each resample has, at least 1.
+        most: The largest number of true positives that is asked for.
+    """
+
+    def __init__(self, positives: np.ndarray, most: int) -> None:
+        distinct, self._rows = np.unique(positives, return_inverse=True)
+        self._table = np.searchsorted(matching.RECALLS, np.arange(most + 1) / distinct[:, None], side="right")
+
+    def reached(self, right: np.ndarray) -> np.ndarray:
+        """From true positives to recalls, 0..101: int32 [r, hits] -> int64 [r, hits]."""
+        return np.asarray(self._table[self._rows[:, None], right])
+
+
+def _interpolated(reached: np.ndarray, precision: np.ndarray) -> np.ndarray:
     """The mean over COCO's recalls of the best precision there or beyond: float64 [r].
 
     Args:
-        right: int32 [r, hits] true positives so far, at each true positive.
+        reached: int64 [r, hits] how many of the recalls are reached so far, at each true positive.
         precision: float64 [r, hits].
-        positives: int64 [r] how much ground truth there is.
     """
     best = np.zeros([len(precision), precision.shape[1] + 1])
     np.maximum.accumulate(precision[:, ::-1], axis=1, out=best[:, -2::-1])
-    # How many of the recalls each hit is the first to reach; the zero behind the last hit stands for those that none
-    # does. Quotients are compared, as COCO does: `0.29 * 100` is more than 29.
-    reached = np.full([len(best), best.shape[1] + 1], len(matching.RECALLS))
-    reached[:, 0] = 0
-    reached[:, 1:-1] = np.searchsorted(matching.RECALLS, right / positives[:, None], side="right")
-    each = np.repeat(best.ravel(), np.diff(reached, axis=1).ravel())
+    # Each precision stands for the recalls that its hit is the first to reach, the zero behind the last hit for those
+    # that none does.
+    ends = np.full([len(best), best.shape[1] + 1], len(matching.RECALLS))
+    ends[:, 0] = 0
+    ends[:, 1:-1] = reached
+    each = np.repeat(best.ravel(), np.diff(ends, axis=1).ravel())
     return np.asarray(each.reshape(len(best), len(matching.RECALLS)).mean(axis=1))
 
 

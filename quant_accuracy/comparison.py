@@ -11,9 +11,10 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
-from quant_accuracy import baseline, files, jitter
+from quant_accuracy import baseline, bootstrap, files, jitter, matching
 from quant_accuracy.data import annotations as annotation_files
 from quant_accuracy.data.annotations import Annotations
+from quant_accuracy.detection.merge import Merged
 from quant_accuracy.errors import ConfigurationError
 from quant_accuracy.intervals import Interval, percentile_interval
 from quant_accuracy.metrics import FIGURES
@@ -240,9 +241,6 @@ def _annotation_file(before: ReportedRun, after: ReportedRun, given: Optional[Pa
 
 
 def _intervals(before: ReportedRun, after: ReportedRun, truth: Annotations) -> Paired:
-    # TensorFlow takes seconds to import: only where detections are matched.
-    from quant_accuracy import bootstrap
-
     tables = [{variant: reported.detections_of(run, variant) for variant in VARIANTS} for run in (before, after)]
     detected = {image for side in tables for table in side.values() for image in table[:, 0].astype(int).tolist()}
     image_ids, left_out = evaluated_images(before.images, detected, truth)
@@ -296,9 +294,6 @@ def evaluated_images(images: int, detected: Set[int], truth: Annotations) -> Tup
 def _score(run: ReportedRun, tables: Mapping[str, np.ndarray], image_ids: np.ndarray, truth: Annotations,
            weights: np.ndarray, exact: bool) -> Dict[str, np.ndarray]:
     """The mAP of each resample by variant; where all images are known, the report must have the mAP of all."""
-    from quant_accuracy import bootstrap, matching
-    from quant_accuracy.detection.merge import Merged
-
     maps = {}
     for variant, table in tables.items():
         matches = matching.match(Merged(image_ids, table), truth)

@@ -52,7 +52,8 @@ def test_numbers_are_computed_without_tensorflow() -> None:
                  "reporting/drawing.py", "reporting/reported.py", "baseline.py",
                  "jitter.py", "error_kinds.py", "comparison.py", "history.py", "data/coverage.py", "bootstrap.py",
                  "figure_intervals.py", "attribution.py", "stopwatch.py",
-                 "matching.py", "scoring.py", "metrics.py", "detection/merge.py"):
+                 "matching.py", "scoring.py", "metrics.py", "detection/merge.py", "detection/store.py",
+                 "reporting/scenes.py", "reporting/pictures.py"):
         assert not [module for module in _imports(options.ROOT / "quant_accuracy" / name) if "tensorflow" in module]
 
 

@@ -18,7 +18,7 @@ from quant_accuracy.evaluation import Evaluation, evaluate
 from quant_accuracy.graph.names import GraphNames
 from quant_accuracy.quantization import calibrate, encodings_file, placement, simulate, switches
 from quant_accuracy.quantization.encodings import quantize_dequantize
-from quant_accuracy.quantization.records import AIMET, PARAM, Override, Settings
+from quant_accuracy.quantization.records import AIMET, PARAM, Override, Settings, with_layer
 from quant_accuracy.request import Request
 from quant_accuracy.verdicts import FAIL, Verdict
 from quant_accuracy.why import answer, noise, sensitivity
@@ -256,8 +256,9 @@ def test_a_planted_culprit_ranks_first_and_is_all_that_has_to_go(culprit: str, d
     assert found.found.best is not None
     assert found.found.best.off == (first.tensor,)
     assert found.found.smallest
-    assert found.lines()[0].startswith(f"culprits, 1 of 163 quantizers: {answer.label(first)}; without them")
-    assert answer.label(first) in found.lines()[1]
+    named = with_layer(first.tensor, first.layer)
+    assert found.lines()[0].startswith(f"culprits, 1 of 163 quantizers: {named}; without them")
+    assert named in found.lines()[1]
 
 
 def test_a_float_variant_that_does_not_reach_the_goal_leaves_no_quantizer_to_blame(

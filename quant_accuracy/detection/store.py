@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Sequence
+from typing import TYPE_CHECKING, List, Sequence
 
 import numpy as np
 
 from quant_accuracy import arrays
-from quant_accuracy.detection.nms import Detections
+
+if TYPE_CHECKING:
+    # It imports TensorFlow, which those who read detections need not.
+    from quant_accuracy.detection.nms import Detections
 
 _FIELDS = {"image_ids": np.int64, "sizes": np.int32, "counts": np.int32, "boxes": np.float32, "scores": np.float32,
            "classes": np.int32}
@@ -35,7 +38,7 @@ class ShardDetections:
 
 
 def gather(image_ids: Sequence[np.ndarray], sizes: Sequence[np.ndarray],
-           detections: Sequence[Detections]) -> ShardDetections:
+           detections: "Sequence[Detections]") -> ShardDetections:
     """Put the detections of a shard's images together.
 
     Args:

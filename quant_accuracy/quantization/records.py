@@ -76,6 +76,12 @@ class Settings:
     simulate: Optional[str] = None
 
 
+def with_layer(tensor: str, layer: str) -> str:
+    """The tensor of a quantizer, with its layer where the name does not tell: folding makes `bias_value_3:0`."""
+    scope = tensor.split(":")[0].split("/")[0]
+    return tensor if layer.startswith(scope) else f"{tensor} of {layer}"
+
+
 @dataclass(frozen=True)
 class Quantizer:
     """One place where a tensor is, or could be, quantized.

@@ -8,8 +8,8 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tup
 
 from matplotlib.ticker import MaxNLocator
 
-from quant_accuracy.quantization.records import ACTIVATION, PARAM
-from quant_accuracy.reporting import drawing, tables
+from quant_accuracy.quantization.records import ACTIVATION, PARAM, with_layer
+from quant_accuracy.reporting import drawing
 from quant_accuracy.reporting.drawing import Plot, Sheet
 from quant_accuracy.reporting.gate_table import number
 
@@ -163,8 +163,8 @@ def _sensitivity(sensitivity: Mapping[str, Any]) -> Optional[Plot]:
     _bars(sheet, 0, ("noise with only this one on,", "% of that with all on"), noises, drawing.FLOAT, 1)
     _bars(sheet, _WIDTH / 2 + 6, ("gain with only this one off,", "dB"), gains, drawing.QUANTIZED, 2)
     for row, item in enumerate(worst):
-        sheet.write(0, 38 * row + 46, _shortened(tables.label(item)), colour=drawing.INK)
-    first = _apart(tables.label(worst[0]))
+        sheet.write(0, 38 * row + 46, _shortened(with_layer(item["tensor"], item["layer"])), colour=drawing.INK)
+    first = _apart(with_layer(worst[0]["tensor"], worst[0]["layer"]))
     return _named(sheet, "The most harmful quantizers",
                   f"{first} alone makes {noises[0]:.1f} % of the noise that all make; without it the outputs gain "
                   f"{_signed(gains[0], 2)} dB.")

@@ -1,7 +1,6 @@
 """Tables of a report as text, which HTML and Markdown draw in their own ways."""
 
-import re
-from typing import Any, Callable, Mapping, NamedTuple, Optional, Sequence
+from typing import Callable, Mapping, NamedTuple, Optional, Sequence
 
 from quant_accuracy.reporting.gate_table import NOTHING, number
 
@@ -88,12 +87,6 @@ def between(ends: Ends, write: Callable[[float], str] = number) -> str:
 def decibels(value: Optional[float]) -> str:
     """A ratio of signal to noise; without any noise it is infinite."""
     return INFINITE if value is None else f"{value:.1f}"
-
-
-def label(heard: Mapping[str, Any]) -> str:
-    """The tensor of a quantizer that was listened to, with its layer where the name does not tell."""
-    tensor, layer = str(heard["tensor"]), str(heard.get("layer", ""))
-    return tensor if not layer or layer.startswith(re.split("[:/]", tensor)[0]) else f"{tensor} of {layer}"
 
 
 def percent(value: Optional[float]) -> str:

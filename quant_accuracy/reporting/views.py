@@ -6,6 +6,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from quant_accuracy import baseline
 from quant_accuracy.metrics import FIGURES
+from quant_accuracy.quantization.records import with_layer
 from quant_accuracy.reporting import gate_table, tables
 from quant_accuracy.reporting.gate_table import NOTHING, number
 from quant_accuracy.reporting.tables import NAME, OUTCOME, PROSE, TEXT, Cell, Column, Entry, Group, Table
@@ -136,7 +137,7 @@ def _heard(heard: Optional[Mapping[str, Any]]) -> List[Cell]:
 
 def _placed(cell: Cell, heard: Optional[Mapping[str, Any]]) -> Cell:
     """The name of a tensor, with its layer below it where the name does not tell."""
-    told = "" if heard is None else tables.label(heard)[len(cell.text):].strip()
+    told = "" if heard is None else with_layer(heard["tensor"], heard["layer"])[len(cell.text):].strip()
     return cell._replace(small=told)
 
 
@@ -163,12 +164,12 @@ def _sensitivity(sensitivity: Mapping[str, Any]) -> str:
 
 def _culprits(quantizers: Sequence[Mapping[str, Any]]) -> Table:
     """The few most harmful quantizers."""
-    rows = [[Cell(tables.label(item)), *_heard(item)] for item in quantizers[:_CULPRITS]]
+    rows = [[Cell(with_layer(item["tensor"], item["layer"])), *_heard(item)] for item in quantizers[:_CULPRITS]]
     return Table("The most harmful quantizers", [Column("quantizer", NAME), *_HEARD], rows)
 
 
 def _bisection(why: Mapping[str, Any]) -> Dict[str, Any]:
-    bisection, labels = why["bisection"], {item["tensor"]: tables.label(item)
+    bisection, labels = why["bisection"], {item["tensor"]: with_layer(item["tensor"], item["layer"])
                                            for item in why["sensitivity"]["quantizers"]}
     off, met = [labels.get(tensor, tensor) for tensor in bisection["off"]], bisection["met"]
     count = "1 quantizer" if len(off) == 1 else f"{len(off)} quantizers"

@@ -14,13 +14,13 @@ from quant_accuracy.data import images
 from quant_accuracy.errors import ConfigurationError
 from quant_accuracy.evaluation import Evaluation
 from quant_accuracy.metrics import Metrics
-from quant_accuracy.quantization.records import AIMET
+from quant_accuracy.quantization.records import AIMET, with_layer
 from quant_accuracy.why import bisection, sensitivity
 from quant_accuracy.why import goal as goals
 from quant_accuracy.why.bisection import Found, Trial
 from quant_accuracy.why.goal import Goal
 from quant_accuracy.why.noise import Network
-from quant_accuracy.why.sensitivity import Sensitivities, Sensitivity
+from quant_accuracy.why.sensitivity import Sensitivities
 
 IMAGES = 16
 _NAMED = 3
@@ -103,8 +103,8 @@ class Answer:
         worst = self.sensitivities.quantizers[:_NAMED]
         if not worst:
             return "no quantizer is on"
-        listed = ", ".join(f"{label(item)} ({item.bitwidth} bits, SQNR {_decibels(item.sqnr)}, alone "
-                           f"{_decibels(item.only_on)} at the outputs)" for item in worst)
+        listed = ", ".join(f"{with_layer(item.tensor, item.layer)} ({item.bitwidth} bits, SQNR {_decibels(item.sqnr)}, "
+                           f"alone {_decibels(item.only_on)} at the outputs)" for item in worst)
         return f"most harmful on {self.sensitivities.images} calibration images: {listed}"
 
     def _where(self) -> str:
@@ -121,15 +121,9 @@ class Answer:
         return "; ".join(parts)
 
     def _named(self, tensors: Sequence[str]) -> str:
-        known = {item.tensor: item for item in self.sensitivities.quantizers}
+        known = {item.tensor: item.layer for item in self.sensitivities.quantizers}
         more = [f"{len(tensors) - _NAMED} more"] if len(tensors) > _NAMED else []
-        return ", ".join([*(label(known[tensor]) for tensor in tensors[:_NAMED]), *more])
-
-
-def label(item: Sensitivity) -> str:
-    """The tensor of a quantizer, with its layer where the name does not tell."""
-    scope = item.tensor.split(":")[0].split("/")[0]
-    return item.tensor if item.layer.startswith(scope) else f"{item.tensor} of {item.layer}"
+        return ", ".join([*(with_layer(tensor, known[tensor]) for tensor in tensors[:_NAMED]), *more])
 
 
 def explain(done: Evaluation, minutes: float, most_images: int = IMAGES) -> Answer:
@@ -222,19 +216,27 @@ def _decibels(value: Optional[float]) -> str:
 
 def as_document(answer: Answer) -> Dict[str, Any]:
     """JSON-like."""
-    found, where, sensitivities = answer.found, answer.attribution, answer.sensitivities
+    where, sensitivities = answer.attribution, answer.sensitivities
     return {
         "lines": answer.lines(),
         "sensitivity": {"images": sensitivities.images, "wanted_images": sensitivities.wanted,
-                        "all_on": sensitivities.all_on,
+                        "outputs": list(sensitivities.outputs), "all_on": sensitivities.all_on,
                         "quantizers": [asdict(item) for item in sensitivities.quantizers]},
-        "bisection": None if found is None else {
-            "goal": str(answer.goal), "smallest": found.smallest,
-            "best": None if found.best is None else _trial(answer, found.best),
-            "trials": [_trial(answer, trial) for trial in found.trials]},
-        "attribution": {"classes": [asdict(item) for item in where.classes], "errors": dict(where.errors),
-                        "image_ids": list(where.image_ids), "drop_without": where.drop_without},
+        "bisection": None if answer.found is None else _bisection(answer, answer.found),
+        "attribution": {"classes": [asdict(item) for item in where.classes],
+                        "errors": [{"kind": kind, "dap": dap} for kind, dap in where.errors.items()],
+                        "images": {"count": len(where.image_ids), "drop_without": where.drop_without,
+                                   "image_ids": list(where.image_ids)}},
     }
+
+
+def _bisection(answer: Answer, found: Found) -> Dict[str, Any]:
+    best: Dict[str, Any] = {"off": [], "mAP": None, "drop": None, "met": False}
+    if found.best is not None:
+        best = _trial(answer, found.best)
+    return {"goal": str(answer.goal), **best, "smallest": found.smallest,
+            "trials": [_trial(answer, trial) for trial in found.trials],
+            "note": "" if found.smallest else "time ran out; the same command with a larger --why-budget goes on"}
 
 
 def _trial(answer: Answer, trial: Trial) -> Dict[str, Any]:

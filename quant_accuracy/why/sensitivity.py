@@ -54,12 +54,14 @@ class Sensitivities:
 
     Attributes:
         quantizers: The quantizers.
+        outputs: The network's outputs.
         all_on: SQNR of the network's outputs with all of them on, in dB; None where there is no noise at all.
         images: Number of images that they were measured on.
         wanted: Number of images that should have been: more than `images` when time ran out.
     """
 
     quantizers: Sequence[Sensitivity]
+    outputs: Sequence[str]
     all_on: Optional[float]
     images: int
     wanted: int
@@ -114,7 +116,8 @@ def summarize(network: Network, total: Noise, images: int, wanted: int) -> Sensi
                          _decibels(own[index]), _decibels(only_on[index]), _decibels(only_off[index]),
                          float(blame[index]))
              for index, quantizer in enumerate(network.measured())]
-    return Sensitivities(sorted(found, key=lambda item: -item.blame), _decibels(all_on), images, wanted)
+    return Sensitivities(sorted(found, key=lambda item: -item.blame), network.names.output_ops, _decibels(all_on),
+                         images, wanted)
 
 
 def _ratio(values: np.ndarray, signal: np.ndarray) -> np.ndarray:

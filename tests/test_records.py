@@ -1,0 +1,111 @@
+"""Single records of a shard, against TensorFlow's own reader, and of shards that were really damaged."""
+
+import struct
+from pathlib import Path
+from typing import Callable, Dict, List
+
+import pytest
+import tensorflow.compat.v1 as tf
+
+from quant_accuracy.card import DataPaths
+from quant_accuracy.data import records, shards
+from quant_accuracy.errors import DataError
+
+
+@pytest.fixture
+def shard(demo_copy: DataPaths) -> Path:
+    """A shard of the demo, to be damaged."""
+    return shards.find_shards(demo_copy.dataset_dir, demo_copy.pattern)[0].path
+
+
+def _of_tensorflow(path: Path) -> List[records.EncodedImage]:
+    features = [tf.train.Example.FromString(record).features.feature for record in tf.io.tf_record_iterator(str(path))]
+    return [records.EncodedImage(feature["image/source_id"].bytes_list.value[0].decode(),
+                                 feature["image/encoded"].bytes_list.value[0]) for feature in features]
+
+
+def _starts(path: Path) -> List[int]:
+    """Where each record begins."""
+    content, found, position = path.read_bytes(), [], 0
+    while position < len(content):
+        found.append(position)
+        position += 16 + struct.unpack_from("<Q", content, position)[0]
+    return found
+
+
+def test_records_hold_what_tensorflow_reads(shard: Path) -> None:
+    wanted = _of_tensorflow(shard)
+
+    assert records.read_encoded(shard, [19, 0, 7, 7]) == {number: wanted[number] for number in (0, 7, 19)}
+    assert records.read_encoded(shard, range(20)) == dict(enumerate(wanted))
+    assert records.read_encoded(shard, []) == {}
+
+
+def _flip(path: Path, position: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[position] ^= 0x40
+    path.write_bytes(bytes(content))
+
+
+@pytest.mark.parametrize(("offset", "problem"), [
+    (1000, "record 3 is damaged (its checksum is another)"),
+    (1, "record 3 is damaged (the checksum of its length is another)"),
+    (9, "record 3 is damaged (the checksum of its length is another)"),
+    (-2, "record 2 is damaged (its checksum is another)"),
+], ids=["content", "length", "checksum of the length", "checksum of the content"])
+def test_a_damaged_record_is_named_and_those_before_it_can_be_read(shard: Path, offset: int, problem: str) -> None:
+    wanted = _of_tensorflow(shard)
+    _flip(shard, _starts(shard)[3] + offset)
+
+    assert records.read_encoded(shard, [1]) == {1: wanted[1]}
+    with pytest.raises(DataError) as caught:
+        records.read_encoded(shard, [1, 2, 3])
+    assert str(caught.value).startswith(f"{shard}: {problem}; copy the file again")
+
+
+def test_a_damaged_content_does_not_hide_the_records_behind_it(shard: Path) -> None:
+    wanted = _of_tensorflow(shard)
+    _flip(shard, _starts(shard)[3] + 1000)
+
+    assert records.read_encoded(shard, [4]) == {4: wanted[4]}
+
+
+def test_a_file_that_is_cut_short_names_the_record(shard: Path) -> None:
+    shard.write_bytes(shard.read_bytes()[:_starts(shard)[5] + 500])
+
+    with pytest.raises(DataError, match=r"record 5 is damaged \(it is cut short\)"):
+        records.read_encoded(shard, [5])
+    with pytest.raises(DataError, match=r"record 7 is damaged \(the file ends before it\)"):
+        records.read_encoded(shard, [7])
+
+
+def test_a_file_that_is_gone_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="gone: No such file"):
+        records.read_encoded(tmp_path / "gone", [0])
+
+
+@pytest.mark.parametrize(("content", "problem"), [
+    (b"\xff\xff not an example", "damaged"),
+    (tf.train.Example().SerializeToString(), "it has no image/encoded or no image/source_id"),
+], ids=["no example", "an empty example"])
+def test_a_record_without_an_image_is_named(tmp_path: Path, content: bytes, problem: str) -> None:
+    path = tmp_path / "odd.record"
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        writer.write(content)
+
+    with pytest.raises(DataError, match=f"odd.record: record 0 is .*{problem}"):
+        records.read_encoded(path, [0])
+
+
+def test_only_what_is_asked_for_is_read(shard: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: Dict[str, int] = {"checked": 0}
+    check: Callable[[bytes], int] = records._masked_crc
+
+    def counted(content: bytes) -> int:
+        sizes["checked"] += len(content)
+        return check(content)
+
+    monkeypatch.setattr(records, "_masked_crc", counted)
+    image = records.read_encoded(shard, [19])[19]
+
+    assert len(image.content) < sizes["checked"] < len(image.content) + 3000

@@ -159,8 +159,8 @@ def test_the_most_harmful_quantizers_are_drawn_with_noise_and_gain() -> None:
 
 def test_no_more_than_can_be_read_are_drawn_and_what_is_infinite_fills_the_column() -> None:
     answer = why()
-    heard = [{**answer["sensitivity"]["quantizers"][0], "tensor": f"scope/{'long/' * 20}tensor_{number}:0"}
-             for number in range(40)]
+    heard = [{**answer["sensitivity"]["quantizers"][0], "tensor": f"scope/{'long/' * 20}tensor_{number}:0",
+              "layer": "scope/Conv2D"} for number in range(40)]
     heard[0]["only_off"] = None
     plot = plots.draw(document(why=why(sensitivity={**answer["sensitivity"], "quantizers": heard}))).sensitivity
     names = [text for text in _texts(plot) if "tensor" in text]

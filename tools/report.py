@@ -37,7 +37,7 @@ def _report(values: Values) -> int:
             result = evaluation.evaluate(request, cache)
             why = answer.explain(result, options.why_budget(values)) if values.get("why") else None
             written = output.write(result, options.output_folder(values, request.card.name), values.get("history"), why)
-            _summarise(written)
+            _summarize(written)
             if values.get("quantsim_output_dir"):
                 written += output.export_quantsim(result, Path(str(values.get("quantsim_output_dir"))))
             terminal.print_table(result, gate_table.console(), why)
@@ -48,13 +48,11 @@ def _report(values: Values) -> int:
     return command_line.GATE_FAILED if failed else command_line.MEASURED
 
 
-def _summarise(written: Sequence[Path]) -> None:
+def _summarize(written: Sequence[Path]) -> None:
     """Show the Markdown report where CI shows summaries."""
     from quant_accuracy.reporting import pages
 
-    append_step_summary = getattr(pages, "append_step_summary", None)
-    if append_step_summary is not None:
-        append_step_summary(next(path for path in written if path.name == "report.md").read_text(encoding="utf-8"))
+    pages.append_step_summary(next(path for path in written if path.name == "report.md").read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Dict, List, Mapping
 from quant_accuracy import options
 
 PASSED, FAILED, ERROR, SKIPPED = "passed", "failed", "error", "skipped"
-_KEPT = ("demo-checkpoint", "demo-data", "float", "quantsim")
+_KEPT = ("demo-checkpoint", "demo-data", "float", "suppression", "quantsim")
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,9 @@ def _images(done: suite.Finished) -> List[int]:
     return [int(count) for count in re.findall(r"gw\d+ (\d+)", line)]
 
 
-@pytest.mark.parametrize("more", [("-n", "2"), ("-n", "2", "--dist", "loadgroup"), ("-n", "4", "--dist", "loadfile")],
-                         ids=["-n 2", "loadgroup", "more workers than shards"])
+# Test by test or in groups: files are groups as well.
+@pytest.mark.parametrize("more", [("-n", "2"), ("-n", "4", "--dist", "loadgroup")],
+                         ids=["-n 2", "loadgroup with more workers than shards"])
 def test_workers_share_the_shards_and_the_verdicts_are_those_of_one_process(alone: suite.Finished, tmp_path: Path,
                                                                             more: List[str]) -> None:
     cache = suite.cache_without_detections(tmp_path / "cache")

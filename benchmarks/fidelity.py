@@ -8,7 +8,7 @@ import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Mapping, Sequence, Set, Tuple
+from typing import Dict, List, Mapping, NamedTuple, Sequence, Set, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -53,18 +53,34 @@ class Agreement:
     floor: Mapping[str, Sequence[float]]
 
 
-def measure(scheme: str, scratch: Path) -> Agreement:
+class Network(NamedTuple):
+    """The reference network: as its checkpoint has it, and with batch norms folded."""
+
+    graph: tf.GraphDef
+    folded: fold.FoldResult
+
+
+def network(scratch: Path) -> Network:
+    """Export and load the reference network, for any scheme.
+
+    Args:
+        scratch: An empty folder.
+    """
+    exported = checkpoint.export(options.ROOT / "demo" / "pipeline.config", _REFERENCE / "model.ckpt", scratch)
+    graph = load.load_frozen(exported.prefix, OUTPUTS)
+    return Network(graph, fold.fold_batch_norms(graph, _START, OUTPUTS))
+
+
+def measure(scheme: str, reference_network: Network) -> Agreement:
     """Build the reference network's simulation and compare every step with AIMET's.
 
     Args:
         scheme: `tf` or `tf_enhanced`.
-        scratch: An empty folder.
+        reference_network: What `network` gives.
     """
     images = np.load(str(_REFERENCE / "images.npz"))["images"]
     held_out = [image[None] for image in images[_CALIBRATION:]]
-    exported = checkpoint.export(options.ROOT / "demo" / "pipeline.config", _REFERENCE / "model.ckpt", scratch)
-    graph = load.load_frozen(exported.prefix, OUTPUTS)
-    folded = fold.fold_batch_norms(graph, _START, OUTPUTS)
+    graph, folded = reference_network
     settings = Settings(scheme)
     quantizers = placement.place_quantizers(folded.graph, _START, OUTPUTS, settings)
     encodings = calibrate.calibrate(folded.graph, quantizers, settings, "image_tensor",
@@ -206,10 +222,9 @@ of them: scheme `tf` to 1e-6, `tf_enhanced`, which AIMET computes in float32, to
 
 def main() -> None:
     """Measure both schemes and write the page."""
-    measured = {}
-    for scheme in SCHEMES:
-        with tempfile.TemporaryDirectory() as scratch:
-            measured[scheme] = measure(scheme, Path(scratch))
+    with tempfile.TemporaryDirectory() as scratch:
+        reference_network = network(Path(scratch))
+    measured = {scheme: measure(scheme, reference_network) for scheme in SCHEMES}
     files.write_text(_PAGE, as_markdown(measured))
     print(_PAGE.read_text())
 

@@ -1,10 +1,11 @@
 """Steps 1 to 5: everything that is made once from a checkpoint and loaded by every process that evaluates."""
 
 import functools
+import itertools
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, List, Mapping, Optional, Sequence
+from typing import Any, List, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -95,6 +96,11 @@ def build(card: ModelCard, checkpoint: Path, shards: Sequence[Shard], cache: Cac
     }
     float_folder = cache.folder("float", float_inputs, "loading and folding the checkpoint",
                                 lambda folder: _make_float(folder, card, checkpoint))
+
+    def make_quantsim(folder: Path) -> None:
+        _make_quantsim(folder, card, float_folder, calibration, checkpoint,
+                       _suppression(card, float_folder, calibration, cache))
+
     calibration = calibration_shards(shards, card.calibration_images)
     quantsim_inputs = {
         "float": float_folder.name,
@@ -107,7 +113,7 @@ def build(card: ModelCard, checkpoint: Path, shards: Sequence[Shard], cache: Cac
         "aimet": aimet.installed() if card.quantization.backend == AIMET else None,
     }
     quantsim_folder = cache.folder("quantsim", quantsim_inputs, "calibrating and building the quantization simulation",
-                                   lambda folder: _make_quantsim(folder, card, float_folder, calibration, checkpoint))
+                                   make_quantsim)
     return read(float_folder, quantsim_folder)
 
 
@@ -194,8 +200,45 @@ def _make_float(folder: Path, card: ModelCard, checkpoint: Path) -> None:
                                                                                  names.output_ops)})
 
 
-def _make_quantsim(folder: Path, card: ModelCard, float_folder: Path, calibration: Sequence[Shard],
-                   checkpoint: Path) -> None:
+class _Suppression(NamedTuple):
+    """Where detection may leave the graph before suppression, if it may, and the most detections of an image."""
+
+    place: Optional[Postprocessing]
+    total: int
+
+
+def _suppression(card: ModelCard, float_folder: Path, calibration: Sequence[Shard], cache: Cache) -> _Suppression:
+    """Verified once for a float graph: how it is quantized makes no difference to its suppression."""
+    count = min(_VERIFIED_IMAGES, card.calibration_images)
+    leading = _calibration_shards(calibration, count)
+    inputs = {
+        "float": float_folder.name,
+        "images": {"images": count, "size": [card.height, card.width], "preprocessing": images.PREPROCESSING,
+                   "shards": [files.digest_file(shard.path) for shard in leading]},
+        "code": code_digest("graph", "data", "detection"),
+        "numpy": np.__version__,
+    }
+    folder = cache.folder("suppression", inputs, "verifying the suppression of overlaps",
+                          lambda folder: _make_suppression(folder, card, float_folder, leading, count))
+    try:
+        record = _read_json(folder / "suppression.json")
+        return _Suppression(record["place"] and Postprocessing(**record["place"]), int(record["total"]))
+    except (KeyError, TypeError) as error:
+        raise StorageError(f"{folder}: damaged ({error}); delete it, it will be made again") from error
+
+
+def _make_suppression(folder: Path, card: ModelCard, float_folder: Path, leading: Sequence[Shard],
+                      count: int) -> None:
+    graph = _read_graph(float_folder / "folded.pb")
+    place = postprocessing.find(graph)
+    shown = [batch.images for batch in itertools.islice(images.stream(leading, 1, card.height, card.width), count)]
+    total = detector.verified_total(graph, card.graph, place, shown)
+    files.write_json(folder / "suppression.json", {"place": asdict(place) if place and total else None,
+                                                   "total": total})
+
+
+def _make_quantsim(folder: Path, card: ModelCard, float_folder: Path, calibration: Sequence[Shard], checkpoint: Path,
+                   suppression: _Suppression) -> None:
     names = card.graph
     graph = _read_graph(float_folder / "folded.pb")
     settings = card.quantization
@@ -212,13 +255,11 @@ def _make_quantsim(folder: Path, card: ModelCard, float_folder: Path, calibratio
                                         _frozen(settings, quantizers))
     weights_done = simulate.quantize_weights(graph, quantizers, encodings)
     quantsim = simulate.insert_fake_quant(weights_done, quantizers, encodings)
-    place = postprocessing.find(graph)
-    total = detector.verified_total(graph, names, place, batches[:_VERIFIED_IMAGES])
     (folder / "quantsim.pb").write_bytes(quantsim.SerializeToString(deterministic=True))
     files.write_json(folder / "quantizers.json", [asdict(quantizer) for quantizer in quantizers])
     encodings_file.write(folder / "model.encodings", quantizers, encodings)
-    files.write_json(folder / "postprocessing.json", {"place": asdict(place) if place and total else None,
-                                                      "total": total, "simulator": settings.simulate})
+    files.write_json(folder / "postprocessing.json", {"place": suppression.place and asdict(suppression.place),
+                                                      "total": suppression.total, "simulator": settings.simulate})
 
 
 def _frozen(settings: Settings, quantizers: Sequence[Quantizer]) -> Encodings:

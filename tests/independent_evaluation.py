@@ -3,13 +3,14 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any, Dict
 
 import tensorflow.compat.v1 as tf
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 
-def evaluate(checkpoint: str, folder: str, pattern: str, annotations: str) -> float:
+def evaluate(checkpoint: str, folder: str, pattern: str, annotations: str) -> Dict[str, Any]:
     """Restore the checkpoint, detect on every image of the shards, and score what was evaluated."""
     results, image_ids = [], []
     encoded = tf.placeholder(tf.string, [])
@@ -40,8 +41,8 @@ def evaluate(checkpoint: str, folder: str, pattern: str, annotations: str) -> fl
     evaluation.evaluate()
     evaluation.accumulate()
     evaluation.summarize()
-    return float(evaluation.stats[0])
+    return {"mAP": float(evaluation.stats[0]), "images": len(image_ids)}
 
 
 if __name__ == "__main__":
-    print(json.dumps({"mAP": evaluate(*sys.argv[1:])}))
+    print(json.dumps(evaluate(*sys.argv[1:])))

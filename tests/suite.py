@@ -11,7 +11,7 @@ from typing import Dict, List, Mapping
 from quant_accuracy import options
 
 PASSED, FAILED, ERROR, SKIPPED = "passed", "failed", "error", "skipped"
-_KEPT = ("demo-checkpoint", "demo-data", "float", "quantsim")
+_KEPT = ("demo-checkpoint", "demo-data", "float", "suppression", "quantsim")
 
 
 @dataclass(frozen=True)
@@ -80,5 +80,7 @@ def cache_without_detections(folder: Path) -> Path:
     """A cache that shares everything with the project's own one but the detections."""
     folder.mkdir()
     for kind in _KEPT:
-        (folder / kind).symlink_to(options.ROOT / ".cache" / kind)
+        shared = options.ROOT / ".cache" / kind
+        shared.mkdir(parents=True, exist_ok=True)
+        (folder / kind).symlink_to(shared)
     return folder

@@ -104,6 +104,14 @@ def test_a_damaged_baseline_names_the_place(committed: Baseline, tmp_path: Path,
         baseline.read(tmp_path)
 
 
+@pytest.mark.parametrize("text", ["{", "[]", '{"schema_version": 99}'])
+def test_damaged_figures_name_the_file(tmp_path: Path, text: str) -> None:
+    (tmp_path / "figures.json").write_text(text)
+
+    with pytest.raises(ConfigurationError, match="figures.json"):
+        baseline.read(tmp_path)
+
+
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '[{"tensor": "a:0", "kind": "other"}]', "[" * 10000])
 def test_a_damaged_snapshot_names_the_file(tmp_path: Path, text: str) -> None:
     (tmp_path / "quantizers.json").write_text(text)

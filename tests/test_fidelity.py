@@ -4,14 +4,19 @@ import numpy as np
 import pytest
 
 from benchmarks import fidelity
-from benchmarks.fidelity import Agreement
+from benchmarks.fidelity import Agreement, Network
 from quant_accuracy import options
 from quant_accuracy.quantization.records import SCHEMES
 
 
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Network:
+    return fidelity.network(tmp_path_factory.mktemp("fidelity"))
+
+
 @pytest.fixture(scope="module", params=SCHEMES)
-def agreement(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Agreement:
-    return fidelity.measure(request.param, tmp_path_factory.mktemp("fidelity"))
+def agreement(request: pytest.FixtureRequest, network: Network) -> Agreement:
+    return fidelity.measure(request.param, network)
 
 
 def test_quantizers_and_folded_batch_norms_are_exactly_aimets(agreement: Agreement) -> None:

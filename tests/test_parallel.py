@@ -20,7 +20,7 @@ _IMAGES, _FILES = 60, 6
 
 @pytest.fixture(scope="module")
 def alone(demo: DataPaths, tmp_path_factory: pytest.TempPathFactory) -> suite.Finished:
-    """A run in one process that has to evaluate all images."""
+    """A run in one process, on all cores, that has to evaluate all images."""
     folder = tmp_path_factory.mktemp("alone")
     return suite.run(folder, *_SHARDS, "--cache-dir", str(suite.cache_without_detections(folder / "cache")))
 
@@ -31,10 +31,11 @@ def _images(done: suite.Finished) -> List[int]:
     return [int(count) for count in re.findall(r"gw\d+ (\d+)", line)]
 
 
-@pytest.mark.parametrize("more", [("-n", "2"), ("-n", "2", "--dist", "loadgroup"), ("-n", "4", "--dist", "loadfile")],
-                         ids=["-n 2", "loadgroup", "more workers than shards"])
-def test_workers_share_the_shards_and_the_verdicts_are_those_of_one_process(alone: suite.Finished, tmp_path: Path,
-                                                                            more: List[str]) -> None:
+# Test by test or in groups: files are groups as well.
+@pytest.mark.parametrize("more", [("-n", "2"), ("-n", "4", "--dist", "loadgroup", "--threads", "1")],
+                         ids=["-n 2", "loadgroup, more workers than shards, one thread each"])
+def test_workers_share_the_shards_and_the_verdicts_are_those_of_one_process_on_all_cores(
+        alone: suite.Finished, tmp_path: Path, more: List[str]) -> None:
     cache = suite.cache_without_detections(tmp_path / "cache")
 
     done = suite.run(tmp_path, *_SHARDS, *more, "--cache-dir", str(cache))
@@ -73,11 +74,3 @@ def test_the_shards_of_a_killed_worker_are_finished_by_the_others(alone: suite.F
     assert done.numbers == alone.numbers
     assert len(list(cache.glob("detections/*/*.npz"))) == _FILES
     assert not list(cache.rglob("*.partial"))
-
-
-def test_figures_do_not_depend_on_threads(alone: suite.Finished, tmp_path: Path) -> None:
-    cache = suite.cache_without_detections(tmp_path / "cache")
-
-    done = suite.run(tmp_path, *_SHARDS, "--threads", "1", "--cache-dir", str(cache))
-
-    assert done.numbers == alone.numbers

@@ -122,7 +122,8 @@ _SILENT = ("On the demo no accuracy gate can see the following, because their mA
 _TEXT = """# What the gate suite catches
 
 Written by `./run python -m tests.mutations`. Each row is a run of `pytest test_quant_accuracy` on the embedded demo
-with one regression in it; `tests/test_mutations.py` asserts which tests are red, and that no other is.
+with one regression in it; the command asserts which tests are red, and that no other is. `tests/test_mutations.py` does
+so in `./run test`, mostly on fewer images, for a selection that turns the same tests red.
 
 Untouched, the demo has a quantized mAP of {quantized[value]:.4f} and a float mAP of {floats[value]:.4f}. The numerical
 jitter of the committed baseline, which rounding alone can cause, reaches from {quantized[lower]:.4f} to

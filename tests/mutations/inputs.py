@@ -1,6 +1,7 @@
 """What regressions give the suite: configurations, encodings, checkpoints and shards, made of the demo's own."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Callable, Sequence
 
@@ -94,9 +95,11 @@ def _demo() -> DataPaths:
 
 
 def _scale_weights(prefix: Path, target: Path) -> None:
+    reader = tf.train.NewCheckpointReader(str(prefix))
+    values = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+    values[SCALED] = values[SCALED] * np.float32(FACTOR)
     with tf.Graph().as_default(), tf.Session() as session:
-        saver = tf.train.import_meta_graph(f"{prefix}.meta")
-        saver.restore(session, str(prefix))
-        (weights,) = (item for item in tf.global_variables() if item.op.name == SCALED)
-        weights.load(session.run(weights) * np.float32(FACTOR), session)
-        saver.save(session, str(target), write_state=False)
+        saver = tf.train.Saver({name: tf.Variable(value) for name, value in values.items()})
+        session.run(tf.global_variables_initializer())
+        saver.save(session, str(target), write_meta_graph=False, write_state=False)
+    shutil.copy(f"{prefix}.meta", f"{target}.meta")

@@ -210,7 +210,7 @@ class _Suppression(NamedTuple):
 def _suppression(card: ModelCard, float_folder: Path, calibration: Sequence[Shard], cache: Cache) -> _Suppression:
     """Verified once for a float graph: how it is quantized makes no difference to its suppression."""
     count = min(_VERIFIED_IMAGES, card.calibration_images)
-    leading = _calibration_shards(calibration, count)
+    leading = calibration_shards(calibration, count)
     inputs = {
         "float": float_folder.name,
         "images": {"images": count, "size": [card.height, card.width], "preprocessing": images.PREPROCESSING,

@@ -210,7 +210,7 @@ def test_a_planted_culprit_ranks_first_and_is_all_that_has_to_go(culprit: str, d
     assert found.found.best.off == (first.tensor,)
     assert found.found.smallest
     named = with_layer(first.tensor, first.layer)
-    assert found.lines()[0].startswith(f"culprits, 1 of 163 quantizers: {named}; without them")
+    assert found.lines()[0].startswith(f"culprit, 1 of 163 quantizers: {named}; without it")
     assert named in found.lines()[1]
 
 

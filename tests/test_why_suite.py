@@ -43,14 +43,14 @@ def test_failed_gates_on_the_quantized_map_name_the_culprit_in_three_lines_which
     assert done.red() == sorted(names)
     answers: Dict[str, List[str]] = {name: _why(done.messages[name]) for name in names}
     first, second, third = answers[names[0]]
-    assert first.startswith(f"why: culprits, 1 of 163 quantizers: {tensor}; without them the quantized mAP is 0.5")
+    assert first.startswith(f"why: culprit, 1 of 163 quantizers: {tensor}; without it the quantized mAP is 0.5")
     assert second.startswith(f"why: most harmful on 2 calibration images: {tensor} (8 bits, SQNR ")
     assert third.startswith("why: AP drop by class ")
     assert all(answer == answers[names[0]] for answer in answers.values())
     document = json.loads((tmp_path / "report.json").read_text())
     assert [f"why: {line}" for line in document["why"]["lines"]] == answers[names[0]]
     assert document["why"]["bisection"]["off"] == [tensor]
-    assert "culprits, 1 of 163 quantizers" in (tmp_path / "report.md").read_text()
+    assert "culprit, 1 of 163 quantizers" in (tmp_path / "report.md").read_text()
 
 
 def test_no_why_leaves_the_verdict_alone(clipped: List[str], tmp_path: Path) -> None:

@@ -96,8 +96,10 @@ class Answer:
                     f"{len(self.found.trials)} measurements; raise --why-budget, finished ones are kept")
         best, total = self.found.best, len(self.sensitivities.quantizers)
         smallest = "" if self.found.smallest else "; perhaps not the smallest set: time ran out"
-        return (f"culprits, {len(best.off)} of {total} quantizers: {self._named(best.off)}; without them the quantized "
-                f"mAP is {_figure(best.metrics)} instead of {_figure(self.after)}, wanted: {self.goal}{smallest}")
+        who, them = ("culprit", "it") if len(best.off) == 1 else ("culprits", "them")
+        return (f"{who}, {len(best.off)} of {total} quantizers{self._alike(best.off)}: {self._named(best.off)}; without "
+                f"{them} the quantized mAP is {_figure(best.metrics)} instead of {_figure(self.after)}, wanted: "
+                f"{self.goal}{smallest}")
 
     def _most_harmful(self) -> str:
         worst = self.sensitivities.quantizers[:_NAMED]
@@ -119,6 +121,15 @@ class Answer:
             parts.append(f"without images {few}{f' and {more} more' if more > 0 else ''} the mAP drop would be "
                          f"{found.drop_without:.4f}")
         return "; ".join(parts)
+
+    def _alike(self, tensors: Sequence[str]) -> str:
+        """What many culprits have in common, where it tells them from the others."""
+        families = {item.tensor: (item.kind, item.bitwidth) for item in self.sensitivities.quantizers}
+        of_culprits = {families[tensor] for tensor in tensors}
+        if len(tensors) <= _NAMED or len(of_culprits) > 1 or of_culprits == set(families.values()):
+            return ""
+        kind, bitwidth = of_culprits.pop()
+        return f", all of them {kind}s with {bitwidth} bits"
 
     def _named(self, tensors: Sequence[str]) -> str:
         known = {item.tensor: item.layer for item in self.sensitivities.quantizers}

@@ -97,9 +97,9 @@ class Answer:
         best, total = self.found.best, len(self.sensitivities.quantizers)
         smallest = "" if self.found.smallest else "; perhaps not the smallest set: time ran out"
         who, them = ("culprit", "it") if len(best.off) == 1 else ("culprits", "them")
-        return (f"{who}, {len(best.off)} of {total} quantizers{self._alike(best.off)}: {self._named(best.off)}; without "
-                f"{them} the quantized mAP is {_figure(best.metrics)} instead of {_figure(self.after)}, wanted: "
-                f"{self.goal}{smallest}")
+        return (f"{who}, {len(best.off)} of {total} quantizers{self._alike(best.off)}: {self._named(best.off)}; "
+                f"without {them} the quantized mAP is {_figure(best.metrics)} instead of {_figure(self.after)}, "
+                f"wanted: {self.goal}{smallest}")
 
     def _most_harmful(self) -> str:
         worst = self.sensitivities.quantizers[:_NAMED]

@@ -39,6 +39,8 @@ from quant_accuracy.metrics import FIGURES
 from quant_accuracy.preparation import checkpoint, pipeline_config
 from quant_accuracy.quantization import calibrate, placement
 from quant_accuracy.quantization.records import TF_ENHANCED, Settings
+from quant_accuracy.why import answer, sensitivity
+from quant_accuracy.why.noise import Network
 
 _DEMO_CONFIG = options.ROOT / "demo" / "pipeline.config"
 
@@ -47,7 +49,7 @@ def main() -> None:
     """Run the measurements that are asked for, all by default."""
     measurements: Dict[str, Callable[[Cache, Path], None]] = {
         "artifacts": measure_artifacts, "calibration": measure_calibration, "throughput": measure_throughput,
-        "report": measure_report, "report_cost": measure_report_cost, "parallel": measure_parallel,
+        "report": measure_report, "report_cost": measure_report_cost, "why": measure_why, "parallel": measure_parallel,
         "scoring": measure_scoring, "bootstrap": measure_bootstrap, "memory": measure_memory,
     }
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -161,6 +163,19 @@ def _timed(command: List[str], expected: Sequence[int] = (0, 1)) -> float:
     if status not in expected:
         raise SystemExit(f"{' '.join(command)} ended with status {status}")
     return time.perf_counter() - start
+
+
+def measure_why(cache: Cache, scratch: Path) -> None:
+    """What each quantizer of the full-size network does to its outputs, on 16 images."""
+    model, data = _demo_card(), ready.data_paths(cache)
+    built = artifacts.build(model, _full_size_checkpoint(scratch / "full-size-why"), _shards(data),
+                            Cache(scratch / "cache-why"))
+    network = Network(built.graph(FLOAT), model.graph, built.quantizers, built.encodings)
+    pictures = images.read_images(_shards(data), answer.IMAGES, model.height, model.width)
+    start = time.perf_counter()
+    found = sensitivity.measure(network, pictures, lambda index: scratch / "why" / f"{index}.npz")
+    _print(f"sensitivity of {len(found.quantizers)} quantizers of the full-size network, {found.images} images",
+           time.perf_counter() - start, "s", "< 180 s")
 
 
 def measure_parallel(cache: Cache, scratch: Path) -> None:

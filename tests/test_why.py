@@ -3,7 +3,7 @@
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Callable, Dict, List, Mapping, NamedTuple, Sequence, Set, Tuple
+from typing import Callable, List, Mapping, Sequence, Set, Tuple
 
 import numpy as np
 import pytest
@@ -16,18 +16,18 @@ from quant_accuracy.data import images, shards
 from quant_accuracy.errors import ConfigurationError, GraphError
 from quant_accuracy.evaluation import Evaluation, evaluate
 from quant_accuracy.graph.names import GraphNames
-from quant_accuracy.quantization import calibrate, encodings_file, placement, simulate, switches
+from quant_accuracy.quantization import calibrate, placement, simulate, switches
 from quant_accuracy.quantization.encodings import quantize_dequantize
-from quant_accuracy.quantization.records import AIMET, PARAM, Override, Settings, with_layer
+from quant_accuracy.quantization.records import AIMET, PARAM, Settings, with_layer
 from quant_accuracy.request import Request
 from quant_accuracy.verdicts import FAIL, Verdict
 from quant_accuracy.why import answer, noise, sensitivity
 from quant_accuracy.why.noise import Network
+from tests import planted
 from tests.conftest import Run
 
 _NAMES = GraphNames("images", "start", ("middle", "end"), ("", "", "", ""))
 _OUTPUTS = ["concat:0", "concat_1:0"]
-_TOWER = "FeatureExtractor/MobilenetV2"
 
 
 @pytest.fixture(scope="module")
@@ -180,53 +180,6 @@ def test_damaged_noise_of_an_image_is_measured_again_with_a_warning(network: Net
     assert f"warning: {damaged}" in capsys.readouterr().err
 
 
-class _Planted(NamedTuple):
-    """A culprit: what the demo is given, and where it is in the network."""
-
-    card: ModelCard
-    data: DataPaths
-    scope: str
-
-
-def _few_bits(card: ModelCard, data: DataPaths, _: Path, __: Artifacts) -> _Planted:
-    """A layer whose weights have 3 bits."""
-    tensor = f"{_TOWER}/expanded_conv_16/project/weights/read:0"
-    return _Planted(replace(card, quantization=replace(card.quantization, overrides=(Override(tensor, bitwidth=3),))),
-                    data, f"{_TOWER}/expanded_conv_16/project/")
-
-
-def _clipped(card: ModelCard, data: DataPaths, folder: Path, built: Artifacts) -> _Planted:
-    """An activation whose range ends at an eighth of what it should be."""
-    tensor = f"{_TOWER}/expanded_conv_5/depthwise/Relu6:0"
-    encoding, = built.encodings[tensor]
-    clipped = replace(encoding, maximum=encoding.maximum / 8, scale=encoding.scale / 8)
-    encodings_file.write(folder / "clipped.encodings", built.quantizers, {**built.encodings, tensor: (clipped,)})
-    settings = replace(card.quantization, encodings_file=folder / "clipped.encodings")
-    return _Planted(replace(card, quantization=settings), data, f"{_TOWER}/expanded_conv_5/depthwise/")
-
-
-def _large_channel(card: ModelCard, data: DataPaths, folder: Path, _: Artifacts) -> _Planted:
-    """A channel a hundred times larger before folding, and smaller behind: the float network computes the same."""
-    layer, behind = f"{_TOWER}/expanded_conv_16/project", f"{_TOWER}/Conv_1/weights"
-    with tf.Graph().as_default(), tf.Session() as session:
-        saver = tf.train.import_meta_graph(f"{data.checkpoint}.meta")
-        saver.restore(session, str(data.checkpoint))
-        variables = {variable.op.name: variable for variable in tf.global_variables()}
-        for name, channel, factor in ((f"{layer}/BatchNorm/gamma", np.s_[3], 100.0),
-                                      (f"{layer}/BatchNorm/beta", np.s_[3], 100.0), (behind, np.s_[:, :, 3], 0.01)):
-            values = session.run(variables[name])
-            values[channel] *= factor
-            variables[name].load(values, session)
-        saver.save(session, str(folder / "model.ckpt"), write_state=False)
-    return _Planted(card, replace(data, checkpoint=folder / "model.ckpt"), f"{layer}/")
-
-
-_CULPRITS: Dict[str, Callable[[ModelCard, DataPaths, Path, Artifacts], _Planted]] = {
-    "a layer at 3 bits": _few_bits, "an activation with a clipped range": _clipped,
-    "a channel scaled by 100 before folding": _large_channel,
-}
-
-
 def _drop(done: Evaluation) -> float:
     before, after = (done.variants[name].metrics.figures["mAP"] for name in (FLOAT, QUANTIZED))
     assert before is not None
@@ -239,19 +192,19 @@ def _failed(done: Evaluation, allowed: float) -> Evaluation:
     return replace(done, verdicts=[Verdict("mAP_drop", _drop(done), None, allowed, FAIL, "")])
 
 
-@pytest.mark.parametrize("culprit", _CULPRITS)
+@pytest.mark.parametrize("culprit", planted.CULPRITS)
 def test_a_planted_culprit_ranks_first_and_is_all_that_has_to_go(culprit: str, demo: DataPaths, demo_card: ModelCard,
                                                                  demo_artifacts: Artifacts, cache: Cache,
                                                                  tmp_path: Path) -> None:
-    planted = _CULPRITS[culprit](demo_card, demo, tmp_path, demo_artifacts)
+    given = planted.CULPRITS[culprit](demo_card, demo, tmp_path, demo_artifacts)
     own = _drop(evaluate(Request(demo_card, demo, 1, selection="0-1"), cache))
-    done = evaluate(Request(planted.card, planted.data, 1, selection="0-1"), cache)
+    done = evaluate(Request(given.card, given.data, 1, selection="0-1"), cache)
     assert _drop(done) > own + 0.01
 
     found = answer.explain(_failed(done, (own + _drop(done)) / 2), minutes=5.0, most_images=1)
 
     first = found.sensitivities.quantizers[0]
-    assert first.layer.startswith(planted.scope)
+    assert first.layer.startswith(given.scope)
     assert found.found is not None
     assert found.found.best is not None
     assert found.found.best.off == (first.tensor,)

@@ -1,0 +1,106 @@
+"""Why, as users meet it: in the message of a failed test, in reports, and after a search that was killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Dict, List
+
+import pytest
+
+from quant_accuracy import options
+from quant_accuracy.artifacts import Artifacts
+from quant_accuracy.card import DataPaths, ModelCard
+from tests import planted, suite
+
+_LOSSES = ("mAP_floor", "mAP_drop", "mAP_ratio", "class_AP_drop", "mAP_baseline")
+
+
+@pytest.fixture(scope="module")
+def clipped(demo: DataPaths, demo_card: ModelCard, demo_artifacts: Artifacts,
+            tmp_path_factory: pytest.TempPathFactory) -> List[str]:
+    """The arguments that plant an activation with a clipped range."""
+    given = planted.clipped(demo_card, demo, tmp_path_factory.mktemp("clipped"), demo_artifacts)
+    # As many images as each quantizer is measured on: the encodings are given.
+    return ["--load-encodings", str(given.card.quantization.encodings_file), "--calibration-images", "2"]
+
+
+def _why(message: str) -> List[str]:
+    """The lines of an answer in the message of a test; a message stands there twice."""
+    return list(dict.fromkeys(line for line in message.splitlines() if line.startswith("why: ")))
+
+
+def test_failed_gates_on_the_quantized_map_name_the_culprit_in_three_lines_whichever_worker_runs_them(
+        clipped: List[str], tmp_path: Path) -> None:
+    done = suite.run(tmp_path, "-k", "test_gate", *clipped, "-n", "2", "--report", "json,md", "--output-dir",
+                     str(tmp_path))
+
+    tensor = "FeatureExtractor/MobilenetV2/expanded_conv_5/depthwise/Relu6:0"
+    names = [f"test_gate[ssd_mobilenet_v2_demo-w8a8-{gate}]" for gate in _LOSSES]
+    assert done.red() == sorted(names)
+    answers: Dict[str, List[str]] = {name: _why(done.messages[name]) for name in names}
+    first, second, third = answers[names[0]]
+    assert first.startswith(f"why: culprits, 1 of 163 quantizers: {tensor}; without them the quantized mAP is 0.5")
+    assert second.startswith(f"why: most harmful on 2 calibration images: {tensor} (8 bits, SQNR ")
+    assert third.startswith("why: AP drop by class ")
+    assert all(answer == answers[names[0]] for answer in answers.values())
+    document = json.loads((tmp_path / "report.json").read_text())
+    assert [f"why: {line}" for line in document["why"]["lines"]] == answers[names[0]]
+    assert document["why"]["bisection"]["off"] == [tensor]
+    assert "culprits, 1 of 163 quantizers" in (tmp_path / "report.md").read_text()
+
+
+def test_no_why_leaves_the_verdict_alone(clipped: List[str], tmp_path: Path) -> None:
+    done = suite.run(tmp_path, "-k", "mAP_drop", "--no-why", *clipped)
+
+    name = "test_gate[ssd_mobilenet_v2_demo-w8a8-mAP_drop]"
+    assert done.red() == [name]
+    assert "is above 0.02" in done.messages[name]
+    assert _why(done.messages[name]) == []
+
+
+def test_a_killed_search_goes_on_with_what_it_has_measured(demo: DataPaths, tmp_path: Path) -> None:
+    cache = suite.cache_without_detections(tmp_path / "cache")
+    command = [sys.executable, str(options.ROOT / "tools" / "report.py"), "--why", "--shards", "0",
+               "--calibration-images", "2", "--cache-dir", str(cache), "--output-dir", str(tmp_path)]
+
+    first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while first.poll() is None and not list(cache.glob("sensitivity/*.npz")):
+        time.sleep(0.01)
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    kept = {path: path.stat().st_mtime_ns for path in cache.glob("sensitivity/*.npz")}
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+    assert len(kept) == 1, "the search was over before it could be killed"
+    assert done.returncode in (0, 1)
+    assert "why: most harmful on 2 calibration images: " in done.stdout
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    assert len(list(cache.glob("sensitivity/*.npz"))) == 2
+
+
+def test_the_budget_ends_the_search_with_what_is_known_by_then(clipped: List[str], tmp_path: Path,
+                                                               capsys: pytest.CaptureFixture) -> None:
+    from tools import report
+
+    status = report.main(["--why", "--why-budget", "0.001", *clipped, "--output-dir", str(tmp_path), "--cache-dir",
+                          str(suite.cache_without_detections(tmp_path / "cache"))])
+
+    said = capsys.readouterr().out
+    assert status == 1
+    assert "why: no set of quantizers was found whose removal gives quantized mAP at least 0.57" in said
+    assert "raise --why-budget, finished ones are kept" in said
+    assert "why: most harmful on 1 calibration images: " in said
+
+
+def test_options_whose_values_are_paths_that_exist_are_no_paths_of_tests(tmp_path: Path) -> None:
+    """Before it knows an option, pytest takes its value for a path, and looks for pytest.ini and conftest.py there."""
+    done = subprocess.run([str(options.ROOT / "run"), "pytest", "--collect-only", "-q", "--output-dir", str(tmp_path)],
+                          cwd=str(options.ROOT), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          env=suite.environment())
+
+    assert done.returncode == 0, done.stdout
+    assert "test_gate[ssd_mobilenet_v2_demo-w8a8-mAP_drop]" in done.stdout

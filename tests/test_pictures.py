@@ -117,6 +117,15 @@ def _placed(boxes: List[Tuple[int, int, int, int]], names: List[str], size: Tupl
     return [ends for ends, _, _ in labels._placed]
 
 
+def test_a_long_name_is_cut_and_its_score_stays() -> None:
+    label = pictures._fitting("a very long name that never ends " * 9, " 0.87")
+
+    assert label.startswith("a very long")
+    assert label.endswith("… 0.87")
+    assert pictures._font(11).getlength(label) <= pictures._LABEL
+    assert pictures._fitting("star", " 0.87") == "star 0.87"
+
+
 def test_labels_lie_inside_the_panel_wherever_the_box_is() -> None:
     corners = [(0, 0, 9, 9), (310, 0, 319, 9), (0, 230, 9, 239), (310, 230, 319, 239), (0, 0, 319, 239)]
 

@@ -62,6 +62,27 @@ def test_reports_say_what_the_tests_say(green: suite.Finished) -> None:
         assert "mAP_baseline" in path.read_text()
 
 
+def test_pictures_are_drawn_beside_the_reports_that_name_them(green: suite.Finished) -> None:
+    path = next(Path(line.split("wrote ")[1]) for line in green.said.splitlines() if line.endswith("report.json"))
+    document = json.loads(path.read_text())
+
+    assert len(document["changed_images"]) == 12
+    for image in document["changed_images"]:
+        assert (path.parent / image["picture"]).read_bytes()[:3] == b"\xff\xd8\xff"
+    assert [entry["time"] for entry in document["history"]] == [document["run"]["ended"]]
+
+
+def test_pictures_that_cannot_be_written_are_one_line_and_change_no_verdict(demo: DataPaths, tmp_path: Path) -> None:
+    (tmp_path / "images").write_text("not a folder")
+
+    done = suite.run(tmp_path, "-k", "test_gate", "--shards", "2", "--report", "json", "--output-dir", str(tmp_path))
+
+    assert done.status == 0, done.said
+    assert f"no report of {options.DEMO_CARD} was written: {tmp_path}/images/" in done.said
+    assert "--output-dir" in done.said
+    assert not (tmp_path / "report.json").exists()
+
+
 def test_a_run_adds_a_line_to_its_history(green: suite.Finished) -> None:
     said = next(line for line in green.said.splitlines() if "added a line to" in line)
 

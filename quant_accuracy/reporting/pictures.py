@@ -17,6 +17,7 @@ _LEAST_WIDTH = 240
 _GAP = 8
 _CAPTION = 38
 _FOOT = 20
+_LABEL = 150
 _LINE = 2
 _DASH = 6
 # Small images are enlarged, but not until nothing but pixels is seen.
@@ -70,11 +71,14 @@ def draw(image: Image.Image, scene: Scene, aps: Mapping[str, float]) -> Image.Im
     scale = min(_PANEL / image.width, _PANEL / image.height, _ENLARGED)
     small = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))), Image.BICUBIC)
     small = Image.blend(small, Image.new("RGB", small.size, _PAPER), _FADED)
+    # Beside a narrow image there is room for captions and labels.
+    base = Image.new("RGB", (max(small.width, _LEAST_WIDTH), small.height), _PAPER)
+    base.paste(small, (0, 0))
     objects = [thing for thing in scene.objects if not thing.crowd]
     crowds = len(scene.objects) - len(objects)
     words = [(_counted(len(objects), "object"), _BLUE)] + ([(_counted(crowds, "crowd"), _GREY)] if crowds else [])
-    panels = [_captioned(_truth_panel(small, scale, scene), Caption("ground truth", f"image {scene.image_id}", words))]
-    panels += [_captioned(_side_panel(small, scale, side), _caption(name, aps[name], side))
+    panels = [_captioned(_truth_panel(base, scale, scene), Caption("ground truth", f"image {scene.image_id}", words))]
+    panels += [_captioned(_side_panel(base, scale, side), _caption(name, aps[name], side))
                for name, side in scene.sides.items()]
     width = sum(panel.width for panel in panels) + _GAP * (len(panels) - 1)
     whole = Image.new("RGB", (width, panels[0].height + _FOOT), _PAPER)
@@ -107,7 +111,7 @@ def _caption(name: str, ap: float, side: Side) -> Caption:
 
 
 def _captioned(panel: Image.Image, caption: Caption) -> Image.Image:
-    whole = Image.new("RGB", (max(panel.width, _LEAST_WIDTH), panel.height + _CAPTION), _PAPER)
+    whole = Image.new("RGB", (panel.width, panel.height + _CAPTION), _PAPER)
     whole.paste(panel, (0, _CAPTION))
     pen = ImageDraw.Draw(whole)
     pen.text((0, 2), caption.title, fill=_INK, font=_font(13, bold=True))
@@ -120,21 +124,21 @@ def _captioned(panel: Image.Image, caption: Caption) -> Image.Image:
     return whole
 
 
-def _truth_panel(small: Image.Image, scale: float, scene: Scene) -> Image.Image:
-    panel = small.copy()
+def _truth_panel(base: Image.Image, scale: float, scene: Scene) -> Image.Image:
+    panel = base.copy()
     pen, labels = ImageDraw.Draw(panel), _Labels(panel)
     for thing in sorted(scene.objects, key=lambda thing: -thing.box[2] * thing.box[3]):
         ends = _ends(thing.box, scale, panel)
         if thing.crowd:
             _hatched(panel, ends, _GREY)
         _outlined(pen, ends, _GREY if thing.crowd else _BLUE)
-        labels.add(ends, f"{thing.name} (crowd)" if thing.crowd else thing.name, _GREY if thing.crowd else _BLUE)
+        labels.add(ends, _fitting(thing.name, " (crowd)" if thing.crowd else ""), _GREY if thing.crowd else _BLUE)
     labels.draw()
     return panel
 
 
-def _side_panel(small: Image.Image, scale: float, side: Side) -> Image.Image:
-    panel = small.copy()
+def _side_panel(base: Image.Image, scale: float, side: Side) -> Image.Image:
+    panel = base.copy()
     pen, labels = ImageDraw.Draw(panel), _Labels(panel)
     # The best score lies on top, and its label finds the best place.
     for found in reversed(side.detections):
@@ -143,9 +147,9 @@ def _side_panel(small: Image.Image, scale: float, side: Side) -> Image.Image:
         _dashed(pen, _ends(thing.box, scale, panel), _ORANGE)
         labels.keep_free(_ends(thing.box, scale, panel))
     for found in side.detections:
-        labels.add(_ends(found.box, scale, panel), f"{found.name} {found.score:.2f}", _COLOURS[found.outcome])
+        labels.add(_ends(found.box, scale, panel), _fitting(found.name, f" {found.score:.2f}"), _COLOURS[found.outcome])
     for thing in side.missed:
-        labels.add(_ends(thing.box, scale, panel), thing.name, _ORANGE)
+        labels.add(_ends(thing.box, scale, panel), _fitting(thing.name), _ORANGE)
     labels.draw()
     return panel
 
@@ -206,9 +210,7 @@ class _Labels:
 
     def add(self, box: _Ends, text: str, colour: str) -> None:
         """Find the best place that is left near a box."""
-        font = _font(11)
-        text = _fitting(text, self._panel.width - 6)
-        width, height = int(font.getlength(text)) + 6, 15
+        width, height = int(_font(11).getlength(text)) + 6, 15
         best: Optional[_Ends] = None
         least = 0.0
         for left, top in self._places(box, width, height):
@@ -246,14 +248,14 @@ def _common(one: _Ends, other: _Ends) -> float:
     return max(width, 0) * max(height, 0)
 
 
-def _fitting(text: str, width: float) -> str:
-    """One line that is not wider; what cannot be printed becomes a sign that can."""
-    text = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in " ".join(text.split()))
-    if _font(11).getlength(text) <= width:
-        return text
-    while text and _font(11).getlength(f"{text}…") > width:
-        text = text[:-1]
-    return f"{text}…"
+def _fitting(name: str, ending: str = "") -> str:
+    """A name and what follows it on one line; the name is cut where it is long, and what cannot be printed replaced."""
+    name = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in " ".join(name.split()))
+    if _font(11).getlength(name + ending) <= _LABEL:
+        return name + ending
+    while name and _font(11).getlength(f"{name}…{ending}") > _LABEL:
+        name = name[:-1]
+    return f"{name}…{ending}"
 
 
 @lru_cache(maxsize=None)

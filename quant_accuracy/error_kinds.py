@@ -25,7 +25,7 @@ BACKGROUND_IOU = 0.1
 _CLASSIFICATION, _LOCALISATION, _BOTH, _DUPLICATE, _BACKGROUND, _MISSED = range(len(KINDS))
 _NO_ERROR = -1
 # Pairs of a detection and an object whose overlap is computed at once.
-_CHUNK = 500_000
+_CHUNK = 50_000
 
 
 @dataclass(frozen=True)

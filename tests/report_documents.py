@@ -1,12 +1,25 @@
 """Documents of a report, as `contents` makes them, for the tests of what is drawn from them."""
 
+import json
 from typing import Any, Dict, List, Optional
 
+import jsonschema
+
+from quant_accuracy import options
 from quant_accuracy.error_kinds import KINDS
 from quant_accuracy.metrics import FIGURES
 
+SCHEMA = json.loads((options.ROOT / "quant_accuracy" / "reporting" / "report.schema.json").read_text(encoding="utf-8"))
+
 DIGEST = 64 * "d"
 RECALL = [index / 100 for index in range(101)]
+
+
+def schema_errors(document: Any) -> List[str]:
+    """What of a document the schema refuses."""
+    # A document is what a program reads: tuples are lists there.
+    read = json.loads(json.dumps(document))
+    return [error.message for error in jsonschema.Draft202012Validator(SCHEMA).iter_errors(read)]
 
 
 def verdict(gate: str = "mAP_drop", **changes: Any) -> Dict[str, Any]:

@@ -22,7 +22,7 @@ from quant_accuracy.card import DataPaths
 from quant_accuracy.graph import load
 from quant_accuracy.quantization import encodings_file
 from quant_accuracy.quantization.records import ACTIVATION, PARAM
-from tests import suite
+from tests import report_documents, suite
 from tools import create_coco_tfrecords, export_checkpoint, report
 
 _SELECTION = "0-3"
@@ -68,6 +68,7 @@ def test_a_report_leaves_pages_its_quantizers_and_a_line_in_the_history(full_rep
                                                              "detections", "images", "quantsim", "history.jsonl"}
     (line,) = history.read(full_report / "history.jsonl")
     document = _read(full_report)
+    assert report_documents.schema_errors(document) == []
     assert line.drop == document["mAP_drop"]
     assert line.time == document["run"]["ended"]
     assert [entry["time"] for entry in document["history"]] == [line.time]

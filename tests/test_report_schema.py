@@ -1,19 +1,16 @@
 """The schema of report.json: it takes what reports are, refuses what they are not, and explains every property."""
 
 import copy
-import json
 from typing import Any, Callable, Dict, Iterator, Tuple
 
 import jsonschema
 import pytest
 
-from quant_accuracy import options
 from quant_accuracy.metrics import FIGURES
 from quant_accuracy.verdicts import FAIL, INCONCLUSIVE, PASS
 from tests import report_documents
 
-_PATH = options.ROOT / "quant_accuracy" / "reporting" / "report.schema.json"
-_SCHEMA = json.loads(_PATH.read_text(encoding="utf-8"))
+_SCHEMA = report_documents.SCHEMA
 _DOCUMENTS = {"without why, history and pictures": report_documents.document(),
               "with all": report_documents.everything(), "large": report_documents.large(),
               "without bisection": report_documents.document(why=report_documents.why(bisection=None)),
@@ -22,18 +19,13 @@ _DOCUMENTS = {"without why, history and pictures": report_documents.document(),
                                                         for side in ("float", "quantized")}})}
 
 
-def _errors(document: Any) -> Any:
-    # A document is what a program reads: tuples are lists there.
-    return list(jsonschema.Draft202012Validator(_SCHEMA).iter_errors(json.loads(json.dumps(document))))
-
-
 def test_the_schema_is_one() -> None:
     jsonschema.Draft202012Validator.check_schema(_SCHEMA)
 
 
 @pytest.mark.parametrize("name", _DOCUMENTS)
 def test_what_a_report_is_is_taken(name: str) -> None:
-    assert not _errors(_DOCUMENTS[name])
+    assert not report_documents.schema_errors(_DOCUMENTS[name])
 
 
 def _set(*path: Any) -> Callable[[Dict[str, Any]], None]:
@@ -70,7 +62,7 @@ def test_what_a_report_is_not_is_refused(change: Callable[[Dict[str, Any]], None
     document = copy.deepcopy(_DOCUMENTS["with all"])
     change(document)
 
-    assert _errors(document)
+    assert report_documents.schema_errors(document)
 
 
 def _properties(schema: Any, path: Tuple[str, ...] = ()) -> Iterator[Tuple[Tuple[str, ...], Dict[str, Any]]]:

@@ -14,7 +14,7 @@ import pytest
 from quant_accuracy import options
 from quant_accuracy.artifacts import Artifacts
 from quant_accuracy.card import DataPaths, ModelCard
-from tests import planted, suite
+from tests import planted, report_documents, suite
 
 _LOSSES = ("mAP_floor", "mAP_drop", "mAP_ratio", "class_AP_drop", "mAP_baseline")
 
@@ -48,6 +48,7 @@ def test_failed_gates_on_the_quantized_map_name_the_culprit_in_three_lines_which
     assert third.startswith("why: AP drop by class ")
     assert all(answer == answers[names[0]] for answer in answers.values())
     document = json.loads((tmp_path / "report.json").read_text())
+    assert report_documents.schema_errors(document) == []
     assert [f"why: {line}" for line in document["why"]["lines"]] == answers[names[0]]
     assert document["why"]["bisection"]["off"] == [tensor]
     assert "culprit, 1 of 163 quantizers" in (tmp_path / "report.md").read_text()
@@ -94,6 +95,7 @@ def test_the_budget_ends_the_search_with_what_is_known_by_then(clipped: List[str
     assert "why: no set of quantizers was found whose removal gives quantized mAP at least 0.57" in said
     assert "raise --why-budget, finished ones are kept" in said
     assert "why: most harmful on 1 calibration images: " in said
+    assert report_documents.schema_errors(json.loads((tmp_path / "report.json").read_text())) == []
 
 
 def test_options_whose_values_are_paths_that_exist_are_no_paths_of_tests(tmp_path: Path) -> None:

@@ -30,7 +30,8 @@ def run_demo(arguments: Sequence[str] = (), broken: str = "") -> Finished:
     """Run the suite on the demo, with something broken in the engine where that is named."""
     more = ["-p", plugin.__name__] if broken else []
     with tempfile.TemporaryDirectory(prefix="mutation.") as folder:
-        return suite.run(Path(folder), "--threads", "1", *more, *arguments, **{plugin.VARIABLE: broken})
+        return suite.run(Path(folder), "--threads", "1", "--no-why", *more, *arguments,
+                         **{plugin.VARIABLE: broken})
 
 
 def problems(mutation: Mutation, finished: Finished) -> List[str]:

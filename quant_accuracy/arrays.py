@@ -18,8 +18,8 @@ def save(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     files.write_bytes(path, buffer.getvalue())
 
 
-def load(path: Path, dtypes: Mapping[str, Any]) -> Dict[str, np.ndarray]:
-    """Read the arrays of these names and dtypes.
+def load(path: Path, dtypes: Mapping[str, Any], what: str) -> Dict[str, np.ndarray]:
+    """Read the arrays of these names and dtypes; `what` they are is for messages.
 
     Raises:
         StorageError: The file is missing, damaged, or of another form.
@@ -28,7 +28,7 @@ def load(path: Path, dtypes: Mapping[str, Any]) -> Dict[str, np.ndarray]:
         with np.load(str(path), allow_pickle=False) as stored:
             found = {name: stored[name] for name in dtypes}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise StorageError(f"{path}: not readable ({error}); delete it, it will be made again") from error
+        raise StorageError(f"{path}: not readable as {what} ({error}); delete it, it will be made again") from error
     for name, dtype in dtypes.items():
         if found[name].dtype != dtype:
             raise misshapen(path, name, found[name])

@@ -68,7 +68,7 @@ def load(path: Path) -> ShardDetections:
     Raises:
         StorageError: The file is missing, damaged, or of another form.
     """
-    found = ShardDetections(**arrays.load(path, _FIELDS))
+    found = ShardDetections(**arrays.load(path, _FIELDS, "detections"))
     total, images = int(found.counts.sum()), len(found.image_ids)
     shapes = [(images,), (images, 2), (images,), (total, 4), (total,), (total,)]
     for name, shape in zip(_FIELDS, shapes):

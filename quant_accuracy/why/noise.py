@@ -75,7 +75,7 @@ def load(path: Path, quantizers: int) -> Noise:
     Raises:
         StorageError: The file is missing, damaged, or holds another number of quantizers.
     """
-    found = Noise(**arrays.load(path, _FIELDS))
+    found = Noise(**arrays.load(path, _FIELDS, "noise"))
     outputs = len(found.signal)
     shapes = [(quantizers, 2), (outputs,), (outputs,), (quantizers, outputs), (quantizers, outputs)]
     for name, shape in zip(_FIELDS, shapes):

@@ -24,7 +24,7 @@ _CHUNK = 400_000
 def draw(images: int, resamples: int = RESAMPLES, seed: int = _SEED) -> np.ndarray:
     """How often each image comes in each resample: int64 [resamples, images], each row sums to the number of images."""
     random = np.random.RandomState(seed)
-    return random.multinomial(images, np.full(images, 1.0 / images), size=resamples).astype(np.int64)
+    return random.multinomial(images, np.full(images, 1.0 / images), size=resamples).astype(np.int64, copy=False)
 
 
 def figures(matches: Matches, weights: np.ndarray, aps: Optional[np.ndarray] = None) -> Dict[str, np.ndarray]:

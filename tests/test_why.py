@@ -148,6 +148,15 @@ def test_an_activation_is_named_by_the_layer_before_its_bias(network: Network) -
     assert {layers[q.tensor] for q in network.measured() if q.kind == PARAM} == {"a/Conv2D", "b/depthwise", "end"}
 
 
+def test_a_network_without_quantizers_has_none_to_blame(network: Network, tmp_path: Path) -> None:
+    off = [replace(quantizer, enabled=False) for quantizer in network.quantizers]
+
+    found = sensitivity.measure(network._replace(quantizers=off), _pictures(2), _places(tmp_path))
+
+    assert list(found.quantizers) == []
+    assert found.all_on is None
+
+
 def _places(folder: Path) -> Callable[[int], Path]:
     return lambda index: folder / f"{index}.npz"
 

@@ -90,7 +90,8 @@ class Answer:
         if not self.float_meets_goal:
             return (f"no quantizer is to blame: the float variant does not reach {self.goal} either "
                     f"(mAP {_figure(self.before)}); look at checkpoint, preprocessing and data")
-        assert self.found is not None
+        if self.found is None:
+            return "no quantizer is on, so none is to blame"
         if self.found.best is None:
             return (f"no set of quantizers was found whose removal gives {self.goal}: time ran out after "
                     f"{len(self.found.trials)} measurements; raise --why-budget, finished ones are kept")
@@ -161,7 +162,7 @@ def explain(done: Evaluation, minutes: float, most_images: int = IMAGES) -> Answ
     wanted = goals.of_verdicts(done.verdicts, before, after)
     reachable = wanted is not None and wanted.met(before)
     found = None
-    if wanted is not None and reachable:
+    if wanted is not None and reachable and sensitivities.quantizers:
         with done.prepared.watch.step("why: culprits"):
             found = _search(done, wanted, sensitivities, deadline)
     return Answer(before, after, sensitivities, wanted, reachable, found, _attribution(done))

@@ -55,7 +55,7 @@ class RayExecutor(Executor):
         if workload.assignment.aimet_folder is not None:
             raise ConfigurationError("--executor ray: AIMET's simulation cannot travel to other machines; use "
                                      "--simulate builtin, or --executor processes")
-        with _connected(self._address, self._threads):
+        with connected(self._address, self._threads):
             cores = self._threads or int(ray.cluster_resources().get("CPU", 1))
             jobs = self._jobs or cores
             with contextlib.closing(_Actors(workload.assignment, jobs, max(1, cores // jobs))) as pool:
@@ -63,7 +63,7 @@ class RayExecutor(Executor):
 
 
 @contextlib.contextmanager
-def _connected(address: str, threads: Optional[int]) -> Iterator[None]:
+def connected(address: str, threads: Optional[int]) -> Iterator[None]:
     """Be a driver of the cluster inside the block.
 
     Raises:

@@ -117,8 +117,9 @@ def test_a_cluster_of_its_own_gives_the_same_and_ends_with_the_report(alone: Pat
 def test_where_no_cluster_answers_one_line_says_what_to_start() -> None:
     from quant_accuracy.executors import ray_cluster
 
-    with pytest.raises(ConfigurationError, match=r"--ray-address auto: no cluster .* './run ray start'"), \
-            ray_cluster.connected("auto", None):
+    # Nobody listens at the port of no service.
+    with pytest.raises(ConfigurationError, match=r"--ray-address 127.0.0.2:1: no cluster .* './run ray start'"), \
+            ray_cluster.connected("127.0.0.2:1", None):
         raise AssertionError("there is one")
 
 

@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import os
 import signal
+import socket
 import threading
 import time
 from dataclasses import replace
@@ -33,6 +34,7 @@ from quant_accuracy.options import RAY
 _OWN_STORE = 256 << 20
 _POLL_SECONDS = 1.0
 _KILL_SECONDS = 5.0
+_ANSWER_SECONDS = 10.0
 
 
 class RayExecutor(Executor):
@@ -77,8 +79,9 @@ def connected(address: str, threads: Optional[int]) -> Iterator[None]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     before = signal.getsignal(signal.SIGTERM)
     try:
+        _check_answer(address)
         ray.init(**settings)
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError, RayError) as error:
+    except (OSError, RuntimeError, ValueError, RayError) as error:
         ray.shutdown()
         raise ConfigurationError(f"--ray-address {address}: no cluster that can be used ({first_line(error)}); start "
                                  "this machine's node with './run ray start', or use --ray-address local") from error
@@ -89,6 +92,13 @@ def connected(address: str, threads: Optional[int]) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _check_answer(address: str) -> None:
+    """Raise an OSError when nobody listens at an address, which Ray would wait for without end."""
+    host, _, port = address.partition(":")
+    if port:
+        socket.create_connection((host, int(port)), timeout=_ANSWER_SECONDS).close()
 
 
 class _Call(NamedTuple):

@@ -34,6 +34,10 @@ from quant_accuracy.data.shards import Shard
 from quant_accuracy.detection import merge, store
 from quant_accuracy.detection import run as detection
 from quant_accuracy.detection.detector import open_detector
+from quant_accuracy.executors import assignment
+from quant_accuracy.executors.assignment import Assignment
+from quant_accuracy.executors.contract import Executor, Workload
+from quant_accuracy.executors.processes import ProcessExecutor
 from quant_accuracy.graph import fold, load
 from quant_accuracy.metrics import FIGURES
 from quant_accuracy.preparation import checkpoint, pipeline_config
@@ -50,6 +54,7 @@ def main() -> None:
     measurements: Dict[str, Callable[[Cache, Path], None]] = {
         "artifacts": measure_artifacts, "calibration": measure_calibration, "throughput": measure_throughput,
         "report": measure_report, "report_cost": measure_report_cost, "why": measure_why, "parallel": measure_parallel,
+        "executors": measure_executors,
         "scoring": measure_scoring, "bootstrap": measure_bootstrap, "memory": measure_memory,
     }
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -197,6 +202,33 @@ def measure_parallel(cache: Cache, scratch: Path) -> None:
     for label in ("1 thread", "all cores"):
         _print(f"suite, {label} / -n 2 with one thread each",
                statistics.median(a / b for a, b in zip(times[label], times["-n 2"])), "", "> 1")
+
+
+def measure_executors(cache: Cache, scratch: Path) -> None:
+    """Images a second of two processes against one, one thread each: without their start and without their end."""
+    data, model = ready.data_paths(cache, count=500), _demo_card()
+    built = artifacts.build(model, data.checkpoint, _shards(data), cache)
+    runs = [detection.Run(variant) for variant in (FLOAT, QUANTIZED)]
+    told = assignment.of_artifacts(built, model, runs, options.DEFAULT_BATCH_SIZE, {})
+    ratios: List[float] = []
+    for _ in range(3):
+        rates = {jobs: _steady_rate(ProcessExecutor(jobs, jobs, None), told, 2 * _shards(data), jobs)
+                 for jobs in (1, 2)}
+        print("processes with one thread each, float and quantized: "
+              + ", ".join(f"--jobs {jobs} {rate:.1f} images/s" for jobs, rate in rates.items()))
+        ratios.append(rates[2] / rates[1])
+    _print("executor processes, --jobs 2 / --jobs 1, steady state", statistics.median(ratios), "", ">= 1.8")
+
+
+def _steady_rate(executor: Executor, told: Assignment, shards: List[Shard], jobs: int) -> float:
+    """Images a second between the first shard of the last worker to start, and the last shard that keeps all busy."""
+    work = [detection.Work(shard, told.runs) for shard in shards]
+    ends: List[Tuple[float, int]] = []
+    executor.detect(Workload(told, work, len(work), sum(shard.records for shard in shards),
+                             lambda item, _: ends.append((time.perf_counter(), item.shard.records))),
+                    lambda retry: None)
+    steady = ends[2 * jobs:len(ends) - jobs + 1]
+    return sum(images for _, images in steady[1:]) / (steady[-1][0] - steady[0][0])
 
 
 def _suite(command: List[str], *more: str) -> float:

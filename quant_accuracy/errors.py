@@ -6,6 +6,7 @@
     +-- GraphError           the graph lacks the ops that the model card names, or has an unexpected form
     +-- DataError            images, TFRecords or annotations are missing, damaged or contradict each other
     +-- StorageError         a result could not be written, or a stored one could not be read back
+    +-- WorkerError          workers died or hung again and again, or there are none
 """
 
 
@@ -31,6 +32,10 @@ class DataError(QuantAccuracyError):
 
 class StorageError(QuantAccuracyError):
     """A result could not be written, or a stored one could not be read back."""
+
+
+class WorkerError(QuantAccuracyError):
+    """Workers died or hung again and again, or there are none."""
 
 
 def first_line(error: Exception) -> str:

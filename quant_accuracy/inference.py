@@ -1,4 +1,4 @@
-"""Step 6 for a whole evaluation: every shard through every run, once, whoever does it.
+"""Step 6 for a whole evaluation: every shard through every run, once, whoever runs it.
 
 Several processes may want the same detections. Each claims one free shard after the other, and in the end waits for
 those that others have claimed; the shards of one that dies are free again.
@@ -7,28 +7,24 @@ those that others have claimed; the shards of one that dies are free again.
 import contextlib
 import itertools
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-import numpy as np
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy import artifacts as artifact_steps
-from quant_accuracy import files, progress, sessions
-from quant_accuracy.artifacts import FLOAT, QUANTIZED, Artifacts
+from quant_accuracy import files, progress
+from quant_accuracy.artifacts import QUANTIZED, Artifacts
 from quant_accuracy.cache import Cache
 from quant_accuracy.data import images
 from quant_accuracy.data.shards import Shard
-from quant_accuracy.detection import run as detection
 from quant_accuracy.detection import store
-from quant_accuracy.detection.detector import open_detector
-from quant_accuracy.detection.nms import Detections
-from quant_accuracy.detection.run import Detector, Run, Speed, Work
+from quant_accuracy.detection.run import Run, Speed, Work
 from quant_accuracy.detection.store import ShardDetections
 from quant_accuracy.errors import ConfigurationError, StorageError
-from quant_accuracy.graph import scale
-from quant_accuracy.quantization import aimet, switches
+from quant_accuracy.executors import assignment, chosen
+from quant_accuracy.executors.contract import Retry, Workload
 from quant_accuracy.quantization.records import AIMET, BUILTIN
 from quant_accuracy.request import Request
 
@@ -45,6 +41,7 @@ class Task:
         shards: The shards to evaluate.
         digests: Of the shards' content, by shard number.
         cache: Where finished shards are kept.
+        retried: What had to be run again; grows while shards are run.
     """
 
     request: Request
@@ -52,6 +49,7 @@ class Task:
     shards: Sequence[Shard]
     digests: Mapping[int, str]
     cache: Cache
+    retried: List[Retry] = field(default_factory=list)
 
 
 class Detected(NamedTuple):
@@ -59,7 +57,7 @@ class Detected(NamedTuple):
 
     Attributes:
         parts: Each shard with its detections.
-        speed: Of the images that this process ran; None when it ran none.
+        speed: Of the images that were run now; None when none were.
     """
 
     parts: Sequence[Tuple[Shard, ShardDetections]]
@@ -83,10 +81,15 @@ def detect(task: Task, runs: Sequence[Run]) -> Dict[Run, Detected]:
     if work and len(work) < len(task.shards):
         progress.say(f"{len(task.shards) - len(work)} of {len(task.shards)} shards were finished before; going on with "
                      "the rest")
-    while work:
-        for run, speed in _work_at(task, work, places).items():
-            speeds[run] = speeds.get(run, Speed(0, 0.0)).plus(speed)
-        work = _missing(task, places, found)
+    try:
+        while work:
+            for run, speed in _work_at(task, work, places).items():
+                speeds[run] = speeds.get(run, Speed(0, 0.0)).plus(speed)
+            work = _missing(task, places, found)
+    except KeyboardInterrupt:
+        left = {index for (_, index), path in places.items() if not path.is_file()}
+        progress.say(f"stopped with {len(task.shards) - len(left)} of {len(task.shards)} shards finished")
+        raise
     return {run: Detected([(shard, found[places[run, shard.index]]) for shard in task.shards], speeds.get(run))
             for run in runs}
 
@@ -136,25 +139,24 @@ def _missing(task: Task, places: _Places, found: Dict[Path, ShardDetections]) ->
 def _work_at(task: Task, work: Sequence[Work], places: _Places) -> Dict[Run, Speed]:
     """Do what is free of the missing work; when nothing is, wait a moment for those who are at it."""
     speeds: Dict[Run, Speed] = {}
-    with contextlib.ExitStack() as held, sessions.limited_to(task.request.threads):
+    with contextlib.ExitStack() as held:
         locks: Dict[int, contextlib.ExitStack] = {}
         claimed = _claimed(task, work, places, locks, held)
         first = next(claimed, None)
         if first is None:
             time.sleep(_POLL_SECONDS)
             return speeds
-        runs = {run for item in work for run in item.runs}
-        detectors = {name: held.enter_context(_open(task, name, [run for run in runs if run.variant == name]))
-                     for name in sorted({run.variant for run in runs})}
 
         def finished(item: Work, detections: Mapping[Run, ShardDetections]) -> None:
             for run, part in detections.items():
                 store.save(places[run, item.shard.index], part)
             locks.pop(item.shard.index).close()
 
-        card = task.request.card
-        speeds = detection.detect(itertools.chain([first], claimed), detectors, task.request.batch_size,
-                                  (card.height, card.width), finished, sum(item.shard.records for item in work))
+        request, runs = task.request, list(dict.fromkeys(run for item in work for run in item.runs))
+        told = assignment.of_artifacts(task.artifacts, request.card, runs, request.batch_size, task.digests)
+        workload = Workload(told, itertools.chain([first], claimed), len(work),
+                            sum(item.shard.records for item in work), finished)
+        speeds = chosen.executor(request.executor, request.threads).detect(workload, task.retried.append)
     return speeds
 
 
@@ -174,30 +176,3 @@ def _claimed(task: Task, work: Sequence[Work], places: _Places, locks: Dict[int,
             yield Work(item.shard, runs)
         else:
             locks.pop(item.shard.index).close()
-
-
-@contextlib.contextmanager
-def _open(task: Task, variant: str, runs: Sequence[Run]) -> Iterator[Detector]:
-    """A detector for all of these runs of a variant, which share one graph."""
-    built, names = task.artifacts, task.request.card.graph
-    with contextlib.ExitStack() as stack:
-        if variant == QUANTIZED and built.simulator == AIMET:
-            network = stack.enter_context(aimet.open_network(built.quantsim_folder, names))
-            detect = stack.enter_context(open_detector(built.graph(FLOAT), names, built.postprocessing, built.total,
-                                                       network))
-            yield lambda images, run: detect(images, {})
-            return
-        graph = built.graph(variant)
-        switched, scaled = any(run.off for run in runs), any(run.scale != 1.0 for run in runs)
-        if switched:
-            graph = switches.insert_switches(built.graph(FLOAT), built.quantizers, built.encodings)
-        if scaled:
-            graph = scale.scale_input(graph, names.starting_op)
-        detect = stack.enter_context(open_detector(graph, names, built.postprocessing, built.total))
-
-        def detect_as(images: np.ndarray, run: Run) -> List[Detections]:
-            factor = {scale.FACTOR + ":0": np.float32(run.scale)} if scaled else {}
-            setting = switches.all_but(built.quantizers, run.off) if switched else {}
-            return detect(images, {**factor, **setting})
-
-        yield detect_as

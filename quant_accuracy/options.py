@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import os
+import re
 import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +19,8 @@ REPORT_FORMS = ("html", "json", "md")
 # The activations of one image stay in a core's cache: larger batches were slower where it was measured.
 DEFAULT_BATCH_SIZE = 1
 DEFAULT_WHY_BUDGET = 10.0
+# Who runs the shards.
+LOCAL, PROCESSES, RAY = EXECUTORS = ("local", "processes", "ray")
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,24 @@ def minutes(text: str) -> float:
     if not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of minutes above 0")
     return number
+
+
+def seconds(text: str) -> float:
+    """A time in seconds, above zero; parts of one too."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return number
+
+
+def cluster(text: str) -> str:
+    """Where a Ray cluster is: a word, or a host and a port."""
+    if text not in ("auto", "local") and not re.fullmatch(r"[^:/\s]+:\d{1,5}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no cluster; use auto, HOST:PORT or local")
+    return text
 
 
 def choice(*names: str) -> Callable[[str], str]:
@@ -137,6 +158,13 @@ OPTIONS: Tuple[Option, ...] = (
     Option("--shards", str, "evaluate only these shards: '0,3-5' (default all)", "LIST"),
     Option("--shard-count", positive, "evaluate only the first N shards (default all)", "N"),
     Option("--threads", positive, "cores to use (default: all; under xdist, the worker's share of all)", "N"),
+    Option("--executor", choice(*EXECUTORS), "who runs the shards: local (this process), processes, or ray (default "
+           "local); refused under xdist, whose workers share the shards already", "NAME"),
+    Option("--jobs", positive, "processes, or actors of Ray, that share the cores (default: one for each core)", "N"),
+    Option("--ray-address", cluster, "the Ray cluster: auto, HOST:PORT, or local for one of its own (default local)",
+           "ADDRESS"),
+    Option("--shard-timeout", seconds, "a worker that takes longer for a shard is killed, and the shard run again "
+           "(default: never)", "SECONDS"),
     Option("--strict", switch, "an inconclusive verdict is as red as a failed one", ""),
     Option("--jitter", switch, "measure the numerical jitter of the figures, instead of taking the baseline's", ""),
     Option("--why-budget", minutes, f"minutes for finding out why a gate is red (default {DEFAULT_WHY_BUDGET:g})",

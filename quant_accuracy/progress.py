@@ -2,12 +2,16 @@
 
 import contextlib
 import sys
+import threading
 import time
 from typing import Iterable, Iterator, Optional, TypeVar
 
 from tqdm import tqdm
 
 Item = TypeVar("Item")
+
+# Its own lock would be shared between processes, and outlive one that is killed.
+tqdm.set_lock(threading.RLock())
 
 
 def bar(items: Iterable[Item], total: Optional[int], unit: str, label: str) -> Iterator[Item]:
@@ -17,9 +21,9 @@ def bar(items: Iterable[Item], total: Optional[int], unit: str, label: str) -> I
 
 
 def counter(total: Optional[int], unit: str, label: str, initial: int = 0) -> "tqdm[None]":
-    """A progress bar to be advanced by hand with `update(n)`; a context manager."""
+    """A progress bar to be advanced by hand with `update(n)`; a context manager. Without a total it shows nothing."""
     return tqdm(total=total, initial=initial, unit=f" {unit}", desc=label, delay=1.0,
-                disable=not sys.stderr.isatty(), dynamic_ncols=True, leave=False)
+                disable=total is None or not sys.stderr.isatty(), dynamic_ncols=True, leave=False)
 
 
 @contextlib.contextmanager

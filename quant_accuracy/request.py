@@ -8,6 +8,8 @@ from quant_accuracy import card as cards
 from quant_accuracy.cache import Cache
 from quant_accuracy.card import DataPaths, ModelCard
 from quant_accuracy.errors import ConfigurationError
+from quant_accuracy.executors import choice
+from quant_accuracy.executors.choice import Choice
 from quant_accuracy.options import (
     DEFAULT_BATCH_SIZE,
     INI,
@@ -39,6 +41,7 @@ class Request:
         baselines: Folder of the committed baselines.
         jitter: Measure the numerical jitter instead of taking the baseline's.
         changes: What options changed of the card, by the option's name, as text.
+        executor: Who runs the shards.
     """
 
     card: ModelCard
@@ -51,6 +54,7 @@ class Request:
     baselines: Path = BASELINES
     jitter: bool = False
     changes: Mapping[str, str] = field(default_factory=dict)
+    executor: Choice = field(default_factory=Choice)
 
 
 def resolve(values: Values, demo: Callable[[Cache], DataPaths]) -> Tuple[List[Request], Cache]:
@@ -79,10 +83,12 @@ def baseline_folder(values: Values) -> Path:
 
 def of_card(card: ModelCard, values: Values, cache: Cache, demo: Callable[[Cache], DataPaths]) -> Request:
     """What the options ask for of one model card; otherwise as `resolve`."""
+    executor = choice.of_values(values)
     data = _data_paths(card, values.paths(card.demo), lambda: demo(cache))
     return Request(card, data, values.get("eval_batch_size") or DEFAULT_BATCH_SIZE, values.get("shards"),
                    values.get("eval_num_examples"), values.get("shard_count"), values.get("threads"),
-                   baseline_folder(values), bool(values.get("jitter")), changed_by_options(values))
+                   baseline_folder(values), bool(values.get("jitter")), changed_by_options(values),
+                   executor)
 
 
 def chosen_cards(values: Values) -> List[ModelCard]:

@@ -120,14 +120,16 @@ def document(**changes: Any) -> Dict[str, Any]:
         "run": {"ended": "2026-01-09T12:34:56Z", "seconds": {"detect": 4.5},
                 "images_per_second": {"float": 94.2, "quantized": None},
                 "machine": {"system": "Linux", "processor": "", "cores": 2, "python": "3.7.16"},
-                "options": {"shards": None}},
+                "options": {"shards": None}, "retried": []},
         **changes,
     }
 
 
 def everything() -> Dict[str, Any]:
-    """A report with history, pictures (that are missing unless someone makes them) and an answer to why."""
-    return document(why=why(), changed_images=[changed_image(number, f"images/{number}.jpg") for number in (17, 4)],
+    """A report with history, pictures (that are missing unless someone makes them), a retry and an answer to why."""
+    retried = [{"shard": 3, "executor": "processes", "reason": "its process was killed (SIGKILL)"}]
+    return document(why=why(), run={**document()["run"], "retried": retried},
+                    changed_images=[changed_image(number, f"images/{number}.jpg") for number in (17, 4)],
                     history=[past_run(day=1), past_run(0.03, "quantization.scheme", day=2), past_run(0.029, day=3)])
 
 

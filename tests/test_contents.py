@@ -157,12 +157,13 @@ def test_the_images_that_lost_most_are_drawn_and_their_aps_are_those_of_pycocoto
 def test_a_run_says_how_it_was_asked_for_and_how_long_each_step_took(document: Dict[str, Any], whole: Path) -> None:
     run = document["run"]
 
-    assert set(run) == {"ended", "seconds", "images_per_second", "machine", "options"}
+    assert set(run) == {"ended", "seconds", "images_per_second", "machine", "options", "retried"}
     assert set(run["seconds"]) == {"prepare", "detect", "score", "judge", "intervals", "errors", "curves", "pictures"}
     assert all(seconds >= 0 for seconds in run["seconds"].values())
     assert set(run["images_per_second"]) == set(VARIANTS)
     assert set(run["machine"]) == {"system", "processor", "cores", "python"}
     assert run["options"]["shards"] is None
+    assert run["retried"] == []
 
 
 def test_options_that_change_the_card_stand_in_the_run_of_it(tmp_path: Path) -> None:

@@ -99,6 +99,13 @@ def test_the_html_page_tells_what_the_figures_come_from_and_what_was_run() -> No
         assert row in rows
 
 
+def test_the_html_page_tells_what_had_to_be_run_again_where_anything_had() -> None:
+    row = ["shard 3", "its process was killed (SIGKILL) (processes)"]
+
+    assert row in _read(everything(), "html").rows
+    assert row not in _read(document(), "html").rows
+
+
 def test_markdown_tells_the_provenance_in_short() -> None:
     page = _read(document(), "md")
 

@@ -87,7 +87,7 @@ def detect(work: Iterable[Work], detectors: Mapping[str, Detector], batch_size: 
         batch_size: Images per batch; no batch spans two shards.
         size: Height and width that the network takes.
         finished: Called in this thread with the work and what each of its runs detected.
-        total: Images to come, for the progress bar.
+        total: Images to come, for the progress bar; None shows none.
 
     Returns:
         The speed of each run.

@@ -140,7 +140,9 @@ def _run(evaluation: Evaluation) -> Dict[str, Any]:
                     "python": platform.python_version()},
         "options": {"shards": request.selection, "shard_count": request.shard_count,
                     "eval_num_examples": request.num_examples, "eval_batch_size": request.batch_size,
-                    "threads": request.threads, "jitter": request.jitter, **request.changes},
+                    "threads": request.threads, "jitter": request.jitter, "executor": request.executor.name,
+                    "jobs": request.executor.jobs, "shard_timeout": request.executor.shard_timeout, **request.changes},
+        "retried": [retry._asdict() for retry in evaluation.prepared.task.retried],
     }
 
 

@@ -50,7 +50,7 @@ def view(document: Mapping[str, Any]) -> Dict[str, Any]:
         "changes": _runs("Changes", [run for run in enumerate(document["history"], start=1) if run[1]["changed"]]),
         "provenance": _groups(provenance, "other"),
         "provenance_in_short": _in_short(provenance),
-        "run": _groups(document["run"], "time"),
+        "run": _run(document["run"]),
     }
 
 
@@ -227,6 +227,13 @@ def _groups(values: Mapping[str, Any], rest: str) -> List[Group]:
     grouped = [Group(name, _entries(baseline.flat(value))) for name, value in values.items()
                if isinstance(value, Mapping)]
     return [*([Group(rest, single)] if single else []), *grouped]
+
+
+def _run(run: Mapping[str, Any]) -> List[Group]:
+    """What was run, and what had to be run again, if anything had."""
+    again = [Entry(f"shard {item['shard']}", f"{item['reason']} ({item['executor']})") for item in run["retried"]]
+    return [*_groups({name: value for name, value in run.items() if name != "retried"}, "time"),
+            *([Group("run again", again)] if again else [])]
 
 
 def _in_short(provenance: Mapping[str, Any]) -> List[Entry]:

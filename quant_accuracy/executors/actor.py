@@ -1,0 +1,104 @@
+"""What runs in an actor of Ray, maybe on a machine that shares nothing with the one that asked."""
+
+import contextlib
+import os
+import signal
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Callable, Iterator, NamedTuple, Optional, Union
+
+import numpy as np
+import ray
+import tensorflow.compat.v1 as tf
+
+from quant_accuracy import artifacts, files
+from quant_accuracy.data.shards import Shard
+from quant_accuracy.detection.run import Work
+from quant_accuracy.errors import ConfigurationError, DataError, QuantAccuracyError
+from quant_accuracy.executors import assignment
+from quant_accuracy.executors.assignment import Assignment, Found
+
+
+class Place(NamedTuple):
+    """Where an actor is.
+
+    Attributes:
+        node: Ray's name of its node.
+        address: The node's address.
+        process: Its process there.
+    """
+
+    node: str
+    address: str
+    process: int
+
+
+class Unseen(NamedTuple):
+    """There is no shard with the expected content at the path; it has to be sent."""
+
+    path: str
+
+
+class ShardActor:
+    """Opens its sessions once, then runs one shard after the other. What it promises to raise, it returns."""
+
+    def __init__(self) -> None:
+        self._held = contextlib.ExitStack()
+        self._run: Optional[Callable[[Work], Found]] = None
+
+    def open(self, told: Assignment, threads: int, wanted: str) -> Union[Place, QuantAccuracyError]:
+        """Open the sessions, on so many cores, if the code here is the wanted one."""
+        context = ray.get_runtime_context()
+        place = Place(context.get_node_id(), ray.util.get_node_ip_address(), os.getpid())
+        if code() != wanted:
+            return ConfigurationError(f"the node {place.address} has another version of this project or of TensorFlow: "
+                                      "figures would not be the same; bring all nodes to one version")
+        try:
+            self._run = self._held.enter_context(assignment.open_worker(told, threads))
+        except QuantAccuracyError as error:
+            return error
+        return place
+
+    def detect(self, item: Work, digest: str,
+               content: Optional[np.ndarray]) -> Union[Found, Unseen, QuantAccuracyError]:
+        """Run a shard: from its path where that holds the expected content, else from what was sent."""
+        assert self._run is not None
+        try:
+            if content is None:
+                return self._run(item) if _holds(item.shard.path, digest) else Unseen(str(item.shard.path))
+            with _as_file(item.shard, content) as shard:
+                try:
+                    return self._run(Work(shard, item.runs))
+                except DataError as error:
+                    return DataError(str(error).replace(str(shard.path), str(item.shard.path)))
+        except QuantAccuracyError as error:
+            return error
+
+
+def code() -> str:
+    """The digest of everything that figures depend on but what an assignment says."""
+    packages = artifacts.code_digest("graph", "quantization", "data", "detection", "executors")
+    return files.digest_value([packages, tf.__version__, np.__version__])
+
+
+def kill(process: int) -> None:
+    """Kill a process of the machine on which this runs."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, signal.SIGKILL)
+
+
+def _holds(path: Path, digest: str) -> bool:
+    try:
+        return files.digest_file(path) == digest
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def _as_file(shard: Shard, content: np.ndarray) -> Iterator[Shard]:
+    """The shard as a file without a name, which is gone when this process is, however it ends."""
+    with tempfile.TemporaryFile() as file:
+        file.write(memoryview(content))
+        file.flush()
+        yield replace(shard, path=Path(f"/proc/self/fd/{file.fileno()}"))

@@ -1,0 +1,27 @@
+"""This process: several images at once, on its own threads."""
+
+from typing import Callable, Dict, Optional
+
+from quant_accuracy import sessions
+from quant_accuracy.detection import run as detection
+from quant_accuracy.detection.run import Run, Speed
+from quant_accuracy.executors import assignment
+from quant_accuracy.executors.contract import Executor, Retry, Workload
+
+
+class LocalExecutor(Executor):
+    """Runs shards in this process; when it dies, they wait for the next start.
+
+    Args:
+        threads: Cores to use; None takes all.
+    """
+
+    def __init__(self, threads: Optional[int]) -> None:
+        self._threads = threads
+
+    def detect(self, workload: Workload, retried: Callable[[Retry], None]) -> Dict[Run, Speed]:
+        """Run every shard; the images of one follow those of another without a gap."""
+        told = workload.assignment
+        with sessions.limited_to(self._threads), assignment.open_detectors(told) as detectors:
+            return detection.detect(workload.work, detectors, told.batch_size, told.size, workload.finished,
+                                    workload.images)

@@ -13,8 +13,8 @@ from typing import Dict, Iterator, List
 
 from tests import processes, suite
 
-# Of the addresses of loopback, Ray takes the first for a mistake.
-_HOST = "127.0.0.2"
+# Of the addresses of loopback, Ray takes the first for a mistake. Each node has its own, as if it were a machine.
+_HEAD = 2
 _STORE = "100000000"
 _ACTOR = b"ray::ShardActor"
 
@@ -24,20 +24,23 @@ class Cluster:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.address = f"{_HOST}:{_free_port()}"
+        self.address = f"{_host(_HEAD)}:{_free_port()}"
         self.nodes: "List[subprocess.Popen[bytes]]" = []
-        # It is the one that the driver is at home.
-        self._head = self._start("head", "--head", f"--port={self.address.split(':')[1]}", "--num-cpus=0",
+        self._head = self._start(_HEAD, "--head", f"--port={self.address.split(':')[1]}", "--num-cpus=0",
                                  "--include-dashboard=false", f"--temp-dir={folder}")
 
     def add_node(self) -> "subprocess.Popen[bytes]":
         """Start a node."""
-        self.nodes.append(self._start(f"node-{len(self.nodes)}", f"--address={self.address}", "--num-cpus=1"))
+        home = self._folder / "session_latest" / "node_ip_address.json"
+        said = home.read_text()
+        self.nodes.append(self._start(_HEAD + 1 + len(self.nodes), f"--address={self.address}", "--num-cpus=1"))
+        # A machine has one node, so Ray believes, and it would be the last: drivers are at home at the head.
+        home.write_text(said)
         return self.nodes[-1]
 
-    def _start(self, name: str, *arguments: str) -> "subprocess.Popen[bytes]":
-        said = self._folder / f"{name}.log"
-        command = [str(Path(sys.executable).parent / "ray"), "start", f"--node-ip-address={_HOST}",
+    def _start(self, number: int, *arguments: str) -> "subprocess.Popen[bytes]":
+        said = self._folder / f"node-{number}.log"
+        command = [str(Path(sys.executable).parent / "ray"), "start", f"--node-ip-address={_host(number)}",
                    f"--object-store-memory={_STORE}", "--disable-usage-stats", "--block", *arguments]
         with open(str(said), "wb") as output:
             # Its folder is not that of the reports: what is relative to theirs is not seen here.
@@ -87,8 +90,12 @@ def _environment() -> Dict[str, str]:
     return suite.environment(RAY_USAGE_STATS_ENABLED="0")
 
 
+def _host(number: int) -> str:
+    return f"127.0.0.{number}"
+
+
 def _free_port() -> int:
     with contextlib.closing(socket.socket()) as probe:
-        probe.bind((_HOST, 0))
+        probe.bind((_host(_HEAD), 0))
         port: int = probe.getsockname()[1]
     return port

@@ -21,7 +21,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from quant_accuracy import files, sessions
 from quant_accuracy.detection.run import Run, Speed, Work
-from quant_accuracy.errors import ConfigurationError, DataError, QuantAccuracyError, first_line
+from quant_accuracy.errors import ConfigurationError, DataError, QuantAccuracyError, WorkerError, first_line
 from quant_accuracy.executors import actor, dispatch
 from quant_accuracy.executors.actor import Place, ShardActor, Unseen
 from quant_accuracy.executors.assignment import Assignment, Found
@@ -113,6 +113,7 @@ class _Actors(Pool):
         self._jobs, self._threads, self._digests = jobs, threads, told.digests
         self._told = ray.put(told)
         self._code = actor.code()
+        self._home = ray.get_runtime_context().get_node_id()
         self._actors: Dict[int, Any] = {}
         self._places: Dict[int, Place] = {}
         self._calls: Dict[Any, _Call] = {}
@@ -120,8 +121,12 @@ class _Actors(Pool):
         self._numbers = itertools.count()
 
     def room(self) -> int:
-        slots = sum(int(node["Resources"].get("CPU", 0)) // self._threads for node in ray.nodes() if node["Alive"])
-        return min(self._jobs, slots)
+        alive = {node["NodeID"]: node["Resources"] for node in ray.nodes() if node["Alive"]}
+        if self._home not in alive:
+            # Ray would go on waiting for it.
+            raise WorkerError("--executor ray: this machine's own node of the cluster is gone; start it again with "
+                              "'./run ray start'; finished shards are kept, the same command goes on from there")
+        return min(self._jobs, sum(int(resources.get("CPU", 0)) // self._threads for resources in alive.values()))
 
     def start(self) -> int:
         number = next(self._numbers)

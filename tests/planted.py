@@ -13,6 +13,8 @@ from quant_accuracy.quantization import encodings_file
 from quant_accuracy.quantization.records import Override
 
 _TOWER = "FeatureExtractor/MobilenetV2"
+# At 3 bits these weights alone cost far more accuracy than any gate allows.
+COARSE = f"{_TOWER}/expanded_conv_16/project/weights/read:0"
 
 
 class Planted(NamedTuple):
@@ -28,8 +30,7 @@ Plant = Callable[[ModelCard, DataPaths, Path, Artifacts], Planted]
 
 def few_bits(card: ModelCard, data: DataPaths, _: Path, __: Artifacts) -> Planted:
     """A layer whose weights have 3 bits."""
-    tensor = f"{_TOWER}/expanded_conv_16/project/weights/read:0"
-    return Planted(replace(card, quantization=replace(card.quantization, overrides=(Override(tensor, bitwidth=3),))),
+    return Planted(replace(card, quantization=replace(card.quantization, overrides=(Override(COARSE, bitwidth=3),))),
                     data, f"{_TOWER}/expanded_conv_16/project/")
 
 

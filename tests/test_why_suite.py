@@ -10,22 +10,23 @@ from pathlib import Path
 from typing import Dict, List
 
 import pytest
+import yaml
 
-from quant_accuracy import options
-from quant_accuracy.artifacts import Artifacts
-from quant_accuracy.card import DataPaths, ModelCard
+from quant_accuracy import card, options
+from quant_accuracy.card import DataPaths
 from tests import planted, report_documents, suite
 
-_LOSSES = ("mAP_floor", "mAP_drop", "mAP_ratio", "class_AP_drop", "mAP_baseline")
+_DEMO = "ssd_mobilenet_v2_demo-w8a8"
 
 
 @pytest.fixture(scope="module")
-def clipped(demo: DataPaths, demo_card: ModelCard, demo_artifacts: Artifacts,
-            tmp_path_factory: pytest.TempPathFactory) -> List[str]:
-    """The arguments that plant an activation with a clipped range."""
-    given = planted.clipped(demo_card, demo, tmp_path_factory.mktemp("clipped"), demo_artifacts)
-    # As many images as each quantizer is measured on: the encodings are given.
-    return ["--load-encodings", str(given.card.quantization.encodings_file), "--calibration-images", "2"]
+def few_bits(demo: DataPaths, tmp_path_factory: pytest.TempPathFactory) -> List[str]:
+    """The arguments that plant a layer with few bits, which costs so much that a few shards show it."""
+    document = yaml.safe_load((card.FOLDER / f"{options.DEMO_CARD}.yaml").read_text(encoding="utf-8"))
+    document["quantization"]["overrides"] = {planted.COARSE: {"bitwidth": 3}}
+    path = tmp_path_factory.mktemp("few_bits") / "card.yaml"
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    return ["--model", str(path), "--shards", "0-2", "--calibration-images", "2"]
 
 
 def _why(message: str) -> List[str]:
@@ -34,30 +35,30 @@ def _why(message: str) -> List[str]:
 
 
 def test_failed_gates_on_the_quantized_map_name_the_culprit_in_three_lines_whichever_worker_runs_them(
-        clipped: List[str], tmp_path: Path) -> None:
-    done = suite.run(tmp_path, "-k", "test_gate", *clipped, "-n", "2", "--report", "json,md", "--output-dir",
+        few_bits: List[str], tmp_path: Path) -> None:
+    done = suite.run(tmp_path, "-k", "test_gate", *few_bits, "-n", "2", "--report", "json,md", "--output-dir",
                      str(tmp_path))
 
-    tensor = "FeatureExtractor/MobilenetV2/expanded_conv_5/depthwise/Relu6:0"
-    names = [f"test_gate[ssd_mobilenet_v2_demo-w8a8-{gate}]" for gate in _LOSSES]
-    assert done.red() == sorted(names)
+    names = done.red()
+    assert {f"test_gate[{_DEMO}-{gate}]" for gate in ("mAP_drop", "mAP_ratio", "mAP_baseline")} <= set(names)
+    assert not [name for name in names if "float" in name]
     answers: Dict[str, List[str]] = {name: _why(done.messages[name]) for name in names}
     first, second, third = answers[names[0]]
-    assert first.startswith(f"why: culprit, 1 of 163 quantizers: {tensor}; without it the quantized mAP is 0.5")
-    assert second.startswith(f"why: most harmful on 2 calibration images: {tensor} (8 bits, SQNR ")
+    assert first.startswith(f"why: culprit, 1 of 163 quantizers: {planted.COARSE}; without it the quantized mAP is 0.")
+    assert second.startswith(f"why: most harmful on 2 calibration images: {planted.COARSE} (3 bits, SQNR ")
     assert third.startswith("why: AP drop by class ")
     assert all(answer == answers[names[0]] for answer in answers.values())
     document = json.loads((tmp_path / "report.json").read_text())
     assert report_documents.schema_errors(document) == []
     assert [f"why: {line}" for line in document["why"]["lines"]] == answers[names[0]]
-    assert document["why"]["bisection"]["off"] == [tensor]
+    assert document["why"]["bisection"]["off"] == [planted.COARSE]
     assert "culprit, 1 of 163 quantizers" in (tmp_path / "report.md").read_text()
 
 
-def test_no_why_leaves_the_verdict_alone(clipped: List[str], tmp_path: Path) -> None:
-    done = suite.run(tmp_path, "-k", "mAP_drop", "--no-why", *clipped)
+def test_no_why_leaves_the_verdict_alone(few_bits: List[str], tmp_path: Path) -> None:
+    done = suite.run(tmp_path, "-k", "mAP_drop", "--no-why", *few_bits)
 
-    name = "test_gate[ssd_mobilenet_v2_demo-w8a8-mAP_drop]"
+    name = f"test_gate[{_DEMO}-mAP_drop]"
     assert done.red() == [name]
     assert "is above 0.02" in done.messages[name]
     assert _why(done.messages[name]) == []
@@ -83,16 +84,16 @@ def test_a_killed_search_goes_on_with_what_it_has_measured(demo: DataPaths, tmp_
     assert len(list(cache.glob("sensitivity/*.npz"))) == 2
 
 
-def test_the_budget_ends_the_search_with_what_is_known_by_then(clipped: List[str], tmp_path: Path,
+def test_the_budget_ends_the_search_with_what_is_known_by_then(few_bits: List[str], tmp_path: Path,
                                                                capsys: pytest.CaptureFixture) -> None:
     from tools import report
 
-    status = report.main(["--why", "--why-budget", "0.001", *clipped, "--output-dir", str(tmp_path), "--cache-dir",
+    status = report.main(["--why", "--why-budget", "0.001", *few_bits, "--output-dir", str(tmp_path), "--cache-dir",
                           str(suite.cache_without_detections(tmp_path / "cache"))])
 
     said = capsys.readouterr().out
     assert status == 1
-    assert "why: no set of quantizers was found whose removal gives quantized mAP at least 0.57" in said
+    assert "why: no set of quantizers was found whose removal gives quantized mAP at least 0." in said
     assert "raise --why-budget, finished ones are kept" in said
     assert "why: most harmful on 1 calibration images: " in said
     assert report_documents.schema_errors(json.loads((tmp_path / "report.json").read_text())) == []

@@ -4,22 +4,23 @@ import contextlib
 import signal
 import sys
 import threading
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterator, List
 
 from quant_accuracy.errors import QuantAccuracyError
 
 MEASURED, GATE_FAILED, NOT_MEASURED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, which batch systems and service managers send, ends a run as Ctrl-C does."""
-
-
 @contextlib.contextmanager
-def terminable() -> Iterator[None]:
-    """Raise `Terminated` where SIGTERM comes inside the block, so that it cleans up."""
+def terminable(heard: Callable[[int], None]) -> Iterator[None]:
+    """Let SIGTERM, which batch systems and service managers send, end the block as Ctrl-C does.
+
+    Args:
+        heard: Called with the signal's number: libraries make one KeyboardInterrupt of another, and lose what it says.
+    """
     def terminate(number: int, frame: Any) -> None:
-        raise Terminated
+        heard(number)
+        raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
         # Only the main thread hears signals.
@@ -34,14 +35,14 @@ def terminable() -> Iterator[None]:
 
 def exit_status(work: Callable[[], int]) -> int:
     """Run `work` and give its exit status, or the one of the error that ended it."""
+    heard: List[int] = []
     try:
-        with terminable():
+        with terminable(heard.append):
             return work()
     except QuantAccuracyError as error:
         print(f"error: {error}", file=sys.stderr)
         return NOT_MEASURED
-    except KeyboardInterrupt as error:
-        terminated = isinstance(error, Terminated)
-        print(f"{'terminated' if terminated else 'interrupted'}; finished shards are kept, the same command goes on "
-              "from there", file=sys.stderr)
-        return TERMINATED if terminated else INTERRUPTED
+    except KeyboardInterrupt:
+        print(f"{'terminated' if heard else 'interrupted'}; finished shards are kept, the same command goes on from "
+              "there", file=sys.stderr)
+        return TERMINATED if heard else INTERRUPTED

@@ -2,6 +2,7 @@
 
 from typing import Optional
 
+from quant_accuracy.executors import interrupts
 from quant_accuracy.executors.choice import Choice
 from quant_accuracy.executors.contract import Executor
 from quant_accuracy.executors.local import LocalExecutor
@@ -15,7 +16,8 @@ def executor(choice: Choice, threads: Optional[int]) -> Executor:
         return ProcessExecutor(choice.jobs, threads, choice.shard_timeout)
     if choice.name == RAY:
         # Only here: Ray need not be installed.
-        from quant_accuracy.executors.ray_cluster import RayExecutor
+        with interrupts.termination_kept():
+            from quant_accuracy.executors.ray_cluster import RayExecutor
 
         return RayExecutor(choice.ray_address, choice.jobs, threads, choice.shard_timeout)
     return LocalExecutor(threads)

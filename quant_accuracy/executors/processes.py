@@ -8,12 +8,12 @@ import signal
 import threading
 from multiprocessing import connection as connections
 from multiprocessing.connection import Connection
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 from quant_accuracy import sessions
 from quant_accuracy.detection.run import Run, Speed, Work
 from quant_accuracy.errors import QuantAccuracyError, first_line
-from quant_accuracy.executors import assignment, dispatch
+from quant_accuracy.executors import assignment, dispatch, interrupts
 from quant_accuracy.executors.assignment import Assignment
 from quant_accuracy.executors.contract import Executor, Retry, Workload
 from quant_accuracy.executors.dispatch import Done, Event, Failed, Lost, Pool, Ready
@@ -58,7 +58,7 @@ class _Processes(Pool):
 
     def start(self) -> int:
         ours, theirs = self._context.Pipe()
-        with contextlib.closing(theirs), _deaf_to_interrupts():
+        with contextlib.closing(theirs), interrupts.unheard():
             process = self._context.Process(target=_serve, args=(theirs, self._threads), daemon=True)
             process.start()
         self._started += 1
@@ -118,16 +118,6 @@ def _tell(connection: Connection, told: Assignment) -> None:
     # One that dies meanwhile is heard of as lost.
     with contextlib.suppress(OSError):
         connection.send(told)
-
-
-@contextlib.contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """What is started inside never hears Ctrl-C, from its first moment on: who started it says when it ends."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _serve(connection: Connection, threads: int) -> None:

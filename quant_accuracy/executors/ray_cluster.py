@@ -6,9 +6,7 @@ What actors have to know, and shards that they cannot see, travel through Ray's 
 import contextlib
 import itertools
 import os
-import signal
 import socket
-import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +20,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from quant_accuracy import files, sessions
 from quant_accuracy.detection.run import Run, Speed, Work
 from quant_accuracy.errors import ConfigurationError, DataError, QuantAccuracyError, WorkerError, first_line
-from quant_accuracy.executors import actor, dispatch
+from quant_accuracy.executors import actor, dispatch, interrupts
 from quant_accuracy.executors.actor import Place, ShardActor, Unseen
 from quant_accuracy.executors.assignment import Assignment, Found
 from quant_accuracy.executors.choice import RAY_LOCAL
@@ -77,18 +75,15 @@ def connected(address: str, threads: Optional[int]) -> Iterator[None]:
             settings.update(num_cpus=sessions.cores(), include_dashboard=False, object_store_memory=_OWN_STORE)
     # Ray tells its makers how it is used, unless one says no.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    before = signal.getsignal(signal.SIGTERM)
     try:
         _check_answer(address)
-        ray.init(**settings)
+        with interrupts.termination_kept():
+            ray.init(**settings)
     except (OSError, RuntimeError, ValueError, RayError) as error:
         ray.shutdown()
         raise ConfigurationError(f"--ray-address {address}: no cluster that can be used ({first_line(error)}); start "
                                  "this machine's node with './run ray start', or use --ray-address local") from error
     try:
-        if threading.current_thread() is threading.main_thread():
-            # Ray has its own way to end; ours says what is done.
-            signal.signal(signal.SIGTERM, before)
         yield
     finally:
         ray.shutdown()

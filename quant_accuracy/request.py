@@ -39,6 +39,7 @@ class Request:
         baselines: Folder of the committed baselines.
         jitter: Measure the numerical jitter instead of taking the baseline's.
         changes: What options changed of the card, by the option's name, as text.
+        trusted: The checkpoint's graph may hold ops that reach outside.
     """
 
     card: ModelCard
@@ -51,6 +52,7 @@ class Request:
     baselines: Path = BASELINES
     jitter: bool = False
     changes: Mapping[str, str] = field(default_factory=dict)
+    trusted: bool = False
 
 
 def resolve(values: Values, demo: Callable[[Cache], DataPaths]) -> Tuple[List[Request], Cache]:
@@ -82,7 +84,8 @@ def of_card(card: ModelCard, values: Values, cache: Cache, demo: Callable[[Cache
     data = _data_paths(card, values.paths(card.demo), lambda: demo(cache))
     return Request(card, data, values.get("eval_batch_size") or DEFAULT_BATCH_SIZE, values.get("shards"),
                    values.get("eval_num_examples"), values.get("shard_count"), values.get("threads"),
-                   baseline_folder(values), bool(values.get("jitter")), changed_by_options(values))
+                   baseline_folder(values), bool(values.get("jitter")), changed_by_options(values),
+                   bool(values.get("trust_checkpoint")))
 
 
 def chosen_cards(values: Values) -> List[ModelCard]:

@@ -78,7 +78,7 @@ def measure(scheme: str, reference_network: Network) -> Agreement:
         scheme: `tf` or `tf_enhanced`.
         reference_network: What `network` gives.
     """
-    images = np.load(str(_REFERENCE / "images.npz"))["images"]
+    images = np.load(str(_REFERENCE / "images.npz"), allow_pickle=False)["images"]
     held_out = [image[None] for image in images[_CALIBRATION:]]
     graph, folded = reference_network
     settings = Settings(scheme)
@@ -90,7 +90,7 @@ def measure(scheme: str, reference_network: Network) -> Agreement:
     fetches = simulate.network_outputs(OUTPUTS, quantizers)
     simulated, floats = _run(quantsim, fetches, held_out), _run(graph, [f"{name}:0" for name in OUTPUTS], held_out)
     perturbed = _run(quantsim, fetches, held_out, scale=1 + 1e-6)
-    reference = np.load(str(_REFERENCE / f"{scheme}.npz"))
+    reference = np.load(str(_REFERENCE / f"{scheme}.npz"), allow_pickle=False)
     theirs = encodings_file.read(_REFERENCE / f"{scheme}.encodings")
     return Agreement(
         _quantizers(quantizers),

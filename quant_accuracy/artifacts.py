@@ -74,7 +74,8 @@ class Artifacts:
         return _read_graph(self.graph_file(variant))
 
 
-def build(card: ModelCard, checkpoint: Path, shards: Sequence[Shard], cache: Cache) -> Artifacts:
+def build(card: ModelCard, checkpoint: Path, shards: Sequence[Shard], cache: Cache,
+          trusted: bool = False) -> Artifacts:
     """Make the artifacts, or find them in the cache.
 
     Args:
@@ -82,6 +83,7 @@ def build(card: ModelCard, checkpoint: Path, shards: Sequence[Shard], cache: Cac
         checkpoint: Prefix of the checkpoint's files.
         shards: All shards of the data set: calibration takes the first images of all, whatever is evaluated.
         cache: Where artifacts are kept.
+        trusted: The checkpoint's graph may hold ops that reach outside.
 
     Raises:
         QuantAccuracyError: Of the kind that the failing step documents.
@@ -93,9 +95,11 @@ def build(card: ModelCard, checkpoint: Path, shards: Sequence[Shard], cache: Cac
         "graph": asdict(card.graph),
         "code": code_digest("graph"),
         "tensorflow": tf.__version__,
+        # What was let through once is not let through for those who do not trust it.
+        **({"trusted": True} if trusted else {}),
     }
     float_folder = cache.folder("float", float_inputs, "loading and folding the checkpoint",
-                                lambda folder: _make_float(folder, card, checkpoint))
+                                lambda folder: _make_float(folder, card, checkpoint, trusted))
 
     def make_quantsim(folder: Path) -> None:
         _make_quantsim(folder, card, float_folder, calibration, checkpoint,
@@ -187,9 +191,9 @@ def calibration_shards(shards: Sequence[Shard], count: int) -> List[Shard]:
     return leading
 
 
-def _make_float(folder: Path, card: ModelCard, checkpoint: Path) -> None:
+def _make_float(folder: Path, card: ModelCard, checkpoint: Path, trusted: bool) -> None:
     names = card.graph
-    graph = load.load_frozen(checkpoint, [*names.output_ops, *names.detections])
+    graph = load.load_frozen(checkpoint, [*names.output_ops, *names.detections], trusted)
     folded = fold.fold_batch_norms(graph, names.starting_op, names.output_ops)
     (folder / "float.pb").write_bytes(graph.SerializeToString(deterministic=True))
     (folder / "folded.pb").write_bytes(folded.graph.SerializeToString(deterministic=True))

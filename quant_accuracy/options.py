@@ -138,6 +138,8 @@ OPTIONS: Tuple[Option, ...] = (
     Option("--model", str, f"model card: a name in models/ or a path; several times for several models (default "
            f"{DEMO_CARD}, the embedded demo; {REAL_CARD} when --model-checkpoint is given)", "CARD", many=True),
     Option("--model-checkpoint", Path, "prefix of the checkpoint: DIR/model.ckpt", "PREFIX"),
+    Option("--trust-checkpoint", switch, "also run a checkpoint's graph that holds ops which reach outside (files, "
+           "network, Python), or are not known to be harmless", ""),
     Option("--dataset-dir", Path, "folder of the TFRecord shards", "DIR"),
     Option("--TFRecord-file-pattern", str, "pattern of the shards there: 'coco_val.record-*-of-00010'", "GLOB"),
     Option("--annotation-json-file", Path, "COCO annotations: instances_val2017.json", "FILE"),

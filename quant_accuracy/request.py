@@ -42,6 +42,7 @@ class Request:
         jitter: Measure the numerical jitter instead of taking the baseline's.
         changes: What options changed of the card, by the option's name, as text.
         executor: Who runs the shards.
+        trusted: The checkpoint's graph may hold ops that reach outside.
     """
 
     card: ModelCard
@@ -55,6 +56,7 @@ class Request:
     jitter: bool = False
     changes: Mapping[str, str] = field(default_factory=dict)
     executor: Choice = field(default_factory=Choice)
+    trusted: bool = False
 
 
 def resolve(values: Values, demo: Callable[[Cache], DataPaths]) -> Tuple[List[Request], Cache]:
@@ -88,7 +90,7 @@ def of_card(card: ModelCard, values: Values, cache: Cache, demo: Callable[[Cache
     return Request(card, data, values.get("eval_batch_size") or DEFAULT_BATCH_SIZE, values.get("shards"),
                    values.get("eval_num_examples"), values.get("shard_count"), values.get("threads"),
                    baseline_folder(values), bool(values.get("jitter")), changed_by_options(values),
-                   executor)
+                   executor, bool(values.get("trust_checkpoint")))
 
 
 def chosen_cards(values: Values) -> List[ModelCard]:

@@ -1,10 +1,14 @@
 """From a checkpoint to a frozen float graph, without a session: variables become constants.
 
 Which variable takes which tensor of the checkpoint is read from the restore ops that TensorFlow's Saver left in the
-graph, so that a Saver with renamed variables (moving averages, say) is followed too.
+graph, so that a Saver with renamed variables (moving averages, say) is followed too. The graph comes from elsewhere:
+nothing of it is run here, and what would be run later is looked at first.
 """
 
+import functools
+import operator
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Dict, List, Mapping, Sequence
 
@@ -12,10 +16,13 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from google.protobuf.message import DecodeError
 
-from quant_accuracy.errors import CheckpointError, first_line
+from quant_accuracy.errors import CheckpointError, GraphError, first_line
 from quant_accuracy.graph import nodes as graph_nodes
+from quant_accuracy.graph import trust
 
 _VARIABLES = ("VariableV2", "Variable", "VarHandleOp")
+# A constant may be written as one value and a shape: a few bytes that become any number of bytes.
+_LARGEST_CONSTANT = 1 << 28
 
 
 def checkpoint_files(prefix: Path) -> List[Path]:
@@ -52,18 +59,27 @@ def _existing(prefix: Path, suffix: str) -> Path:
     return path
 
 
-def load_frozen(prefix: Path, outputs: Sequence[str]) -> tf.GraphDef:
+def load_frozen(prefix: Path, outputs: Sequence[str], trusted: bool = False) -> tf.GraphDef:
     """The part of a checkpoint's graph that the output ops need, with every variable as a constant.
+
+    Args:
+        prefix: Prefix of the checkpoint's files.
+        outputs: Names of ops.
+        trusted: Leave out the check that nothing in the graph reaches outside.
 
     Raises:
         CheckpointError: A file is missing or damaged, or a weight is NaN or infinite.
-        GraphError: An output op is missing.
+        GraphError: An output op is missing, an op reaches outside, or TensorFlow cannot build the graph.
     """
     meta = checkpoint_files(prefix)[0]
     document = _read_meta(meta)
-    sources = _restore_sources(document)
+    _check_references(meta, document.graph_def)
+    if not trusted:
+        trust.check(meta, document, outputs)
     graph = graph_nodes.subgraph(document.graph_def, outputs)
-    values = _read_variables(prefix, graph, sources)
+    _check_constants(meta, graph)
+    _check_built(meta, graph)
+    values = _read_variables(prefix, graph, _restore_sources(meta, document))
     frozen = tf.GraphDef(versions=graph.versions)
     for node in graph.node:
         new = frozen.node.add()
@@ -90,18 +106,68 @@ def _read_meta(path: Path) -> tf.MetaGraphDef:
     return meta
 
 
-def _restore_sources(meta: tf.MetaGraphDef) -> Dict[str, str]:
+def _check_references(path: Path, graph: tf.GraphDef) -> None:
+    """Every op has a name of its own, and takes what some op gives."""
+    names = {node.name for node in graph.node}
+    if len(names) != len(graph.node):
+        twice = next(name for name, count in Counter(node.name for node in graph.node).items() if count > 1)
+        raise CheckpointError(f"{path}: the graph has two ops named {twice!r}; copy the checkpoint again")
+    for node in graph.node:
+        for reference in node.input:
+            if graph_nodes.op_of(reference) not in names:
+                raise GraphError(f"{path}: the op {node.name!r} takes {reference!r}, which no op gives; "
+                                 "copy the checkpoint again")
+
+
+def _check_constants(path: Path, graph: tf.GraphDef) -> None:
+    """No constant is much larger in memory than in the file."""
+    for node in graph.node:
+        if node.op == "Const":
+            tensor = node.attr["value"].tensor if "value" in node.attr else tf.NodeDef().attr["value"].tensor
+            sides = [side.size for side in tensor.tensor_shape.dim]
+            # In whole numbers of Python: those of a machine overflow.
+            if tensor.tensor_shape.unknown_rank or any(side < 0 for side in sides) \
+                    or 8 * functools.reduce(operator.mul, sides, 1) > max(_LARGEST_CONSTANT, 8 * tensor.ByteSize()):
+                raise GraphError(f"{path}: the constant {node.name!r} has the shape {sides}, which its values do not "
+                                 "fill; copy the checkpoint again")
+
+
+def _check_built(path: Path, graph: tf.GraphDef) -> None:
+    """TensorFlow knows the types of all ops, and finds their attributes and shapes consistent."""
+    try:
+        with tf.Graph().as_default():
+            tf.import_graph_def(graph, name="")
+    except (ValueError, TypeError, KeyError, tf.errors.OpError) as error:
+        raise GraphError(f"{path}: TensorFlow cannot build the graph ({first_line(error)}); export the checkpoint "
+                         "again") from error
+
+
+def _restore_sources(path: Path, meta: tf.MetaGraphDef) -> Dict[str, str]:
     """Which tensor of the checkpoint the Saver restores into each variable, as far as the graph says.
 
     A graph may hold the ops of several Savers; the one that wrote the checkpoint is named beside the graph.
+
+    Raises:
+        CheckpointError: The Saver's ops are not as TensorFlow makes them.
     """
+    try:
+        return _sources_of(meta)
+    except (GraphError, LookupError, ValueError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{path}: the ops that restore variables are damaged ({first_line(error)}); "
+                              "copy the checkpoint again") from error
+
+
+def _sources_of(meta: tf.MetaGraphDef) -> Dict[str, str]:
     nodes = graph_nodes.by_name(meta.graph_def)
     sources: Dict[str, str] = {}
     for node in _restored_by(nodes, meta.saver_def.restore_op_name):
         if node.op not in ("Assign", "AssignVariableOp") or len(node.input) < 2:
             continue
         source = node.input[1]
-        while nodes[graph_nodes.op_of(source)].op == "Identity":
+        for _ in nodes:
+            # Not without end: what is damaged may go in a circle.
+            if nodes[graph_nodes.op_of(source)].op != "Identity":
+                break
             source = nodes[graph_nodes.op_of(source)].input[0]
         restore = nodes[graph_nodes.op_of(source)]
         if restore.op == "RestoreV2":
@@ -113,13 +179,14 @@ def _restore_sources(meta: tf.MetaGraphDef) -> Dict[str, str]:
 
 def _restored_by(nodes: Mapping[str, tf.NodeDef], restore: str) -> List[tf.NodeDef]:
     """The ops that a Saver's restore op waits for."""
-    found: List[tf.NodeDef] = []
-    waiting = [nodes[restore]] if restore in nodes else []
+    found: Dict[str, tf.NodeDef] = {}
+    waiting = [restore] if restore in nodes else []
     while waiting:
-        node = waiting.pop()
-        found.append(node)
-        waiting += [nodes[graph_nodes.op_of(name)] for name in node.input if name.startswith("^")]
-    return found
+        name = waiting.pop()
+        if name not in found:
+            found[name] = nodes[name]
+            waiting += [graph_nodes.op_of(source) for source in nodes[name].input if source.startswith("^")]
+    return list(found.values())
 
 
 def _read_variables(prefix: Path, graph: tf.GraphDef, sources: Mapping[str, str]) -> Dict[str, np.ndarray]:

@@ -83,7 +83,10 @@ def is_constant(nodes: Mapping[str, tf.NodeDef], reference: str) -> bool:
 
 def _behind(nodes: Mapping[str, tf.NodeDef], reference: str) -> tf.NodeDef:
     node = nodes[op_of(reference)]
-    while node.op in ("Identity", "Enter") and node.input:
+    for _ in nodes:
+        # Not without end: ops of a damaged graph may go in a circle.
+        if node.op not in ("Identity", "Enter") or not node.input:
+            break
         node = nodes[op_of(node.input[0])]
     return node
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from quant_accuracy import files, progress
 from quant_accuracy.data import annotations
-from quant_accuracy.errors import ConfigurationError, DataError
+from quant_accuracy.errors import ConfigurationError, DataError, first_line
 
 
 class Converted(NamedTuple):
@@ -114,12 +114,14 @@ def _read_image(folder: Path, image: Mapping[str, Any]) -> Tuple[bytes, str]:
     if not isinstance(name, str) or not name:
         raise DataError(f"image {image['id']} has no file_name; repair the annotation file")
     path = folder / name
-    if folder.resolve() not in path.resolve().parents:
-        raise DataError(f"{path}: image {image['id']} lies outside {folder}; repair its file_name")
     try:
+        # What a symbolic link leads to counts, not where the link is.
+        if folder.resolve() not in path.resolve().parents:
+            raise DataError(f"{path}: image {image['id']} lies outside {folder}; repair its file_name")
         content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: image {image['id']} cannot be read ({error.strerror}); "
+    except (OSError, ValueError, RuntimeError) as error:
+        # RuntimeError: links in a circle. ValueError: a name that no file can have.
+        raise DataError(f"{path}: image {image['id']} cannot be read ({first_line(error)}); "
                         "complete the image folder") from error
     try:
         with Image.open(io.BytesIO(content)) as picture:

@@ -75,6 +75,8 @@ def detect(task: Task, runs: Sequence[Run]) -> Dict[Run, Detected]:
                                  "cannot be switched; use --simulate builtin to measure the numerical jitter or to ask "
                                  "why")
     places = _places(task, runs)
+    for folder in {path.parent for path in places.values()}:
+        files.sweep(folder)
     found: Dict[Path, ShardDetections] = {}
     speeds: Dict[Run, Speed] = {}
     work = _missing(task, places, found)

@@ -74,8 +74,10 @@ class Cache:
             wrong = [name for name, digest in recorded.items() if files.digest_file(target / name) != digest]
         except FileNotFoundError as error:
             return f"{Path(str(error.filename)).name} is missing"
-        except (OSError, ValueError) as error:
-            return f"not readable: {error}"
+        except ValueError:
+            return f"{_DIGESTS} is not readable"
+        except OSError as error:
+            return str(error)
         if wrong:
             return f"{wrong[0]} has not the content that was written"
         self._whole.add(target)

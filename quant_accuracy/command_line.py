@@ -4,7 +4,7 @@ import contextlib
 import signal
 import sys
 import threading
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterator, Optional
 
 from quant_accuracy.errors import QuantAccuracyError
 
@@ -15,21 +15,41 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM, which batch systems and service managers send, ends a run as Ctrl-C does."""
 
 
+_asked: Optional[KeyboardInterrupt] = None
+
+
+def stop_if_asked() -> None:
+    """Raise what a signal asked for and did not get.
+
+    Python drops what a signal's handler raises when the signal happens to come while an object is finalized.
+    """
+    if _asked is not None:
+        raise _asked
+
+
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:
-    """Raise `Terminated` where SIGTERM comes inside the block, so that it cleans up."""
-    def terminate(number: int, frame: Any) -> None:
-        raise Terminated
+    """Raise `Terminated` where SIGTERM comes inside the block, so that it cleans up; and Ctrl-C as ever."""
+    def stop(number: int, frame: Any) -> None:
+        global _asked
+        _asked = Terminated() if number == signal.SIGTERM else KeyboardInterrupt()
+        raise _asked
 
     if threading.current_thread() is not threading.main_thread():
         # Only the main thread hears signals.
         yield
         return
-    before = signal.signal(signal.SIGTERM, terminate)
+    global _asked
+    _asked = None
+    # Who started this process deaf to Ctrl-C wants it to stay so.
+    heard = [number for number in (signal.SIGTERM, signal.SIGINT) if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, stop) for number in heard}
     try:
         yield
+        stop_if_asked()
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def exit_status(work: Callable[[], int]) -> int:

@@ -303,12 +303,48 @@ def test_sigterm_ends_this_process_within_seconds_and_says_how_to_go_on(demo: Da
     process.send_signal(signal.SIGTERM)
     err = process.communicate(timeout=60)[1]
 
-    assert process.returncode == 143
+    assert process.returncode == 143, err
     assert time.monotonic() - began < 10
     assert "of 3 shards finished" in err
     assert "terminated; finished shards are kept, the same command goes on from there" in err
     assert "Traceback" not in err
     _goes_on(demo, tmp_path, undisturbed)
+
+
+_FINALIZED = """
+import sys, time
+from quant_accuracy import command_line
+class Slow:
+    def __del__(self):
+        print("finalizing", flush=True)
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            pass
+def work():
+    Slow()
+    command_line.stop_if_asked()
+    time.sleep(60)
+    return 0
+sys.exit(command_line.exit_status(work))
+"""
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_that_comes_while_an_object_is_finalized_is_not_forgotten(number: signal.Signals,
+                                                                           status: int) -> None:
+    process = subprocess.Popen([sys.executable, "-c", _FINALIZED], cwd=str(options.ROOT), stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, universal_newlines=True,
+                               # A job in the background is deaf to Ctrl-C.
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    assert process.stdout is not None
+    assert process.stdout.readline() == "finalizing\n"
+
+    process.send_signal(number)
+    err = process.communicate(timeout=30)[1]
+
+    assert "Exception ignored in" in err
+    assert "the same command goes on from there" in err
+    assert process.returncode == status
 
 
 _EVALUATION = """

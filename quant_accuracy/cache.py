@@ -1,11 +1,17 @@
-"""A content-addressed store: what was made once for some inputs is never made again, nor by two processes at a time."""
+"""A content-addressed store: what was made once for some inputs is never made again, nor by two processes at a time.
 
+Each entry says the digests of its files. One that is damaged is never used, and made again.
+"""
+
+import json
 from pathlib import Path
-from typing import Any, Callable, Mapping, Optional
+from typing import Any, Callable, Mapping, Optional, Set
 
 import filelock
 
 from quant_accuracy import files, progress
+
+_DIGESTS = "digests.json"
 
 
 class Cache:
@@ -13,13 +19,14 @@ class Cache:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._whole: Set[Path] = set()
 
     def path(self, kind: str, inputs: Mapping[str, Any], suffix: str = "") -> Path:
         """Where the entry of this kind for these inputs is, or would be."""
         return self.root / kind / (files.digest_value(inputs)[:32] + suffix)
 
     def folder(self, kind: str, inputs: Mapping[str, Any], label: str, make: Callable[[Path], None]) -> Path:
-        """The folder made from `inputs`, made now if it is not there.
+        """The folder made from `inputs`, made now if it is not there, or with a warning if it is damaged.
 
         Another process that wants the same one waits until it is whole.
 
@@ -33,15 +40,48 @@ class Cache:
             StorageError: The cache cannot be written.
         """
         target = self.path(kind, inputs)
-        if target.is_dir():
+        files.sweep(target.parent)
+        if self._damage(target) is None:
             return target
         with self.hold(f"{kind}-{target.name}"):
-            if not target.is_dir():
-                with progress.step(label), files.atomic_path(target) as scratch:
+            # Another may have made it since.
+            damage = self._damage(target)
+            if damage is not None:
+                if target.exists():
+                    progress.say(f"warning: {target}: damaged ({damage}); it is made again")
+                # What is damaged goes when the new one is whole, and not before.
+                with progress.step(label), files.atomic_path(target, replace=True) as scratch:
                     scratch.mkdir()
                     make(scratch)
                     files.write_json(scratch / "inputs.json", inputs)
+                    files.write_json(scratch / _DIGESTS, files.digest_folder(scratch))
+                self._whole.add(target)
         return target
+
+    def _damage(self, target: Path) -> Optional[str]:
+        """What is wrong with an entry; None when it is there and whole, which is looked at once.
+
+        An entry without digests, as older versions made them, is made again: nothing could tell whether it is whole.
+        """
+        if not target.is_dir():
+            return "it is missing"
+        if target in self._whole:
+            return None
+        try:
+            recorded = json.loads((target / _DIGESTS).read_text(encoding="utf-8"))
+            if not isinstance(recorded, dict) or "inputs.json" not in recorded:
+                return f"{_DIGESTS} is not readable"
+            wrong = [name for name, digest in recorded.items() if files.digest_file(target / name) != digest]
+        except FileNotFoundError as error:
+            return f"{Path(str(error.filename)).name} is missing"
+        except ValueError:
+            return f"{_DIGESTS} is not readable"
+        except OSError as error:
+            return str(error)
+        if wrong:
+            return f"{wrong[0]} has not the content that was written"
+        self._whole.add(target)
+        return None
 
     def hold(self, name: str) -> "filelock.AcquireReturnProxy":
         """Hold the lock of this name until the end of a `with`, after all who hold it now.

@@ -4,45 +4,60 @@ import contextlib
 import signal
 import sys
 import threading
-from typing import Any, Callable, Iterator, List
+from typing import Any, Callable, Iterator, Optional
 
 from quant_accuracy.errors import QuantAccuracyError
 
 MEASURED, GATE_FAILED, NOT_MEASURED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
+# The signal that asked this process to stop: libraries make one KeyboardInterrupt of another, and lose what it says.
+_heard: Optional[int] = None
+
+
+def stop_if_asked() -> None:
+    """Raise what a signal asked for and did not get.
+
+    Python drops what a signal's handler raises when the signal happens to come while an object is finalized.
+    """
+    if _heard is not None:
+        raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
-def terminable(heard: Callable[[int], None]) -> Iterator[None]:
-    """Let SIGTERM, which batch systems and service managers send, end the block as Ctrl-C does.
+def terminable() -> Iterator[None]:
+    """Let SIGTERM, which batch systems and service managers send, end the block as Ctrl-C does."""
+    global _heard
 
-    Args:
-        heard: Called with the signal's number: libraries make one KeyboardInterrupt of another, and lose what it says.
-    """
-    def terminate(number: int, frame: Any) -> None:
-        heard(number)
+    def stop(number: int, frame: Any) -> None:
+        global _heard
+        _heard = number
         raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
         # Only the main thread hears signals.
         yield
         return
-    before = signal.signal(signal.SIGTERM, terminate)
+    _heard = None
+    # Who started this process deaf to Ctrl-C wants it to stay so.
+    heard = [number for number in (signal.SIGTERM, signal.SIGINT) if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, stop) for number in heard}
     try:
         yield
+        stop_if_asked()
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def exit_status(work: Callable[[], int]) -> int:
     """Run `work` and give its exit status, or the one of the error that ended it."""
-    heard: List[int] = []
     try:
-        with terminable(heard.append):
+        with terminable():
             return work()
     except QuantAccuracyError as error:
         print(f"error: {error}", file=sys.stderr)
         return NOT_MEASURED
     except KeyboardInterrupt:
-        print(f"{'terminated' if heard else 'interrupted'}; finished shards are kept, the same command goes on from "
-              "there", file=sys.stderr)
-        return TERMINATED if heard else INTERRUPTED
+        terminated = _heard == signal.SIGTERM
+        print(f"{'terminated' if terminated else 'interrupted'}; finished shards are kept, the same command goes on "
+              "from there", file=sys.stderr)
+        return TERMINATED if terminated else INTERRUPTED

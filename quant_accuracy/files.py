@@ -2,43 +2,47 @@
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
+import socket
 import tempfile
 from pathlib import Path
-from typing import Any, Iterator, List, Sequence
+from typing import Any, Dict, Iterator, List, Optional, Sequence
 
 from quant_accuracy.errors import StorageError
 
 _CHUNK = 1 << 20
+_HELD = ".held"
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+# A quota and a limit on the size of files look to their user as a full disk does.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextlib.contextmanager
-def atomic_path(target: Path) -> Iterator[Path]:
+def atomic_path(target: Path, replace: bool = False) -> Iterator[Path]:
     """Give a temporary path beside `target` that becomes `target` when the block ends well.
 
     A reader never sees a half-written file, whatever kills the writer. The block may make a file or a folder.
 
     Args:
         target: The final path. A folder that is already there stays as it is: its first writer wins.
+        replace: Whether such a folder gives way instead.
 
     Raises:
         StorageError: The disk is full or the folder cannot be written.
     """
-    with storage_errors(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=str(target.parent)))
-    try:
-        with storage_errors(target):
-            written = scratch / target.name
-            yield written
-            if written.is_dir() and target.is_dir():
+    with storage_errors(target), _scratch(target.parent, target.name) as scratch:
+        written = scratch / target.name
+        yield written
+        if written.is_dir() and target.exists():
+            if not replace:
                 return
-            os.replace(str(written), str(target))
-    finally:
-        shutil.rmtree(str(scratch), ignore_errors=True)
+            os.rename(str(target), str(scratch / ".replaced"))
+        os.replace(str(written), str(target))
 
 
 @contextlib.contextmanager
@@ -55,16 +59,85 @@ def scratch_for(folder: Path, last: str) -> Iterator[Path]:
     Raises:
         StorageError: The disk is full or the folder cannot be written.
     """
-    with storage_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=".scratch.", suffix=".partial", dir=str(folder)))
+    with storage_errors(folder), _scratch(folder, "scratch") as scratch:
+        written = scratch / "files"
+        written.mkdir()
+        yield written
+        for path in sorted(written.iterdir(), key=lambda path: (path.name.endswith(last), path.name)):
+            os.replace(str(path), str(folder / path.name))
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left half-written in a folder; what a living one is at stays.
+
+    Who writes holds a lock, and the system takes it from the dead. Some file systems do not tell one machine of the
+    locks of another: therefore each machine removes only what bears its own name.
+    """
     try:
-        with storage_errors(folder):
-            yield scratch
-            for path in sorted(scratch.iterdir(), key=lambda path: (path.name.endswith(last), path.name)):
-                os.replace(str(path), str(folder / path.name))
-    finally:
-        shutil.rmtree(str(scratch), ignore_errors=True)
+        names = os.listdir(str(folder))
+    except OSError:
+        # Whoever has to read or write there will say so.
+        return
+    for name in names:
+        if not name.endswith(_suffix()):
+            continue
+        scratch = folder / name
+        with contextlib.suppress(OSError):
+            descriptor = _held(scratch)
+            if descriptor is not None:
+                shutil.rmtree(str(scratch), ignore_errors=True)
+                os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _scratch(folder: Path, name: str) -> Iterator[Path]:
+    """A hidden folder in a folder, held while the block runs and gone after it; those of the dead go before."""
+    folder.mkdir(parents=True, exist_ok=True)
+    sweep(folder)
+    with contextlib.ExitStack() as stack:
+        descriptor = None
+        while descriptor is None:
+            scratch = Path(tempfile.mkdtemp(prefix=f".{name}.", suffix=_suffix(), dir=str(folder)))
+            with contextlib.ExitStack() as removed:
+                removed.callback(shutil.rmtree, str(scratch), ignore_errors=True)
+                try:
+                    descriptor = _held(scratch)
+                except OSError as error:
+                    if error.errno not in _NO_LOCKS:
+                        raise
+                    # Nor can anybody sweep it away there.
+                    descriptor = os.open(os.devnull, os.O_RDONLY)
+                if descriptor is not None:
+                    stack.callback(os.close, descriptor)
+                    stack.push(removed.pop_all())
+        yield scratch
+
+
+def _suffix() -> str:
+    """How the name of a scratch folder of this machine ends."""
+    machine = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:40]
+    return f".{machine}.quant_accuracy.partial"
+
+
+def _held(scratch: Path) -> Optional[int]:
+    """The descriptor of a lock on a scratch folder, for this process alone; None when another has it, or removed it."""
+    path = str(scratch / _HELD)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Between opening and locking it may have been swept away.
+        if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+            return descriptor
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    except OSError:
+        os.close(descriptor)
+        raise
+    os.close(descriptor)
+    return None
 
 
 @contextlib.contextmanager
@@ -77,8 +150,8 @@ def storage_errors(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise StorageError(f"{target}: the disk is full; free some space and start again, "
+        if error.errno in _FULL:
+            raise StorageError(f"{target}: the disk is full ({error.strerror}); free some space and start again, "
                                "finished shards are kept") from error
         if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
             raise StorageError(f"{target}: {error.strerror}; name a folder that can be written "
@@ -115,6 +188,12 @@ def digest_file(path: Path) -> str:
         for chunk in iter(lambda: file.read(_CHUNK), b""):
             sha.update(chunk)
     return sha.hexdigest()
+
+
+def digest_folder(folder: Path) -> Dict[str, str]:
+    """The digest of every file below a folder, by its path from there."""
+    return {path.relative_to(folder).as_posix(): digest_file(path) for path in sorted(folder.rglob("*"))
+            if path.is_file()}
 
 
 def digest_value(value: Any) -> str:

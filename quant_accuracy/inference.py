@@ -14,7 +14,7 @@ from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy import artifacts as artifact_steps
-from quant_accuracy import files, progress
+from quant_accuracy import command_line, files, progress
 from quant_accuracy.artifacts import QUANTIZED, Artifacts
 from quant_accuracy.cache import Cache
 from quant_accuracy.data import images
@@ -75,6 +75,8 @@ def detect(task: Task, runs: Sequence[Run]) -> Dict[Run, Detected]:
                                  "cannot be switched; use --simulate builtin to measure the numerical jitter or to ask "
                                  "why")
     places = _places(task, runs)
+    for folder in {path.parent for path in places.values()}:
+        files.sweep(folder)
     found: Dict[Path, ShardDetections] = {}
     speeds: Dict[Run, Speed] = {}
     work = _missing(task, places, found)
@@ -151,6 +153,7 @@ def _work_at(task: Task, work: Sequence[Work], places: _Places) -> Dict[Run, Spe
             for run, part in detections.items():
                 store.save(places[run, item.shard.index], part)
             locks.pop(item.shard.index).close()
+            command_line.stop_if_asked()
 
         request, runs = task.request, list(dict.fromkeys(run for item in work for run in item.runs))
         told = assignment.of_artifacts(task.artifacts, request.card, runs, request.batch_size, task.digests)

@@ -135,7 +135,7 @@ def select(shards: Sequence[Shard], selection: Optional[str], num_examples: Opti
         count: Shards to evaluate, from the first of the data set on; None takes all.
 
     Raises:
-        ConfigurationError: A selected shard does not exist, or there are fewer images than asked for.
+        ConfigurationError: A selected shard does not exist, or there are fewer images than asked for, or none.
     """
     chosen = list(shards)
     if count is not None:
@@ -153,6 +153,9 @@ def select(shards: Sequence[Shard], selection: Optional[str], num_examples: Opti
                                      f"the data set has {format_selection(sorted(known))}")
         chosen = [known[index] for index in parse_selection(selection)]
     available = sum(shard.records for shard in chosen)
+    if not available:
+        raise ConfigurationError("the selected shards hold no image; select others with --shards, or make them with "
+                                 "tools/create_coco_tfrecords.py")
     if num_examples is None:
         return chosen
     if not 1 <= num_examples <= available:

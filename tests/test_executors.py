@@ -109,6 +109,7 @@ def test_processes_scale_the_input_and_switch_quantizers_as_this_process_does(
     assert _digests(tasks[0]) == _digests(tasks[1])
 
 
+@pytest.mark.soak
 def test_the_shard_of_a_worker_that_hangs_is_run_again_by_another(
         make_task: Callable[..., Task], alone: Dict[str, str], tmp_path: Path) -> None:
     task = make_task(tmp_path, Choice(PROCESSES, jobs=1, shard_timeout=_PATIENCE))
@@ -182,6 +183,7 @@ def test_a_report_whose_worker_is_killed_has_the_same_figures_and_says_what_was_
     assert documents[0] == documents[1], said
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(("stop", "status"), [("Ctrl-C", 130), ("SIGTERM", 143), ("SIGKILL", -9)])
 def test_a_run_that_is_stopped_ends_at_once_and_leaves_no_process(tmp_path: Path, stop: str, status: int) -> None:
     process = processes.start_report(_report(tmp_path, "--executor", "processes", "--jobs", "2"))
@@ -225,6 +227,7 @@ def test_without_ray_one_line_says_how_to_install_it(monkeypatch: pytest.MonkeyP
         choice.of_values(Values({"executor": RAY}))
 
 
+@pytest.mark.soak
 def test_the_suite_runs_in_processes_and_refuses_to_under_xdist(tmp_path: Path) -> None:
     cache = suite.cache_without_detections(tmp_path / "cache")
     arguments = ["--shards", "0-1", "--cache-dir", str(cache), "--executor", "processes", "--jobs", "2"]

@@ -293,6 +293,7 @@ def test_a_read_only_cache_gives_what_it_holds_and_a_clear_error_for_the_rest(de
     assert broken.document(tmp_path) == broken.document(undisturbed)
 
 
+@pytest.mark.soak
 def test_sigterm_ends_this_process_within_seconds_and_says_how_to_go_on(demo: DataPaths, undisturbed: Path,
                                                                        tmp_path: Path) -> None:
     suite.cache_without_detections(tmp_path / "cache")
@@ -365,6 +366,7 @@ print(json.dumps({"images": {name: variant.speed.images if variant.speed else 0
 """
 
 
+@pytest.mark.soak
 def test_two_runs_at_once_on_a_cold_cache_have_the_same_figures_and_do_everything_once(demo: DataPaths,
                                                                                       tmp_path: Path) -> None:
     command = [sys.executable, "-c", _EVALUATION, str(demo.checkpoint), str(demo.dataset_dir), demo.pattern,
@@ -408,6 +410,7 @@ def test_the_engine_asks_for_the_time_of_day_only_to_print_it() -> None:
     assert asking == ["contents.py"]
 
 
+@pytest.mark.soak
 def test_paths_may_hold_spaces_and_letters_of_any_alphabet(demo_copy: DataPaths, tmp_path: Path) -> None:
     for name in ("plain", "a b, größe 量化 'quoted' #1 %20"):
         folder = tmp_path / name

@@ -64,6 +64,7 @@ def test_no_why_leaves_the_verdict_alone(few_bits: List[str], tmp_path: Path) ->
     assert _why(done.messages[name]) == []
 
 
+@pytest.mark.soak
 def test_a_killed_search_goes_on_with_what_it_has_measured(demo: DataPaths, tmp_path: Path) -> None:
     cache = suite.cache_without_detections(tmp_path / "cache")
     command = [sys.executable, str(options.ROOT / "tools" / "report.py"), "--why", "--shards", "0",
@@ -84,6 +85,7 @@ def test_a_killed_search_goes_on_with_what_it_has_measured(demo: DataPaths, tmp_
     assert len(list(cache.glob("sensitivity/*.npz"))) == 2
 
 
+@pytest.mark.soak
 def test_the_budget_ends_the_search_with_what_is_known_by_then(few_bits: List[str], tmp_path: Path,
                                                                capsys: pytest.CaptureFixture) -> None:
     from tools import report

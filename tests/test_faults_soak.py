@@ -124,5 +124,7 @@ def test_5000_images_take_the_memory_of_their_detections_and_keep_the_figures(de
     for variant in few:
         assert (few[variant]["images"], many[variant]["images"]) == (200, 200 * _COPIES)
         # Copies of a detection are a step of the curve that is climbed in 25 smaller ones: the envelope is the same.
-        assert many[variant]["figures"] == pytest.approx(few[variant]["figures"], abs=1e-9)
+        # Equal scores, as 8 bits make them, change their order between copies.
+        bound = 1e-9 if variant == "float" else 5e-4
+        assert many[variant]["figures"] == pytest.approx(few[variant]["figures"], abs=bound)
     assert peaks["many"] - peaks["few"] < 200 * (_COPIES - 1) * _BYTES_OF_AN_IMAGE

@@ -70,26 +70,19 @@ def positive(text: str) -> int:
     return number
 
 
-def minutes(text: str) -> float:
-    """A time in minutes, above zero; parts of one too."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of minutes above 0")
-    return number
+def time_in(unit: str) -> Callable[[str], float]:
+    """A converter that takes a time above zero, parts of a `unit` too."""
 
+    def convert(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = 0.0
+        if not 0 < number < float("inf"):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number of {unit} above 0")
+        return number
 
-def seconds(text: str) -> float:
-    """A time in seconds, above zero; parts of one too."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
-    return number
+    return convert
 
 
 def cluster(text: str) -> str:
@@ -165,11 +158,11 @@ OPTIONS: Tuple[Option, ...] = (
     Option("--jobs", positive, "processes, or actors of Ray, that share the cores (default: one for each core)", "N"),
     Option("--ray-address", cluster, "the Ray cluster: auto, HOST:PORT, or local for one of its own (default local)",
            "ADDRESS"),
-    Option("--shard-timeout", seconds, "a worker that takes longer for a shard is killed, and the shard run again "
+    Option("--shard-timeout", time_in("seconds"), "a worker that takes longer for a shard is killed, and the shard run again "
            "(default: never)", "SECONDS"),
     Option("--strict", switch, "an inconclusive verdict is as red as a failed one", ""),
     Option("--jitter", switch, "measure the numerical jitter of the figures, instead of taking the baseline's", ""),
-    Option("--why-budget", minutes, f"minutes for finding out why a gate is red (default {DEFAULT_WHY_BUDGET:g})",
+    Option("--why-budget", time_in("minutes"), f"minutes for finding out why a gate is red (default {DEFAULT_WHY_BUDGET:g})",
            "MINUTES"),
     Option("--baseline-dir", Path, "where the committed baselines are (default baselines)", "DIR"),
     Option("--cache-dir", Path, "where artifacts and finished shards are kept (default .cache)", "DIR"),

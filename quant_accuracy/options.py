@@ -158,12 +158,12 @@ OPTIONS: Tuple[Option, ...] = (
     Option("--jobs", positive, "processes, or actors of Ray, that share the cores (default: one for each core)", "N"),
     Option("--ray-address", cluster, "the Ray cluster: auto, HOST:PORT, or local for one of its own (default local)",
            "ADDRESS"),
-    Option("--shard-timeout", time_in("seconds"), "a worker that takes longer for a shard is killed, and the shard run again "
-           "(default: never)", "SECONDS"),
+    Option("--shard-timeout", time_in("seconds"), "a worker that takes longer for a shard is killed, and the shard run "
+           "again (default: never)", "SECONDS"),
     Option("--strict", switch, "an inconclusive verdict is as red as a failed one", ""),
     Option("--jitter", switch, "measure the numerical jitter of the figures, instead of taking the baseline's", ""),
-    Option("--why-budget", time_in("minutes"), f"minutes for finding out why a gate is red (default {DEFAULT_WHY_BUDGET:g})",
-           "MINUTES"),
+    Option("--why-budget", time_in("minutes"), "minutes for finding out why a gate is red "
+           f"(default {DEFAULT_WHY_BUDGET:g})", "MINUTES"),
     Option("--baseline-dir", Path, "where the committed baselines are (default baselines)", "DIR"),
     Option("--cache-dir", Path, "where artifacts and finished shards are kept (default .cache)", "DIR"),
     Option("--no-cache", switch, "make everything anew, and keep nothing", ""),

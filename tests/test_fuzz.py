@@ -108,6 +108,13 @@ def test_an_image_whose_width_is_no_number_of_pixels_is_named(coco_folder: Calla
         annotations.load(folder / "instances.json")
 
 
+def test_a_category_named_with_half_a_character_is_an_error_that_names_it(coco_folder: Callable[..., Path]) -> None:
+    folder = coco_folder(annotations=[], categories=[{"id": 3, "name": "\ud800"}])
+
+    with pytest.raises(DataError, match="the name of category 3 holds half of a character"):
+        annotations.load(folder / "instances.json")
+
+
 def test_provenance_that_is_no_mapping_is_an_error_of_the_baseline(tmp_path: Path) -> None:
     document: Dict[str, Any] = json.loads((options.ROOT / "baselines" / options.DEMO_CARD / "figures.json").read_text())
     document["provenance"]["data"] = "x"

@@ -54,6 +54,8 @@ def load(path: Path) -> Annotations:
     images = _index(path, document["images"], "images")
     for image in document["images"]:
         _check_size(path, image)
+    for category in document["categories"]:
+        _check_name(path, category)
     categories = _names(_index(path, document["categories"], "categories"))
     _index(path, document["annotations"], "annotations")
     for annotation in document["annotations"]:
@@ -92,6 +94,14 @@ def _check_size(path: Path, image: Mapping[str, Any]) -> None:
         value = image[side]
         if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value < 1 << 31:
             raise DataError(f"{path}: image {shown(image['id'])} has the {side} {shown(value)}; give whole pixels")
+
+
+def _check_name(path: Path, category: Mapping[str, Any]) -> None:
+    try:
+        str(category["name"]).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise DataError(f"{path}: the name of category {shown(category['id'])} holds half of a character, "
+                        "which no file can; repair it") from error
 
 
 def _names(categories: Mapping[int, Mapping[str, Any]]) -> Dict[int, str]:

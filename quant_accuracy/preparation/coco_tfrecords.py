@@ -96,7 +96,7 @@ def _example(folder: Path, image: Mapping[str, Any], things: Sequence[Mapping[st
     feature: Dict[str, tf.train.Feature] = {
         "image/height": _int64(image["height"]),
         "image/width": _int64(image["width"]),
-        "image/filename": _bytes(str(image["file_name"]).encode("utf-8")),
+        "image/filename": _bytes(str(image["file_name"]).encode("utf-8", "surrogateescape")),
         "image/source_id": _bytes(str(image["id"]).encode("utf-8")),
         "image/key/sha256": _bytes(hashlib.sha256(content).hexdigest().encode("ascii")),
         "image/encoded": _bytes(content),

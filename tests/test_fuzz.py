@@ -160,7 +160,7 @@ def test_an_offset_that_is_not_that_of_the_range_is_refused(tmp_path: Path) -> N
     (tmp_path / "model.encodings").write_text(json.dumps({"activation_encodings": {"a:0": [item]},
                                                           "param_encodings": {}}))
 
-    with pytest.raises(StorageError, match="the offset -1.*is not that of a range"):
+    with pytest.raises(StorageError, match="the offset -1.*is not that of any range"):
         encodings_file.read(tmp_path / "model.encodings")
 
 

@@ -312,7 +312,7 @@ def _encodings(folder: Path) -> Kind:
                 assert -math.inf < encoding.minimum < encoding.maximum < math.inf
                 assert encoding.scale > 0
                 assert encoding.bitwidth == 8
-                assert -2 ** 31 <= encoding.offset < 2 ** 31
+                assert abs(encoding.offset) <= 2 ** 32
 
     return _json_kind("model.encodings", document, use)
 

@@ -58,6 +58,7 @@ def read(folder: Path) -> Optional[Baseline]:
     if whole.number("schema_version", 1, 10 ** 6) != SCHEMA_VERSION:
         raise whole.error("schema_version", f"is not {SCHEMA_VERSION}; make the baseline again with "
                                             "pytest --update-baselines")
+    whole.section("provenance").section(_DATA)
     return Baseline({name: _metrics(section) for name, section in whole.section("metrics").sections().items()},
                     jitter.from_document(whole.section("jitter")), whole.section("provenance").items())
 

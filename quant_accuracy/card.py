@@ -8,7 +8,7 @@ from typing import Mapping, Optional, Tuple
 import yaml
 
 from quant_accuracy.document import Section
-from quant_accuracy.errors import ConfigurationError
+from quant_accuracy.errors import ConfigurationError, first_line, shown
 from quant_accuracy.graph.names import GraphNames
 from quant_accuracy.quantization import configuration as configurations
 from quant_accuracy.quantization.assumptions import Assumptions
@@ -20,6 +20,8 @@ EXPECTED, CLASS_DROP, ENCODINGS_DRIFT = "float_mAP", "class_AP_drop", "encodings
 OF_BASELINE = ("float_mAP_baseline", "mAP_baseline")
 GATES = (EXPECTED, "float_mAP_floor", "mAP_floor", "mAP_drop", "mAP_ratio", CLASS_DROP, *OF_BASELINE, ENCODINGS_DRIFT)
 _JITTER = "jitter"
+# Characters; YAML takes long to read.
+_LONGEST = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -99,13 +101,19 @@ def load(name_or_path: str) -> ModelCard:
     if path.suffix not in (".yaml", ".yml"):
         path = FOLDER / f"{name_or_path}.yaml"
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if len(text) > _LONGEST:
+            raise ConfigurationError(f"{path}: holds {len(text)} characters, and a model card at most {_LONGEST}; "
+                                     "name a model card")
+        document = yaml.safe_load(text)
     except OSError as error:
         known = sorted(card.stem for card in FOLDER.glob("*.yaml"))
         raise ConfigurationError(f"{path}: no such model card; --model takes a path or one of "
                                  f"{', '.join(known)}") from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigurationError(f"{path}: not YAML ({error}); repair the model card") from error
+    except ConfigurationError:
+        raise
+    except Exception as error:  # PyYAML raises many kinds, also for numbers and dates that are none
+        raise ConfigurationError(f"{path}: not YAML ({first_line(error)}); repair the model card") from error
     return _read(Section(str(path), "", document, "the model card"), path.parent)
 
 
@@ -113,7 +121,7 @@ def _read(card: Section, folder: Path) -> ModelCard:
     card.only("name", "graph", "input", "quantization", "assumptions", "calibration", "gates", "data")
     name = card.text("name")
     if not re.fullmatch(r"[\w.-]+", name):
-        raise card.error("name", f"is {name!r}; use letters, digits, '_', '.' and '-'")
+        raise card.error("name", f"is {shown(name)}; use letters, digits, '_', '.' and '-'")
     size = card.section("input").only("height", "width")
     paths = ("checkpoint", "dataset_dir", "pattern", "annotations")
     data = card.section("data").only("demo", "part_of_annotations", *paths)
@@ -150,7 +158,7 @@ def _settings(section: Section, folder: Path) -> Settings:
     section.only("scheme", "param_bitwidth", "output_bitwidth", "config", "overrides")
     scheme = section.text("scheme", TF)
     if scheme not in SCHEMES:
-        raise section.error("scheme", f"is {scheme!r}; use {' or '.join(SCHEMES)}")
+        raise section.error("scheme", f"is {shown(scheme)}; use {' or '.join(SCHEMES)}")
     configuration = Configuration()
     if "config" in section.items():
         # Relative to the card, so that both can be kept together.

@@ -1,10 +1,11 @@
 """Reading mappings that people write: every key is known, every value has the form that it should have."""
 
 import difflib
-import math
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from quant_accuracy.errors import ConfigurationError
+from quant_accuracy.errors import ConfigurationError, shown
+
+_LARGEST = 1e300
 
 
 class Section:
@@ -35,7 +36,7 @@ class Section:
 
     def error(self, key: str, problem: str) -> ConfigurationError:
         """An error about a key; `problem` says what is wrong and what to do."""
-        return ConfigurationError(f"{self._path}: {self._place}{key} {problem}")
+        return ConfigurationError(f"{self._path}: {self._place}{_cut(key)} {problem}")
 
     def section(self, key: str) -> "Section":
         """The mapping at a key; an empty one where there is none."""
@@ -65,21 +66,21 @@ class Section:
         """A text that is not empty."""
         value = self.get(key, default)
         if not isinstance(value, str) or not value:
-            raise self.error(key, f"is {value!r}; give a text")
+            raise self.error(key, f"is {shown(value)}; give a text")
         return value
 
     def number(self, key: str, low: int, high: int, default: Optional[int] = None) -> int:
         """A whole number from `low` to `high`."""
         value = self.get(key, default)
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            raise self.error(key, f"is {value!r}; give a whole number from {low} to {high}")
+            raise self.error(key, f"is {shown(value)}; give a whole number from {low} to {high}")
         return value
 
     def real(self, key: str, low: float, high: float) -> float:
         """A number from `low` to `high`."""
         value = self.get(key)
         if not _is_real(value) or not low <= value <= high:
-            raise self.error(key, f"is {value!r}; give a number from {low:g} to {high:g}")
+            raise self.error(key, f"is {shown(value)}; give a number from {low:g} to {high:g}")
         return float(value)
 
     def known_real(self, key: str, low: float, high: float) -> Optional[float]:
@@ -101,20 +102,25 @@ class Section:
             return value
         if isinstance(value, str) and value in known:
             return known[value]
-        raise self.error(key, f"is {value!r}; give true or false")
+        raise self.error(key, f"is {shown(value)}; give true or false")
 
     def names(self, key: str, at_least: int = 1) -> List[str]:
         """A list of texts."""
         value = self.get(key)
         if not (isinstance(value, list) and len(value) >= at_least and all(isinstance(item, str) for item in value)):
-            raise self.error(key, f"is {value!r}; give a list of {at_least} or more names")
+            raise self.error(key, f"is {shown(value)}; give a list of {at_least} or more names")
         return value
 
 
 def _is_real(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    # An integer of a document may be larger than every float.
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _LARGEST
+
+
+def _cut(key: str) -> str:
+    return key if len(key) <= 100 else key[:97] + "..."
 
 
 def _hint(key: str, keys: Sequence[str]) -> str:
-    near = difflib.get_close_matches(key, keys, n=1, cutoff=0.0)
+    near = difflib.get_close_matches(_cut(key), keys, n=1, cutoff=0.0)
     return f"did you mean {near[0]!r}?" if near else "remove it"

@@ -9,9 +9,21 @@
     +-- WorkerError          workers died or hung again and again, or there are none
 """
 
+import reprlib
+from typing import Any
+
+_LONGEST = 1500
+
 
 class QuantAccuracyError(Exception):
-    """Something could not be measured; the message names it and ends with the remedy."""
+    """Something could not be measured; the message names it and ends with the remedy.
+
+    A message that quotes too much of a damaged file loses its middle: the name and the remedy stay.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message if len(message) <= _LONGEST
+                         else f"{message[:_LONGEST * 2 // 3]} ... {message[-_LONGEST // 3:]}")
 
 
 class ConfigurationError(QuantAccuracyError, ValueError):
@@ -36,6 +48,17 @@ class StorageError(QuantAccuracyError):
 
 class WorkerError(QuantAccuracyError):
     """Workers died or hung again and again, or there are none."""
+
+
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = 100
+_short.maxlong = 40
+_short.maxlevel = 3
+
+
+def shown(value: Any) -> str:
+    """A value out of somebody's file as a message quotes it: short, whatever it is."""
+    return _short.repr(value)
 
 
 def first_line(error: Exception) -> str:

@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, NamedTuple
 
-from quant_accuracy.errors import DataError
+from quant_accuracy.errors import DataError, shown
 
 _REQUIRED = {
     "images": ("id", "width", "height"),
@@ -52,6 +52,10 @@ def load(path: Path) -> Annotations:
         raise DataError(f"{path}: not readable as JSON ({error}); {_REMEDY}") from error
     _check_form(path, document)
     images = _index(path, document["images"], "images")
+    for image in document["images"]:
+        _check_size(path, image)
+    for category in document["categories"]:
+        _check_name(path, category)
     categories = _names(_index(path, document["categories"], "categories"))
     _index(path, document["annotations"], "annotations")
     for annotation in document["annotations"]:
@@ -78,11 +82,26 @@ def _index(path: Path, entries: List[Dict[str, Any]], section: str) -> Dict[int,
     for number, entry in enumerate(entries):
         key = entry["id"]
         if not isinstance(key, int) or isinstance(key, bool):
-            raise DataError(f"{path}: {section}[{number}] has the id {key!r}, not an integer; {_REMEDY}")
+            raise DataError(f"{path}: {section}[{number}] has the id {shown(key)}, not an integer; {_REMEDY}")
         if key in found:
             raise DataError(f"{path}: {section} has the id {key} twice; make the ids unique")
         found[key] = entry
     return found
+
+
+def _check_size(path: Path, image: Mapping[str, Any]) -> None:
+    for side in ("width", "height"):
+        value = image[side]
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value < 1 << 31:
+            raise DataError(f"{path}: image {shown(image['id'])} has the {side} {shown(value)}; give whole pixels")
+
+
+def _check_name(path: Path, category: Mapping[str, Any]) -> None:
+    try:
+        str(category["name"]).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise DataError(f"{path}: the name of category {shown(category['id'])} holds half of a character, "
+                        "which no file can; repair it") from error
 
 
 def _names(categories: Mapping[int, Mapping[str, Any]]) -> Dict[int, str]:
@@ -94,21 +113,21 @@ def _names(categories: Mapping[int, Mapping[str, Any]]) -> Dict[int, str]:
 
 def _check_annotation(path: Path, annotation: Mapping[str, Any], images: Mapping[int, Any],
                       categories: Mapping[int, str]) -> None:
-    name = f"{path}: annotation {annotation['id']}"
+    name = f"{path}: annotation {shown(annotation['id'])}"
     if not _hashable_in(annotation["image_id"], images):
-        raise DataError(f"{name} belongs to image {annotation['image_id']!r}, which is not among the images; "
+        raise DataError(f"{name} belongs to image {shown(annotation['image_id'])}, which is not among the images; "
                         "add the image or drop the annotation")
     if not _hashable_in(annotation["category_id"], categories):
-        raise DataError(f"{name} has category {annotation['category_id']!r}, which is not among the categories; "
+        raise DataError(f"{name} has category {shown(annotation['category_id'])}, which is not among the categories; "
                         "add the category or drop the annotation")
     box = annotation["bbox"]
     if not (isinstance(box, list) and len(box) == 4 and all(_is_finite_number(value) for value in box)):
-        raise DataError(f"{name} has the bbox {box!r}; give four finite numbers [x, y, width, height]")
+        raise DataError(f"{name} has the bbox {shown(box)}; give four finite numbers [x, y, width, height]")
     area = annotation.get("area", 0)
     if not _is_finite_number(area) or area < 0:
-        raise DataError(f"{name} has the area {area!r}; give square pixels, or leave it out")
+        raise DataError(f"{name} has the area {shown(area)}; give square pixels, or leave it out")
     if annotation.get("iscrowd", 0) not in (0, 1):
-        raise DataError(f"{name} has iscrowd {annotation['iscrowd']!r}; give 0 or 1")
+        raise DataError(f"{name} has iscrowd {shown(annotation['iscrowd'])}; give 0 or 1")
 
 
 def _hashable_in(key: Any, mapping: Mapping[int, Any]) -> bool:

@@ -5,22 +5,18 @@ result truncated to uint8.
 """
 
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Any, Iterable, Iterator, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 from google.protobuf.message import DecodeError
 
 from quant_accuracy import sessions
+from quant_accuracy.data import records
 from quant_accuracy.data.shards import Shard
-from quant_accuracy.errors import DataError, first_line
+from quant_accuracy.errors import DataError, first_line, shown
 
 PREPROCESSING = "decode (JPEG or PNG, 3 channels), bilinear resize without aligned corners, truncate to uint8"
-
-_SPEC = {
-    "image/encoded": tf.FixedLenFeature([], tf.string),
-    "image/source_id": tf.FixedLenFeature([], tf.string),
-}
 
 
 class Batch(NamedTuple):
@@ -52,12 +48,12 @@ def stream(shards: Iterable[Shard], batch_size: int, height: int, width: int) ->
         DataError: A record is damaged, is not an image, or has no integer source_id; file and record are named.
     """
     with tf.Graph().as_default() as graph:
-        path, records = tf.placeholder(tf.string, []), tf.placeholder(tf.int64, [])
-        batches = tf.data.make_initializable_iterator(_dataset(path, records, batch_size, height, width))
+        path, count = tf.placeholder(tf.string, []), tf.placeholder(tf.int64, [])
+        batches = tf.data.make_initializable_iterator(_dataset(path, count, batch_size, height, width))
         following = batches.get_next()
     with tf.Session(graph=graph, config=sessions.config()) as session:
         for position, shard in enumerate(shards):
-            session.run(batches.initializer, {path: str(shard.path), records: shard.records})
+            session.run(batches.initializer, {path: str(shard.path), count: shard.records})
             while True:
                 try:
                     source_ids, sizes, images = session.run(following)
@@ -96,10 +92,10 @@ def read_ids(shard: Shard) -> List[int]:
         DataError: A record is damaged or has no integer source_id.
     """
     found = []
-    records = tf.io.tf_record_iterator(str(shard.path))
+    contents = tf.io.tf_record_iterator(str(shard.path))
     for number in range(shard.records):
         try:
-            example = tf.train.Example.FromString(next(records))
+            example = tf.train.Example.FromString(next(contents))
         except (StopIteration, tf.errors.OpError, DecodeError) as error:
             raise DataError(f"{shard.path}: record {number} is damaged ({first_line(error)}); copy the file again "
                             "or make it with tools/create_coco_tfrecords.py") from error
@@ -107,27 +103,29 @@ def read_ids(shard: Shard) -> List[int]:
     return [int(image) for ids in found for image in _image_ids(shard.path, ids)]
 
 
-def _dataset(path: tf.Tensor, records: tf.Tensor, batch_size: int, height: int, width: int) -> Any:
-    images = tf.data.TFRecordDataset(path).take(records)
+def _dataset(path: tf.Tensor, count: tf.Tensor, batch_size: int, height: int, width: int) -> Any:
+    images = tf.data.TFRecordDataset(path).take(count)
     parsed = images.map(lambda record: _parse(record, height, width), num_parallel_calls=sessions.cores())
     return parsed.batch(batch_size).prefetch(2 * sessions.cores())
 
 
 def _parse(record: tf.Tensor, height: int, width: int) -> Tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    parsed: Dict[str, tf.Tensor] = tf.parse_single_example(record, _SPEC)
+    source_id, encoded = tf.py_func(records.fields, [record], [tf.string, tf.string], stateful=False)
+    source_id.set_shape([])
     # The kernel goes by the bytes: it decodes PNG as well.
-    image = tf.image.decode_jpeg(parsed["image/encoded"], channels=3)
+    image = tf.image.decode_jpeg(encoded, channels=3)
     size = tf.shape(image)[:2]
     resized = tf.cast(tf.image.resize_images(image, [height, width]), tf.uint8)
-    return parsed["image/source_id"], size, resized
+    return source_id, size, resized
 
 
 def _image_ids(path: Path, source_ids: np.ndarray) -> np.ndarray:
     found = []
     for source_id in source_ids:
         text = source_id.decode("utf-8", "replace")
-        if not text.isdigit() or len(text) > 18:
-            raise DataError(f"{path}: the source_id {text!r} is not a COCO image id; "
+        # Not by isdigit alone: other scripts have digits too, and some that are no numbers.
+        if not (text.isascii() and text.isdigit()) or len(text) > 18:
+            raise DataError(f"{path}: the source_id {shown(text)} is not a COCO image id; "
                             "make the file with tools/create_coco_tfrecords.py")
         found.append(int(text))
     return np.array(found, np.int64)
@@ -141,16 +139,20 @@ def _diagnose(shard: Shard, height: int, width: int) -> None:
     remedy = "copy the file again or make it with tools/create_coco_tfrecords.py"
     number = 0
     with tf.Session(graph=graph) as session:
-        records = tf.io.tf_record_iterator(str(shard.path))
+        contents = tf.io.tf_record_iterator(str(shard.path))
         while number < shard.records:
             try:
-                content = next(records)
+                content = next(contents)
             except StopIteration:
                 return
             except tf.errors.OpError as error:
                 raise DataError(f"{shard.path}: record {number} is damaged ({first_line(error)}); {remedy}") from error
             try:
+                records.fields(content)
                 session.run(parsed, {record: content})
+            except ValueError as error:
+                raise DataError(f"{shard.path}: record {number} ({_name(content)}) is not a readable image "
+                                f"({error}); {remedy}") from error
             except tf.errors.OpError as error:
                 raise DataError(f"{shard.path}: record {number} ({_name(content)}) is not a readable image "
                                 f"({first_line(error)}); {remedy}") from error

@@ -73,6 +73,7 @@ def load_frozen(prefix: Path, outputs: Sequence[str], trusted: bool = False) -> 
     """
     meta = checkpoint_files(prefix)[0]
     document = _read_meta(meta)
+    graph_nodes.require(graph_nodes.by_name(document.graph_def), outputs)
     _check_references(meta, document.graph_def)
     if not trusted:
         trust.check(meta, document, outputs)
@@ -113,7 +114,7 @@ def _check_references(path: Path, graph: tf.GraphDef) -> None:
         twice = next(name for name, count in Counter(node.name for node in graph.node).items() if count > 1)
         raise CheckpointError(f"{path}: the graph has two ops named {twice!r}; copy the checkpoint again")
     for node in graph.node:
-        for reference in node.input:
+        for reference in [*node.input, *graph_nodes.neighbours(node)]:
             if graph_nodes.op_of(reference) not in names:
                 raise GraphError(f"{path}: the op {node.name!r} takes {reference!r}, which no op gives; "
                                  "copy the checkpoint again")
@@ -124,6 +125,10 @@ def _check_constants(path: Path, graph: tf.GraphDef) -> None:
     for node in graph.node:
         if node.op == "Const":
             tensor = node.attr["value"].tensor if "value" in node.attr else tf.NodeDef().attr["value"].tensor
+            if "dtype" not in node.attr or tensor.dtype != node.attr["dtype"].type:
+                # TensorFlow ends the process when it meets one.
+                raise GraphError(f"{path}: the constant {node.name!r} has values of another type than it says; "
+                                 "copy the checkpoint again")
             sides = [side.size for side in tensor.tensor_shape.dim]
             # In whole numbers of Python: those of a machine overflow.
             if tensor.tensor_shape.unknown_rank or any(side < 0 for side in sides) \

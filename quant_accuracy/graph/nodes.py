@@ -8,6 +8,8 @@ import tensorflow.compat.v1 as tf
 
 from quant_accuracy.errors import GraphError
 
+_BESIDE = b"loc:@"
+
 
 class Use(NamedTuple):
     """One place where a tensor is consumed: input number `position` of `node`."""
@@ -24,6 +26,12 @@ def op_of(reference: str) -> str:
 def tensor_of(reference: str) -> str:
     """The full tensor name of a data input reference: `name` is `name:0`."""
     return reference if ":" in reference else reference + ":0"
+
+
+def neighbours(node: tf.NodeDef) -> List[str]:
+    """The ops that a node wants to be on one device with; TensorFlow takes them for needed when it cuts a graph."""
+    values = node.attr["_class"].list.s if "_class" in node.attr else ()
+    return [value[len(_BESIDE):].decode("utf-8", "replace") for value in values if value.startswith(_BESIDE)]
 
 
 def by_name(graph: tf.GraphDef) -> Dict[str, tf.NodeDef]:

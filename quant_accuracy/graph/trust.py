@@ -105,4 +105,5 @@ def _needed(nodes: Mapping[str, tf.NodeDef], roots: Iterable[str]) -> Set[str]:
         if name in nodes and name not in seen:
             seen.add(name)
             waiting += [graph_nodes.op_of(reference) for reference in nodes[name].input]
+            waiting += graph_nodes.neighbours(nodes[name])
     return seen

@@ -13,7 +13,9 @@ from PIL import Image
 
 from quant_accuracy import files, progress
 from quant_accuracy.data import annotations
-from quant_accuracy.errors import ConfigurationError, DataError, first_line
+from quant_accuracy.errors import ConfigurationError, DataError, StorageError, first_line
+
+_LONGEST_NAME = 1000
 
 
 class Converted(NamedTuple):
@@ -63,9 +65,11 @@ def convert(image_folder: Path, annotation_file: Path, output_prefix: Path, shar
                         kept.append(thing)
                 boxes += len(kept)
                 writers[index % shard_count].write(_example(image_folder, image, kept, coco.categories))
-        finally:
             for writer in writers:
                 writer.close()
+        except tf.errors.OpError as error:
+            raise StorageError(f"{output_prefix}: cannot be written ({first_line(error)}); free some space, or name "
+                               "another place") from error
     return Converted(targets, len(coco.images), boxes, dropped)
 
 
@@ -92,7 +96,7 @@ def _example(folder: Path, image: Mapping[str, Any], things: Sequence[Mapping[st
     feature: Dict[str, tf.train.Feature] = {
         "image/height": _int64(image["height"]),
         "image/width": _int64(image["width"]),
-        "image/filename": _bytes(str(image["file_name"]).encode("utf-8")),
+        "image/filename": _bytes(str(image["file_name"]).encode("utf-8", "surrogateescape")),
         "image/source_id": _bytes(str(image["id"]).encode("utf-8")),
         "image/key/sha256": _bytes(hashlib.sha256(content).hexdigest().encode("ascii")),
         "image/encoded": _bytes(content),
@@ -113,6 +117,8 @@ def _read_image(folder: Path, image: Mapping[str, Any]) -> Tuple[bytes, str]:
     name = image.get("file_name")
     if not isinstance(name, str) or not name:
         raise DataError(f"image {image['id']} has no file_name; repair the annotation file")
+    if len(name) > _LONGEST_NAME:
+        raise DataError(f"image {image['id']} has a file_name of {len(name)} characters; repair the annotation file")
     path = folder / name
     try:
         # What a symbolic link leads to counts, not where the link is.

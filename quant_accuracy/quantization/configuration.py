@@ -14,7 +14,7 @@ from typing import Any, Dict, Mapping, Optional, Tuple
 
 from quant_accuracy import files
 from quant_accuracy.document import Section
-from quant_accuracy.errors import ConfigurationError
+from quant_accuracy.errors import ConfigurationError, shown
 
 WEIGHT, BIAS = "weight", "bias"
 
@@ -190,7 +190,7 @@ def _param_rule(section: Section) -> ParamRule:
 def _supergroups(document: Section) -> Tuple[Tuple[str, ...], ...]:
     groups = document.get("supergroups")
     if not isinstance(groups, list):
-        raise document.error("supergroups", f"is {groups!r}; give a list of op lists")
+        raise document.error("supergroups", f"is {shown(groups)}; give a list of op lists")
     return tuple(_supergroup(document, number, group) for number, group in enumerate(groups))
 
 
@@ -199,6 +199,6 @@ def _supergroup(document: Section, number: int, group: Any) -> Tuple[str, ...]:
     types = section.names("op_list", at_least=2)
     for name in types:
         if name not in OP_TYPES:
-            near = difflib.get_close_matches(name, OP_TYPES, n=1, cutoff=0.0)
-            raise section.error("op_list", f"names the unknown op type {name!r}; did you mean {near[0]!r}?")
+            near = difflib.get_close_matches(name[:100], OP_TYPES, n=1, cutoff=0.0)
+            raise section.error("op_list", f"names the unknown op type {shown(name)}; did you mean {near[0]!r}?")
     return tuple(types)

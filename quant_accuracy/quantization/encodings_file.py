@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Tuple
 
 from quant_accuracy import files
-from quant_accuracy.errors import ConfigurationError, StorageError
+from quant_accuracy.errors import ConfigurationError, StorageError, first_line, shown
 from quant_accuracy.quantization.records import ACTIVATION, PARAM, Encoding, Encodings, Quantizer
 
 VERSION = "0.5.0"
+# The most steps that a quantizer has.
+_LARGEST_OFFSET = 2 ** 32
 _SECTIONS = {ACTIVATION: "activation_encodings", PARAM: "param_encodings"}
 
 
@@ -55,8 +57,9 @@ def read(path: Path) -> Stored:
                                     for tensor, items in document[section].items()}
                              for kind, section in _SECTIONS.items()})
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise StorageError(f"{path}: not readable as an encodings file of version {VERSION} ({error!r}); "
-                           "make it again with --quantsim-output-dir") from error
+        raise StorageError(f"{path}: not readable as an encodings file of version {VERSION} "
+                           f"({type(error).__name__}: {first_line(error)}); make it again with "
+                           "--quantsim-output-dir") from error
 
 
 def _encodings(path: Path, tensor: str, items: Sequence[Mapping[str, Any]]) -> Tuple[Encoding, ...]:
@@ -89,6 +92,8 @@ def _problems(encoding: Encoding) -> List[str]:
     steps = 2 ** encoding.bitwidth - 1
     if not any(math.isclose(encoding.scale, (high - low) / count, rel_tol=1e-2) for count in (steps, steps - 1)):
         return [f"the scale {encoding.scale} is not the range {low} .. {high} in {steps} steps"]
+    if abs(encoding.offset) > _LARGEST_OFFSET:
+        return [f"the offset {shown(encoding.offset)} is not that of any range"]
     return []
 
 
@@ -110,9 +115,9 @@ def matching(stored: Stored, quantizers: Sequence[Quantizer], kinds: Sequence[st
         given = stored.by_kind[kind]
         for tensor in given:
             if tensor not in wanted:
-                near = difflib.get_close_matches(tensor, wanted, n=1)
-                raise ConfigurationError(f"{stored.path}: {tensor!r} is no enabled {kind} quantizer of this network; "
-                                         + (f"did you mean {near[0]!r}?" if near else
+                near = difflib.get_close_matches(tensor[:200], wanted, n=1)
+                raise ConfigurationError(f"{stored.path}: {shown(tensor)} is no enabled {kind} quantizer of this "
+                                         "network; " + (f"did you mean {near[0]!r}?" if near else
                                             "use the configuration that the file was made with"))
         for tensor, quantizer in wanted.items():
             if tensor not in given:

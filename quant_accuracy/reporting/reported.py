@@ -8,7 +8,7 @@ from typing import Any, List, Mapping, Optional, Sequence
 import numpy as np
 
 from quant_accuracy.document import Section
-from quant_accuracy.errors import ConfigurationError
+from quant_accuracy.errors import ConfigurationError, shown
 from quant_accuracy.intervals import Interval
 from quant_accuracy.metrics import FIGURES, Metrics
 from quant_accuracy.quantization import snapshot
@@ -82,7 +82,7 @@ def read_run(given: Path) -> ReportedRun:
     if not isinstance(document, dict):
         raise ConfigurationError(f"{path}: is not a report; {AGAIN}")
     if document.get("schema_version") != REPORT_SCHEMA_VERSION:
-        raise ConfigurationError(f"{path}: has schema version {document.get('schema_version')!r}, not "
+        raise ConfigurationError(f"{path}: has schema version {shown(document.get('schema_version'))}, not "
                                  f"{REPORT_SCHEMA_VERSION}; {AGAIN}")
     whole = Section(str(path), "", document, f"the report, or {AGAIN}")
     provenance = whole.section("provenance")

@@ -1,0 +1,4 @@
+"""The kinds of input that are damaged; known without TensorFlow."""
+
+KINDS = ("tfrecords", "annotations", "images", "card", "encodings", "configuration", "meta", "index", "snapshot",
+         "baseline", "history", "report", "results", "detections")

@@ -8,7 +8,7 @@ import collections
 import contextlib
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Callable, Deque, Iterable, Iterator, Optional, TypeVar
+from typing import Callable, ContextManager, Deque, Iterable, Iterator, Optional, TypeVar
 
 import tensorflow.compat.v1 as tf
 
@@ -47,8 +47,17 @@ def open_session(graph: tf.GraphDef) -> Iterator[tf.Session]:
     """A session on a graph of its own."""
     with tf.Graph().as_default() as scope:
         tf.import_graph_def(graph, name="")
-    with tf.Session(graph=scope, config=config()) as session:
+    with session_of(scope) as session:
         yield session
+
+
+def session_of(graph: tf.Graph) -> ContextManager[tf.Session]:
+    """A session that a block closes, and that no block takes for its default one.
+
+    Default sessions are a stack. A generator that is given up after an error leaves it in another order, and TensorFlow
+    says so instead of what the error was.
+    """
+    return contextlib.closing(tf.Session(graph=graph, config=config()))
 
 
 def run_concurrently(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:

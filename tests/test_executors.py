@@ -3,6 +3,8 @@
 import json
 import multiprocessing
 import os
+import re
+import resource
 import signal
 import threading
 import time
@@ -107,6 +109,26 @@ def test_processes_scale_the_input_and_switch_quantizers_as_this_process_does(
 
     assert len(_digests(tasks[0])) == 2
     assert _digests(tasks[0]) == _digests(tasks[1])
+
+
+def test_the_shard_of_a_worker_that_runs_out_of_memory_is_run_again_by_another(
+        make_task: Callable[..., Task], alone: Dict[str, str], tmp_path: Path) -> None:
+    task = make_task(tmp_path, Choice(PROCESSES, jobs=1))
+    limits = []
+
+    def take_the_memory() -> None:
+        # What it has it may keep, and not a page more.
+        limits.append(resource.prlimit(_children()[0], resource.RLIMIT_AS, (1 << 20, resource.RLIM_INFINITY)))
+
+    _meanwhile(_when_a_shard_is_done(task, take_the_memory))
+
+    inference.detect(task, _RUNS)
+
+    assert len(limits) == 1
+    (retry,) = task.retried
+    assert re.search("memory|OOM|thread", retry.reason), retry
+    assert _digests(task) == alone
+    assert not _children()
 
 
 @pytest.mark.soak
@@ -268,19 +290,25 @@ class _FakePool(Pool):
 
     def events(self, timeout: Optional[float]) -> List[Event]:
         time.sleep(min(timeout or 0.0, 0.01))
-        happened, self._happened = self._happened, []
+        happened, self._happened = self._happened[:1], self._happened[1:]
         return happened
 
     def kill(self, worker: int) -> None:
         self.killed.append(worker)
 
 
-def _dispatched(pool: _FakePool, count: int) -> List[Retry]:
+def _dispatched(pool: _FakePool, count: int, shard_timeout: Optional[float] = None, busy: float = 0.0) -> List[Retry]:
+    """Run so many shards in a pool; keeping the detections of one takes `busy` seconds."""
     work = [Work(shard_files.Shard(index, Path(f"shard-{index}"), 1, 1), _RUNS[:1]) for index in range(count)]
     done: List[int] = []
     retried: List[Retry] = []
-    workload = Workload(None, work, count, count, lambda item, _: done.append(item.shard.index))  # type: ignore
-    dispatch.run(pool, "fake", workload, None, retried.append)
+
+    def finished(item: Work, _: object) -> None:
+        time.sleep(busy)
+        done.append(item.shard.index)
+
+    workload = Workload(None, work, count, count, finished)  # type: ignore
+    dispatch.run(pool, "fake", workload, shard_timeout, retried.append)
     assert sorted(done) == list(range(count))
     return retried
 
@@ -291,6 +319,13 @@ def test_a_lost_shard_is_run_again_before_those_that_wait() -> None:
     assert _dispatched(pool, 2) == [Retry(0, "fake", "lost")]
     assert pool.order == [0, 0, 1]
     assert pool.killed == [1]
+
+
+def test_a_worker_that_answers_in_time_is_not_given_up_because_another_shard_is_being_kept() -> None:
+    pool = _FakePool(["ready", "ready", "done", "done"], rooms=2)
+
+    assert not _dispatched(pool, 2, shard_timeout=0.05, busy=0.1)
+    assert pool.order == [0, 1]
 
 
 def test_workers_that_never_start_end_the_run() -> None:

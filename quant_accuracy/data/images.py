@@ -51,7 +51,7 @@ def stream(shards: Iterable[Shard], batch_size: int, height: int, width: int) ->
         path, count = tf.placeholder(tf.string, []), tf.placeholder(tf.int64, [])
         batches = tf.data.make_initializable_iterator(_dataset(path, count, batch_size, height, width))
         following = batches.get_next()
-    with tf.Session(graph=graph, config=sessions.config()) as session:
+    with sessions.session_of(graph) as session:
         for position, shard in enumerate(shards):
             session.run(batches.initializer, {path: str(shard.path), count: shard.records})
             while True:

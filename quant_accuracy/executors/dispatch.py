@@ -124,7 +124,8 @@ class _Dispatcher:
             self._give()
             if not self._left:
                 return
-            for event in self._pool.events(self._patience()):
+            events = self._pool.events(self._patience())
+            for event in events:
                 if isinstance(event, Done):
                     item = self._under_way.pop(event.worker).item
                     self._idle.add(event.worker)
@@ -139,7 +140,9 @@ class _Dispatcher:
                     raise event.error
                 else:
                     self._lose(event.worker, event.reason)
-            self._expire()
+            if not events:
+                # Not before: one that seems late may have answered while another's shard was being kept.
+                self._expire()
 
     def speeds(self) -> Dict[Run, Speed]:
         """How fast each run was with all workers at it, in effect."""

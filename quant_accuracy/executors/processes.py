@@ -41,6 +41,10 @@ class ProcessExecutor(Executor):
             return dispatch.run(pool, PROCESSES, workload, self._shard_timeout, retried)
 
 
+_OFTEN = {signal.SIGKILL: ", which is also how Linux ends one that takes too much memory",
+          signal.SIGABRT: ", which is also how TensorFlow ends when it gets no memory"}
+
+
 class _Worker(NamedTuple):
     process: Any
     connection: Connection
@@ -109,9 +113,8 @@ def _ending(process: Any) -> str:
     code = process.exitcode
     if code is None or code >= 0:
         return f"its process ended with status {code}"
-    name = signal.Signals(-code).name
-    memory = ", which is also how Linux ends one that takes too much memory" if -code == signal.SIGKILL else ""
-    return f"its process was killed ({name}{memory})"
+    killer = signal.Signals(-code)
+    return f"its process was killed ({killer.name}{_OFTEN.get(killer, '')})"
 
 
 def _tell(connection: Connection, told: Assignment) -> None:

@@ -5,11 +5,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from quant_accuracy import files, jitter
+from quant_accuracy import files, jitter, metrics
 from quant_accuracy.document import Section
 from quant_accuracy.errors import ConfigurationError
 from quant_accuracy.jitter import Jitter
-from quant_accuracy.metrics import FIGURES, Metrics
+from quant_accuracy.metrics import Metrics
 from quant_accuracy.quantization import snapshot
 from quant_accuracy.quantization.snapshot import Placed
 
@@ -53,22 +53,12 @@ def read(folder: Path) -> Optional[Baseline]:
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigurationError(f"{path}: cannot be read ({error}); restore it, or make it again with "
                                  "pytest --update-baselines") from error
-    whole = Section(str(path), "", document, "the baseline").only("schema_version", "model", "metrics", "jitter",
-                                                                  "provenance")
-    if whole.number("schema_version", 1, 10 ** 6) != SCHEMA_VERSION:
-        raise whole.error("schema_version", f"is not {SCHEMA_VERSION}; make the baseline again with "
-                                            "pytest --update-baselines")
+    whole = Section(str(path), "", document, "the baseline")
+    whole.of_version(SCHEMA_VERSION, "make the baseline again with pytest --update-baselines")
+    whole.only("schema_version", "model", "metrics", "jitter", "provenance")
     whole.section("provenance").section(_DATA)
-    return Baseline({name: _metrics(section) for name, section in whole.section("metrics").sections().items()},
+    return Baseline({name: metrics.read(section) for name, section in whole.section("metrics").sections().items()},
                     jitter.from_document(whole.section("jitter")), whole.section("provenance").items())
-
-
-def _metrics(section: Section) -> Metrics:
-    section.only("figures", "per_class", "images", "detections")
-    figures, classes = section.section("figures").only(*FIGURES), section.section("per_class")
-    return Metrics({name: figures.known_real(name, 0, 1) for name in FIGURES},
-                   {name: classes.known_real(name, 0, 1) for name in classes.items()},
-                   section.number("images", 0, 10 ** 9), section.number("detections", 0, 10 ** 12))
 
 
 def read_quantizers(folder: Path) -> Optional[List[Placed]]:
@@ -86,7 +76,7 @@ def write(folder: Path, model: str, found: Baseline, quantizers: Sequence[Placed
     document: Dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "model": model,
-        "metrics": {name: asdict(metrics) for name, metrics in found.metrics.items()},
+        "metrics": {name: asdict(of_variant) for name, of_variant in found.metrics.items()},
         "jitter": jitter.as_document(found.jitter),
         "provenance": found.provenance,
     }

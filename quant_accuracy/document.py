@@ -34,6 +34,13 @@ class Section:
                 raise self.error(key, f"is unknown; {_hint(key, keys)}")
         return self
 
+    def of_version(self, wanted: int, remedy: str) -> "Section":
+        """This section, after a check that its `schema_version` is the wanted one; `remedy` says what to do if not."""
+        found = self.get("schema_version")
+        if found != wanted or isinstance(found, bool):
+            raise self.error("schema_version", f"is {shown(found)}, not {wanted}; {remedy}")
+        return self
+
     def error(self, key: str, problem: str) -> ConfigurationError:
         """An error about a key; `problem` says what is wrong and what to do."""
         return ConfigurationError(f"{self._path}: {self._place}{_cut(key)} {problem}")

@@ -170,9 +170,7 @@ def _parse(path: Path, number: int, line: bytes) -> Optional[Entry]:
         progress.say(f"warning: {path}: line {number} is cut short or damaged and is left out; delete it")
         return None
     section = Section(str(path), f"line {number}.", document, "the history, or delete the line")
-    if section.number("schema_version", 1, 10 ** 6) != SCHEMA_VERSION:
-        raise section.error("schema_version", f"is not {SCHEMA_VERSION}; start another history file")
-    return _entry(section)
+    return _entry(section.of_version(SCHEMA_VERSION, "start another history file"))
 
 
 def _entry(section: Section) -> Entry:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Mapping, Optional
 
+from quant_accuracy.document import Section
+
 # COCO's 12 figures, in the order of COCOeval.stats.
 FIGURES = ("mAP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large",
            "AR1", "AR10", "AR100", "AR_small", "AR_medium", "AR_large")
@@ -23,3 +25,16 @@ class Metrics:
     per_class: Mapping[str, Optional[float]]
     images: int
     detections: int
+
+
+def read(section: Section) -> Metrics:
+    """The metrics that a document holds.
+
+    Raises:
+        ConfigurationError: A key is missing or unknown, or a value has another form.
+    """
+    section.only("figures", "per_class", "images", "detections")
+    figures, classes = section.section("figures").only(*FIGURES), section.section("per_class")
+    return Metrics({name: figures.known_real(name, 0, 1) for name in FIGURES},
+                   {name: classes.known_real(name, 0, 1) for name in classes.items()},
+                   section.number("images", 0, 10 ** 9), section.number("detections", 0, 10 ** 12))

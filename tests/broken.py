@@ -50,3 +50,8 @@ def cut(path: Path) -> None:
     """Leave the first half of a file."""
     content = path.read_bytes()
     path.write_bytes(content[:len(content) // 2])
+
+
+def flip_in_the_middle(path: Path) -> None:
+    """Change one bit in the middle of a file."""
+    flip(path, path.stat().st_size // 2)

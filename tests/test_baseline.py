@@ -91,7 +91,7 @@ def test_a_missing_baseline_is_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("key", "value", "message"), [
     ("jitter", {}, "jitter.figures.float mAP is missing"),
     ("metrics", {"float": {"figures": {"mAP": 2}}}, "metrics.float.figures.mAP is 2; give a number from 0 to 1"),
-    ("schema_version", 2, "schema_version is not 1"),
+    ("schema_version", 2, "schema_version is 2, not 1"),
     ("provenance", [], "provenance is not a mapping"),
     ("more", 1, "more is unknown"),
 ])

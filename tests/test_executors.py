@@ -197,9 +197,10 @@ def test_a_report_whose_worker_is_killed_has_the_same_figures_and_says_what_was_
     assert "its process was killed (SIGKILL" in retry["reason"]
     assert f"shard {retry['shard']} was run again: its process was killed" in out
     assert f"warning: shard {retry['shard']} was run again" in err
-    page = (tmp_path / "killed" / "output" / "report.html").read_text()
-    assert "run again" in page
-    assert "its process was killed (SIGKILL" in page
+    for form in ("html", "md"):
+        page = (tmp_path / "killed" / "output" / f"report.{form}").read_text()
+        assert "run again" in page
+        assert "its process was killed (SIGKILL" in page
     for document in documents:
         del document["run"]
     assert documents[0] == documents[1], said

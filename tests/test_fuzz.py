@@ -18,7 +18,7 @@ from quant_accuracy.errors import ConfigurationError, DataError, GraphError, Qua
 from quant_accuracy.graph import load
 from quant_accuracy.quantization import configuration, encodings_file
 from tests.fuzz import runner
-from tests.fuzz.kinds import bomb, framed
+from tests.fuzz.data_kinds import bomb, framed
 from tests.fuzz.names import KINDS
 
 
@@ -73,6 +73,7 @@ def test_a_record_that_is_no_example_does_not_end_the_process(convert: Callable[
     assert "record 0 (not a tf.train.Example) is not a readable image" in done.stdout
 
 
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_a_small_file_that_says_it_is_a_huge_image_is_refused(convert: Callable[..., DataPaths]) -> None:
     data = convert()
     _write(data, _example(image_encoded=bomb("PNG"), image_source_id=b"7"))

@@ -182,7 +182,7 @@ def test_a_history_that_cannot_be_written_or_read_is_a_clear_error(tmp_path: Pat
 
 
 @pytest.mark.parametrize(("changes", "message"), [
-    ({"schema_version": 2}, "line 2.schema_version is not 1; start another history file"),
+    ({"schema_version": 2}, "line 2.schema_version is 2, not 1; start another history file"),
     ({"model": None}, "line 2.model is missing"),
     ({"float_map": 1.5}, "line 2.float_map is 1.5"),
     ({"outcomes": {"pass": "many"}}, "line 2.outcomes.pass is 'many'"),

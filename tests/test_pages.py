@@ -99,11 +99,12 @@ def test_the_html_page_tells_what_the_figures_come_from_and_what_was_run() -> No
         assert row in rows
 
 
-def test_the_html_page_tells_what_had_to_be_run_again_where_anything_had() -> None:
-    row = ["shard 3", "its process was killed (SIGKILL) (processes)"]
+@pytest.mark.parametrize("form", ["html", "md"])
+def test_pages_tell_what_had_to_be_run_again_where_anything_had(form: str) -> None:
+    row = ["shard 3", "its process was killed (SIGKILL) (executor processes)"]
 
-    assert row in _read(everything(), "html").rows
-    assert row not in _read(document(), "html").rows
+    assert row in _read(everything(), form).rows
+    assert row not in _read(document(), form).rows
 
 
 def test_markdown_tells_the_provenance_in_short() -> None:

@@ -86,7 +86,7 @@ def test_a_file_that_is_gone_is_one_clear_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("content", "problem"), [
     (b"\xff\xff not an example", "damaged"),
-    (tf.train.Example().SerializeToString(), "it has no image/encoded or no image/source_id"),
+    (tf.train.Example().SerializeToString(), "it has 0 values of image/source_id, not one"),
 ], ids=["no example", "an empty example"])
 def test_a_record_without_an_image_is_named(tmp_path: Path, content: bytes, problem: str) -> None:
     path = tmp_path / "odd.record"

@@ -10,13 +10,11 @@ import tensorflow.compat.v1 as tf
 from google.protobuf.message import DecodeError
 from PIL import Image
 
-from quant_accuracy.errors import DataError, first_line
+from quant_accuracy.errors import DataError
 
 _SOURCE_ID, _ENCODED = "image/source_id", "image/encoded"
 _HEADER, _FOOTER = struct.Struct("<QI"), struct.Struct("<I")
 _REMEDY = "copy the file again or make it with tools/create_coco_tfrecords.py"
-
-
 # Of an image, decoded; a few bytes may say that they are more.
 _MOST_PIXELS = 1 << 26
 
@@ -108,13 +106,10 @@ def fields(content: bytes) -> Tuple[bytes, bytes]:
 
 def _image(path: Path, number: int, content: bytes) -> EncodedImage:
     try:
-        feature = tf.train.Example.FromString(content).features.feature
-    except DecodeError as error:
-        raise _damaged(path, number, first_line(error)) from error
-    values = [feature[name].bytes_list.value for name in (_SOURCE_ID, _ENCODED)]
-    if not all(values):
-        raise _damaged(path, number, "it has no image/encoded or no image/source_id")
-    return EncodedImage(values[0][0].decode("utf-8", "replace"), values[1][0])
+        source_id, encoded = fields(content)
+    except ValueError as error:
+        raise _damaged(path, number, str(error)) from error
+    return EncodedImage(source_id.decode("utf-8", "replace"), encoded)
 
 
 def _damaged(path: Path, number: int, problem: str) -> DataError:

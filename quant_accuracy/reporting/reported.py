@@ -7,10 +7,11 @@ from typing import Any, List, Mapping, Optional, Sequence
 
 import numpy as np
 
+from quant_accuracy import metrics
 from quant_accuracy.document import Section
-from quant_accuracy.errors import ConfigurationError, shown
+from quant_accuracy.errors import ConfigurationError
 from quant_accuracy.intervals import Interval
-from quant_accuracy.metrics import FIGURES, Metrics
+from quant_accuracy.metrics import Metrics
 from quant_accuracy.quantization import snapshot
 from quant_accuracy.quantization.snapshot import Placed
 from quant_accuracy.verdicts import FAIL, INCONCLUSIVE, PASS, Verdict
@@ -81,16 +82,13 @@ def read_run(given: Path) -> ReportedRun:
     document = _read_json(path, _missing_report(given, path))
     if not isinstance(document, dict):
         raise ConfigurationError(f"{path}: is not a report; {AGAIN}")
-    if document.get("schema_version") != REPORT_SCHEMA_VERSION:
-        raise ConfigurationError(f"{path}: has schema version {shown(document.get('schema_version'))}, not "
-                                 f"{REPORT_SCHEMA_VERSION}; {AGAIN}")
-    whole = Section(str(path), "", document, f"the report, or {AGAIN}")
+    whole = Section(str(path), "", document, f"the report, or {AGAIN}").of_version(REPORT_SCHEMA_VERSION, AGAIN)
     provenance = whole.section("provenance")
     provenance.section("data").section("shards")
     provenance.section("data").get("annotations")
     recorded = document.get(ANNOTATIONS_KEY)
     return ReportedRun(path, whole.text("model"), whole.number("images", 0, 10 ** 9), whole.text("shards"),
-                       {variant: _metrics(whole.section("metrics").section(variant)) for variant in VARIANTS},
+                       {variant: metrics.read(whole.section("metrics").section(variant)) for variant in VARIANTS},
                        _verdicts(whole), provenance.items(), Path(recorded) if isinstance(recorded, str) else None)
 
 
@@ -108,13 +106,6 @@ def _read_json(path: Path, missing: str) -> Any:
         raise ConfigurationError(missing) from error
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigurationError(f"{path}: cannot be read ({error}); {AGAIN}") from error
-
-
-def _metrics(section: Section) -> Metrics:
-    figures, classes = section.section("figures"), section.section("per_class")
-    return Metrics({name: figures.known_real(name, 0, 1) for name in FIGURES},
-                   {name: classes.known_real(name, 0, 1) for name in classes.items()},
-                   section.number("images", 0, 10 ** 9), section.number("detections", 0, 10 ** 12))
 
 
 def _verdicts(whole: Section) -> List[Verdict]:

@@ -51,6 +51,7 @@ def view(document: Mapping[str, Any]) -> Dict[str, Any]:
         "provenance": _groups(provenance, "other"),
         "provenance_in_short": _in_short(provenance),
         "run": _run(document["run"]),
+        "again": _again(document["run"]["retried"]),
     }
 
 
@@ -231,9 +232,14 @@ def _groups(values: Mapping[str, Any], rest: str) -> List[Group]:
 
 def _run(run: Mapping[str, Any]) -> List[Group]:
     """What was run, and what had to be run again, if anything had."""
-    again = [Entry(f"shard {item['shard']}", f"{item['reason']} ({item['executor']})") for item in run["retried"]]
+    again = _again(run["retried"])
     return [*_groups({name: value for name, value in run.items() if name != "retried"}, "time"),
             *([Group("run again", again)] if again else [])]
+
+
+def _again(retried: Sequence[Mapping[str, Any]]) -> List[Entry]:
+    """The shards that had to be run again, and why."""
+    return [Entry(f"shard {item['shard']}", f"{item['reason']} (executor {item['executor']})") for item in retried]
 
 
 def _in_short(provenance: Mapping[str, Any]) -> List[Entry]:

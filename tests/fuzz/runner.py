@@ -141,8 +141,9 @@ def memory(process: object, key: str) -> float:
 def _serve(connection: Connection, seed: int, folder: str) -> None:
     # TensorFlow takes seconds to import, and only here.
     from tests.fuzz import kinds
+    from tests.fuzz.kind import Kind
 
-    made: Mapping[str, kinds.Kind] = {}
+    made: Mapping[str, Kind] = {}
     place = Path(folder)
     place.mkdir(exist_ok=True)
     while True:

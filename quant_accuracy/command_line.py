@@ -56,8 +56,13 @@ def exit_status(work: Callable[[], int]) -> int:
     except QuantAccuracyError as error:
         print(f"error: {error}", file=sys.stderr)
         return NOT_MEASURED
-    except KeyboardInterrupt:
-        terminated = _heard == signal.SIGTERM
-        print(f"{'terminated' if terminated else 'interrupted'}; finished shards are kept, the same command goes on "
-              "from there", file=sys.stderr)
-        return TERMINATED if terminated else INTERRUPTED
+    except KeyboardInterrupt as stop:
+        print(stopped(stop), file=sys.stderr)
+        return TERMINATED if _heard == signal.SIGTERM else INTERRUPTED
+
+
+def stopped(stop: KeyboardInterrupt) -> str:
+    """What to say when a run was stopped: by what, what is done, and how to go on."""
+    done = f", {stop}" if str(stop) else ""
+    return (f"{'terminated' if _heard == signal.SIGTERM else 'interrupted'}{done}; finished shards are kept, the same "
+            "command goes on from there")

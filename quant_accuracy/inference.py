@@ -69,6 +69,7 @@ def detect(task: Task, runs: Sequence[Run]) -> Dict[Run, Detected]:
 
     Raises:
         QuantAccuracyError: Something could not be measured; finished shards stay in the cache.
+        KeyboardInterrupt: The user or the system asked to stop; it says how many shards are finished.
     """
     if task.artifacts.simulator == AIMET and any(run != Run(run.variant) for run in runs):
         raise ConfigurationError("AIMET runs a graph of its own, whose input cannot be scaled and whose quantizers "
@@ -88,10 +89,9 @@ def detect(task: Task, runs: Sequence[Run]) -> Dict[Run, Detected]:
             for run, speed in _work_at(task, work, places).items():
                 speeds[run] = speeds.get(run, Speed(0, 0.0)).plus(speed)
             work = _missing(task, places, found)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         left = {index for (_, index), path in places.items() if not path.is_file()}
-        progress.say(f"stopped with {len(task.shards) - len(left)} of {len(task.shards)} shards finished")
-        raise
+        raise KeyboardInterrupt(f"{len(task.shards) - len(left)} of {len(task.shards)} shards finished") from stop
     return {run: Detected([(shard, found[places[run, shard.index]]) for shard in task.shards], speeds.get(run))
             for run in runs}
 

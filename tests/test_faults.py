@@ -174,6 +174,28 @@ def test_sigterm_ends_this_process_within_seconds_and_says_how_to_go_on(demo: Da
     _goes_on(demo, tmp_path, undisturbed)
 
 
+def test_sigterm_ends_the_suite_with_what_is_done_and_it_goes_on_from_there(tmp_path: Path) -> None:
+    cache = suite.cache_without_detections(tmp_path / "cache")
+    arguments = [*_SELECTION, "--cache-dir", str(cache), "-k", "coverage"]
+    process = subprocess.Popen(suite.command(tmp_path / "junit.xml", *arguments), cwd=str(options.ROOT),
+                               stdout=subprocess.PIPE, text=True, env=suite.environment())
+    assert processes.until(lambda: len(broken.times(tmp_path)) >= 2, 120.0)
+
+    process.send_signal(signal.SIGTERM)
+    said = process.communicate(timeout=60)[0]
+
+    finished = broken.times(tmp_path)
+    shards = len(finished) // 2
+    assert process.returncode == 2
+    assert 0 < shards < 3
+    assert f"terminated, {shards} of 3 shards finished; finished shards are kept, the same command goes on" in said
+    assert not broken.temporary(tmp_path)
+    again = suite.run(tmp_path, *arguments)
+    assert again.status == 0, again.said
+    assert f"{60 - 20 * shards} images were run now" in again.said
+    assert {name: broken.times(tmp_path)[name] for name in finished} == finished
+
+
 _FINALIZED = """
 import sys, time
 from quant_accuracy import command_line

@@ -284,8 +284,8 @@ def _matches(boxes: _Boxes, positives: np.ndarray) -> Matches:
     boxes, ranks = _chosen(boxes, ranks < matching.MAX_DETECTIONS), ranks[ranks < matching.MAX_DETECTIONS]
     hits = _sigmoid(boxes.fits)[:, None] >= matching.IOU_THRESHOLDS
     shape = (len(hits), len(_AREAS), len(matching.IOU_THRESHOLDS))
-    return Matches(np.arange(images), np.arange(categories), boxes.images, boxes.categories, ranks,
-                   _sigmoid(boxes.logits), np.broadcast_to(hits[:, None], shape),
+    return Matches(np.arange(images), np.arange(categories), np.arange(len(hits)), boxes.images, boxes.categories,
+                   ranks, _sigmoid(boxes.logits), np.broadcast_to(hits[:, None], shape),
                    np.broadcast_to(~_AREAS[:, None], shape), positives)
 
 

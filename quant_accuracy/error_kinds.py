@@ -99,8 +99,10 @@ def analyse(merged: Merged, annotations: Annotations, matches: Optional[Matches]
         matches: What `matching.match` makes of the two, where it is known already.
     """
     matches = matching.match(merged, annotations) if matches is None else matches
+    # AP50 looks at the first area and IoU threshold only: the rest is most of the memory.
+    matches = replace(matches, matched=matches.matched[:, :1, :1], ignored=matches.ignored[:, :1, :1])
     objects = _objects(annotations, matches)
-    errors = _errors(matches, objects, _pairs(matching.boxes(merged, matches), matches, objects))
+    errors = _errors(matches, objects, _pairs(merged.results, matches, objects))
     ap50 = scoring.ap50(matches)
     counts = np.bincount(errors.kinds[errors.kinds != _NO_ERROR], minlength=len(KINDS))
     counts[_MISSED] = errors.missed.sum()
@@ -124,15 +126,21 @@ def _minus(first: Optional[float], second: Optional[float]) -> Optional[float]:
 
 def _objects(annotations: Annotations, matches: Matches) -> _Objects:
     """The objects of the evaluated images, each image's in the order of the annotations."""
-    truth, areas, crowd = matching._ground_truth(annotations, matches.image_ids)
-    truth = truth[~(crowd | matching._outside(areas)[:, 0])]
+    truth, areas, crowd = matching.ground_truth(annotations, matches.image_ids)
+    truth = truth[~(crowd | matching.outside_areas(areas)[:, 0])]
     truth = truth[np.argsort(truth[:, 5], kind="stable")]
     return _Objects(truth[:, :4], np.searchsorted(matches.image_ids, truth[:, 5]),
                     np.searchsorted(matches.category_ids, truth[:, 4]))
 
 
-def _pairs(boxes: np.ndarray, matches: Matches, objects: _Objects) -> _Pairs:
-    """All pairs that overlap; the time grows with the sum over images of detections times objects."""
+def _pairs(results: np.ndarray, matches: Matches, objects: _Objects) -> _Pairs:
+    """All pairs that overlap; the time grows with the sum over images of detections times objects.
+
+    Args:
+        results: The table that the matches are of; see `Merged`.
+        matches: What matching made of it.
+        objects: The ground truth.
+    """
     counts = np.bincount(objects.images, minlength=len(matches.image_ids))
     starts = np.cumsum(counts) - counts
     parts = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
@@ -142,7 +150,8 @@ def _pairs(boxes: np.ndarray, matches: Matches, objects: _Objects) -> _Pairs:
         detections = np.repeat(np.arange(first, end), each)
         place = np.arange(len(detections)) - np.repeat(np.cumsum(each) - each, each)
         partners = np.repeat(starts[images], each) + place
-        ious = matching.iou(boxes[detections], objects.boxes[partners], np.zeros(len(detections), bool))
+        boxes, no_crowds = results[matches.rows[detections], 1:5], np.zeros(len(detections), bool)
+        ious = matching.iou(boxes, objects.boxes[partners], no_crowds)
         near = ious >= BACKGROUND_IOU
         parts.append((detections[near], partners[near], ious[near]))
     rows, partners, overlaps = (np.concatenate(column) for column in zip(*parts))
@@ -232,7 +241,7 @@ def _mended(matches: Matches, objects: _Objects, errors: _Errors, kind: int) -> 
 
     Classification and localisation errors become true positives of the object that they are about, unless that object
     is found already, or by a better one of these errors; they and all other false positives of the kind are dropped.
-    Missed objects leave the ground truth. Only what AP50 looks at is kept up: the first area and IoU threshold.
+    Missed objects leave the ground truth.
     """
     if kind == _MISSED:
         positives = matches.positives.copy()
@@ -245,5 +254,6 @@ def _mended(matches: Matches, objects: _Objects, errors: _Errors, kind: int) -> 
     matched = matches.matched | repaired[:, None, None]
     rows = np.flatnonzero(~of_kind | repaired)
     rows = rows[np.lexsort((matches.images[rows], categories[rows]))]
-    return replace(matches, images=matches.images[rows], categories=categories[rows], ranks=matches.ranks[rows],
-                   scores=matches.scores[rows], matched=matched[rows], ignored=matches.ignored[rows])
+    return replace(matches, rows=matches.rows[rows], images=matches.images[rows], categories=categories[rows],
+                   ranks=matches.ranks[rows], scores=matches.scores[rows], matched=matched[rows],
+                   ignored=matches.ignored[rows])

@@ -219,7 +219,7 @@ def conclude(prepared: Prepared, detected: Mapping[str, Detected]) -> Evaluation
 
 
 def draw(prepared: Prepared) -> np.ndarray:
-    """The resamples of the evaluated images, the same every time: int64 [r, n]; see `bootstrap.draw`."""
+    """The resamples of the evaluated images, the same every time: int32 [r, n]; see `bootstrap.draw`."""
     return bootstrap.draw(sum(shard.records for shard in prepared.task.shards))
 
 
@@ -272,7 +272,7 @@ def _score(prepared: Prepared, detected: Detected) -> Variant:
 def _shard_maps(detected: Detected, matches: Matches) -> Dict[str, float]:
     """The mAP of each shard on its own, by file name; of those that have ground truth."""
     parts = list(detected.parts)
-    weights = np.stack([np.isin(matches.image_ids, part.image_ids) for _, part in parts]).astype(np.int64)
+    weights = np.stack([np.isin(matches.image_ids, part.image_ids) for _, part in parts]).astype(np.int32)
     found = bootstrap.mean_aps(matches, weights)
     return {shard.path.name: float(value) for (shard, _), value in zip(parts, found) if not np.isnan(value)}
 

@@ -56,7 +56,7 @@ def measure(before: Scored, after: Scored, weights: np.ndarray) -> FigureInterva
     Args:
         before: The float variant.
         after: The quantized variant, on the same images.
-        weights: int64 [r, n] how often each image comes in each resample; see `bootstrap.draw`.
+        weights: int32 [r, n] how often each image comes in each resample; see `bootstrap.draw`.
     """
     aps = [bootstrap.threshold_aps(side.matches, weights) if side.aps is None else side.aps for side in (before, after)]
     old, new = (bootstrap.figures(side.matches, weights, known) for side, known in zip((before, after), aps))

@@ -30,9 +30,10 @@ class Matches:
     Attributes:
         image_ids: int64 [n] evaluated image ids, sorted.
         category_ids: int64 [c], sorted.
-        images: int64 [d] positions in `image_ids`.
-        categories: int64 [d] positions in `category_ids`.
-        ranks: int64 [d] 0 for the best score of its image and category.
+        rows: int64 [d] positions in `Merged.results`.
+        images: int32 [d] positions in `image_ids`.
+        categories: int32 [d] positions in `category_ids`.
+        ranks: int32 [d] 0 for the best score of its image and category.
         scores: float64 [d].
         matched: bool [d, area, IoU threshold], it took a ground truth.
         ignored: bool [d, area, IoU threshold], it counts neither as right nor as wrong: its ground truth is a crowd or
@@ -42,6 +43,7 @@ class Matches:
 
     image_ids: np.ndarray
     category_ids: np.ndarray
+    rows: np.ndarray
     images: np.ndarray
     categories: np.ndarray
     ranks: np.ndarray
@@ -52,7 +54,8 @@ class Matches:
 
     def ranked(self, category: int) -> np.ndarray:
         """The rows of a category, best score first; equal scores stay in the order of images, as COCO has it."""
-        first, end = np.searchsorted(self.categories, [category, category + 1])
+        # Of another type, all categories would be converted each time.
+        first, end = np.searchsorted(self.categories, np.array([category, category + 1], self.categories.dtype))
         return np.asarray(first + np.argsort(-self.scores[first:end], kind="stable"))
 
 
@@ -75,47 +78,42 @@ def match(merged: Merged, annotations: Annotations) -> Matches:
     """
     image_ids = merged.image_ids
     category_ids = np.array(sorted(annotations.categories), np.int64)
-    results = merged.results[np.isin(merged.results[:, 6], category_ids)]
-    keys = _keys(results[:, 6], results[:, 0], category_ids, image_ids)
-    order = np.lexsort((-results[:, 5], keys))
-    found = _groups(keys[order])
-    ranks = np.arange(len(order)) - np.repeat(found.starts, found.counts)
-    order = order[ranks < MAX_DETECTIONS]
-    ranks = ranks[ranks < MAX_DETECTIONS]
-    results, keys = results[order], keys[order]
+    rows, keys, ranks = _ranked(merged, category_ids)
     found = _groups(keys)
+    own = merged.results[rows, 1:5]
 
-    truth, areas, crowd = _ground_truth(annotations, image_ids)
+    truth, areas, crowd = ground_truth(annotations, image_ids)
     truth_keys = _keys(truth[:, 4], truth[:, 5], category_ids, image_ids)
     truth_order = np.argsort(truth_keys, kind="stable")
     truth, truth_keys, areas, crowd = (values[truth_order] for values in (truth, truth_keys, areas, crowd))
     wanted = _groups(truth_keys)
-    beside = crowd[:, None] | _outside(areas)
+    beside = crowd[:, None] | outside_areas(areas)
 
     positives = np.zeros([len(category_ids) * len(image_ids), len(AREAS)], np.int64)
     np.add.at(positives, truth_keys, ~beside)
-    matched = np.zeros([len(results), len(AREAS), len(IOU_THRESHOLDS)], bool)
+    matched = np.zeros([len(rows), len(AREAS), len(IOU_THRESHOLDS)], bool)
     ignored = np.zeros_like(matched)
     for pairs in _chunks(found, wanted):
-        _match_pairs(pairs, results[:, 1:5], truth[:, :4], crowd, beside, matched, ignored)
-    ignored |= ~matched & _outside(results[:, 3] * results[:, 4])[:, :, None]
-    categories, images = np.divmod(keys, max(1, len(image_ids)))
-    return Matches(image_ids, category_ids, images, categories, ranks, results[:, 5], matched, ignored,
+        _match_pairs(pairs, own, truth[:, :4], crowd, beside, matched, ignored)
+    for area, outside in enumerate(outside_areas(own[:, 2] * own[:, 3]).T):
+        # One after the other: what is made here of all detections at once is the peak of a report's memory.
+        ignored[outside, area] |= ~matched[outside, area]
+    categories, images = (part.astype(np.int32) for part in np.divmod(keys, max(1, len(image_ids))))
+    return Matches(image_ids, category_ids, rows, images, categories, ranks, merged.results[rows, 5], matched, ignored,
                    positives.reshape(len(category_ids), len(image_ids), len(AREAS)).transpose(1, 0, 2))
 
 
-def boxes(merged: Merged, matches: Matches) -> np.ndarray:
-    """The boxes of the detections in the order of their matches: float64 [d, 4] x, y, width, height in pixels.
-
-    Args:
-        merged: The detections of one variant.
-        matches: What `match` made of them.
-    """
-    results = merged.results[np.isin(merged.results[:, 6], matches.category_ids)]
-    results = results[np.lexsort((-results[:, 5], results[:, 0], results[:, 6]))]
-    groups = _groups(_keys(results[:, 6], results[:, 0], matches.category_ids, matches.image_ids))
-    ranks = np.arange(len(results)) - np.repeat(groups.starts, groups.counts)
-    return np.asarray(results[ranks < MAX_DETECTIONS, 1:5])
+def _ranked(merged: Merged, category_ids: np.ndarray) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The detections that count, sorted by category, image and rank: their rows, keys and ranks, as int32 the last."""
+    results = merged.results
+    rows = np.flatnonzero(np.isin(results[:, 6], category_ids))
+    keys = _keys(results[rows, 6], results[rows, 0], category_ids, merged.image_ids)
+    order = np.lexsort((-results[rows, 5], keys))
+    rows, keys = rows[order], keys[order]
+    groups = _groups(keys)
+    ranks = (np.arange(len(rows)) - np.repeat(groups.starts, groups.counts)).astype(np.int32)
+    counting = ranks < MAX_DETECTIONS
+    return rows[counting], keys[counting], ranks[counting]
 
 
 class _Pairs(NamedTuple):
@@ -193,8 +191,12 @@ def iou(boxes: np.ndarray, truth: np.ndarray, crowd: np.ndarray) -> np.ndarray:
     return np.divide(common, union, out=np.zeros_like(common), where=common > 0)
 
 
-def _ground_truth(annotations: Annotations, image_ids: np.ndarray) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows of x, y, width, height, category id, image id; areas; crowds."""
+def ground_truth(annotations: Annotations, image_ids: np.ndarray) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The annotations of some images.
+
+    Returns:
+        float64 [t, 6] x, y, width, height, category id, image id; float64 [t] areas in square pixels; bool [t] crowds.
+    """
     evaluated = set(image_ids.tolist())
     things = [thing for thing in annotations.document["annotations"] if thing["image_id"] in evaluated]
     rows = np.array([[*thing["bbox"], thing["category_id"], thing["image_id"]] for thing in things], np.float64)
@@ -211,5 +213,6 @@ def _groups(sorted_keys: np.ndarray) -> _Groups:
     return _Groups(*np.unique(sorted_keys, return_index=True, return_counts=True))
 
 
-def _outside(areas: np.ndarray) -> np.ndarray:
+def outside_areas(areas: np.ndarray) -> np.ndarray:
+    """Which areas lie outside of each of `AREAS`: bool [n, 4]."""
     return (areas[:, None] < AREAS[:, 0]) | (areas[:, None] > AREAS[:, 1])

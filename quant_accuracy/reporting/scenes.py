@@ -99,12 +99,11 @@ def scenes(annotations: Annotations, merged: Mapping[str, Merged], matches: Mapp
     for thing in annotations.document["annotations"]:
         if thing["image_id"] in wanted:
             objects[thing["image_id"]].append(thing)
-    boxes = {name: matching.boxes(merged[name], found) for name, found in matches.items()}
     found_scenes = []
     for image in image_ids:
         truth = [Object(tuple(map(float, thing["bbox"])), annotations.categories[thing["category_id"]],
                         bool(thing.get("iscrowd"))) for thing in objects[image]]
-        found = {name: _detections(annotations, of_variant, boxes[name], image, truth)
+        found = {name: _detections(annotations, of_variant, merged[name], image, truth)
                  for name, of_variant in matches.items()}
         found_scenes.append(_scene(image, truth, found))
     return found_scenes
@@ -118,14 +117,14 @@ class _Candidate(NamedTuple):
     matters: bool
 
 
-def _detections(annotations: Annotations, matches: Matches, boxes: np.ndarray, image: int,
+def _detections(annotations: Annotations, matches: Matches, merged: Merged, image: int,
                 truth: Sequence[Object]) -> List[_Candidate]:
     """All detections of an image, best first."""
     rows = np.flatnonzero(matches.images == np.searchsorted(matches.image_ids, image))
     rows = rows[np.argsort(-matches.scores[rows], kind="stable")]
     taken: List[int] = []
     found = []
-    for row in rows.tolist():
+    for row, box in zip(rows.tolist(), merged.results[matches.rows[rows], 1:5]):
         name = annotations.categories[int(matches.category_ids[matches.categories[row]])]
         outcome = UNCOUNTED if matches.ignored[row, 0, 0] else RIGHT if matches.matched[row, 0, 0] else WRONG
         number, overlap = -1, 0.0
@@ -133,12 +132,12 @@ def _detections(annotations: Annotations, matches: Matches, boxes: np.ndarray, i
             # Matching dealt the objects out in this order: the free one that overlaps most, of equal ones the last.
             free = [place for place, thing in enumerate(truth)
                     if thing.name == name and not thing.crowd and place not in taken]
-            overlaps = matching.iou(boxes[row], np.array([truth[place].box for place in free]),
+            overlaps = matching.iou(box, np.array([truth[place].box for place in free]),
                                     np.zeros(len(free), bool))
             best = len(free) - 1 - int(np.argmax(overlaps[::-1]))
             number, overlap = free[best], float(overlaps[best])
             taken.append(number)
-        found.append((Detection(tuple(boxes[row].tolist()), name, float(matches.scores[row]), outcome, overlap),
+        found.append((Detection(tuple(box.tolist()), name, float(matches.scores[row]), outcome, overlap),
                       number))
     # What is wrong costs nothing once no right detection of its class follows.
     last = {detection.name: place for place, (detection, number) in enumerate(found) if number >= 0}

@@ -282,11 +282,10 @@ def _matches(boxes: _Boxes, positives: np.ndarray) -> Matches:
     _, starts, counts = np.unique(boxes.categories * images + boxes.images, return_index=True, return_counts=True)
     ranks = np.arange(len(boxes.images)) - np.repeat(starts, counts)
     boxes, ranks = _chosen(boxes, ranks < matching.MAX_DETECTIONS), ranks[ranks < matching.MAX_DETECTIONS]
-    hits = _sigmoid(boxes.fits)[:, None] >= matching.IOU_THRESHOLDS
-    shape = (len(hits), len(_AREAS), len(matching.IOU_THRESHOLDS))
+    hits = np.where(_sigmoid(boxes.fits)[:, None] >= matching.IOU_THRESHOLDS, matching.RIGHT, matching.WRONG)
     return Matches(np.arange(images), np.arange(categories), np.arange(len(hits)), boxes.images, boxes.categories,
-                   ranks, _sigmoid(boxes.logits), np.broadcast_to(hits[:, None], shape),
-                   np.broadcast_to(~_AREAS[:, None], shape), positives)
+                   ranks, _sigmoid(boxes.logits),
+                   np.where(_AREAS[:, None], hits[:, None], matching.UNCOUNTED), positives)
 
 
 def _joined(parts: Sequence[_Boxes]) -> _Boxes:

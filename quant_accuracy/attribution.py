@@ -57,8 +57,8 @@ def _gains(matches: Matches, rows: np.ndarray) -> np.ndarray:
         rows: int64 [rows] all detections of some images and categories that have ground truth, in their order.
     """
     positives = matches.positives[matches.images[rows], matches.categories[rows], 0][:, None]
-    counted = ~matches.ignored[rows, 0]
-    hits = matches.matched[rows, 0] & counted
+    outcomes = matches.outcomes[rows, 0]
+    counted, hits = outcomes != matching.UNCOUNTED, outcomes == matching.RIGHT
     ranks = matches.ranks[rows]
     right, all_so_far = _so_far(hits, ranks), _so_far(counted, ranks)
     best = np.where(hits, right / (all_so_far + np.spacing(1)), 0.0)

@@ -83,8 +83,8 @@ def threshold_aps(matches: Matches, weights: np.ndarray, area: int = scoring.ALL
     found = np.full([len(matching.IOU_THRESHOLDS), *positives.shape], np.nan)
     for category in np.flatnonzero(positives.any(axis=0)):
         rows = matches.ranked(category)
-        # What is ignored at every threshold, such as all that is outside the area, is not worth weighing.
-        rows = rows[~matches.ignored[rows, area].all(axis=1)]
+        # What counts at no threshold, such as all that is outside the area, is not worth weighing.
+        rows = rows[(matches.outcomes[rows, area] != matching.UNCOUNTED).any(axis=1)]
         step = max(1, _CHUNK // max(1, len(rows)))
         for start in range(0, len(weights), step):
             known = start + np.flatnonzero(positives[start:start + step, category])
@@ -105,18 +105,18 @@ def _ranked_aps(matches: Matches, rows: np.ndarray, area: int, weights: np.ndarr
     """
     each = weights[:, matches.images[rows]]
     so_far = np.cumsum(each, axis=1, dtype=np.int32)
-    matched = matches.matched[rows, area] & ~matches.ignored[rows, area]
-    recalls = _Recalls(positives, int(each[:, matched.any(axis=1)].sum(axis=1).max(initial=0)))
+    outcomes = matches.outcomes[rows, area]
+    recalls = _Recalls(positives, int(each[:, (outcomes == matching.RIGHT).any(axis=1)].sum(axis=1).max(initial=0)))
     found = np.zeros([len(matching.IOU_THRESHOLDS), len(weights)])
     for threshold, of_resample in enumerate(found):
-        ignored = matches.ignored[rows, area, threshold]
-        hits = np.flatnonzero(matched[:, threshold])
+        uncounted = np.flatnonzero(outcomes[:, threshold] == matching.UNCOUNTED)
+        hits = np.flatnonzero(outcomes[:, threshold] == matching.RIGHT)
         if not len(hits):
             continue
         right = np.cumsum(each[:, hits], axis=1, dtype=np.int32)
         counted = so_far[:, hits]
-        if ignored.any():
-            counted -= _before(each, np.flatnonzero(ignored), hits)
+        if len(uncounted):
+            counted -= _before(each, uncounted, hits)
         of_resample[:] = _interpolated(recalls.reached(right), right / (counted + np.spacing(1)))
     return found
 
@@ -171,7 +171,7 @@ def _recalls(matches: Matches, weights: np.ndarray, view: View) -> np.ndarray:
     Returns:
         float64 [r, c]; NaN where a resample has no ground truth of a category.
     """
-    hits = matches.matched[:, view.area] & ~matches.ignored[:, view.area] & (matches.ranks < view.detections)[:, None]
+    hits = (matches.outcomes[:, view.area] == matching.RIGHT) & (matches.ranks < view.detections)[:, None]
     counts = np.zeros([len(matches.image_ids), len(matches.category_ids)])
     # A true positive at several thresholds counts as often: their sum is what the mean needs.
     np.add.at(counts, (matches.images, matches.categories), hits.sum(axis=1))

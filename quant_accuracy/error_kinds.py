@@ -100,7 +100,7 @@ def analyse(merged: Merged, annotations: Annotations, matches: Optional[Matches]
     """
     matches = matching.match(merged, annotations) if matches is None else matches
     # AP50 looks at the first area and IoU threshold only: the rest is most of the memory.
-    matches = replace(matches, matched=matches.matched[:, :1, :1], ignored=matches.ignored[:, :1, :1])
+    matches = replace(matches, outcomes=matches.outcomes[:, :1, :1])
     objects = _objects(annotations, matches)
     errors = _errors(matches, objects, _pairs(merged.results, matches, objects))
     ap50 = scoring.ap50(matches)
@@ -173,14 +173,14 @@ def _errors(matches: Matches, objects: _Objects, pairs: _Pairs) -> _Errors:
 
     Where several kinds apply the order is that of the authors' program: localisation, classification, duplicate.
     """
-    matched, ignored = matches.matched[:, 0, 0], matches.ignored[:, 0, 0]
-    own, own_object = _best(pairs, pairs.same, len(matched))
-    other, other_object = _best(pairs, ~pairs.same, len(matched))
-    kinds = np.select([matched | ignored, (own >= BACKGROUND_IOU) & (own < FOREGROUND_IOU), other >= FOREGROUND_IOU,
-                       own >= FOREGROUND_IOU, other >= BACKGROUND_IOU],
+    outcomes = matches.outcomes[:, 0, 0]
+    own, own_object = _best(pairs, pairs.same, len(outcomes))
+    other, other_object = _best(pairs, ~pairs.same, len(outcomes))
+    kinds = np.select([outcomes != matching.WRONG, (own >= BACKGROUND_IOU) & (own < FOREGROUND_IOU),
+                       other >= FOREGROUND_IOU, own >= FOREGROUND_IOU, other >= BACKGROUND_IOU],
                       [_NO_ERROR, _LOCALISATION, _CLASSIFICATION, _DUPLICATE, _BOTH], _BACKGROUND)
     targets = np.select([kinds == _CLASSIFICATION, kinds == _LOCALISATION], [other_object, own_object], -1)
-    found = _found(matched & ~ignored, len(objects.boxes), pairs)
+    found = _found(outcomes == matching.RIGHT, len(objects.boxes), pairs)
     useful = targets >= 0
     useful[useful] = ~found[targets[useful]]
     repaired = np.zeros(len(kinds), bool)
@@ -251,9 +251,8 @@ def _mended(matches: Matches, objects: _Objects, errors: _Errors, kind: int) -> 
     repaired = of_kind & errors.repaired
     categories = matches.categories.copy()
     categories[repaired] = objects.categories[errors.targets[repaired]]
-    matched = matches.matched | repaired[:, None, None]
+    outcomes = np.where(repaired[:, None, None], matching.RIGHT, matches.outcomes)
     rows = np.flatnonzero(~of_kind | repaired)
     rows = rows[np.lexsort((matches.images[rows], categories[rows]))]
     return replace(matches, rows=matches.rows[rows], images=matches.images[rows], categories=categories[rows],
-                   ranks=matches.ranks[rows], scores=matches.scores[rows], matched=matched[rows],
-                   ignored=matches.ignored[rows])
+                   ranks=matches.ranks[rows], scores=matches.scores[rows], outcomes=outcomes[rows])

@@ -17,6 +17,8 @@ IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 # Square pixels, both ends included: all, small, medium, large.
 AREAS = np.array([[0.0, 1e10], [0.0, 32.0 ** 2], [32.0 ** 2, 96.0 ** 2], [96.0 ** 2, 1e10]])
 MAX_DETECTIONS = 100
+# Outcomes of a detection.
+WRONG, RIGHT, UNCOUNTED = 0, 1, 2
 RECALLS = np.linspace(0.0, 1.0, 101)
 
 # Candidates (image and category, area, threshold, ground truth) that are held at once.
@@ -35,9 +37,9 @@ class Matches:
         categories: int32 [d] positions in `category_ids`.
         ranks: int32 [d] 0 for the best score of its image and category.
         scores: float64 [d].
-        matched: bool [d, area, IoU threshold], it took a ground truth.
-        ignored: bool [d, area, IoU threshold], it counts neither as right nor as wrong: its ground truth is a crowd or
-            outside the area, or it is unmatched and outside the area itself.
+        outcomes: uint8 [d, area, IoU threshold] `RIGHT`: it took a ground truth; `WRONG`: it took none; `UNCOUNTED`: it
+            counts neither way, since what it took is a crowd or outside the area, or it took nothing and is outside the
+            area itself.
         positives: int64 [n, c, area] ground truth that should be found.
     """
 
@@ -48,8 +50,7 @@ class Matches:
     categories: np.ndarray
     ranks: np.ndarray
     scores: np.ndarray
-    matched: np.ndarray
-    ignored: np.ndarray
+    outcomes: np.ndarray
     positives: np.ndarray
 
     def ranked(self, category: int) -> np.ndarray:
@@ -91,15 +92,15 @@ def match(merged: Merged, annotations: Annotations) -> Matches:
 
     positives = np.zeros([len(category_ids) * len(image_ids), len(AREAS)], np.int64)
     np.add.at(positives, truth_keys, ~beside)
-    matched = np.zeros([len(rows), len(AREAS), len(IOU_THRESHOLDS)], bool)
-    ignored = np.zeros_like(matched)
+    outcomes = np.full([len(rows), len(AREAS), len(IOU_THRESHOLDS)], WRONG, np.uint8)
     for pairs in _chunks(found, wanted):
-        _match_pairs(pairs, own, truth[:, :4], crowd, beside, matched, ignored)
+        _match_pairs(pairs, own, truth[:, :4], crowd, beside, outcomes)
     for area, outside in enumerate(outside_areas(own[:, 2] * own[:, 3]).T):
         # One after the other: what is made here of all detections at once is the peak of a report's memory.
-        ignored[outside, area] |= ~matched[outside, area]
+        of_area = outcomes[outside, area]
+        outcomes[outside, area] = np.where(of_area == WRONG, UNCOUNTED, of_area)
     categories, images = (part.astype(np.int32) for part in np.divmod(keys, max(1, len(image_ids))))
-    return Matches(image_ids, category_ids, rows, images, categories, ranks, merged.results[rows, 5], matched, ignored,
+    return Matches(image_ids, category_ids, rows, images, categories, ranks, merged.results[rows, 5], outcomes,
                    positives.reshape(len(category_ids), len(image_ids), len(AREAS)).transpose(1, 0, 2))
 
 
@@ -142,8 +143,8 @@ def _chunks(found: _Groups, wanted: _Groups) -> Iterator[_Pairs]:
 
 
 def _match_pairs(pairs: _Pairs, boxes: np.ndarray, truth: np.ndarray, crowd: np.ndarray, beside: np.ndarray,
-                 matched: np.ndarray, ignored: np.ndarray) -> None:
-    """Fill in `matched` and `ignored` for the detections of some pairs."""
+                 outcomes: np.ndarray) -> None:
+    """Fill in the outcomes of the detections of some pairs."""
     width = int(pairs.truth_counts.max())
     slots = np.arange(width)
     there = slots < pairs.truth_counts[:, None]
@@ -162,9 +163,9 @@ def _match_pairs(pairs: _Pairs, boxes: np.ndarray, truth: np.ndarray, crowd: np.
         # Among equal overlaps COCO takes the last.
         best = width - 1 - np.argmax(np.where(candidates, overlap, -1.0)[..., ::-1], axis=-1)
         hit = candidates.any(axis=-1)
-        matched[rows] = hit
-        ignored[rows] = hit & np.take_along_axis(
-            np.broadcast_to(second_choice[:active], candidates.shape), best[..., None], axis=-1)[..., 0]
+        uncounted = np.take_along_axis(np.broadcast_to(second_choice[:active], candidates.shape), best[..., None],
+                                       axis=-1)[..., 0]
+        outcomes[rows] = np.where(hit, np.where(uncounted, UNCOUNTED, RIGHT), WRONG)
         pair, area, threshold = np.nonzero(hit)
         taken = best[pair, area, threshold]
         # A crowd can be matched again and again.

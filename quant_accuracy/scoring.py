@@ -57,8 +57,7 @@ def ap50(matches: Matches) -> Optional[float]:
     """AP50 alone, far sooner than with all figures: float, 0..1; None without ground truth."""
     first = slice(AT_ONE_IOU["AP50"], AT_ONE_IOU["AP50"] + 1)
     # One threshold instead of all: its curve is broadcast to the others.
-    alone = replace(matches, matched=matches.matched[:, :, first], ignored=matches.ignored[:, :, first])
-    return _mean(curves(alone, ALL).precision[:, 0])
+    return _mean(curves(replace(matches, outcomes=matches.outcomes[:, :, first]), ALL).precision[:, 0])
 
 
 class Curves(NamedTuple):
@@ -81,9 +80,9 @@ def curves(matches: Matches, view: View = ALL) -> Curves:
     for category in np.flatnonzero(positives):
         rows = matches.ranked(category)
         rows = rows[matches.ranks[rows] < view.detections]
-        counted = ~matches.ignored[rows, view.area]
-        right = np.cumsum(matches.matched[rows, view.area] & counted, axis=0, dtype=np.float64)
-        wrong = np.cumsum(~matches.matched[rows, view.area] & counted, axis=0, dtype=np.float64)
+        outcomes = matches.outcomes[rows, view.area]
+        right, wrong = (np.cumsum(outcomes == kind, axis=0, dtype=np.float64)
+                        for kind in (matching.RIGHT, matching.WRONG))
         recall[category] = right[-1] / positives[category] if len(rows) else 0.0
         precision[category] = _interpolated(right / positives[category], right / (right + wrong + np.spacing(1)))
     return Curves(precision, recall)

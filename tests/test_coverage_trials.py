@@ -8,7 +8,7 @@ import pytest
 from benchmarks import coverage
 from benchmarks.coverage import Estimates, Population, Trial
 from quant_accuracy.intervals import Interval
-from quant_accuracy.matching import Matches
+from quant_accuracy.matching import RIGHT, Matches
 
 _IMAGES, _TRIALS, _RESAMPLES, _SEED = 100, 60, 150, 0
 # What an interval that covers 95 % covers in 60 trials, give or take three standard deviations, but not all of them.
@@ -80,5 +80,5 @@ def test_made_up_matches_are_in_the_order_that_matching_gives_them(variant: int)
     within = matches.ranks[1:] > 0
     assert (np.diff(matches.scores)[within] <= 0).all()
     found = np.zeros(matches.positives.shape[:2], np.int64)
-    np.add.at(found, (matches.images, matches.categories), matches.matched[:, 0, 0])
+    np.add.at(found, (matches.images, matches.categories), matches.outcomes[:, 0, 0] == RIGHT)
     assert (found <= matches.positives[:, :, 0]).all()

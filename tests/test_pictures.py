@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from quant_accuracy.reporting import pictures, scenes
-from quant_accuracy.reporting.scenes import RIGHT, UNCOUNTED, WRONG, Detection, Object, Scene, Side
+from quant_accuracy.matching import RIGHT, UNCOUNTED, WRONG
+from quant_accuracy.reporting import pictures
+from quant_accuracy.reporting.scenes import Detection, Object, Scene, Side
 
 _APS = {"float": 0.8333, "quantized": 0.5}
 _COLOURS = {name: tuple(int(code[at:at + 2], 16) for at in (1, 3, 5)) for name, code in (
@@ -195,4 +196,4 @@ def test_a_jpeg_that_is_cut_short_is_one_kind_of_error() -> None:
 
 
 def test_outcomes_have_colours() -> None:
-    assert set(pictures._COLOURS) == {scenes.RIGHT, scenes.WRONG, scenes.UNCOUNTED}
+    assert set(pictures._COLOURS) == {RIGHT, WRONG, UNCOUNTED}

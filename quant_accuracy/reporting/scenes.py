@@ -8,10 +8,8 @@ import numpy as np
 from quant_accuracy import matching
 from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.detection.merge import Merged
-from quant_accuracy.matching import Matches
+from quant_accuracy.matching import RIGHT, UNCOUNTED, Matches
 
-# Outcomes of a detection: it took an object, it did not, or it counts neither way because it took a crowd.
-RIGHT, WRONG, UNCOUNTED = "right", "wrong", "uncounted"
 _IOU = float(matching.IOU_THRESHOLDS[0])
 # From the first of these scores on everything is drawn, from a later one where that would be too much.
 _SCORES = (0.3, 0.5, 0.7)
@@ -43,14 +41,14 @@ class Detection(NamedTuple):
         box: x, y, width, height in pixels of the original image.
         name: Of its category.
         score: 0..1.
-        outcome: `RIGHT`, `WRONG` or `UNCOUNTED`.
+        outcome: `RIGHT`, `WRONG` or `UNCOUNTED`, as matching has it.
         iou: How far it overlaps the object that it took; 0 where it took none.
     """
 
     box: Box
     name: str
     score: float
-    outcome: str
+    outcome: int
     iou: float
 
 
@@ -126,7 +124,7 @@ def _detections(annotations: Annotations, matches: Matches, merged: Merged, imag
     found = []
     for row, box in zip(rows.tolist(), merged.results[matches.rows[rows], 1:5]):
         name = annotations.categories[int(matches.category_ids[matches.categories[row]])]
-        outcome = UNCOUNTED if matches.ignored[row, 0, 0] else RIGHT if matches.matched[row, 0, 0] else WRONG
+        outcome = int(matches.outcomes[row, 0, 0])
         number, overlap = -1, 0.0
         if outcome == RIGHT:
             # Matching dealt the objects out in this order: the free one that overlaps most, of equal ones the last.

@@ -23,9 +23,12 @@ _CHUNK = 400_000
 
 def draw(images: int, resamples: int = RESAMPLES, seed: int = _SEED) -> np.ndarray:
     """How often each image comes in each resample: int32 [resamples, images], each row sums to the number of images."""
-    random = np.random.RandomState(seed)
-    # Half the size is twice the speed, and no image comes 2^31 times.
-    return random.multinomial(images, np.full(images, 1.0 / images), size=resamples).astype(np.int32)
+    random, shares = np.random.RandomState(seed), np.full(images, 1.0 / images)
+    # Half the size of what numpy draws is twice the speed, and no image comes 2^31 times.
+    weights = np.empty([resamples, images], np.int32)
+    for of_resample in weights:
+        of_resample[:] = random.multinomial(images, shares)
+    return weights
 
 
 def figures(matches: Matches, weights: np.ndarray, aps: Optional[np.ndarray] = None) -> Dict[str, np.ndarray]:

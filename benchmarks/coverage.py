@@ -13,9 +13,9 @@ from typing import NamedTuple, Sequence, Tuple
 
 import numpy as np
 
-from quant_accuracy import bootstrap, matching
-from quant_accuracy.intervals import Interval, bias_corrected_interval, percentile_interval
-from quant_accuracy.matching import Matches
+from quant_accuracy.scoring import bootstrap, matching
+from quant_accuracy.scoring.intervals import Interval, bias_corrected_interval, percentile_interval
+from quant_accuracy.scoring.matching import Matches
 
 TRIALS = 300
 SIZES = (40, 200, 500)

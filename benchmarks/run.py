@@ -24,7 +24,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from demo import ready
-from quant_accuracy import artifacts, attribution, bootstrap, card, matching, options, scoring, sessions
+from quant_accuracy import artifacts, card, options, sessions
 from quant_accuracy.artifacts import FLOAT, QUANTIZED, Artifacts
 from quant_accuracy.cache import Cache
 from quant_accuracy.card import DataPaths, ModelCard
@@ -39,10 +39,11 @@ from quant_accuracy.executors.assignment import Assignment
 from quant_accuracy.executors.contract import Executor, Workload
 from quant_accuracy.executors.processes import ProcessExecutor
 from quant_accuracy.graph import fold, load
-from quant_accuracy.metrics import FIGURES
 from quant_accuracy.preparation import checkpoint, pipeline_config
 from quant_accuracy.quantization import calibrate, placement
 from quant_accuracy.quantization.records import TF_ENHANCED, Settings
+from quant_accuracy.scoring import attribution, bootstrap, coco, matching
+from quant_accuracy.scoring.metrics import FIGURES
 from quant_accuracy.why import answer, sensitivity
 from quant_accuracy.why.noise import Network
 
@@ -288,12 +289,12 @@ def measure_scoring(cache: Cache, scratch: Path) -> None:
     found = merge.Merged(image_ids, np.column_stack([images_of_rows, boxes, random.uniform(size=len(boxes)),
                                                      random.choice(categories, len(boxes))]))
     start = time.perf_counter()
-    metrics = scoring.score(found, truth)
+    metrics = coco.score(found, truth)
     ours = time.perf_counter() - start
     start = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()):
-        coco = COCO(str(truth.path))
-        evaluation = COCOeval(coco, coco.loadRes(found.results), "bbox")
+        known = COCO(str(truth.path))
+        evaluation = COCOeval(known, known.loadRes(found.results), "bbox")
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()

@@ -6,15 +6,16 @@ from typing import Dict, List, Mapping, Sequence, Tuple
 
 from benchmarks import coverage
 from demo import ready
-from quant_accuracy import evaluation, files, gates, jitter, options
+from quant_accuracy import evaluation, files, options
 from quant_accuracy import request as requests
 from quant_accuracy.artifacts import FLOAT, QUANTIZED
 from quant_accuracy.cache import Cache
 from quant_accuracy.card import CLASS_DROP
 from quant_accuracy.evaluation import Evaluation
+from quant_accuracy.judging import gates, jitter
+from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS
 from quant_accuracy.options import Values
 from quant_accuracy.request import Request
-from quant_accuracy.verdicts import FAIL, INCONCLUSIVE, PASS
 
 _PAGE = options.ROOT / "docs" / "uncertainty.md"
 _OUTCOMES = (PASS, INCONCLUSIVE, FAIL)

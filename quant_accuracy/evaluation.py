@@ -8,10 +8,8 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy import artifacts as artifact_steps
-from quant_accuracy import baseline as baselines
-from quant_accuracy import bootstrap, files, gates, inference, jitter, matching, scoring
+from quant_accuracy import files, inference
 from quant_accuracy.artifacts import FLOAT, QUANTIZED, VARIANTS, Artifacts
-from quant_accuracy.baseline import Baseline
 from quant_accuracy.cache import Cache
 from quant_accuracy.card import ENCODINGS_DRIFT, Gate
 from quant_accuracy.data import annotations as annotation_files
@@ -24,14 +22,18 @@ from quant_accuracy.detection.run import Run, Speed
 from quant_accuracy.detection.store import ShardDetections
 from quant_accuracy.graph import load
 from quant_accuracy.inference import Detected, Task
-from quant_accuracy.jitter import Jitter
-from quant_accuracy.matching import Matches
-from quant_accuracy.metrics import Metrics
+from quant_accuracy.judging import baseline as baselines
+from quant_accuracy.judging import gates, jitter
+from quant_accuracy.judging.baseline import Baseline
+from quant_accuracy.judging.jitter import Jitter
+from quant_accuracy.judging.verdicts import Figures, Samples, Verdict
 from quant_accuracy.quantization import snapshot
 from quant_accuracy.quantization.snapshot import Placed
 from quant_accuracy.request import Request
+from quant_accuracy.scoring import bootstrap, coco, matching
+from quant_accuracy.scoring.matching import Matches
+from quant_accuracy.scoring.metrics import Metrics
 from quant_accuracy.stopwatch import Stopwatch
-from quant_accuracy.verdicts import Figures, Samples, Verdict
 
 _DRIFT = Gate(ENCODINGS_DRIFT, 0.01)
 
@@ -265,7 +267,7 @@ def write_baseline(evaluation: Evaluation) -> List[Path]:
 def _score(prepared: Prepared, detected: Detected) -> Variant:
     merged = merge.merge(detected.parts, prepared.truth)
     matches = matching.match(merged, prepared.truth)
-    return Variant(merged, detected.parts, matches, scoring.score_matches(matches, prepared.truth, len(merged.results)),
+    return Variant(merged, detected.parts, matches, coco.score_matches(matches, prepared.truth, len(merged.results)),
                    detected.speed)
 
 

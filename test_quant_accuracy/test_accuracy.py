@@ -3,7 +3,7 @@
 from typing import Callable, Mapping
 
 from quant_accuracy.card import OF_BASELINE
-from quant_accuracy.verdicts import Verdict
+from quant_accuracy.judging.verdicts import Verdict
 
 
 def test_gate(accuracy_gate: str, verdicts: Mapping[str, Verdict], compare: Callable[[], None],

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, Callable
 
-from quant_accuracy.verdicts import Verdict
+from quant_accuracy.judging.verdicts import Verdict
 
 if TYPE_CHECKING:
     from quant_accuracy.evaluation import Prepared

@@ -6,8 +6,8 @@ from typing import Any, Dict, List, Optional
 import jsonschema
 
 from quant_accuracy import options
-from quant_accuracy.error_kinds import KINDS
-from quant_accuracy.metrics import FIGURES
+from quant_accuracy.scoring.error_kinds import KINDS
+from quant_accuracy.scoring.metrics import FIGURES
 
 SCHEMA = json.loads((options.ROOT / "quant_accuracy" / "reporting" / "report.schema.json").read_text(encoding="utf-8"))
 

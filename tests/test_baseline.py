@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy import baseline, gates, jitter
-from quant_accuracy.baseline import Baseline
 from quant_accuracy.card import Gate
 from quant_accuracy.data import coverage
 from quant_accuracy.errors import ConfigurationError, GraphError
 from quant_accuracy.graph import scale
-from quant_accuracy.jitter import Jitter
-from quant_accuracy.metrics import FIGURES, Metrics
+from quant_accuracy.judging import baseline, gates, jitter
+from quant_accuracy.judging.baseline import Baseline
+from quant_accuracy.judging.jitter import Jitter
+from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS, Figures, Samples
 from quant_accuracy.quantization import assumptions, snapshot
 from quant_accuracy.quantization.assumptions import Assumptions
 from quant_accuracy.quantization.records import ACTIVATION, PARAM, Encoding, Override, Quantizer, Symmetry
 from quant_accuracy.quantization.snapshot import Placed
-from quant_accuracy.verdicts import FAIL, INCONCLUSIVE, PASS, Figures, Samples
+from quant_accuracy.scoring.metrics import FIGURES, Metrics
 
 _PLACED = Placed("a:0", ACTIVATION, True, 8, False, "defaults", ((-1.0, 3.0),))
 _MANY = len(jitter.SCALES)

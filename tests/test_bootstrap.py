@@ -6,11 +6,11 @@ from typing import Any, Dict, List
 import numpy as np
 import pytest
 
-from quant_accuracy import bootstrap, matching, scoring
 from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.detection.merge import Merged
-from quant_accuracy.intervals import bias_corrected_interval, percentile_interval
-from quant_accuracy.metrics import FIGURES
+from quant_accuracy.scoring import bootstrap, coco, matching
+from quant_accuracy.scoring.intervals import bias_corrected_interval, percentile_interval
+from quant_accuracy.scoring.metrics import FIGURES
 from tests.test_scoring import _of_pycocotools, _random_truth
 
 
@@ -58,7 +58,7 @@ def test_every_image_once_gives_the_map_and_aps_of_the_full_set(seed: int) -> No
     matches = matching.match(merged, truth)
     once = np.ones([1, 30], np.int64)
 
-    metrics = scoring.score(merged, truth)
+    metrics = coco.score(merged, truth)
 
     assert bootstrap.mean_aps(matches, once)[0] == pytest.approx(metrics.figures["mAP"], abs=1e-12)
     found = bootstrap.class_aps(matches, once)[0]
@@ -89,7 +89,7 @@ def test_every_image_once_gives_all_12_figures_of_the_full_set(seed: int) -> Non
     found = bootstrap.figures(matching.match(merged, truth), np.ones([1, 30], np.int64))
 
     assert list(found) == list(FIGURES)
-    wanted = scoring.score(merged, truth).figures
+    wanted = coco.score(merged, truth).figures
     assert {name: float(values[0]) for name, values in found.items()} == pytest.approx(wanted, abs=1e-12)
 
 

@@ -11,18 +11,19 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 import numpy as np
 import pytest
 
-from quant_accuracy import bootstrap, comparison, matching, options
+from quant_accuracy import options
 from quant_accuracy.artifacts import VARIANTS, Artifacts
 from quant_accuracy.cache import Cache
 from quant_accuracy.card import DataPaths
-from quant_accuracy.comparison import Comparison
 from quant_accuracy.data import annotations as annotation_files
 from quant_accuracy.detection.merge import Merged
 from quant_accuracy.errors import ConfigurationError, DataError
-from quant_accuracy.intervals import Interval
-from quant_accuracy.metrics import FIGURES
 from quant_accuracy.quantization import snapshot
-from quant_accuracy.reporting import contents, reported
+from quant_accuracy.reporting import comparison, contents, reported
+from quant_accuracy.reporting.comparison import Comparison
+from quant_accuracy.scoring import bootstrap, matching
+from quant_accuracy.scoring.intervals import Interval
+from quant_accuracy.scoring.metrics import FIGURES
 from tools import compare, report
 
 Change = Callable[[Dict[str, Any]], None]

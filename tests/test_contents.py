@@ -14,7 +14,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from quant_accuracy import bootstrap, evaluation, matching
+from quant_accuracy import evaluation
 from quant_accuracy.artifacts import VARIANTS
 from quant_accuracy.cache import Cache
 from quant_accuracy.card import DataPaths, ModelCard
@@ -22,9 +22,10 @@ from quant_accuracy.data import annotations
 from quant_accuracy.detection.merge import Merged
 from quant_accuracy.errors import DataError
 from quant_accuracy.evaluation import Evaluation
-from quant_accuracy.metrics import FIGURES
 from quant_accuracy.reporting import contents, reported
 from quant_accuracy.request import Request
+from quant_accuracy.scoring import bootstrap, matching
+from quant_accuracy.scoring.metrics import FIGURES
 from tools import report
 
 

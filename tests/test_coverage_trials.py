@@ -7,8 +7,8 @@ import pytest
 
 from benchmarks import coverage
 from benchmarks.coverage import Estimates, Population, Trial
-from quant_accuracy.intervals import Interval
-from quant_accuracy.matching import RIGHT, Matches
+from quant_accuracy.scoring.intervals import Interval
+from quant_accuracy.scoring.matching import RIGHT, Matches
 
 _IMAGES, _TRIALS, _RESAMPLES, _SEED = 100, 60, 150, 0
 # What an interval that covers 95 % covers in 60 trials, give or take three standard deviations, but not all of them.

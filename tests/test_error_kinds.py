@@ -6,10 +6,10 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Sequence, Tup
 import numpy as np
 import pytest
 
-from quant_accuracy import error_kinds, matching, scoring
 from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.detection.merge import Merged
-from quant_accuracy.error_kinds import KINDS, ErrorKinds
+from quant_accuracy.scoring import coco, error_kinds, matching
+from quant_accuracy.scoring.error_kinds import KINDS, ErrorKinds
 from tests.test_bootstrap import _random_detections
 from tests.test_scoring import _of_pycocotools, _random_truth
 
@@ -250,7 +250,7 @@ def test_errors_of_class_and_place_cost_precision_and_the_object_is_missed_besid
     found = error_kinds.analyse(_merged(_relabel(_shift(world.rows, chosen), chosen), world.images), world.truth)
 
     assert found.counts == _kinds(both=len(chosen), missed=len(chosen))
-    without = scoring.score(_merged(np.delete(world.rows, chosen, axis=0), world.images), world.truth)
+    without = coco.score(_merged(np.delete(world.rows, chosen, axis=0), world.images), world.truth)
     assert found.ap50 is not None
     assert found.dap["both"] is not None
     assert found.ap50 + found.dap["both"] == pytest.approx(without.figures["AP50"], abs=_ROUNDING)
@@ -261,7 +261,7 @@ def test_ap50_alone_is_that_of_all_figures() -> None:
     truth = _random_truth(random, images=30)
     merged = _random_detections(random, truth, 0.7)
 
-    assert scoring.ap50(matching.match(merged, truth)) == scoring.score(merged, truth).figures["AP50"]
+    assert coco.ap50(matching.match(merged, truth)) == coco.score(merged, truth).figures["AP50"]
 
 
 def _overlap(box: Sequence[float], other: Sequence[float]) -> float:

@@ -21,7 +21,7 @@ from pycocotools.cocoeval import COCOeval
 
 from quant_accuracy import options
 from quant_accuracy.card import DataPaths
-from quant_accuracy.metrics import FIGURES
+from quant_accuracy.scoring.metrics import FIGURES
 from tests import broken, processes, suite
 
 _SELECTION = ("--shards", "0-3")

@@ -6,12 +6,12 @@ from typing import Tuple
 import numpy as np
 import pytest
 
-from quant_accuracy import bootstrap, figure_intervals, matching, scoring
 from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.detection.merge import Merged
-from quant_accuracy.figure_intervals import FigureIntervals, Scored
-from quant_accuracy.intervals import bias_corrected_interval
-from quant_accuracy.metrics import FIGURES
+from quant_accuracy.scoring import bootstrap, coco, figure_intervals, matching
+from quant_accuracy.scoring.figure_intervals import FigureIntervals, Scored
+from quant_accuracy.scoring.intervals import bias_corrected_interval
+from quant_accuracy.scoring.metrics import FIGURES
 from tests.test_bootstrap import _random_detections
 from tests.test_scoring import _random_truth
 
@@ -20,7 +20,7 @@ _WEIGHTS = bootstrap.draw(25, resamples=60)
 
 def _scored(truth: Annotations, merged: Merged) -> Scored:
     matches = matching.match(merged, truth)
-    return Scored(matches, scoring.score_matches(matches, truth, len(merged.results)))
+    return Scored(matches, coco.score_matches(matches, truth, len(merged.results)))
 
 
 @pytest.fixture(scope="module")

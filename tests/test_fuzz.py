@@ -11,11 +11,12 @@ import pytest
 import tensorflow.compat.v1 as tf
 from PIL import Image
 
-from quant_accuracy import baseline, card, options
+from quant_accuracy import card, options
 from quant_accuracy.card import DataPaths
 from quant_accuracy.data import annotations, images, shards
 from quant_accuracy.errors import ConfigurationError, DataError, GraphError, QuantAccuracyError, StorageError
 from quant_accuracy.graph import load
+from quant_accuracy.judging import baseline
 from quant_accuracy.quantization import configuration, encodings_file
 from tests.fuzz import runner
 from tests.fuzz.data_kinds import bomb, framed

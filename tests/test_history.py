@@ -11,15 +11,16 @@ from typing import Any, Dict, List
 
 import pytest
 
-from quant_accuracy import files, history, options
+from quant_accuracy import files, options
 from quant_accuracy.errors import ConfigurationError, StorageError
-from quant_accuracy.history import Entry
+from quant_accuracy.reporting import history
+from quant_accuracy.reporting.history import Entry
 
 # Makes `entry(model)` and `path` for a process of its own.
 _PROLOGUE = """
 import os, signal, sys
 from pathlib import Path
-from quant_accuracy import history
+from quant_accuracy.reporting import history
 path = Path(sys.argv[1])
 def entry(model):
     figures = {name: {"figures": {"mAP": 0.5}} for name in ("float", "quantized")}

@@ -9,15 +9,16 @@ from typing import Any, Dict, List, Optional
 import numpy as np
 import pytest
 
-from quant_accuracy import card, files, gates, jitter, options
+from quant_accuracy import card, files, options
 from quant_accuracy import request as requests
 from quant_accuracy.cache import Cache
 from quant_accuracy.card import DataPaths, Gate
 from quant_accuracy.errors import ConfigurationError, QuantAccuracyError, StorageError
-from quant_accuracy.jitter import Jitter
-from quant_accuracy.metrics import Metrics
+from quant_accuracy.judging import gates, jitter
+from quant_accuracy.judging.jitter import Jitter
+from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS, Figures, Samples
 from quant_accuracy.options import Values
-from quant_accuracy.verdicts import FAIL, INCONCLUSIVE, PASS, Figures, Samples
+from quant_accuracy.scoring.metrics import Metrics
 
 
 def _metrics(mean_ap: Optional[float], **classes: float) -> Metrics:

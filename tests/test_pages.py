@@ -16,8 +16,8 @@ from PIL import Image
 
 from quant_accuracy import files, options
 from quant_accuracy.errors import ConfigurationError, StorageError
-from quant_accuracy.metrics import FIGURES
 from quant_accuracy.reporting import pages
+from quant_accuracy.scoring.metrics import FIGURES
 from tests import report_documents
 from tests.report_documents import changed_image, document, everything, past_run, quantizer, variant, verdict, why
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from quant_accuracy.matching import RIGHT, UNCOUNTED, WRONG
 from quant_accuracy.reporting import pictures
 from quant_accuracy.reporting.scenes import Detection, Object, Scene, Side
+from quant_accuracy.scoring.matching import RIGHT, UNCOUNTED, WRONG
 
 _APS = {"float": 0.8333, "quantized": 0.5}
 _COLOURS = {name: tuple(int(code[at:at + 2], 16) for at in (1, 3, 5)) for name, code in (

@@ -15,13 +15,14 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy import history, options
+from quant_accuracy import options
 from quant_accuracy.artifacts import FLOAT, Artifacts
 from quant_accuracy.cache import Cache
 from quant_accuracy.card import DataPaths
 from quant_accuracy.graph import load
 from quant_accuracy.quantization import encodings_file
 from quant_accuracy.quantization.records import ACTIVATION, PARAM
+from quant_accuracy.reporting import history
 from tests import report_documents, suite
 from tools import create_coco_tfrecords, export_checkpoint, report
 

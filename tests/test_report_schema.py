@@ -6,8 +6,8 @@ from typing import Any, Callable, Dict, Iterator, Tuple
 import jsonschema
 import pytest
 
-from quant_accuracy.metrics import FIGURES
-from quant_accuracy.verdicts import FAIL, INCONCLUSIVE, PASS
+from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS
+from quant_accuracy.scoring.metrics import FIGURES
 from tests import report_documents
 
 _SCHEMA = report_documents.SCHEMA

@@ -11,12 +11,12 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from quant_accuracy import matching
 from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.detection.merge import Merged
-from quant_accuracy.matching import RIGHT, UNCOUNTED, WRONG
 from quant_accuracy.reporting import scenes
 from quant_accuracy.reporting.scenes import Scene
+from quant_accuracy.scoring import matching
+from quant_accuracy.scoring.matching import RIGHT, UNCOUNTED, WRONG
 from tests.test_bootstrap import _random_detections
 from tests.test_scoring import _random_truth
 

@@ -11,11 +11,11 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from quant_accuracy import scoring
 from quant_accuracy.card import DataPaths
 from quant_accuracy.data import annotations
 from quant_accuracy.detection.merge import Merged
-from quant_accuracy.metrics import FIGURES, Metrics
+from quant_accuracy.scoring import coco
+from quant_accuracy.scoring.metrics import FIGURES, Metrics
 
 
 def _noisy_detections(truth: annotations.Annotations, image_ids: List[int]) -> Merged:
@@ -56,7 +56,7 @@ def test_figures_equal_pycocotools_on_the_evaluated_images(demo: DataPaths) -> N
     truth = annotations.load(demo.annotations)
     merged = _noisy_detections(truth, sorted(truth.images)[:60])
 
-    metrics = scoring.score(merged, truth)
+    metrics = coco.score(merged, truth)
 
     _assert_equal(metrics, _of_pycocotools(truth, merged), truth)
     assert metrics.images == 60
@@ -95,7 +95,7 @@ def test_figures_equal_pycocotools_with_crowds_ties_and_crowded_images(seed: int
                                      random.choice([1, 3, 7, 9], count)]))
     merged = Merged(np.arange(1, 26), np.concatenate(rows))
 
-    _assert_equal(scoring.score(merged, truth), _of_pycocotools(truth, merged), truth)
+    _assert_equal(coco.score(merged, truth), _of_pycocotools(truth, merged), truth)
 
 
 def test_an_annotation_of_id_0_can_be_matched() -> None:
@@ -104,7 +104,7 @@ def test_an_annotation_of_id_0_can_be_matched() -> None:
                                 "annotations": [{"id": 0, "image_id": 1, "category_id": 1, "bbox": [5, 5, 20, 20]}]}
     truth = annotations.Annotations(Path("zero.json"), document, {1: document["images"][0]}, {1: "car"})
 
-    metrics = scoring.score(Merged(np.array([1]), np.array([[1, 5.0, 5, 20, 20, 0.9, 1]])), truth)
+    metrics = coco.score(Merged(np.array([1]), np.array([[1, 5.0, 5, 20, 20, 0.9, 1]])), truth)
 
     assert metrics.figures["mAP"] == pytest.approx(1.0)
 
@@ -114,7 +114,7 @@ def test_images_that_were_not_run_do_not_count_as_misses(demo: DataPaths) -> Non
     perfect = [[t["image_id"], *t["bbox"], 1.0, t["category_id"]] for t in truth.document["annotations"]
                if t["image_id"] == 1013 and not t["iscrowd"]]
 
-    metrics = scoring.score(Merged(np.array([1013]), np.array(perfect)), truth)
+    metrics = coco.score(Merged(np.array([1013]), np.array(perfect)), truth)
 
     assert metrics.figures["mAP"] == pytest.approx(1.0)
 
@@ -122,7 +122,7 @@ def test_images_that_were_not_run_do_not_count_as_misses(demo: DataPaths) -> Non
 def test_no_detections_at_all_score_zero(demo: DataPaths) -> None:
     truth = annotations.load(demo.annotations)
 
-    metrics = scoring.score(Merged(np.array(sorted(truth.images)), np.zeros((0, 7))), truth)
+    metrics = coco.score(Merged(np.array(sorted(truth.images)), np.zeros((0, 7))), truth)
 
     assert metrics.figures["mAP"] == 0.0
     assert metrics.detections == 0
@@ -131,7 +131,7 @@ def test_no_detections_at_all_score_zero(demo: DataPaths) -> None:
 def test_images_without_ground_truth_have_no_figures(coco_folder: Callable[..., Path]) -> None:
     truth = annotations.load(coco_folder() / "instances.json")
 
-    metrics = scoring.score(Merged(np.array([9]), np.array([[9, 1, 1, 5, 5, 0.5, 3]])), truth)
+    metrics = coco.score(Merged(np.array([9]), np.array([[9, 1, 1, 5, 5, 0.5, 3]])), truth)
 
     assert metrics.figures["mAP"] is None
     assert metrics.per_class == {"car": None, "toothbrush": None}

@@ -10,9 +10,11 @@ from typing import Dict, List, NamedTuple, Tuple
 import pytest
 import yaml
 
-from quant_accuracy import baseline, card, history, jitter, options
+from quant_accuracy import card, options
 from quant_accuracy.card import DataPaths
+from quant_accuracy.judging import baseline, jitter
 from quant_accuracy.quantization import snapshot
+from quant_accuracy.reporting import history
 from tests import suite
 
 _DEMO = "ssd_mobilenet_v2_demo-w8a8"

@@ -16,11 +16,11 @@ from quant_accuracy.data import images, shards
 from quant_accuracy.errors import ConfigurationError, GraphError
 from quant_accuracy.evaluation import Evaluation, evaluate
 from quant_accuracy.graph.names import GraphNames
+from quant_accuracy.judging.verdicts import FAIL, Verdict
 from quant_accuracy.quantization import calibrate, placement, simulate, switches
 from quant_accuracy.quantization.encodings import quantize_dequantize
 from quant_accuracy.quantization.records import AIMET, PARAM, Settings, with_layer
 from quant_accuracy.request import Request
-from quant_accuracy.verdicts import FAIL, Verdict
 from quant_accuracy.why import answer, noise, sensitivity
 from quant_accuracy.why.noise import Network
 from tests import planted

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from quant_accuracy import options
-from quant_accuracy.metrics import Metrics
-from quant_accuracy.verdicts import FAIL, INCONCLUSIVE, PASS, Verdict
+from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS, Verdict
+from quant_accuracy.scoring.metrics import Metrics
 from quant_accuracy.why import bisection, goal
 from quant_accuracy.why.bisection import Found
 

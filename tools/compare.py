@@ -12,13 +12,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from quant_accuracy import command_line, comparison, files, jitter, options
-from quant_accuracy.comparison import Change, Comparison, VerdictChange
+from quant_accuracy import command_line, files, options
 from quant_accuracy.errors import ConfigurationError
-from quant_accuracy.intervals import Interval
+from quant_accuracy.judging import jitter
 from quant_accuracy.options import Values
-from quant_accuracy.reporting import gate_table
+from quant_accuracy.reporting import comparison, gate_table
+from quant_accuracy.reporting.comparison import Change, Comparison, VerdictChange
 from quant_accuracy.reporting.reported import VARIANTS
+from quant_accuracy.scoring.intervals import Interval
 
 # Rows and lines that are shown of a long list; the JSON has all.
 _SHOWN = 20

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, List, Mapping, Optional, Sequence, Tuple
 from rich.console import Console
 from rich.table import Table
 
-from quant_accuracy import command_line, files, jitter, options
+from quant_accuracy import command_line, files, options
 from quant_accuracy import request as requests
+from quant_accuracy.judging import jitter
 from quant_accuracy.options import Values
 
 if TYPE_CHECKING:
-    from quant_accuracy.jitter import Jitter
+    from quant_accuracy.judging.jitter import Jitter
 
 
 def main(arguments: Optional[List[str]] = None) -> int:

@@ -25,7 +25,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
 def _report(values: Values) -> int:
     # TensorFlow takes seconds to import: not before the options are known to be right.
     from demo import ready
-    from quant_accuracy import evaluation, verdicts
+    from quant_accuracy import evaluation
+    from quant_accuracy.judging import verdicts
     from quant_accuracy.reporting import gate_table, output, terminal
     from quant_accuracy.why import answer
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Sequence
 
-from quant_accuracy import attribution, files
+from quant_accuracy import files
 from quant_accuracy.artifacts import FLOAT, QUANTIZED
 from quant_accuracy.data import records
 from quant_accuracy.data.records import EncodedImage
@@ -11,6 +11,7 @@ from quant_accuracy.errors import DataError
 from quant_accuracy.evaluation import Evaluation, Variant
 from quant_accuracy.reporting import pictures, scenes
 from quant_accuracy.reporting.scenes import Scene
+from quant_accuracy.scoring import attribution
 
 _FOLDER = "images"
 

@@ -8,14 +8,15 @@ from typing import Any, Dict, List, Optional
 
 import numpy as np
 
-from quant_accuracy import error_kinds, figure_intervals, matching, scoring, sessions
 from quant_accuracy import evaluation as evaluations
+from quant_accuracy import sessions
 from quant_accuracy.artifacts import FLOAT, QUANTIZED
 from quant_accuracy.data.shards import format_selection
 from quant_accuracy.evaluation import Evaluation
-from quant_accuracy.figure_intervals import Intervals, Scored
 from quant_accuracy.reporting import changed_images
 from quant_accuracy.reporting.reported import ANNOTATIONS_KEY
+from quant_accuracy.scoring import coco, error_kinds, figure_intervals, matching
+from quant_accuracy.scoring.figure_intervals import Intervals, Scored
 from quant_accuracy.why import answer
 from quant_accuracy.why.answer import Answer
 
@@ -108,9 +109,9 @@ def _errors(evaluation: Evaluation) -> Dict[str, Any]:
 
 def _curves(evaluation: Evaluation) -> Dict[str, Any]:
     """Precision at COCO's recalls: the mean over classes at some IoUs, and each class at IoU 0.50."""
-    precision = {name: scoring.curves(variant.matches).precision for name, variant in evaluation.variants.items()}
+    precision = {name: coco.curves(variant.matches).precision for name, variant in evaluation.variants.items()}
     classes = list(evaluation.variants[FLOAT].metrics.per_class)
-    at = scoring.AT_ONE_IOU
+    at = coco.AT_ONE_IOU
     return {
         "recall": np.round(matching.RECALLS, _DIGITS).tolist(),
         "mean": {name: {"0.50": _mean_curve(found[:, at["AP50"]]), "0.75": _mean_curve(found[:, at["AP75"]]),

@@ -5,7 +5,7 @@ from typing import Any, Iterable, Mapping, NamedTuple, Optional
 from rich.console import Console
 from rich.table import Table
 
-from quant_accuracy.verdicts import FAIL, INCONCLUSIVE, PASS
+from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS
 
 NOTHING = "–"
 WIDTH = 120

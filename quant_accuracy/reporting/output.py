@@ -5,13 +5,13 @@ import shutil
 from pathlib import Path
 from typing import List, Optional
 
-from quant_accuracy import files, history
+from quant_accuracy import files
 from quant_accuracy.artifacts import FLOAT
 from quant_accuracy.evaluation import Evaluation, Variant
 from quant_accuracy.options import REPORT_FORMS
 from quant_accuracy.quantization import export, snapshot
 from quant_accuracy.quantization.records import AIMET
-from quant_accuracy.reporting import contents, pages
+from quant_accuracy.reporting import contents, history, pages
 from quant_accuracy.reporting.reported import SNAPSHOT_FILE
 from quant_accuracy.why.answer import Answer
 

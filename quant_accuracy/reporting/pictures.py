@@ -9,8 +9,8 @@ import matplotlib
 from PIL import Image, ImageDraw, ImageFont
 
 from quant_accuracy.errors import first_line
-from quant_accuracy.matching import RIGHT, UNCOUNTED, WRONG
 from quant_accuracy.reporting.scenes import Box, Scene, Side
+from quant_accuracy.scoring.matching import RIGHT, UNCOUNTED, WRONG
 
 # Pixels.
 _PANEL = 320

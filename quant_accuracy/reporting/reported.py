@@ -7,14 +7,14 @@ from typing import Any, List, Mapping, Optional, Sequence
 
 import numpy as np
 
-from quant_accuracy import metrics
 from quant_accuracy.document import Section
 from quant_accuracy.errors import ConfigurationError
-from quant_accuracy.intervals import Interval
-from quant_accuracy.metrics import Metrics
+from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS, Verdict
 from quant_accuracy.quantization import snapshot
 from quant_accuracy.quantization.snapshot import Placed
-from quant_accuracy.verdicts import FAIL, INCONCLUSIVE, PASS, Verdict
+from quant_accuracy.scoring import metrics
+from quant_accuracy.scoring.intervals import Interval
+from quant_accuracy.scoring.metrics import Metrics
 
 # Of the reports that can be read.
 REPORT_SCHEMA_VERSION = 3

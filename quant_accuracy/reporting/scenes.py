@@ -5,10 +5,10 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
-from quant_accuracy import matching
 from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.detection.merge import Merged
-from quant_accuracy.matching import RIGHT, UNCOUNTED, Matches
+from quant_accuracy.scoring import matching
+from quant_accuracy.scoring.matching import RIGHT, UNCOUNTED, Matches
 
 _IOU = float(matching.IOU_THRESHOLDS[0])
 # From the first of these scores on everything is drawn, from a later one where that would be too much.

@@ -6,9 +6,9 @@ from typing import Optional
 from rich.console import Console
 from rich.table import Table
 
-from quant_accuracy import verdicts
 from quant_accuracy.artifacts import FLOAT, QUANTIZED
 from quant_accuracy.evaluation import Evaluation, Variant
+from quant_accuracy.judging import verdicts
 from quant_accuracy.reporting import contents, gate_table
 from quant_accuracy.why.answer import Answer
 

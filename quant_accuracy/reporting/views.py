@@ -4,13 +4,13 @@ import json
 import re
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from quant_accuracy import baseline
-from quant_accuracy.metrics import FIGURES
+from quant_accuracy.judging import baseline
+from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS
 from quant_accuracy.quantization.records import with_layer
 from quant_accuracy.reporting import gate_table, tables
 from quant_accuracy.reporting.gate_table import NOTHING, number
 from quant_accuracy.reporting.tables import NAME, OUTCOME, PROSE, TEXT, Cell, Column, Entry, Group, Table
-from quant_accuracy.verdicts import FAIL, INCONCLUSIVE, PASS
+from quant_accuracy.scoring.metrics import FIGURES
 
 _NO_GATES = "no gates"
 # Of a list of names, so many are shown; all of them are in the JSON.

@@ -8,13 +8,14 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy import artifacts, attribution, bootstrap, error_kinds, evaluation, progress, sessions
+from quant_accuracy import artifacts, evaluation, progress, sessions
 from quant_accuracy.artifacts import FLOAT, QUANTIZED
 from quant_accuracy.data import images
 from quant_accuracy.errors import ConfigurationError
 from quant_accuracy.evaluation import Evaluation
-from quant_accuracy.metrics import Metrics
 from quant_accuracy.quantization.records import AIMET, with_layer
+from quant_accuracy.scoring import attribution, bootstrap, error_kinds
+from quant_accuracy.scoring.metrics import Metrics
 from quant_accuracy.why import bisection, sensitivity
 from quant_accuracy.why import goal as goals
 from quant_accuracy.why.bisection import Found, Trial

@@ -9,7 +9,7 @@ none of the rest can be.
 from dataclasses import dataclass
 from typing import Callable, Dict, FrozenSet, List, Optional, Sequence, Tuple
 
-from quant_accuracy.metrics import Metrics
+from quant_accuracy.scoring.metrics import Metrics
 
 Off = FrozenSet[str]
 # So many are culprits of their own; more have something in common.

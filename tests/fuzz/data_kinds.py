@@ -11,12 +11,12 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from PIL import Image
 
-from quant_accuracy import matching, scoring
 from quant_accuracy.data import annotations, images, records, shards
 from quant_accuracy.data.shards import Shard
 from quant_accuracy.detection import merge, store
 from quant_accuracy.detection.nms import Detections
 from quant_accuracy.preparation import coco_tfrecords
+from quant_accuracy.scoring import coco, matching
 from tests.fuzz import mutations
 from tests.fuzz.kind import SIZE, Kind, at, json_kind
 
@@ -152,7 +152,7 @@ def _use_annotations(path: Path) -> None:
                         np.array([0.9, 0.4], np.float32), np.array([3, 4], np.int32))] * 2
     part = store.gather([np.array([7, 8])], [np.array([SIZE, SIZE])], found)
     merged = merge.merge([(Shard(0, path, 2, 2), part)], truth)
-    metrics = scoring.score_matches(matching.match(merged, truth), truth, len(merged.results))
+    metrics = coco.score_matches(matching.match(merged, truth), truth, len(merged.results))
     assert metrics.images == 2
     assert sorted(metrics.per_class) == sorted(truth.categories.values())
     for value in (*metrics.figures.values(), *metrics.per_class.values()):

@@ -8,12 +8,12 @@ from typing import Any, Dict, List
 
 import numpy as np
 
-from quant_accuracy import baseline, history
 from quant_accuracy import options as project
 from quant_accuracy.detection import store
 from quant_accuracy.detection.nms import Detections
+from quant_accuracy.judging import baseline
 from quant_accuracy.quantization import snapshot
-from quant_accuracy.reporting import reported
+from quant_accuracy.reporting import history, reported
 from tests import report_documents
 from tests.fuzz import mutations
 from tests.fuzz.kind import SIZE, Kind, at, json_kind

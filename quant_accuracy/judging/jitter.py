@@ -11,7 +11,7 @@ from typing import Any, Mapping, Sequence, Tuple
 import numpy as np
 
 from quant_accuracy.document import Section
-from quant_accuracy.metrics import Metrics
+from quant_accuracy.scoring.metrics import Metrics
 
 # The first is the run that everything else is judged by.
 SCALES = (1.0, *(1.0 + step * 1e-6 for step in (-4, -3, -2, -1, 1, 2, 3, 4)))

@@ -5,11 +5,11 @@ from typing import Dict, NamedTuple, Optional
 
 import numpy as np
 
-from quant_accuracy import matching
 from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.detection.merge import Merged
-from quant_accuracy.matching import Matches
-from quant_accuracy.metrics import FIGURES, Metrics
+from quant_accuracy.scoring import matching
+from quant_accuracy.scoring.matching import Matches
+from quant_accuracy.scoring.metrics import FIGURES, Metrics
 
 
 class View(NamedTuple):

@@ -5,13 +5,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from quant_accuracy import files, jitter, metrics
+from quant_accuracy import files
 from quant_accuracy.document import Section
 from quant_accuracy.errors import ConfigurationError
-from quant_accuracy.jitter import Jitter
-from quant_accuracy.metrics import Metrics
+from quant_accuracy.judging import jitter
+from quant_accuracy.judging.jitter import Jitter
 from quant_accuracy.quantization import snapshot
 from quant_accuracy.quantization.snapshot import Placed
+from quant_accuracy.scoring import metrics
+from quant_accuracy.scoring.metrics import Metrics
 
 SCHEMA_VERSION = 1
 _FIGURES_FILE, _QUANTIZERS_FILE = "figures.json", "quantizers.json"

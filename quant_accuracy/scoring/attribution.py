@@ -4,8 +4,8 @@ from typing import List
 
 import numpy as np
 
-from quant_accuracy import matching
-from quant_accuracy.matching import Matches
+from quant_accuracy.scoring import matching
+from quant_accuracy.scoring.matching import Matches
 
 # APs of an image that differ by less are sums of the same numbers in another order.
 _SAME = 1e-9

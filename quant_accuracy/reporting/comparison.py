@@ -11,18 +11,20 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
-from quant_accuracy import baseline, bootstrap, files, jitter, matching
+from quant_accuracy import files
 from quant_accuracy.data import annotations as annotation_files
 from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.detection.merge import Merged
 from quant_accuracy.errors import ConfigurationError
-from quant_accuracy.intervals import Interval, percentile_interval
-from quant_accuracy.metrics import FIGURES
+from quant_accuracy.judging import baseline, jitter
+from quant_accuracy.judging.verdicts import Verdict
 from quant_accuracy.quantization import snapshot
 from quant_accuracy.quantization.snapshot import Drift
 from quant_accuracy.reporting import reported
 from quant_accuracy.reporting.reported import AGAIN, VARIANTS, ReportedRun
-from quant_accuracy.verdicts import Verdict
+from quant_accuracy.scoring import bootstrap, matching
+from quant_accuracy.scoring.intervals import Interval, percentile_interval
+from quant_accuracy.scoring.metrics import FIGURES
 
 SCHEMA_VERSION = 1
 # Scoring and bootstrap sum in another order.

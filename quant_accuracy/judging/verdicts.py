@@ -6,10 +6,10 @@ from typing import Mapping, NamedTuple, Optional
 
 import numpy as np
 
-from quant_accuracy.baseline import Baseline
-from quant_accuracy.intervals import Interval
-from quant_accuracy.jitter import Jitter
-from quant_accuracy.metrics import Metrics
+from quant_accuracy.judging.baseline import Baseline
+from quant_accuracy.judging.jitter import Jitter
+from quant_accuracy.scoring.intervals import Interval
+from quant_accuracy.scoring.metrics import Metrics
 
 PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
 

@@ -4,16 +4,16 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Union
 
 import numpy as np
 
-from quant_accuracy import baseline as baselines
-from quant_accuracy import jitter, verdicts
-from quant_accuracy.baseline import Baseline
 from quant_accuracy.card import CLASS_DROP, ENCODINGS_DRIFT, OF_BASELINE, Gate
 from quant_accuracy.errors import QuantAccuracyError
-from quant_accuracy.intervals import Interval, bias_corrected_interval, mean_known, percentile_interval
-from quant_accuracy.metrics import Metrics
+from quant_accuracy.judging import baseline as baselines
+from quant_accuracy.judging import jitter, verdicts
+from quant_accuracy.judging.baseline import Baseline
+from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS, Bounds, Figures, Samples, Verdict
 from quant_accuracy.quantization import snapshot
 from quant_accuracy.quantization.snapshot import Placed
-from quant_accuracy.verdicts import FAIL, INCONCLUSIVE, PASS, Bounds, Figures, Samples, Verdict
+from quant_accuracy.scoring.intervals import Interval, bias_corrected_interval, mean_known, percentile_interval
+from quant_accuracy.scoring.metrics import Metrics
 
 _SHOWN = 3
 

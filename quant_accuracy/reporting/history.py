@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
-from quant_accuracy import baseline, files, progress
+from quant_accuracy import files, progress
 from quant_accuracy.document import Section
 from quant_accuracy.errors import ConfigurationError, StorageError
+from quant_accuracy.judging import baseline
 
 SCHEMA_VERSION = 1
 # What follows from the rest of a line, or from the lines before it, and is not written.

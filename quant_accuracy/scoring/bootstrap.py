@@ -9,11 +9,11 @@ from typing import Dict, Optional
 
 import numpy as np
 
-from quant_accuracy import matching, scoring
-from quant_accuracy.intervals import mean_known
-from quant_accuracy.matching import Matches
-from quant_accuracy.metrics import FIGURES
-from quant_accuracy.scoring import View
+from quant_accuracy.scoring import coco, matching
+from quant_accuracy.scoring.coco import View
+from quant_accuracy.scoring.intervals import mean_known
+from quant_accuracy.scoring.matching import Matches
+from quant_accuracy.scoring.metrics import FIGURES
 
 RESAMPLES = 1000
 _SEED = 20191015
@@ -43,12 +43,12 @@ def figures(matches: Matches, weights: np.ndarray, aps: Optional[np.ndarray] = N
         float64 [r] by name, in COCO's order; NaN where a resample has no ground truth to judge by.
     """
     of_all = threshold_aps(matches, weights) if aps is None else aps
-    found = {name: mean_known(of_all[threshold]) for name, threshold in scoring.AT_ONE_IOU.items()}
-    for name, view in scoring.AVERAGE_PRECISIONS.items():
-        found[name] = mean_known(mean_over_thresholds(of_all if view == scoring.ALL
+    found = {name: mean_known(of_all[threshold]) for name, threshold in coco.AT_ONE_IOU.items()}
+    for name, view in coco.AVERAGE_PRECISIONS.items():
+        found[name] = mean_known(mean_over_thresholds(of_all if view == coco.ALL
                                                       else threshold_aps(matches, weights, view.area)))
     found.update({name: mean_known(_recalls(matches, weights, view))
-                  for name, view in scoring.AVERAGE_RECALLS.items()})
+                  for name, view in coco.AVERAGE_RECALLS.items()})
     return {name: found[name] for name in FIGURES}
 
 
@@ -71,7 +71,7 @@ def mean_over_thresholds(aps: np.ndarray) -> np.ndarray:
     return total / len(aps)
 
 
-def threshold_aps(matches: Matches, weights: np.ndarray, area: int = scoring.ALL.area) -> np.ndarray:
+def threshold_aps(matches: Matches, weights: np.ndarray, area: int = coco.ALL.area) -> np.ndarray:
     """COCO's AP at each IoU threshold, of each resample and category.
 
     Args:

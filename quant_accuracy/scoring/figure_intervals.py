@@ -6,10 +6,10 @@ from typing import Mapping, NamedTuple, Optional
 
 import numpy as np
 
-from quant_accuracy import bootstrap
-from quant_accuracy.intervals import Interval, bias_corrected_interval, percentile_interval
-from quant_accuracy.matching import Matches
-from quant_accuracy.metrics import FIGURES, Metrics
+from quant_accuracy.scoring import bootstrap
+from quant_accuracy.scoring.intervals import Interval, bias_corrected_interval, percentile_interval
+from quant_accuracy.scoring.matching import Matches
+from quant_accuracy.scoring.metrics import FIGURES, Metrics
 
 Intervals = Mapping[str, Optional[Interval]]
 

@@ -12,10 +12,10 @@ from typing import Dict, Iterator, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from quant_accuracy import matching, scoring
 from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.detection.merge import Merged
-from quant_accuracy.matching import Matches
+from quant_accuracy.scoring import coco, matching
+from quant_accuracy.scoring.matching import Matches
 
 # In the order of the paper.
 KINDS = ("classification", "localisation", "both", "duplicate", "background", "missed")
@@ -103,13 +103,13 @@ def analyse(merged: Merged, annotations: Annotations, matches: Optional[Matches]
     matches = replace(matches, outcomes=matches.outcomes[:, :1, :1])
     objects = _objects(annotations, matches)
     errors = _errors(matches, objects, _pairs(merged.results, matches, objects))
-    ap50 = scoring.ap50(matches)
+    ap50 = coco.ap50(matches)
     counts = np.bincount(errors.kinds[errors.kinds != _NO_ERROR], minlength=len(KINDS))
     counts[_MISSED] = errors.missed.sum()
     dap: Dict[str, Optional[float]] = {}
     for kind, name in enumerate(KINDS):
         # What is not there cannot be mended, which saves scoring.
-        dap[name] = _minus(scoring.ap50(_mended(matches, objects, errors, kind)) if counts[kind] else ap50, ap50)
+        dap[name] = _minus(coco.ap50(_mended(matches, objects, errors, kind)) if counts[kind] else ap50, ap50)
     return ErrorKinds(ap50, dict(zip(KINDS, counts.tolist())), dap)
 
 

@@ -1,0 +1,1 @@
+"""From detections and ground truth to COCO's figures, how sure they are, and where AP is lost."""

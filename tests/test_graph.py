@@ -201,6 +201,30 @@ def test_flipped_bytes_in_the_weights_are_found(demo_copy: DataPaths) -> None:
         load.load_frozen(demo_copy.checkpoint, ["concat", "concat_1"])
 
 
+@pytest.mark.parametrize("end", [b"\0\0\0" + b"\xff" * 8 + b"\x7f", b"\0\0" + b"\xff" * 8 + b"\x7f\1"],
+                         ids=["size", "offset"])
+def test_an_index_that_names_a_block_beyond_its_end_is_an_error_and_does_not_end_the_process(
+        demo_copy: DataPaths, end: bytes) -> None:
+    path = Path(f"{demo_copy.checkpoint}.index")
+    content = path.read_bytes()
+    path.write_bytes(content[:-48] + end.ljust(40, b"\0") + content[-8:])
+
+    with pytest.raises(CheckpointError, match=r"model\.ckpt\.index: its end is damaged.*copy the checkpoint again"):
+        load.load_frozen(demo_copy.checkpoint, ["concat", "concat_1"])
+
+
+def test_a_variable_that_is_said_to_be_larger_than_the_checkpoint_is_not_read(tmp_path: Path) -> None:
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.identity(tf.get_variable("huge", initializer=np.zeros(4, np.float32)), name="out")
+        tf.train.export_meta_graph(str(tmp_path / "model.ckpt.meta"), saver_def=tf.train.Saver().saver_def)
+        # A part of a variable, which says how large the whole is.
+        session.run(tf.raw_ops.SaveV2(prefix=str(tmp_path / "model.ckpt"), tensor_names=["huge"],
+                                      shape_and_slices=["1000000000000 0,4"], tensors=[np.zeros(4, np.float32)]))
+
+    with pytest.raises(CheckpointError, match=r"'huge' is said to have the shape \[1000000000000\], which .* 16 bytes"):
+        load.load_frozen(tmp_path / "model.ckpt", ["out"])
+
+
 def test_a_weight_that_is_nan_is_named(tmp_path: Path) -> None:
     with tf.Graph().as_default():
         weight = tf.Variable(np.array([1.0, np.nan], np.float32), name="broken")

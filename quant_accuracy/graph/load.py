@@ -17,8 +17,8 @@ import tensorflow.compat.v1 as tf
 from google.protobuf.message import DecodeError
 
 from quant_accuracy.errors import CheckpointError, GraphError, first_line
+from quant_accuracy.graph import index_file, trust
 from quant_accuracy.graph import nodes as graph_nodes
-from quant_accuracy.graph import trust
 
 _VARIABLES = ("VariableV2", "Variable", "VarHandleOp")
 # A constant may be written as one value and a shape: a few bytes that become any number of bytes.
@@ -196,17 +196,24 @@ def _restored_by(nodes: Mapping[str, tf.NodeDef], restore: str) -> List[tf.NodeD
 
 def _read_variables(prefix: Path, graph: tf.GraphDef, sources: Mapping[str, str]) -> Dict[str, np.ndarray]:
     variables = [node for node in graph.node if node.op in _VARIABLES]
+    index, *data = data_files(prefix)
+    index_file.check(index)
+    room = sum(path.stat().st_size for path in data)
     try:
         reader = tf.train.NewCheckpointReader(str(prefix))
-        stored = reader.get_variable_to_shape_map()
+        stored, types = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
         values = {}
         for node in variables:
             source = sources.get(node.name, node.name)
             if source not in stored:
                 raise CheckpointError(f"{prefix}: has no values for the variable {source!r} of its own graph; "
                                       "export the checkpoint again")
+            # In whole numbers of Python: those of a machine overflow.
+            if functools.reduce(operator.mul, stored[source], types[source].size) > room:
+                raise CheckpointError(f"{prefix}: the variable {source!r} is said to have the shape {stored[source]}, "
+                                      f"which the .data-* files of {room} bytes cannot hold; copy the checkpoint again")
             values[node.name] = reader.get_tensor(source)
-    except (tf.errors.OpError, ValueError, UnicodeDecodeError) as error:
+    except (tf.errors.OpError, ValueError, TypeError, UnicodeDecodeError) as error:
         raise CheckpointError(f"{prefix}: the .index or .data-* files cannot be read ({first_line(error)}); "
                               "copy the checkpoint again") from error
     for name, value in values.items():

@@ -28,7 +28,7 @@ _SELECTION = ("--shards", "0-3")
 _KILLS = 20
 _COPIES = 25
 # Detections and their matches of an image, both variants, while the report is made.
-_BYTES_OF_AN_IMAGE = 60_000
+_BYTES_OF_AN_IMAGE = 80_000
 
 
 def _to_the_end(arguments: List[str]) -> str:

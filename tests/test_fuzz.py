@@ -14,7 +14,14 @@ from PIL import Image
 from quant_accuracy import card, options
 from quant_accuracy.card import DataPaths
 from quant_accuracy.data import annotations, images, shards
-from quant_accuracy.errors import ConfigurationError, DataError, GraphError, QuantAccuracyError, StorageError
+from quant_accuracy.errors import (
+    CheckpointError,
+    ConfigurationError,
+    DataError,
+    GraphError,
+    QuantAccuracyError,
+    StorageError,
+)
 from quant_accuracy.graph import load
 from quant_accuracy.judging import baseline
 from quant_accuracy.quantization import configuration, encodings_file
@@ -188,19 +195,33 @@ def _retype(graph: tf.GraphDef) -> None:
     node.attr["value"].tensor.dtype = 1 if node.attr["dtype"].type != 1 else 3
 
 
+def _enter_again(graph: tf.GraphDef) -> None:
+    node = _first(graph, "Merge")
+    node.input.append(node.input[0])
+
+
 def _beside_nothing(graph: tf.GraphDef) -> None:
     _first(graph, "Conv2D").attr["_class"].list.s.append(b"loc:@nothing")
 
 
 @pytest.mark.parametrize(("change", "message"), [
     (_beside_nothing, "takes 'nothing', which no op gives"), (_unfold, "has the shape"),
-    (_retype, "values of another type"),
+    (_retype, "values of another type"), (_enter_again, "the loop at '.*/Merge' is entered in more than one place"),
     (lambda graph: _first(graph, "Conv2D").attr.pop("T"), "TensorFlow cannot build the graph"),
     (lambda graph: _first(graph, "Conv2D").input.__setitem__(0, "nothing"), "takes 'nothing', which no op gives"),
     (lambda graph: setattr(_first(graph, "Conv2D"), "op", "Sin"), "TensorFlow cannot build the graph"),
-], ids=["beside nothing", "constant of terabytes", "constant of another type", "attribute gone", "input gone",
-        "op of another type"])
+], ids=["beside nothing", "constant of terabytes", "constant of another type", "loop entered twice", "attribute gone",
+        "input gone", "op of another type"])
 def test_a_graph_that_tensorflow_cannot_build_is_one_clear_error(demo_copy: DataPaths, message: str,
                                                                 change: Callable[[tf.GraphDef], Any]) -> None:
     with pytest.raises(GraphError, match=message):
         load.load_frozen(_change_nodes(demo_copy, change), ["concat"])
+
+
+def test_names_of_variables_that_would_fill_the_memory_are_refused(demo_copy: DataPaths) -> None:
+    def unfold(graph: tf.GraphDef) -> None:
+        names = next(node for node in graph.node if node.name == "save/RestoreV2/tensor_names")
+        names.attr["value"].tensor.tensor_shape.dim[0].size = 10 ** 12
+
+    with pytest.raises(CheckpointError, match=r"has the shape \[1000000000000\], which its values do not fill"):
+        load.load_frozen(_change_nodes(demo_copy, unfold), ["concat"])

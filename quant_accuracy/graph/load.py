@@ -21,8 +21,7 @@ from quant_accuracy.graph import index_file, trust
 from quant_accuracy.graph import nodes as graph_nodes
 
 _VARIABLES = ("VariableV2", "Variable", "VarHandleOp")
-# A constant may be written as one value and a shape: a few bytes that become any number of bytes.
-_LARGEST_CONSTANT = 1 << 28
+_MERGES, _NEXT_ITERATIONS = ("Merge", "RefMerge"), ("NextIteration", "RefNextIteration")
 
 
 def checkpoint_files(prefix: Path) -> List[Path]:
@@ -108,15 +107,22 @@ def _read_meta(path: Path) -> tf.MetaGraphDef:
 
 
 def _check_references(path: Path, graph: tf.GraphDef) -> None:
-    """Every op has a name of its own, and takes what some op gives."""
-    names = {node.name for node in graph.node}
-    if len(names) != len(graph.node):
+    """Every op has a name of its own, and takes what some op gives; a loop is entered in one place."""
+    ops = {node.name: node.op for node in graph.node}
+    if len(ops) != len(graph.node):
         twice = next(name for name, count in Counter(node.name for node in graph.node).items() if count > 1)
         raise CheckpointError(f"{path}: the graph has two ops named {twice!r}; copy the checkpoint again")
     for node in graph.node:
         for reference in [*node.input, *graph_nodes.neighbours(node)]:
-            if graph_nodes.op_of(reference) not in names:
+            if graph_nodes.op_of(reference) not in ops:
                 raise GraphError(f"{path}: the op {node.name!r} takes {reference!r}, which no op gives; "
+                                 "copy the checkpoint again")
+        if node.op in _MERGES:
+            comes_back = [ops[graph_nodes.op_of(source)] in _NEXT_ITERATIONS for source in node.input
+                          if not source.startswith("^")]
+            if any(comes_back) and comes_back.count(False) > 1:
+                # TensorFlow ends the process when it meets one.
+                raise GraphError(f"{path}: the loop at {node.name!r} is entered in more than one place; "
                                  "copy the checkpoint again")
 
 
@@ -129,12 +135,10 @@ def _check_constants(path: Path, graph: tf.GraphDef) -> None:
                 # TensorFlow ends the process when it meets one.
                 raise GraphError(f"{path}: the constant {node.name!r} has values of another type than it says; "
                                  "copy the checkpoint again")
-            sides = [side.size for side in tensor.tensor_shape.dim]
-            # In whole numbers of Python: those of a machine overflow.
-            if tensor.tensor_shape.unknown_rank or any(side < 0 for side in sides) \
-                    or 8 * functools.reduce(operator.mul, sides, 1) > max(_LARGEST_CONSTANT, 8 * tensor.ByteSize()):
-                raise GraphError(f"{path}: the constant {node.name!r} has the shape {sides}, which its values do not "
-                                 "fill; copy the checkpoint again")
+            try:
+                graph_nodes.require_values(node)
+            except GraphError as error:
+                raise GraphError(f"{path}: {error}") from error
 
 
 def _check_built(path: Path, graph: tf.GraphDef) -> None:

@@ -1,6 +1,8 @@
 """Finding one's way in a GraphDef: names, consumers, constants, and the network between two points."""
 
 import difflib
+import functools
+import operator
 from typing import Callable, Dict, Iterable, List, Mapping, NamedTuple, Sequence, Set, Tuple
 
 import numpy as np
@@ -9,6 +11,8 @@ import tensorflow.compat.v1 as tf
 from quant_accuracy.errors import GraphError
 
 _BESIDE = b"loc:@"
+# A constant may be written as one value and a shape: a few bytes that become any number of bytes.
+_LARGEST_CONSTANT = 1 << 28
 
 
 class Use(NamedTuple):
@@ -66,9 +70,26 @@ def constant(nodes: Mapping[str, tf.NodeDef], reference: str) -> np.ndarray:
     """The value behind a reference to a constant, possibly through Identity ops.
 
     Raises:
-        GraphError: It is not a constant.
+        GraphError: It is not a constant, or is much larger than its values.
     """
-    return tf.make_ndarray(constant_node(nodes, reference).attr["value"].tensor)
+    node = constant_node(nodes, reference)
+    require_values(node)
+    return tf.make_ndarray(node.attr["value"].tensor)
+
+
+def require_values(node: tf.NodeDef) -> None:
+    """Refuse a constant that is much larger in memory than in its file.
+
+    Raises:
+        GraphError: It is.
+    """
+    tensor = node.attr["value"].tensor
+    sides = [side.size for side in tensor.tensor_shape.dim]
+    # In whole numbers of Python: those of a machine overflow.
+    if tensor.tensor_shape.unknown_rank or any(side < 0 for side in sides) \
+            or 8 * functools.reduce(operator.mul, sides, 1) > max(_LARGEST_CONSTANT, 8 * tensor.ByteSize()):
+        raise GraphError(f"the constant {node.name!r} has the shape {sides}, which its values do not fill; "
+                         "copy the checkpoint again")
 
 
 def constant_node(nodes: Mapping[str, tf.NodeDef], reference: str) -> tf.NodeDef:

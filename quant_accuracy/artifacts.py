@@ -2,7 +2,6 @@
 
 import functools
 import itertools
-import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, List, Mapping, NamedTuple, Optional, Sequence
@@ -17,6 +16,7 @@ from quant_accuracy.data import images
 from quant_accuracy.data.shards import Shard
 from quant_accuracy.detection import detector, postprocessing
 from quant_accuracy.detection.postprocessing import Postprocessing
+from quant_accuracy.document import read_json
 from quant_accuracy.errors import ConfigurationError, StorageError
 from quant_accuracy.graph import fold, load
 from quant_accuracy.quantization import aimet, calibrate, configuration, encodings_file, placement, simulate
@@ -285,6 +285,6 @@ def _read_graph(path: Path) -> tf.GraphDef:
 
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path)
     except (OSError, ValueError) as error:
         raise StorageError(f"{path}: not readable ({error}); delete {path.parent}, it will be made again") from error

@@ -3,13 +3,13 @@
 Each entry says the digests of its files. One that is damaged is never used, and made again.
 """
 
-import json
 from pathlib import Path
 from typing import Any, Callable, Mapping, Optional, Set
 
 import filelock
 
 from quant_accuracy import files, progress
+from quant_accuracy.document import read_json
 
 _DIGESTS = "digests.json"
 
@@ -68,7 +68,7 @@ class Cache:
         if target in self._whole:
             return None
         try:
-            recorded = json.loads((target / _DIGESTS).read_text(encoding="utf-8"))
+            recorded = read_json(target / _DIGESTS)
             if not isinstance(recorded, dict) or "inputs.json" not in recorded:
                 return f"{_DIGESTS} is not readable"
             wrong = [name for name, digest in recorded.items() if files.digest_file(target / name) != digest]

@@ -7,7 +7,7 @@ from typing import Mapping, Optional, Tuple
 
 import yaml
 
-from quant_accuracy.document import Section
+from quant_accuracy.document import Section, parsing
 from quant_accuracy.errors import ConfigurationError, first_line, shown
 from quant_accuracy.graph.names import GraphNames
 from quant_accuracy.quantization import configuration as configurations
@@ -105,7 +105,8 @@ def load(name_or_path: str) -> ModelCard:
         if len(text) > _LONGEST:
             raise ConfigurationError(f"{path}: holds {len(text)} characters, and a model card at most {_LONGEST}; "
                                      "name a model card")
-        document = yaml.safe_load(text)
+        with parsing():
+            document = yaml.safe_load(text)
     except OSError as error:
         known = sorted(card.stem for card in FOLDER.glob("*.yaml"))
         raise ConfigurationError(f"{path}: no such model card; --model takes a path or one of "

@@ -1,11 +1,53 @@
 """Reading mappings that people write: every key is known, every value has the form that it should have."""
 
+import contextlib
 import difflib
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+import gc
+import json
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from quant_accuracy.errors import ConfigurationError, shown
 
 _LARGEST = 1e300
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is not JSON, or is nested too deeply.
+    """
+    return parse_json(path.read_text(encoding="utf-8"))
+
+
+def parse_json(text: str) -> Any:
+    """What a JSON text says.
+
+    Raises:
+        ValueError: It is not JSON, or is nested too deeply.
+    """
+    with parsing():
+        return json.loads(text)
+
+
+@contextlib.contextmanager
+def parsing() -> Iterator[None]:
+    """A block in which a text is parsed that may be nested too deeply, which is then a ValueError.
+
+    Nothing is collected meanwhile: in the last frames that Python grants, an object that cleans up after itself, as
+    TensorFlow's graphs do, ends the process.
+    """
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    finally:
+        if collecting:
+            gc.enable()
 
 
 class Section:

@@ -225,3 +225,33 @@ def test_names_of_variables_that_would_fill_the_memory_are_refused(demo_copy: Da
 
     with pytest.raises(CheckpointError, match=r"has the shape \[1000000000000\], which its values do not fill"):
         load.load_frozen(_change_nodes(demo_copy, unfold), ["concat"])
+
+
+_COLLECTED = """
+import gc, sys
+from pathlib import Path
+from quant_accuracy import document
+class Cleans:
+    def __del__(self):
+        sorted([self], key=lambda item: id(item))
+for allocations in range(850, 1100):
+    gc.collect()
+    item = Cleans()
+    item.itself = item
+    del item
+    gc.set_threshold(allocations)
+    try:
+        document.read_json(Path(sys.argv[1]))
+    except ValueError as error:
+        print(error)
+"""
+
+
+def test_what_is_collected_in_the_depth_of_brackets_does_not_end_the_process(tmp_path: Path) -> None:
+    (tmp_path / "deep.json").write_text("[" * 200000)
+
+    done = subprocess.run([sys.executable, "-c", _COLLECTED, str(tmp_path / "deep.json")], cwd=str(options.ROOT),
+                          capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["it is nested too deeply"] * 250

@@ -1,10 +1,10 @@
 """COCO's `instances_*.json`: read, checked, and ready for scoring."""
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, NamedTuple
 
+from quant_accuracy.document import read_json
 from quant_accuracy.errors import DataError, shown
 
 _REQUIRED = {
@@ -45,10 +45,10 @@ def load(path: Path) -> Annotations:
         DataError: The file is missing, is not COCO JSON, or contradicts itself.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = read_json(path)
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such annotation file; {_REMEDY} with --annotation-json-file") from error
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"{path}: not readable as JSON ({error}); {_REMEDY}") from error
     _check_form(path, document)
     images = _index(path, document["images"], "images")

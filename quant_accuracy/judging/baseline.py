@@ -1,12 +1,11 @@
 """Committed results that gates compare with, reviewed like code: `baselines/<model card>/`."""
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from quant_accuracy import files
-from quant_accuracy.document import Section
+from quant_accuracy.document import Section, read_json
 from quant_accuracy.errors import ConfigurationError
 from quant_accuracy.judging import jitter
 from quant_accuracy.judging.jitter import Jitter
@@ -51,8 +50,8 @@ def read(folder: Path) -> Optional[Baseline]:
     if not path.exists():
         return None
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        document = read_json(path)
+    except (OSError, ValueError) as error:
         raise ConfigurationError(f"{path}: cannot be read ({error}); restore it, or make it again with "
                                  "pytest --update-baselines") from error
     whole = Section(str(path), "", document, "the baseline")

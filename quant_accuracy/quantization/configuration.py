@@ -7,13 +7,12 @@ off anywhere, and weights quantized per channel.
 """
 
 import difflib
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 from quant_accuracy import files
-from quant_accuracy.document import Section
+from quant_accuracy.document import Section, read_json
 from quant_accuracy.errors import ConfigurationError, shown
 
 WEIGHT, BIAS = "weight", "bias"
@@ -107,8 +106,8 @@ def load(path: Path) -> Configuration:
         ConfigurationError: The file is missing, is not JSON, or says something unknown or contradictory.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        document = read_json(path)
+    except (OSError, ValueError) as error:
         raise ConfigurationError(f"{path}: not readable as JSON ({error}); give one of AIMET's configuration files "
                                  "with --quantsim-config") from error
     return _read(Section(str(path), "", document, _DOCUMENT))

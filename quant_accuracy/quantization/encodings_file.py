@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Tuple
 
 from quant_accuracy import files
+from quant_accuracy.document import read_json
 from quant_accuracy.errors import ConfigurationError, StorageError, first_line, shown
 from quant_accuracy.quantization.records import ACTIVATION, PARAM, Encoding, Encodings, Quantizer
 
@@ -52,11 +53,11 @@ def read(path: Path) -> Stored:
             inverted, without zero, or with a scale that contradicts its range.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = read_json(path)
         return Stored(path, {kind: {str(tensor): _encodings(path, tensor, items)
                                     for tensor, items in document[section].items()}
                              for kind, section in _SECTIONS.items()})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise StorageError(f"{path}: not readable as an encodings file of version {VERSION} "
                            f"({type(error).__name__}: {first_line(error)}); make it again with "
                            "--quantsim-output-dir") from error

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 from quant_accuracy import files
-from quant_accuracy.document import Section
+from quant_accuracy.document import Section, read_json
 from quant_accuracy.errors import ConfigurationError
 from quant_accuracy.quantization.records import ACTIVATION, PARAM, Encodings, Quantizer
 
@@ -70,8 +70,8 @@ def read(path: Path) -> List[Placed]:
         ConfigurationError: The file is missing or is not a snapshot.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        document = read_json(path)
+    except (OSError, ValueError) as error:
         raise ConfigurationError(f"{path}: cannot be read ({error}); restore it, or make it again with "
                                  "pytest --update-baselines") from error
     if not isinstance(document, list):

@@ -1,13 +1,12 @@
 """What a report left, read back: figures, verdicts, quantizers, detections."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, List, Mapping, Optional, Sequence
 
 import numpy as np
 
-from quant_accuracy.document import Section
+from quant_accuracy.document import Section, read_json
 from quant_accuracy.errors import ConfigurationError
 from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS, Verdict
 from quant_accuracy.quantization import snapshot
@@ -101,10 +100,10 @@ def _missing_report(given: Path, path: Path) -> str:
 
 def _read_json(path: Path, missing: str) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path)
     except FileNotFoundError as error:
         raise ConfigurationError(missing) from error
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigurationError(f"{path}: cannot be read ({error}); {AGAIN}") from error
 
 

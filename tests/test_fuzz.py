@@ -204,14 +204,19 @@ def _beside_nothing(graph: tf.GraphDef) -> None:
     _first(graph, "Conv2D").attr["_class"].list.s.append(b"loc:@nothing")
 
 
+def _beside_no_text(graph: tf.GraphDef) -> None:
+    _first(graph, "Conv2D").attr["_class"].list.s.append(b"\xff")
+
+
 @pytest.mark.parametrize(("change", "message"), [
-    (_beside_nothing, "takes 'nothing', which no op gives"), (_unfold, "has the shape"),
+    (_beside_nothing, "takes 'nothing', which no op gives"), (_beside_no_text, "_class of the op .* is no text"),
+    (_unfold, "has the shape"),
     (_retype, "values of another type"), (_enter_again, "the loop at '.*/Merge' is entered in more than one place"),
     (lambda graph: _first(graph, "Conv2D").attr.pop("T"), "TensorFlow cannot build the graph"),
     (lambda graph: _first(graph, "Conv2D").input.__setitem__(0, "nothing"), "takes 'nothing', which no op gives"),
     (lambda graph: setattr(_first(graph, "Conv2D"), "op", "Sin"), "TensorFlow cannot build the graph"),
-], ids=["beside nothing", "constant of terabytes", "constant of another type", "loop entered twice", "attribute gone",
-        "input gone", "op of another type"])
+], ids=["beside nothing", "beside no text", "constant of terabytes", "constant of another type", "loop entered twice",
+        "attribute gone", "input gone", "op of another type"])
 def test_a_graph_that_tensorflow_cannot_build_is_one_clear_error(demo_copy: DataPaths, message: str,
                                                                 change: Callable[[tf.GraphDef], Any]) -> None:
     with pytest.raises(GraphError, match=message):

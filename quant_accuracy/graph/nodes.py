@@ -10,7 +10,7 @@ import tensorflow.compat.v1 as tf
 
 from quant_accuracy.errors import GraphError
 
-_BESIDE = b"loc:@"
+_BESIDE = "loc:@"
 # A constant may be written as one value and a shape: a few bytes that become any number of bytes.
 _LARGEST_CONSTANT = 1 << 28
 
@@ -33,9 +33,17 @@ def tensor_of(reference: str) -> str:
 
 
 def neighbours(node: tf.NodeDef) -> List[str]:
-    """The ops that a node wants to be on one device with; TensorFlow takes them for needed when it cuts a graph."""
-    values = node.attr["_class"].list.s if "_class" in node.attr else ()
-    return [value[len(_BESIDE):].decode("utf-8", "replace") for value in values if value.startswith(_BESIDE)]
+    """The ops that a node wants to be on one device with; TensorFlow takes them for needed when it cuts a graph.
+
+    Raises:
+        GraphError: What says so is no text.
+    """
+    try:
+        values = [value.decode("utf-8") for value in node.attr["_class"].list.s] if "_class" in node.attr else []
+    except UnicodeDecodeError as error:
+        raise GraphError(f"the attribute _class of the op {node.name!r} is no text; "
+                         "copy the checkpoint again") from error
+    return [value[len(_BESIDE):] for value in values if value.startswith(_BESIDE)]
 
 
 def by_name(graph: tf.GraphDef) -> Dict[str, tf.NodeDef]:

@@ -17,8 +17,9 @@ from tests.fuzz.networks import OUTPUTS, build
 def meta_kind(folder: Path) -> Kind:
     """Graphs: harmless ops only, and TensorFlow can build them; what is untouched gives the untouched network."""
     _save(folder)
-    content = (folder / "model.ckpt.meta").read_bytes()
-    graph = tf.MetaGraphDef.FromString(content)
+    graph = tf.MetaGraphDef.FromString((folder / "model.ckpt.meta").read_bytes())
+    # TensorFlow writes attributes in any order, and a case has to be the same every time.
+    content = graph.SerializeToString(deterministic=True)
     whole = load.load_frozen(folder / "model.ckpt", OUTPUTS).SerializeToString(deterministic=True)
     needed = tf.graph_util.extract_sub_graph(graph.graph_def, OUTPUTS)
 

@@ -30,7 +30,7 @@ def load(path: Path, dtypes: Mapping[str, Any], what: str) -> Dict[str, np.ndarr
             contents = {name: archive.read(f"{name}.npy") for name in dtypes}
         found = {name: np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
                  for name, content in contents.items()}
-    except Exception as error:  # of a damaged archive: zlib.error, NotImplementedError, struct.error and more
+    except Exception as error:  # zipfile raises many kinds for damaged archives
         raise StorageError(f"{path}: not readable as {what} ({error}); delete it, it will be made again") from error
     for name, dtype in dtypes.items():
         if found[name].dtype != dtype:

@@ -22,6 +22,18 @@ def read_json(path: Path) -> Any:
     return parse_json(path.read_text(encoding="utf-8"))
 
 
+def require_json(path: Path, remedy: str) -> Any:
+    """The content of a JSON file that a person is asked to mend.
+
+    Raises:
+        ConfigurationError: It cannot be read; `remedy` says what to do.
+    """
+    try:
+        return read_json(path)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{path}: cannot be read ({error}); {remedy}") from error
+
+
 def parse_json(text: str) -> Any:
     """What a JSON text says.
 

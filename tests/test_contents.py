@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 from PIL import Image
-from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from quant_accuracy import evaluation
@@ -26,6 +25,7 @@ from quant_accuracy.reporting import contents, reported
 from quant_accuracy.request import Request
 from quant_accuracy.scoring import bootstrap, matching
 from quant_accuracy.scoring.metrics import FIGURES
+from tests import oracle
 from tools import report
 
 
@@ -58,16 +58,8 @@ def document(whole: Path) -> Dict[str, Any]:
 @pytest.fixture(scope="module")
 def coco(whole: Path, demo: DataPaths) -> Dict[str, COCOeval]:
     """What pycocotools makes of the detections that the report left, by variant."""
-    found = {}
-    with contextlib.redirect_stdout(io.StringIO()):
-        truth = COCO(str(demo.annotations))
-        for variant in VARIANTS:
-            evaluated = COCOeval(truth, truth.loadRes(str(whole / "detections" / f"{variant}.json")), "bbox")
-            evaluated.evaluate()
-            evaluated.accumulate()
-            evaluated.summarize()
-            found[variant] = evaluated
-    return found
+    return {variant: oracle.of_files(demo.annotations, whole / "detections" / f"{variant}.json")
+            for variant in VARIANTS}
 
 
 def test_the_document_has_the_fields_of_its_schema_version(document: Dict[str, Any]) -> None:

@@ -1,7 +1,5 @@
 """Faults that take long to show: a run that is killed again and again, and a data set of COCO's size."""
 
-import contextlib
-import io
 import itertools
 import json
 import os
@@ -16,13 +14,11 @@ from typing import Dict, Iterable, Iterator, List
 
 import pytest
 import tensorflow.compat.v1 as tf
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
 from quant_accuracy import options
 from quant_accuracy.card import DataPaths
 from quant_accuracy.scoring.metrics import FIGURES
-from tests import broken, processes, suite
+from tests import broken, oracle, processes, suite
 
 _SELECTION = ("--shards", "0-3")
 _KILLS = 20
@@ -126,16 +122,6 @@ def _copied(lines: Iterable[str]) -> Iterator[str]:
                 yield record.replace(f'"image_id": {image},', f'"image_id": {100 * image + copy},')
 
 
-def _of_pycocotools(annotations: Path, detections: Path) -> Dict[str, float]:
-    with contextlib.redirect_stdout(io.StringIO()):
-        truth = COCO(str(annotations))
-        evaluation = COCOeval(truth, truth.loadRes(str(detections)), "bbox")
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    return dict(zip(FIGURES, evaluation.stats))
-
-
 @pytest.mark.soak
 def test_5000_images_take_the_memory_of_their_detections_and_keep_the_figures(demo: DataPaths, tmp_path: Path) -> None:
     data = {"few": demo, "many": _repeated(demo, tmp_path / "data")}
@@ -154,7 +140,8 @@ def test_5000_images_take_the_memory_of_their_detections_and_keep_the_figures(de
             for wanted, line in itertools.zip_longest(_copied(alone), together):
                 assert line is not None
                 assert line.strip(" [],\n") == wanted
-        assert many[variant]["figures"] == pytest.approx(_of_pycocotools(data["many"].annotations, files[1]), abs=1e-9)
+        assert many[variant]["figures"] == pytest.approx(
+            dict(zip(FIGURES, oracle.of_files(data["many"].annotations, files[1]).stats)), abs=1e-9)
     # Copies of a detection are a step of the curve that is climbed in 25 smaller ones: the envelope is the same. Not so
     # where right and wrong ones have equal scores, as 8 bits make them: they alternate, where one kind came first.
     assert many["float"]["figures"] == pytest.approx(few["float"]["figures"], abs=1e-9)

@@ -5,8 +5,6 @@ graph, so that a Saver with renamed variables (moving averages, say) is followed
 nothing of it is run here, and what would be run later is looked at first.
 """
 
-import functools
-import operator
 import re
 from collections import Counter
 from pathlib import Path
@@ -212,8 +210,7 @@ def _read_variables(prefix: Path, graph: tf.GraphDef, sources: Mapping[str, str]
             if source not in stored:
                 raise CheckpointError(f"{prefix}: has no values for the variable {source!r} of its own graph; "
                                       "export the checkpoint again")
-            # In whole numbers of Python: those of a machine overflow.
-            if functools.reduce(operator.mul, stored[source], types[source].size) > room:
+            if graph_nodes.size_of(stored[source]) * types[source].size > room:
                 raise CheckpointError(f"{prefix}: the variable {source!r} is said to have the shape {stored[source]}, "
                                       f"which the .data-* files of {room} bytes cannot hold; copy the checkpoint again")
             values[node.name] = reader.get_tensor(source)

@@ -85,6 +85,11 @@ def constant(nodes: Mapping[str, tf.NodeDef], reference: str) -> np.ndarray:
     return tf.make_ndarray(node.attr["value"].tensor)
 
 
+def size_of(sides: Iterable[int]) -> int:
+    """How many values a shape holds, in whole numbers of Python: those of a machine overflow."""
+    return functools.reduce(operator.mul, sides, 1)
+
+
 def require_values(node: tf.NodeDef) -> None:
     """Refuse a constant that is much larger in memory than in its file.
 
@@ -93,9 +98,8 @@ def require_values(node: tf.NodeDef) -> None:
     """
     tensor = node.attr["value"].tensor
     sides = [side.size for side in tensor.tensor_shape.dim]
-    # In whole numbers of Python: those of a machine overflow.
     if tensor.tensor_shape.unknown_rank or any(side < 0 for side in sides) \
-            or 8 * functools.reduce(operator.mul, sides, 1) > max(_LARGEST_CONSTANT, 8 * tensor.ByteSize()):
+            or 8 * size_of(sides) > max(_LARGEST_CONSTANT, 8 * tensor.ByteSize()):
         raise GraphError(f"the constant {node.name!r} has the shape {sides}, which its values do not fill; "
                          "copy the checkpoint again")
 

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from quant_accuracy import files
-from quant_accuracy.document import Section, read_json
-from quant_accuracy.errors import ConfigurationError
+from quant_accuracy.document import Section, require_json
 from quant_accuracy.judging import jitter
 from quant_accuracy.judging.jitter import Jitter
 from quant_accuracy.quantization import snapshot
@@ -49,12 +48,7 @@ def read(folder: Path) -> Optional[Baseline]:
     path = folder / _FIGURES_FILE
     if not path.exists():
         return None
-    try:
-        document = read_json(path)
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{path}: cannot be read ({error}); restore it, or make it again with "
-                                 "pytest --update-baselines") from error
-    whole = Section(str(path), "", document, "the baseline")
+    whole = Section(str(path), "", require_json(path, snapshot.REMEDY), "the baseline")
     whole.of_version(SCHEMA_VERSION, "make the baseline again with pytest --update-baselines")
     whole.only("schema_version", "model", "metrics", "jitter", "provenance")
     whole.section("provenance").section(_DATA)

@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 from quant_accuracy import files
-from quant_accuracy.document import Section, read_json
+from quant_accuracy.document import Section, require_json
 from quant_accuracy.errors import ConfigurationError
 from quant_accuracy.quantization.records import ACTIVATION, PARAM, Encodings, Quantizer
+
+# Of a committed file that cannot be used.
+REMEDY = "restore it, or make it again with pytest --update-baselines"
 
 
 @dataclass(frozen=True)
@@ -69,14 +72,9 @@ def read(path: Path) -> List[Placed]:
     Raises:
         ConfigurationError: The file is missing or is not a snapshot.
     """
-    try:
-        document = read_json(path)
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{path}: cannot be read ({error}); restore it, or make it again with "
-                                 "pytest --update-baselines") from error
+    document = require_json(path, REMEDY)
     if not isinstance(document, list):
-        raise ConfigurationError(f"{path}: is not a list of quantizers; restore it, or make it again with "
-                                 "pytest --update-baselines")
+        raise ConfigurationError(f"{path}: is not a list of quantizers; {REMEDY}")
     return [_placed(Section(str(path), f"{number}.", item, "the snapshot")) for number, item in enumerate(document)]
 
 

@@ -17,7 +17,9 @@ from quant_accuracy.quantization.records import SCHEMES, TF, Override, Settings
 
 FOLDER = Path(__file__).resolve().parent.parent / "models"
 EXPECTED, CLASS_DROP, ENCODINGS_DRIFT = "float_mAP", "class_AP_drop", "encodings_drift"
-OF_BASELINE = ("float_mAP_baseline", "mAP_baseline")
+CLASS_BASELINES = ("float_class_AP_baseline", "class_AP_baseline")
+OF_BASELINE = ("float_mAP_baseline", "mAP_baseline", *CLASS_BASELINES)
+FLOAT_BASELINES = ("float_mAP_baseline", "float_class_AP_baseline")
 GATES = (EXPECTED, "float_mAP_floor", "mAP_floor", "mAP_drop", "mAP_ratio", CLASS_DROP, *OF_BASELINE, ENCODINGS_DRIFT)
 _JITTER = "jitter"
 # Characters; YAML takes long to read.

@@ -26,13 +26,14 @@ from quant_accuracy.judging import baseline as baselines
 from quant_accuracy.judging import gates, jitter
 from quant_accuracy.judging.baseline import Baseline
 from quant_accuracy.judging.jitter import Jitter
-from quant_accuracy.judging.verdicts import Figures, Samples, Verdict
+from quant_accuracy.judging.verdicts import Classes, Figures, Part, Verdict
 from quant_accuracy.quantization import snapshot
 from quant_accuracy.quantization.snapshot import Placed
 from quant_accuracy.request import Request
 from quant_accuracy.scoring import bootstrap, coco, matching
 from quant_accuracy.scoring.matching import Matches
 from quant_accuracy.scoring.metrics import Metrics
+from quant_accuracy.scoring.partial import ClassImages, PartialAps
 from quant_accuracy.stopwatch import Stopwatch
 
 _DRIFT = Gate(ENCODINGS_DRIFT, 0.01)
@@ -57,6 +58,10 @@ class Prepared:
     def whole(self) -> bool:
         """Whether all images of the data set are evaluated."""
         return sum(s.records for s in self.task.shards) == sum(s.total for s in self.every_shard)
+
+    def share(self) -> float:
+        """Which share of the images of the data set is evaluated."""
+        return sum(s.records for s in self.task.shards) / sum(s.total for s in self.every_shard)
 
     def expected_images(self) -> List[int]:
         """The image ids that should be evaluated: all of the annotations, or those of the selected records.
@@ -211,7 +216,8 @@ def conclude(prepared: Prepared, detected: Mapping[str, Detected]) -> Evaluation
             # The baseline's jitter is that of the whole data set; fewer images move more.
             moves = committed.jitter
         aps = _resampled(prepared, variants)
-        figures = Figures(variants[FLOAT].metrics, variants[QUANTIZED].metrics, _samples(prepared, aps),
+        classes, part = _certainty(prepared, variants, aps)
+        figures = Figures(variants[FLOAT].metrics, variants[QUANTIZED].metrics, classes, part,
                           _maps_of_whole_shards(prepared, detected, variants), committed, moves, _provenance(prepared),
                           request.card.name)
         verdicts = gates.judge(request.card.gates, figures)
@@ -223,6 +229,14 @@ def conclude(prepared: Prepared, detected: Mapping[str, Detected]) -> Evaluation
 def draw(prepared: Prepared) -> np.ndarray:
     """The resamples of the evaluated images, the same every time: int32 [r, n]; see `bootstrap.draw`."""
     return bootstrap.draw(sum(shard.records for shard in prepared.task.shards))
+
+
+def class_images(prepared: Prepared, matches: Matches) -> np.ndarray:
+    """How many images of the whole data set show each category in each of `matching.AREAS`: int64 [c, area]."""
+    if prepared.whole():
+        # The annotations may hold images that the data set leaves out on purpose.
+        return np.stack([matches.class_images(area) for area in range(len(matching.AREAS))], axis=1)
+    return matching.class_images(prepared.truth)
 
 
 def measure_jitter(prepared: Prepared) -> Jitter:
@@ -239,7 +253,7 @@ def measure_jitter(prepared: Prepared) -> Jitter:
         for run in of_variant:
             scored = _score(prepared, found[run])
             metrics[variant].append(scored.metrics)
-            shards[variant].append(_shard_maps(found[run], scored.matches))
+            shards[variant].append(_shard_maps(found[run], scored.matches, prepared.task.digests))
     return jitter.collect(metrics[FLOAT], metrics[QUANTIZED], shards[FLOAT], shards[QUANTIZED])
 
 
@@ -271,19 +285,19 @@ def _score(prepared: Prepared, detected: Detected) -> Variant:
                    detected.speed)
 
 
-def _shard_maps(detected: Detected, matches: Matches) -> Dict[str, float]:
-    """The mAP of each shard on its own, by file name; of those that have ground truth."""
+def _shard_maps(detected: Detected, matches: Matches, digests: Mapping[int, str]) -> Dict[str, float]:
+    """The mAP of each shard on its own, by the shard's digest; of those that have ground truth."""
     parts = list(detected.parts)
     weights = np.stack([np.isin(matches.image_ids, part.image_ids) for _, part in parts]).astype(np.int32)
     found = bootstrap.mean_aps(matches, weights)
-    return {shard.path.name: float(value) for (shard, _), value in zip(parts, found) if not np.isnan(value)}
+    return {digests[shard.index]: float(value) for (shard, _), value in zip(parts, found) if not np.isnan(value)}
 
 
 def _maps_of_whole_shards(prepared: Prepared, detected: Mapping[str, Detected],
                           variants: Mapping[str, Variant]) -> Optional[Dict[str, Dict[str, float]]]:
     if any(shard.records < shard.total for shard in prepared.task.shards):
         return None
-    return {figure: _shard_maps(detected[name], variants[name].matches)
+    return {figure: _shard_maps(detected[name], variants[name].matches, prepared.task.digests)
             for figure, name in ((jitter.FLOAT_MAP, FLOAT), (jitter.QUANTIZED_MAP, QUANTIZED))}
 
 
@@ -294,7 +308,7 @@ def _provenance(prepared: Prepared) -> Dict[str, Any]:
     return {
         "checkpoint": {path.name: files.digest_file(path) for path in load.checkpoint_files(request.data.checkpoint)},
         "data": {
-            "annotations": files.digest_file(request.data.annotations),
+            "annotations": prepared.truth.digest(),
             "shards": {shard.path.name: task.digests[shard.index] for shard in task.shards},
             "preprocessing": images.PREPROCESSING,
         },
@@ -326,11 +340,19 @@ def _resampled(prepared: Prepared, variants: Mapping[str, Variant]) -> Optional[
     return {name: bootstrap.threshold_aps(variant.matches, weights) for name, variant in variants.items()}
 
 
-def _samples(prepared: Prepared, aps: Optional[Mapping[str, np.ndarray]]) -> Optional[Samples]:
-    """What other images would have given."""
+def _certainty(prepared: Prepared, variants: Mapping[str, Variant],
+               aps: Optional[Mapping[str, np.ndarray]]) -> Tuple[Classes, Optional[Part]]:
+    """How certain the figures are: of each class, and on a part of the data set those of all classes."""
+    matches = [variants[name].matches for name in VARIANTS]
+    images = ClassImages(matches[0].class_images(), class_images(prepared, matches[0])[:, coco.ALL.area])
     if aps is None:
-        return None
-    chosen = prepared.task.shards
+        weights = bootstrap.draw_for_deviations(len(matches[0].image_ids))
+        before, after = (bootstrap.class_aps(side, weights) for side in matches)
+        return Classes(images, bootstrap.drop_deviations(before, after)), None
     before, after = (bootstrap.mean_over_thresholds(aps[name]) for name in VARIANTS)
-    return Samples(before, after, sum(shard.records for shard in chosen), len(chosen),
-                   len(prepared.every_shard) - len(chosen))
+    once = np.ones([1, len(matches[0].image_ids)], np.int32)
+    values = [bootstrap.class_aps(side, once)[0] for side in matches]
+    of_part = PartialAps(values[0], values[1], before, after, images, prepared.share())
+    chosen = prepared.task.shards
+    return Classes(images, bootstrap.drop_deviations(before, after)), Part(
+        of_part, len(matches[0].image_ids), len(chosen), len(prepared.every_shard) - len(chosen))

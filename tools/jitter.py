@@ -47,7 +47,7 @@ def _measure(values: Values) -> int:
 def _print(model: str, found: "Jitter", target: Path) -> None:
     console = Console()
     console.print(_table(f"{model}: numerical jitter", found.figures))
-    console.print(_table("mAP drop of each class", found.class_drops))
+    console.print(_table("mAP drop of each class", found.class_drops()))
     console.print(f"\nwritten:\n  {target}", highlight=False, soft_wrap=True)
 
 

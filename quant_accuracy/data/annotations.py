@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, NamedTuple
 
+from quant_accuracy import files
 from quant_accuracy.document import read_json
 from quant_accuracy.errors import DataError, shown
 
@@ -36,6 +37,16 @@ class Annotations(NamedTuple):
         for annotation in self.document["annotations"]:
             found[annotation["image_id"]].append(annotation)
         return found
+
+    def digest(self) -> str:
+        """The digest of all that scoring looks at, whatever the layout of the file and the order of its entries."""
+        document = self.document
+        return files.digest_value([
+            sorted([image["id"], image["height"], image["width"]] for image in document["images"]),
+            sorted([thing["id"], thing["image_id"], thing["category_id"], [float(side) for side in thing["bbox"]],
+                    float(thing["area"]) if "area" in thing else None, bool(thing.get("iscrowd"))]
+                   for thing in document["annotations"]),
+            sorted(self.categories.items())])
 
 
 def load(path: Path) -> Annotations:

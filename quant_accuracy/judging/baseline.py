@@ -13,7 +13,7 @@ from quant_accuracy.quantization.snapshot import Placed
 from quant_accuracy.scoring import metrics
 from quant_accuracy.scoring.metrics import Metrics
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _FIGURES_FILE, _QUANTIZERS_FILE = "figures.json", "quantizers.json"
 # Provenance that decides which images were evaluated, and what they look like to the network.
 _DATA = "data"
@@ -80,8 +80,10 @@ def write(folder: Path, model: str, found: Baseline, quantizers: Sequence[Placed
     return [folder / _FIGURES_FILE, folder / _QUANTIZERS_FILE]
 
 
-def other_data(found: Baseline, provenance: Mapping[str, Any], whole: bool) -> List[str]:
-    """What of the evaluated images differs from those of the baseline.
+def incomparable(found: Baseline, provenance: Mapping[str, Any], whole: bool) -> Optional[str]:
+    """Why figures cannot be compared with a baseline; None where they can.
+
+    Shards are known by their content: names and order make no difference.
 
     Args:
         found: The baseline, which is of a whole data set.
@@ -89,10 +91,17 @@ def other_data(found: Baseline, provenance: Mapping[str, Any], whole: bool) -> L
         whole: Whether that evaluated its whole data set; otherwise shards that are missing make no difference.
     """
     before, after = dict(found.provenance.get(_DATA, {})), dict(provenance.get(_DATA, {}))
-    known = before.get("shards")
-    if isinstance(known, dict) and not whole:
-        before["shards"] = {name: known.get(name) for name in after.get("shards", {})}
-    return differences(before, after)
+    old, new = before.pop("shards", {}), after.pop("shards", {})
+    unknown = sorted(name for name, digest in new.items() if digest not in old.values())
+    if unknown:
+        return f"the baseline does not know the images of {_some(unknown)}"
+    missing = sorted(name for name, digest in old.items() if digest not in new.values()) if whole else []
+    if missing:
+        return f"the baseline has more images, those of {_some(missing)}"
+    if before.get("annotations") != after.get("annotations"):
+        return "the annotations have changed since the baseline was made"
+    others = differences(before, after)
+    return f"the baseline was measured with other data settings ({_some(others)})" if others else None
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> List[str]:
@@ -104,6 +113,10 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> List[str
             values = [str(values.get(key, "none")) for values in (old, new)]
             lines.append(f"{key} {values[0]} -> {values[1]}" if max(map(len, values)) <= 24 else key)
     return lines
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def other_origin(found: Baseline, provenance: Mapping[str, Any]) -> List[str]:

@@ -1,21 +1,18 @@
 """Gates: a metric, what is allowed, and a verdict with its numbers."""
 
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Union
-
-import numpy as np
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
 
 from quant_accuracy.card import CLASS_DROP, ENCODINGS_DRIFT, OF_BASELINE, Gate
-from quant_accuracy.errors import QuantAccuracyError
 from quant_accuracy.judging import baseline as baselines
-from quant_accuracy.judging import jitter, verdicts
-from quant_accuracy.judging.baseline import Baseline
-from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS, Bounds, Figures, Samples, Verdict
+from quant_accuracy.judging import baseline_gates, class_drop, jitter, verdicts
+from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS, Bounds, Figures, Verdict
 from quant_accuracy.quantization import snapshot
 from quant_accuracy.quantization.snapshot import Placed
-from quant_accuracy.scoring.intervals import Interval, bias_corrected_interval, mean_known, percentile_interval
-from quant_accuracy.scoring.metrics import Metrics
+from quant_accuracy.scoring.intervals import Interval
+from quant_accuracy.scoring.partial import PartialAps
 
-_SHOWN = 3
+# A detector with such a float mAP finds next to nothing: boxes whose x and y are swapped reach as much.
+_NEAR_ZERO = 0.01
 
 
 def judge(gates: Sequence[Gate], figures: Figures) -> List[Verdict]:
@@ -30,36 +27,41 @@ def judge_one(gate: Gate, figures: Figures) -> Verdict:
     - `float_mAP_floor`, `mAP_floor`: the mAP of the float, of the quantized variant is at least the limit;
     - `mAP_drop`: float mAP - quantized mAP is at most the limit;
     - `mAP_ratio`: quantized mAP / float mAP is at least the limit (MLPerf's rule);
-    - `class_AP_drop`: the same as `mAP_drop` for the AP of every class;
-    - `float_mAP_baseline`, `mAP_baseline`: the mAP is that of the baseline, within the limit, or within the numerical
-      jitter where the card gives no limit. An unexplained gain is as suspicious as a loss.
+    - `class_AP_drop`: the same as `mAP_drop` for the AP of every class, see `class_drop`;
+    - those of the baseline, see `baseline_gates`.
 
-    With samples, which stand for the part of the data set that was not evaluated, the whole 95 % interval has to lie
-    inside, or outside, of what is allowed; otherwise the verdict is `inconclusive`.
+    On a part of the data set the whole 95 % interval has to lie inside, or outside, of what is allowed; otherwise, and
+    where no interval is honest, the verdict is `inconclusive`. So is a drop that no quantized model could exceed.
 
     Raises:
         QuantAccuracyError: There is no mAP to judge by.
     """
     if gate.name == CLASS_DROP:
-        return _judge_classes(gate, figures)
+        return class_drop.judge(gate, figures)
     if gate.name in OF_BASELINE:
-        return _judge_baseline(gate, figures)
+        return baseline_gates.judge(gate, figures)
     rule = _RULES[gate.name]
-    before, after = _mean_ap(figures.before), _mean_ap(figures.after)
-    value, limit = float(rule.measure(before, after)), float(gate.limit or 0.0)
+    before, after = verdicts.mean_ap(figures.before), verdicts.mean_ap(figures.after)
+    value, limit = rule.measure(before, after), float(gate.limit or 0.0)
     if gate.expected is not None:
         allowed = Bounds(gate.expected - limit, gate.expected + limit)
     else:
         allowed = Bounds(limit, None) if rule.at_least else Bounds(None, limit)
-    interval = _interval(rule, value, figures.samples)
-    outcome = allowed.outcome(interval or Interval(value, value))
+    interval = None if figures.part is None else rule.interval(figures.part.aps)
+    outcome = INCONCLUSIVE if figures.part is not None and interval is None else \
+        allowed.outcome(interval or Interval(value, value))
     moves = None if figures.jitter is None or rule.figure is None else \
         jitter.tolerance(figures.jitter.figures[rule.figure])
-    message = f"{rule.text} {value:.4f} {allowed.relation(outcome)} ({_numbers(before, after, interval)})"
-    if outcome == INCONCLUSIVE:
-        message += verdicts.remedy(value, allowed, interval, figures.samples)
+    vacuous = _vacuous(gate, before) if outcome == PASS and rule.compares else None
+    if vacuous is not None:
+        outcome = INCONCLUSIVE
+    message = f"{rule.text} {value:.4f} {vacuous or allowed.relation(outcome)} ({_numbers(before, after, interval)})"
+    if figures.part is not None:
+        message += _unseen(rule, figures.part.aps)
+    if outcome == INCONCLUSIVE and vacuous is None:
+        message += verdicts.remedy(value, allowed, interval, figures.part)
     elif moves is not None and allowed.distance(value) < moves:
-        message += f"; nearer to the limit than the numerical jitter of {moves:.4f}: another machine may say otherwise"
+        message += f"; within the numerical jitter of {moves:.4f} of the limit: another machine may say otherwise"
     return Verdict(gate.name, value, *allowed, outcome, message, interval, moves)
 
 
@@ -90,147 +92,65 @@ def judge_drift(gate: Gate, before: Optional[Sequence[Placed]], after: Sequence[
                    f"{lines}")
 
 
-_Number = Union[float, np.ndarray]
-
-
 class _Rule(NamedTuple):
     """How a gate measures, from the mAP of both variants.
 
-    What makes a mAP too large on few images cancels out where both variants are compared (`paired`), and is corrected
-    elsewhere. `figure` is the jitter's name of what is measured.
+    Attributes:
+        text: The figure in words.
+        measure: From float and quantized mAP to the figure.
+        interval: Where the figure of the whole data set lies, from a part of it.
+        at_least: Whether the limit is the smallest value that is allowed.
+        figure: The jitter's name of the figure.
+        compares: Whether it holds the quantized variant against the float one.
     """
 
     text: str
-    measure: Callable[[_Number, _Number], _Number]
+    measure: Callable[[float, float], float]
+    interval: Callable[[PartialAps], Optional[Interval]]
     at_least: bool = True
     figure: Optional[str] = None
-    paired: bool = False
+    compares: bool = False
 
 
-def _ratio(before: _Number, after: _Number) -> _Number:
-    return np.where(np.equal(before, 0), 1.0, np.divide(after, np.where(np.equal(before, 0), 1.0, before)))
+def _ratio(before: float, after: float) -> float:
+    return after / before if before > 0 else 1.0
 
 
 _RULES: Dict[str, _Rule] = {
-    "float_mAP": _Rule("float mAP", lambda before, after: before, figure=jitter.FLOAT_MAP),
-    "float_mAP_floor": _Rule("float mAP", lambda before, after: before, figure=jitter.FLOAT_MAP),
-    "mAP_floor": _Rule("quantized mAP", lambda before, after: after, figure=jitter.QUANTIZED_MAP),
-    "mAP_drop": _Rule("mAP drop", lambda before, after: before - after, at_least=False, figure=jitter.DROP,
-                      paired=True),
-    "mAP_ratio": _Rule("mAP ratio", _ratio, paired=True),
+    "float_mAP": _Rule("float mAP", lambda before, after: before, lambda aps: aps.mean_ap(quantized=False),
+                       figure=jitter.FLOAT_MAP),
+    "float_mAP_floor": _Rule("float mAP", lambda before, after: before, lambda aps: aps.mean_ap(quantized=False),
+                             figure=jitter.FLOAT_MAP),
+    "mAP_floor": _Rule("quantized mAP", lambda before, after: after, lambda aps: aps.mean_ap(quantized=True),
+                       figure=jitter.QUANTIZED_MAP),
+    "mAP_drop": _Rule("mAP drop", lambda before, after: before - after, lambda aps: aps.drop(), at_least=False,
+                      figure=jitter.DROP, compares=True),
+    "mAP_ratio": _Rule("mAP ratio", _ratio, lambda aps: aps.ratio(), compares=True),
 }
-_OF_BASELINE = dict(zip(OF_BASELINE, (jitter.FLOAT_MAP, jitter.QUANTIZED_MAP)))
 
 
-def _judge_baseline(gate: Gate, figures: Figures) -> Verdict:
-    """The same images are compared: on a part of the shards, the mean of their own mAPs; nothing is left to chance."""
-    figure = _OF_BASELINE[gate.name]
-    before, after = _mean_ap(figures.before), _mean_ap(figures.after)
-    value = before if figure == jitter.FLOAT_MAP else after
-    problem = _incomparable(figures)
-    if problem is not None or figures.baseline is None:
-        return Verdict(gate.name, value, None, None, FAIL,
-                       f"{figure} {value:.4f} {problem}; {baselines.remedy(figures.model)}")
-    known, text = figures.baseline.jitter.figures[figure], figure
-    if figures.samples is not None:
-        if figures.shard_maps is None:
-            return Verdict(gate.name, value, None, None, INCONCLUSIVE, f"{figure} {value:.4f} cannot be compared: the "
-                           "baseline knows no part of a shard; leave --eval-num-examples out")
-        own = figures.shard_maps[figure]
-        value = float(np.mean(list(own.values())))
-        known = figures.baseline.jitter.of_shards(figure, list(own))
-        text = f"mean of the {figure} of {verdicts.shards(len(own))}"
-    limit = jitter.tolerance(known) if gate.limit is None else gate.limit
-    allowed = Bounds(jitter.centre(known) - limit, jitter.centre(known) + limit)
-    outcome = allowed.outcome(Interval(value, value))
-    message = f"{text} {value:.4f} {allowed.relation(outcome)} ({_numbers(before, after, None)})"
-    message += _origin(figures.baseline, figures) if outcome == FAIL else ""
-    return Verdict(gate.name, value, *allowed, outcome, message, None, jitter.tolerance(known))
+def _vacuous(gate: Gate, before: float) -> Optional[str]:
+    """Why a comparison with such a float mAP cannot fail; None where it can."""
+    if before < _NEAR_ZERO:
+        return f"says nothing: the float mAP is {before:.4f}, so there is next to no accuracy to lose"
+    if gate.name == "mAP_drop" and before <= float(gate.limit or 0.0):
+        return f"says nothing: the float mAP is not above the limit of {gate.limit:g}, so no drop can exceed it"
+    return None
+
+
+def _unseen(rule: _Rule, aps: PartialAps) -> str:
+    """Of which classes the evaluated images say too little, where that widens an interval or forbids one."""
+    images = aps.images
+    if not aps.speaks_for_the_whole:
+        return (f"; no interval is honest: {images.absent} of {images.classes} classes have no ground truth in the "
+                "evaluated images")
+    if rule.compares:
+        return (f"; the interval allows for {images.absent} of {images.classes} classes without ground truth in the "
+                "evaluated images") if images.absent else ""
+    return (f"; mAP is too high on few images of a class, so the lower end counts as 0 the {images.rare} of "
+            f"{images.classes} classes that fewer than {images.least} evaluated images show") if images.rare else ""
 
 
 def _numbers(before: float, after: float, interval: Optional[Interval]) -> str:
     found = f"float {before:.4f}, quantized {after:.4f}"
     return found if interval is None else f"95 % interval {interval.low:.4f} .. {interval.high:.4f}; {found}"
-
-
-def _interval(rule: _Rule, value: float, samples: Optional[Samples]) -> Optional[Interval]:
-    if samples is None:
-        return None
-    measured = np.asarray(rule.measure(mean_known(samples.before), mean_known(samples.after)))
-    found = percentile_interval(measured) if rule.paired else bias_corrected_interval(measured, value)
-    return None if np.isnan(found.low) else found
-
-
-class _ClassDrop(NamedTuple):
-    name: str
-    value: float
-    interval: Optional[Interval]
-
-
-def _judge_classes(gate: Gate, figures: Figures) -> Verdict:
-    """All classes at once: with samples the confidence is Bonferroni's, so that all intervals hold together."""
-    limit = gate.limit
-    drops = _class_drops(figures)
-    allowed = Bounds(None, limit)
-    outcomes = {drop.name: allowed.outcome(drop.interval or Interval(drop.value, drop.value)) for drop in drops}
-    outcome = next((known for known in (FAIL, INCONCLUSIVE) if known in outcomes.values()), PASS)
-    decisive = sorted((drop for drop in drops if outcomes[drop.name] == outcome), key=lambda drop: -drop.value)
-    worst = decisive[0]
-    names = ", ".join(f"{drop.name} {drop.value:.4f}" for drop in decisive[:_SHOWN])
-    message = f"AP drop of {worst.name} {worst.value:.4f} {allowed.relation(outcome)}"
-    message += f" (worst classes: {names})" if outcome == PASS else f" ({len(decisive)} such classes: {names})"
-    if outcome == INCONCLUSIVE:
-        message += verdicts.remedy(worst.value, allowed, worst.interval, figures.samples)
-    known = figures.jitter.class_drops.get(worst.name) if figures.jitter else None
-    return Verdict(gate.name, worst.value, None, limit, outcome, message, worst.interval,
-                   jitter.tolerance(known) if known else None)
-
-
-def _class_drops(figures: Figures) -> List[_ClassDrop]:
-    found = []
-    classes = list(figures.before.per_class)
-    confidence = 1 - 0.05 / max(1, sum(ap is not None for ap in figures.before.per_class.values()))
-    for position, name in enumerate(classes):
-        before, after = figures.before.per_class[name], figures.after.per_class.get(name)
-        if before is None or after is None:
-            continue
-        interval = None
-        if figures.samples is not None:
-            interval = percentile_interval(figures.samples.before[:, position] - figures.samples.after[:, position],
-                                           confidence)
-        found.append(_ClassDrop(name, before - after, interval))
-    if not found:
-        raise _no_truth()
-    return found
-
-
-def _incomparable(figures: Figures) -> Optional[str]:
-    """Why there is no baseline for these figures; None where there is one."""
-    if figures.baseline is None:
-        return "has no baseline to compare with"
-    others = baselines.other_data(figures.baseline, figures.provenance, whole=figures.samples is None)
-    return f"cannot be compared: the baseline was measured on other images ({_some(others)})" if others else None
-
-
-def _origin(baseline: Baseline, figures: Figures) -> str:
-    others = baselines.other_origin(baseline, figures.provenance)
-    if not others:
-        return "; checkpoint, settings and versions are those of the baseline"
-    return f"; other than in the baseline: {_some(others)}"
-
-
-def _some(lines: Sequence[str]) -> str:
-    more = f" and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
-    return ", ".join(lines[:_SHOWN]) + more
-
-
-def _mean_ap(metrics: Metrics) -> float:
-    value: Optional[float] = metrics.figures["mAP"]
-    if value is None:
-        raise _no_truth()
-    return value
-
-
-def _no_truth() -> QuantAccuracyError:
-    return QuantAccuracyError("there is no ground truth in the evaluated images, so there is no mAP; "
-                              "evaluate more shards")

@@ -6,30 +6,43 @@ from typing import Mapping, NamedTuple, Optional
 
 import numpy as np
 
+from quant_accuracy.errors import QuantAccuracyError
 from quant_accuracy.judging.baseline import Baseline
 from quant_accuracy.judging.jitter import Jitter
 from quant_accuracy.scoring.intervals import Interval
 from quant_accuracy.scoring.metrics import Metrics
+from quant_accuracy.scoring.partial import ClassImages, PartialAps
 
 PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
 
 
-class Samples(NamedTuple):
-    """The class APs of both variants on the same resamples of the evaluated images.
+class Part(NamedTuple):
+    """What a part of the data set says of the whole.
 
     Attributes:
-        before: float64 [r, c] of the float variant; NaN where a resample has no ground truth of a class.
-        after: float64 [r, c] of the quantized variant.
+        aps: The class APs of both variants on the same resamples of the evaluated images.
         images: Number of evaluated images.
         shards: Number of shards that they come from.
         others: Number of shards that were not evaluated.
     """
 
-    before: np.ndarray
-    after: np.ndarray
+    aps: PartialAps
     images: int
     shards: int
     others: int
+
+
+class Classes(NamedTuple):
+    """What is known of each class, in the order of `Metrics.per_class`.
+
+    Attributes:
+        images: How many images show it.
+        deviations: float64 [c] standard deviation of its AP drop on resamples of the evaluated images; NaN where less
+            than two resamples have ground truth of it.
+    """
+
+    images: ClassImages
+    deviations: np.ndarray
 
 
 class Figures(NamedTuple):
@@ -38,9 +51,10 @@ class Figures(NamedTuple):
     Attributes:
         before: The metrics of the float variant.
         after: The metrics of the quantized variant.
-        samples: What other images would have given; None where all were evaluated.
-        shard_maps: The mAP of each evaluated shard on its own, by `jitter` figure and shard name; None where a shard
-            was evaluated in part only.
+        classes: How certain the figures of each class are.
+        part: What the evaluated images say of all; None where all were evaluated.
+        shard_maps: The mAP of each evaluated shard on its own, by `jitter` figure and digest of the shard; None where a
+            shard was evaluated in part only.
         baseline: What was committed; None where nothing was.
         jitter: How far the figures move for no reason; None where it is not known.
         provenance: What the metrics were measured from.
@@ -49,7 +63,8 @@ class Figures(NamedTuple):
 
     before: Metrics
     after: Metrics
-    samples: Optional[Samples]
+    classes: Classes
+    part: Optional[Part]
     shard_maps: Optional[Mapping[str, Mapping[str, float]]]
     baseline: Optional[Baseline]
     jitter: Optional[Jitter]
@@ -68,8 +83,10 @@ class Verdict:
         upper: The largest value that is allowed; None where any is.
         outcome: `pass`, `fail` or `inconclusive`.
         message: One sentence with the numbers.
-        interval: Where the value lies with 95 % confidence, when only a part of the data set was evaluated.
+        interval: Where the value lies with 95 % confidence, when only a part of the data set was evaluated; of a class
+            always.
         jitter: How far the value moves for no reason; None where it is not known.
+        figure: What the value is, where that is not the figure that the gate is named after.
     """
 
     gate: str
@@ -80,6 +97,7 @@ class Verdict:
     message: str
     interval: Optional[Interval] = None
     jitter: Optional[float] = None
+    figure: Optional[str] = None
 
 
 class Bounds(NamedTuple):
@@ -111,17 +129,17 @@ class Bounds(NamedTuple):
         return f"{good if outcome == PASS else bad} {limit}"
 
 
-def remedy(value: float, allowed: Bounds, interval: Optional[Interval], samples: Optional[Samples]) -> str:
+def remedy(value: float, allowed: Bounds, interval: Optional[Interval], part: Optional[Part]) -> str:
     """How many more shards would probably settle it: an interval narrows with the root of the number of images."""
-    if interval is None or samples is None:
+    if interval is None or part is None:
         return ""
     needed = 0.0
     for limit in allowed:
         if limit is not None:
             reach, distance = (value - interval.low if limit < value else interval.high - value), abs(value - limit)
-            images = samples.images * (reach / distance) ** 2 - samples.images if distance > 0 else math.inf
-            needed = max(needed, images / (samples.images / samples.shards))
-    if not 0 < needed <= samples.others:
+            images = part.images * (reach / distance) ** 2 - part.images if distance > 0 else math.inf
+            needed = max(needed, images / (part.images / part.shards))
+    if not 0 < needed <= part.others:
         return "; evaluate all shards"
     return f"; {shards(math.ceil(needed), 'more ')} would probably settle it"
 
@@ -129,3 +147,21 @@ def remedy(value: float, allowed: Bounds, interval: Optional[Interval], samples:
 def shards(count: int, which: str = "") -> str:
     """So many shards, in words: `1 shard`, `3 more shards`."""
     return f"{count} {which}shard{'' if count == 1 else 's'}"
+
+
+def mean_ap(metrics: Metrics) -> float:
+    """The mAP of a variant.
+
+    Raises:
+        QuantAccuracyError: There is none, since no evaluated image has ground truth.
+    """
+    value: Optional[float] = metrics.figures["mAP"]
+    if value is None:
+        raise no_truth()
+    return value
+
+
+def no_truth() -> QuantAccuracyError:
+    """The error where nothing can be judged."""
+    return QuantAccuracyError("there is no ground truth in the evaluated images, so there is no mAP; "
+                              "evaluate more shards")

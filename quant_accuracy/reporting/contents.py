@@ -89,7 +89,11 @@ def _intervals(evaluation: Evaluation) -> Dict[str, Any]:
     aps = evaluation.aps or {}
     before, after = (Scored(evaluation.variants[name].matches, evaluation.variants[name].metrics, aps.get(name))
                      for name in (FLOAT, QUANTIZED))
-    found = figure_intervals.measure(before, after, evaluations.draw(evaluation.prepared))
+    prepared = evaluation.prepared
+    found = figure_intervals.measure(before, after, evaluations.draw(prepared),
+                                     evaluations.class_images(prepared, before.matches),
+                                     # What all images say of others like them is left to chance, as it always is.
+                                     0.0 if prepared.whole() else prepared.share())
     return {"resamples": found.resamples, FLOAT: _pairs(found.before), QUANTIZED: _pairs(found.after),
             "drop": _pairs(found.drop), "class_drop": _pairs(found.class_drop)}
 

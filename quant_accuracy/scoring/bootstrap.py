@@ -16,13 +16,18 @@ from quant_accuracy.scoring.matching import Matches
 from quant_accuracy.scoring.metrics import FIGURES
 
 RESAMPLES = 1000
+# As many as a standard deviation needs: it is known to 5 % then.
+_OF_DEVIATION = 200
 _SEED = 20191015
 # Resamples times detections that are weighed at once: what stays in a core's cache.
 _CHUNK = 400_000
 
 
 def draw(images: int, resamples: int = RESAMPLES, seed: int = _SEED) -> np.ndarray:
-    """How often each image comes in each resample: int32 [resamples, images], each row sums to the number of images."""
+    """How often each image comes in each resample: int32 [resamples, images], each row sums to the number of images.
+
+    The first rows are the same however many are drawn.
+    """
     random, shares = np.random.RandomState(seed), np.full(images, 1.0 / images)
     # Half the size of what numpy draws is twice the speed, and no image comes 2^31 times.
     weights = np.empty([resamples, images], np.int32)
@@ -42,14 +47,26 @@ def figures(matches: Matches, weights: np.ndarray, aps: Optional[np.ndarray] = N
     Returns:
         float64 [r] by name, in COCO's order; NaN where a resample has no ground truth to judge by.
     """
+    return {name: mean_known(values) for name, values in class_figures(matches, weights, aps).items()}
+
+
+def class_figures(matches: Matches, weights: np.ndarray, aps: Optional[np.ndarray] = None) -> Dict[str, np.ndarray]:
+    """What COCO's 12 figures are the means of: as `figures`, by resample and category.
+
+    Returns:
+        float64 [r, c] by name, in COCO's order; NaN where a resample has no ground truth of a category.
+    """
     of_all = threshold_aps(matches, weights) if aps is None else aps
-    found = {name: mean_known(of_all[threshold]) for name, threshold in coco.AT_ONE_IOU.items()}
+    found = {name: of_all[threshold] for name, threshold in coco.AT_ONE_IOU.items()}
     for name, view in coco.AVERAGE_PRECISIONS.items():
-        found[name] = mean_known(mean_over_thresholds(of_all if view == coco.ALL
-                                                      else threshold_aps(matches, weights, view.area)))
-    found.update({name: mean_known(_recalls(matches, weights, view))
-                  for name, view in coco.AVERAGE_RECALLS.items()})
+        found[name] = mean_over_thresholds(of_all if view == coco.ALL else threshold_aps(matches, weights, view.area))
+    found.update({name: _recalls(matches, weights, view) for name, view in coco.AVERAGE_RECALLS.items()})
     return {name: found[name] for name in FIGURES}
+
+
+def draw_for_deviations(images: int) -> np.ndarray:
+    """The first rows of `draw`, as many as `drop_deviations` looks at."""
+    return draw(images, _OF_DEVIATION)
 
 
 def mean_aps(matches: Matches, weights: np.ndarray) -> np.ndarray:
@@ -60,6 +77,25 @@ def mean_aps(matches: Matches, weights: np.ndarray) -> np.ndarray:
 def class_aps(matches: Matches, weights: np.ndarray) -> np.ndarray:
     """COCO's AP of each resample and category: float64 [r, c]; NaN where a resample has no ground truth of it."""
     return mean_over_thresholds(threshold_aps(matches, weights))
+
+
+def drop_deviations(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """The standard deviation of each class's AP drop.
+
+    Args:
+        before: float64 [r, c] what `class_aps` makes of the float variant, with the first rows of `draw` at least.
+        after: The same of the quantized variant, on the same resamples.
+
+    Returns:
+        float64 [c]; NaN where less than two resamples have ground truth of a class.
+    """
+    drops = before[:_OF_DEVIATION] - after[:_OF_DEVIATION]
+    known = ~np.isnan(drops)
+    count = known.sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        centre = np.where(known, drops, 0.0).sum(axis=0) / count
+        squares = np.where(known, drops - centre, 0.0) ** 2
+        return np.asarray(np.where(count > 1, np.sqrt(squares.sum(axis=0) / (count - 1)), np.nan))
 
 
 def mean_over_thresholds(aps: np.ndarray) -> np.ndarray:

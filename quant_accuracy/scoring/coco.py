@@ -27,6 +27,12 @@ AVERAGE_RECALLS = {"AR1": View(0, 1), "AR10": View(0, 10), "AR100": ALL, "AR_sma
 AT_ONE_IOU = {"AP50": 0, "AP75": 5}
 
 
+def area_of(figure: str) -> int:
+    """Which of `matching.AREAS` one of COCO's figures looks at."""
+    view = {**AVERAGE_PRECISIONS, **AVERAGE_RECALLS}.get(figure, ALL)
+    return view.area
+
+
 def score(merged: Merged, annotations: Annotations) -> Metrics:
     """Score detections by COCO's rules, restricted to the evaluated images.
 

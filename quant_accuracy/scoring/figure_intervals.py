@@ -1,15 +1,15 @@
 """Where COCO's figures, and the differences of two variants, lie: 95 % intervals of the paired bootstrap."""
 
-import math
 from dataclasses import dataclass
-from typing import Mapping, NamedTuple, Optional
+from typing import Dict, Mapping, NamedTuple, Optional
 
 import numpy as np
 
-from quant_accuracy.scoring import bootstrap
-from quant_accuracy.scoring.intervals import Interval, bias_corrected_interval, percentile_interval
+from quant_accuracy.scoring import bootstrap, coco
+from quant_accuracy.scoring.intervals import Interval, student_interval
 from quant_accuracy.scoring.matching import Matches
 from quant_accuracy.scoring.metrics import FIGURES, Metrics
+from quant_accuracy.scoring.partial import ClassImages, PartialAps
 
 Intervals = Mapping[str, Optional[Interval]]
 
@@ -30,7 +30,7 @@ class Scored(NamedTuple):
 
 @dataclass(frozen=True)
 class FigureIntervals:
-    """Intervals by name; None where a figure has no ground truth to judge by.
+    """Intervals by name; None where a figure has no ground truth to judge by, or too little to be honest.
 
     Attributes:
         resamples: How many resamples they come from.
@@ -47,30 +47,39 @@ class FigureIntervals:
     class_drop: Intervals
 
 
-def measure(before: Scored, after: Scored, weights: np.ndarray) -> FigureIntervals:
-    """The intervals of two variants on the same resamples.
-
-    What makes a figure too large on few images cancels out of a difference, and is corrected elsewhere: as the gates
-    judge (`gates.judge_one`).
+def measure(before: Scored, after: Scored, weights: np.ndarray, all_images: np.ndarray,
+            share: float = 0.0) -> FigureIntervals:
+    """The intervals of two variants on the same resamples, made as those that the gates judge by.
 
     Args:
         before: The float variant.
         after: The quantized variant, on the same images.
         weights: int32 [r, n] how often each image comes in each resample; see `bootstrap.draw`.
+        all_images: int64 [c, area] how many images of the whole data set show each category; see
+            `matching.class_images`.
+        share: The share of the data set's images that were evaluated, as `PartialAps` takes it.
     """
-    aps = [bootstrap.threshold_aps(side.matches, weights) if side.aps is None else side.aps for side in (before, after)]
-    old, new = (bootstrap.figures(side.matches, weights, known) for side, known in zip((before, after), aps))
-    of_classes = np.subtract(*(bootstrap.mean_over_thresholds(known) for known in aps))
+    once = np.ones([1, weights.shape[1]], np.int32)
+    values = [bootstrap.class_figures(side.matches, once) for side in (before, after)]
+    samples = [bootstrap.class_figures(side.matches, weights, side.aps) for side in (before, after)]
+    found: Dict[str, PartialAps] = {}
+    for name in FIGURES:
+        area = coco.area_of(name)
+        images = ClassImages(before.matches.class_images(area), all_images[:, area])
+        found[name] = PartialAps(values[0][name][0], values[1][name][0], samples[0][name], samples[1][name], images,
+                                 share)
+    deviations = bootstrap.drop_deviations(samples[0]["mAP"], samples[1]["mAP"])
+    drops = values[0]["mAP"][0] - values[1]["mAP"][0]
+    images = found["mAP"].images
     return FigureIntervals(
-        len(weights), _of_figures(before.metrics, old), _of_figures(after.metrics, new),
-        {name: _known(percentile_interval(old[name] - new[name])) for name in FIGURES},
-        {name: _known(percentile_interval(values)) for name, values in zip(before.metrics.per_class, of_classes.T)})
+        len(weights),
+        {name: aps.mean_ap(quantized=False) for name, aps in found.items()},
+        {name: aps.mean_ap(quantized=True) for name, aps in found.items()},
+        {name: aps.drop() for name, aps in found.items()},
+        {name: _of_class(float(drops[position]), float(deviations[position]), int(images.evaluated[position]),
+                         images.least)
+         for position, name in enumerate(before.metrics.per_class)})
 
 
-def _of_figures(metrics: Metrics, found: Mapping[str, np.ndarray]) -> Intervals:
-    return {name: None if value is None else _known(bias_corrected_interval(found[name], value))
-            for name, value in metrics.figures.items()}
-
-
-def _known(interval: Interval) -> Optional[Interval]:
-    return None if math.isnan(interval.low) else interval
+def _of_class(drop: float, deviation: float, images: int, least: int) -> Optional[Interval]:
+    return student_interval(drop, deviation, images) if images >= least else None

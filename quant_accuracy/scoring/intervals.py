@@ -1,5 +1,6 @@
 """Where a figure lies, from resamples of what it was measured on."""
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -42,39 +43,58 @@ def percentile_interval(samples: np.ndarray, confidence: float = 0.95) -> Interv
     return Interval(float(low), float(high))
 
 
-def bias_corrected_interval(samples: np.ndarray, value: float, confidence: float = 0.95) -> Interval:
-    """As `percentile_interval`, for a figure that few data make too large or too small.
+def least_observations(confidence: float) -> int:
+    """How many independent observations an interval of this confidence needs, whatever its rule.
 
-    Interpolated AP is too large on few images, and more so on resamples of them. How far the resamples lie to one side
-    of the measured value tells how far that lies to the same side of the truth: with `z0` the normal quantile of the
-    share of samples below it, the ends are the samples' quantiles at Phi(2 z0 -+ z) (Efron 1981, "Nonparametric
-    standard errors and confidence intervals", the bias-corrected percentile interval).
+    With a probability of 2 ** (1 - n) all n of them lie on the same side of the median, where nothing tells of the
+    other side: no interval from them can claim more than 1 - 2 ** (1 - n) (the sign test's bound).
+    """
+    return 1 + math.ceil(-math.log2(1.0 - confidence) - 1e-9)
+
+
+def student_interval(value: float, deviation: float, observations: int, confidence: float = 0.95) -> Interval:
+    """Where a figure lies whose standard deviation was estimated by a bootstrap over few observations.
+
+    A bootstrap over n observations sees (n - 1) / n of the variance; and the deviation is itself an estimate, which
+    Student's t with n - 1 degrees of freedom allows for (Efron and Tibshirani, An Introduction to the Bootstrap, 1993,
+    chapter 12).
 
     Args:
-        samples: float64 [r].
-        value: The figure as measured, on all images once.
-        confidence: The share of samples inside.
+        value: The figure as measured.
+        deviation: Standard deviation of its resamples.
+        observations: Number of independent observations, at least 2.
+        confidence: How often the interval holds the truth.
     """
-    known = samples[~np.isnan(samples)]
-    if not len(known):
-        return Interval(float("nan"), float("nan"))
-    share = (np.mean(known < value) + np.mean(known <= value)) / 2
-    # Samples on one side only tell no more than that there are so many of them.
-    least = 0.5 / len(known)
-    shift = 2 * _normal_quantile(float(np.clip(share, least, 1 - least)))
-    reach = _normal_quantile(0.5 * (1 + confidence))
-    low, high = np.percentile(known, [100 * _normal_share(shift - reach), 100 * _normal_share(shift + reach)])
-    return Interval(float(low), float(high))
+    reach = student_quantile(confidence, observations - 1) * deviation * math.sqrt(observations / (observations - 1))
+    return Interval(value - reach, value + reach)
 
 
-def _normal_share(quantile: float) -> float:
-    return 0.5 * math.erfc(-quantile / math.sqrt(2.0))
+@functools.lru_cache(maxsize=None)
+def student_quantile(confidence: float, freedom: int) -> float:
+    """The t within which a value with Student's distribution lies on either side, with this confidence.
 
-
-def _normal_quantile(share: float) -> float:
-    """The inverse of `_normal_share` for shares that doubles can tell from 0 and 1, by halving."""
-    low, high = -9.0, 9.0
+    Args:
+        confidence: Between 0 and 1, the two-sided one.
+        freedom: Degrees of freedom, at least 1; above 500 the distribution hardly changes.
+    """
+    low, high = 0.0, 1.0
+    while _student_share(high, freedom) < confidence:
+        low, high = high, 2 * high
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if _normal_share(middle) < share else (low, middle)
+        low, high = (middle, high) if _student_share(middle, freedom) < confidence else (low, middle)
     return (low + high) / 2
+
+
+def _student_share(t: float, freedom: int) -> float:
+    """The probability of a value between -t and t: Abramowitz and Stegun, 26.7.3 and 26.7.4."""
+    freedom = min(freedom, 500)
+    angle = math.atan(t / math.sqrt(freedom))
+    square, odd = math.cos(angle) ** 2, freedom % 2
+    term = math.cos(angle) if odd else 1.0
+    total = 0.0
+    for step in range(odd, freedom - 1, 2):
+        total += term
+        term *= square * (step + 1) / (step + 2)
+    total *= math.sin(angle)
+    return 2 / math.pi * (angle + total) if odd else total

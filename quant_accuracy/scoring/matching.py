@@ -53,6 +53,10 @@ class Matches:
     outcomes: np.ndarray
     positives: np.ndarray
 
+    def class_images(self, area: int = 0) -> np.ndarray:
+        """How many evaluated images show ground truth of each category in one of `AREAS`: int64 [c]."""
+        return np.asarray((self.positives[:, :, area] > 0).sum(axis=0))
+
     def ranked(self, category: int) -> np.ndarray:
         """The rows of a category, best score first; equal scores stay in the order of images, as COCO has it."""
         # Of another type, all categories would be converted each time.
@@ -102,6 +106,12 @@ def match(merged: Merged, annotations: Annotations) -> Matches:
     categories, images = (part.astype(np.int32) for part in np.divmod(keys, max(1, len(image_ids))))
     return Matches(image_ids, category_ids, rows, images, categories, ranks, merged.results[rows, 5], outcomes,
                    positives.reshape(len(category_ids), len(image_ids), len(AREAS)).transpose(1, 0, 2))
+
+
+def class_images(annotations: Annotations) -> np.ndarray:
+    """How many images of the annotations show ground truth of each category in each of `AREAS`: int64 [c, area]."""
+    nothing = Merged(np.array(sorted(annotations.images), np.int64), np.zeros([0, 7]))
+    return np.asarray((match(nothing, annotations).positives > 0).sum(axis=0))
 
 
 def _ranked(merged: Merged, category_ids: np.ndarray) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -189,7 +189,7 @@ def of_figure(trials: Sequence[Trial], name: str) -> Estimate:
 
 def as_markdown(measured: Dict[Tuple[int, str], List[Trial]]) -> str:
     """Three tables: figures, single classes, and verdicts on a healthy model."""
-    lines = ["| images | damage | 95 % interval of | no interval | covers | above | below | mean width | bias of figure |",
+    lines = ["| images | damage | 95 % interval of | no interval | covers | above | below | mean width | bias |",
              "|--|--|--|--|--|--|--|--|--|"]
     for (images, damage), trials in measured.items():
         if damage == population.NONE:

@@ -9,7 +9,7 @@ import pytest
 from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.detection.merge import Merged
 from quant_accuracy.scoring import bootstrap, coco, matching
-from quant_accuracy.scoring.intervals import bias_corrected_interval, percentile_interval
+from quant_accuracy.scoring.intervals import percentile_interval
 from quant_accuracy.scoring.metrics import FIGURES
 from tests.test_scoring import _of_pycocotools, _random_truth
 
@@ -172,31 +172,17 @@ def test_variants_that_are_equal_have_a_difference_of_exactly_zero() -> None:
     assert percentile_interval(difference) == (0.0, 0.0)
 
 
-def test_without_a_shift_the_bias_corrected_interval_is_the_percentile_interval() -> None:
-    samples = np.random.RandomState(0).normal(size=1001)
+def test_deviations_of_drops_are_those_of_the_resamples_that_show_the_class() -> None:
+    random = np.random.RandomState(0)
+    before, after = random.uniform(size=[2, 50, 3])
+    before[:, 1] = np.nan
+    before[1:, 2] = np.nan
 
-    assert bias_corrected_interval(samples, float(np.median(samples))) == pytest.approx(percentile_interval(samples))
+    found = bootstrap.drop_deviations(before, after)
 
-
-def test_samples_that_lie_too_high_move_the_interval_as_far_down_again() -> None:
-    # Of a normal distribution that is shifted by `s`, the corrected interval is that of one shifted by `-s`.
-    samples = np.random.RandomState(0).normal(0.5, 1.0, size=400_000)
-
-    assert bias_corrected_interval(samples, 0.0) == pytest.approx((-0.5 - 1.96, -0.5 + 1.96), abs=0.03)
-
-
-def test_the_bias_corrected_interval_follows_every_monotone_change_of_scale() -> None:
-    samples = np.random.RandomState(1).normal(0.2, 1.0, size=999)
-
-    plain = bias_corrected_interval(samples, 0.0, 0.9)
-    bent = bias_corrected_interval(np.exp(samples), 1.0, 0.9)
-
-    # Quantiles between two samples are interpolated, so that they follow approximately.
-    assert bent == pytest.approx(tuple(np.exp(plain)), rel=0.01)
+    assert found[0] == pytest.approx(np.std(before[:, 0] - after[:, 0], ddof=1))
+    assert np.isnan(found[1:]).all()
 
 
-def test_samples_on_one_side_of_the_value_and_unknown_ones_still_give_an_interval() -> None:
-    found = bias_corrected_interval(np.array([np.nan, *np.linspace(1.0, 2.0, 100)]), 0.0)
-
-    assert 1.0 <= found.low <= found.high < 1.1
-    assert np.isnan(bias_corrected_interval(np.array([np.nan]), 0.0)).all()
+def test_fewer_resamples_are_the_first_of_more() -> None:
+    np.testing.assert_array_equal(bootstrap.draw(20, 5), bootstrap.draw(20, 9)[:5])

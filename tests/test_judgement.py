@@ -16,27 +16,37 @@ from quant_accuracy.card import DataPaths, Gate
 from quant_accuracy.errors import ConfigurationError, QuantAccuracyError, StorageError
 from quant_accuracy.judging import gates, jitter
 from quant_accuracy.judging.jitter import Jitter
-from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS, Figures, Samples
+from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS, Classes, Figures, Part
 from quant_accuracy.options import Values
 from quant_accuracy.scoring.metrics import Metrics
+from quant_accuracy.scoring.partial import ClassImages, PartialAps
 
 
 def _metrics(mean_ap: Optional[float], **classes: float) -> Metrics:
     return Metrics({"mAP": mean_ap}, classes, 10, 100)
 
 
-def _of(before: Metrics, after: Metrics, samples: Optional[Samples] = None, **more: Any) -> Figures:
+def _of(before: Metrics, after: Metrics, part: Optional[Part] = None, images: int = 40, deviation: float = 0.0,
+        **more: Any) -> Figures:
+    """Figures of a data set whose classes all stand in so many evaluated images."""
+    count = len(before.per_class)
+    evaluated = np.full(count, images)
+    classes = Classes(ClassImages(evaluated, 10 * evaluated), np.full(count, deviation))
     known: Dict[str, Any] = {"shard_maps": None, "baseline": None, "jitter": None, "provenance": {}, **more}
-    return Figures(before, after, samples, model="mine", **known)
+    return Figures(before, after, classes, part, model="mine", **known)
 
 
-def _figures(before: float, after: float, samples: Optional[Samples] = None, **more: Any) -> Figures:
-    return _of(_metrics(before), _metrics(after), samples, **more)
+def _figures(before: float, after: float, part: Optional[Part] = None, **more: Any) -> Figures:
+    return _of(_metrics(before), _metrics(after), part, **more)
 
 
-def _samples(before: np.ndarray, after: np.ndarray) -> Samples:
-    """Resamples of a data set of one class."""
-    return Samples(before[:, None], after[:, None], images=40, shards=2, others=8)
+def _part(before: np.ndarray, after: np.ndarray, absent: int = 0, images: int = 40) -> Part:
+    """Resamples of a data set of one class, and so many others that no evaluated image shows."""
+    nothing = np.full([len(before), absent], np.nan)
+    samples = [np.concatenate([side[:, None], nothing], axis=1) for side in (before, after)]
+    values = [np.concatenate([[side.mean()], nothing[0]]) for side in (before, after)]
+    shown = ClassImages(np.array([images, *[0] * absent]), np.array([400, *[5] * absent]))
+    return Part(PartialAps(values[0], values[1], samples[0], samples[1], shown), images=40, shards=2, others=8)
 
 
 @pytest.mark.parametrize(("gate", "limit", "before", "after", "outcome", "value"), [
@@ -75,9 +85,9 @@ def test_on_a_part_of_the_data_the_whole_interval_has_to_lie_on_one_side(gate: s
                                                                          after: float, outcome: str) -> None:
     # Images are harder or easier for both variants alike; their difference is known to about 0.005.
     spread = np.linspace(-0.005, 0.005, 1000)
-    samples = _samples(np.full(1000, before), after + spread)
+    part = _part(np.full(1000, before), after + spread)
 
-    verdict = gates.judge_one(Gate(gate, limit), _figures(before, after, samples))
+    verdict = gates.judge_one(Gate(gate, limit), _figures(before, after, part))
 
     assert verdict.outcome == outcome
     assert verdict.interval is not None
@@ -90,9 +100,9 @@ def test_on_a_part_of_the_data_the_whole_interval_has_to_lie_on_one_side(gate: s
 def test_an_inconclusive_verdict_says_how_many_shards_would_settle_it() -> None:
     spread = np.linspace(-0.01, 0.01, 1001)
     # The interval reaches 0.0095 beyond the value, the limit is 0.005 away: (0.0095 / 0.005)^2 = 3.6 times the images.
-    samples = _samples(np.full(1001, 0.7), 0.685 + spread)
+    part = _part(np.full(1001, 0.7), 0.685 + spread)
 
-    verdict = gates.judge_one(Gate("mAP_drop", 0.02), _figures(0.7, 0.685, samples))
+    verdict = gates.judge_one(Gate("mAP_drop", 0.02), _figures(0.7, 0.685, part))
 
     assert "6 more shards would probably settle it" in verdict.message
 
@@ -111,7 +121,7 @@ def test_a_verdict_within_the_jitter_of_its_limit_says_so() -> None:
     far = gates.judge_one(Gate("mAP_drop", 0.02), _figures(0.7, 0.69, jitter=moves))
 
     assert near.outcome == far.outcome == PASS
-    assert "nearer to the limit than the numerical jitter of 0.0024" in near.message
+    assert "within the numerical jitter of 0.0024 of the limit" in near.message
     assert "jitter" not in far.message
 
 
@@ -124,10 +134,14 @@ def test_an_expected_figure_may_be_missed_on_neither_side(before: float, outcome
     assert [verdict.lower, verdict.upper] == pytest.approx([0.2439, 0.2499])
 
 
-def _classes(samples: Optional[Samples] = None, **drops: float) -> Figures:
+def _classes(images: int = 40, deviation: float = 0.0, part: Optional[Part] = None, moves: Optional[Jitter] = None,
+             **drops: float) -> Figures:
     before = _metrics(0.7, **dict.fromkeys(drops, 0.7))
     after = _metrics(0.7, **{name: 0.7 - drop for name, drop in drops.items()})
-    return _of(before, after, samples)
+    return _of(before, after, part, images, deviation, jitter=moves)
+
+
+_SOME_PART = _part(np.full(10, 0.7), np.full(10, 0.7))
 
 
 def test_the_class_that_lost_most_decides_and_is_named() -> None:
@@ -137,7 +151,7 @@ def test_the_class_that_lost_most_decides_and_is_named() -> None:
     assert [good.outcome, bad.outcome] == [PASS, FAIL]
     assert [good.value, bad.value] == pytest.approx([0.04, 0.3])
     assert "worst classes: dog 0.0400, car 0.0100, cat -0.2000" in good.message
-    assert "2 such classes: dog 0.3000, car 0.0700" in bad.message
+    assert "2 classes: dog 0.3000, car 0.0700" in bad.message
 
 
 def test_a_class_without_ground_truth_is_not_judged_and_without_any_nothing_is() -> None:
@@ -147,19 +161,80 @@ def test_a_class_without_ground_truth_is_not_judged_and_without_any_nothing_is()
         gates.judge_one(Gate("class_AP_drop", 0.05), _of(empty, empty))
 
 
-@pytest.mark.parametrize(("drop", "outcome"), [(0.01, PASS), (0.05, INCONCLUSIVE), (0.2, FAIL)])
-def test_on_a_part_of_the_data_one_class_beyond_its_interval_fails(drop: float, outcome: str) -> None:
-    spread = np.linspace(-0.01, 0.01, 1000)
-    before = np.full([1000, 2], 0.7)
-    after = np.stack([0.7 - drop + spread, 0.7 + spread], axis=1)
+@pytest.mark.parametrize("part", [None, _SOME_PART])
+def test_a_class_in_fewer_images_than_its_confidence_needs_is_not_judged_and_says_how_many(
+        part: Optional[Part]) -> None:
+    # Two classes at once with 95 %: 1 - 2^(1 - n) is at least 0.975 from 7 images on.
+    verdicts = [gates.judge_one(Gate("class_AP_drop", 0.05), _classes(images, 0.0, part, cup=0.3, dog=0.0))
+                for images in (1, 6, 7)]
 
-    verdict = gates.judge_one(Gate("class_AP_drop", 0.05),
-                              _classes(Samples(before, after, 40, 2, 8), dog=drop, car=0.0))
+    assert [verdict.outcome for verdict in verdicts] == [INCONCLUSIVE, INCONCLUSIVE, FAIL]
+    assert "2 classes with fewer than the 7 images that a verdict on 2 classes needs: cup 0.3000 in 1" \
+        in verdicts[0].message
+    assert verdicts[0].interval is None
+    assert ("evaluate all shards" in verdicts[0].message) == (part is not None)
+
+
+@pytest.mark.parametrize(("drop", "on_a_part", "on_all"), [
+    (0.01, PASS, PASS), (0.045, INCONCLUSIVE, PASS), (0.055, INCONCLUSIVE, INCONCLUSIVE), (0.2, FAIL, FAIL)])
+def test_a_class_fails_only_where_its_whole_interval_lies_beyond_the_limit(drop: float, on_a_part: str,
+                                                                           on_all: str) -> None:
+    of_part, of_all = (gates.judge_one(Gate("class_AP_drop", 0.05), _classes(40, 0.005, part, dog=drop, car=0.0))
+                       for part in (_SOME_PART, None))
+
+    assert [of_part.outcome, of_all.outcome] == [on_a_part, on_all]
+    # Two classes at once: Student's t with 39 degrees of freedom holds 97.5 % within 2.33 deviations.
+    assert of_part.interval is not None
+    assert of_part.interval.high - of_part.interval.low == pytest.approx(2 * 2.331 * 0.005 * (40 / 39) ** 0.5, rel=1e-3)
+
+
+def test_a_limit_within_the_jitter_of_a_class_cannot_be_judged_and_says_so() -> None:
+    values = {jitter.FLOAT_MAP: {"dog": (0.7,) * 9}, jitter.QUANTIZED_MAP: {"dog": (0.7, *[0.676] * 8)}}
+    moves = Jitter({}, values, {})
+    reach = jitter.tolerance(moves.class_drops()["dog"])
+
+    near, far = (gates.judge_one(Gate("class_AP_drop", 0.05), _classes(40, 0.001, None, moves, dog=drop))
+                 for drop in (0.05 - 0.9 * reach, 0.05 - 1.1 * reach))
+
+    assert [near.outcome, far.outcome] == [INCONCLUSIVE, PASS]
+    assert "nearer to the limit than the numerical jitter: dog" in near.message
+    assert near.jitter == pytest.approx(reach)
+
+
+def test_the_mean_ap_of_a_part_is_known_downwards_only_by_classes_in_many_images() -> None:
+    many, few, low = (gates.judge_one(Gate("mAP_floor", 0.5), _figures(
+        0.7, after, _part(np.full(10, 0.7), np.full(10, after), images=images)))
+        for after, images in ((0.7, 40), (0.7, 3), (0.1, 3)))
+
+    # That it is too low can be told all the same: few images make it too high.
+    assert [many.outcome, few.outcome, low.outcome] == [PASS, INCONCLUSIVE, FAIL]
+    assert "counts as 0 the 1 of 1 classes that fewer than 6 evaluated images show" in few.message
+
+
+def test_classes_without_images_widen_an_interval_and_forbid_one_where_they_are_more_than_the_others() -> None:
+    one, two = (gates.judge_one(Gate("mAP_drop", 0.02), _figures(0.7, 0.7, _part(np.full(10, 0.7), np.full(10, 0.7),
+                                                                                absent))) for absent in (1, 2))
+
+    assert [one.outcome, two.outcome] == [PASS, INCONCLUSIVE]
+    assert "the interval allows for 1 of 2 classes without ground truth" in one.message
+    assert "no interval is honest: 2 of 3 classes have no ground truth in the evaluated images" in two.message
+    assert two.interval is None
+
+
+@pytest.mark.parametrize(("gate", "limit", "before", "after", "outcome"), [
+    ("mAP_drop", 0.1, 0.0718, 0.0720, INCONCLUSIVE),
+    ("mAP_drop", 0.02, 0.0014, 0.0014, INCONCLUSIVE),
+    ("mAP_ratio", 0.99, 0.0014, 0.0014, INCONCLUSIVE),
+    ("mAP_ratio", 0.99, 0.0, 0.0, INCONCLUSIVE),
+    ("mAP_drop", 0.02, 0.0718, 0.0720, PASS),
+    ("mAP_floor", 0.0, 0.0014, 0.0014, PASS),
+])
+def test_a_comparison_with_next_to_no_accuracy_says_nothing(gate: str, limit: float, before: float, after: float,
+                                                            outcome: str) -> None:
+    verdict = gates.judge_one(Gate(gate, limit), _figures(before, after))
 
     assert verdict.outcome == outcome
-    # Two classes are judged at once, so each interval has to hold with more confidence than 95 %.
-    assert verdict.interval is not None
-    assert verdict.interval.high - verdict.interval.low > 0.95 * 0.02
+    assert ("says nothing" in verdict.message) == (outcome == INCONCLUSIVE)
 
 
 @pytest.mark.parametrize("name", [path.stem for path in card.FOLDER.glob("*.yaml")])

@@ -41,7 +41,7 @@ def baseline_kind(_: Path) -> Kind:
         if "NaN" in json.dumps(found.provenance):
             # It differs from all, itself included: never taken for the same.
             return
-        assert not baseline.other_data(found, found.provenance, True)
+        assert baseline.incomparable(found, found.provenance, True) is None
         assert not baseline.other_origin(found, found.provenance)
         assert all(math.isfinite(value) for values in found.jitter.figures.values() for value in values)
 

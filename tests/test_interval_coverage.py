@@ -11,7 +11,7 @@ from quant_accuracy.judging.verdicts import FAIL
 from quant_accuracy.scoring.intervals import Interval
 from quant_accuracy.scoring.matching import RIGHT
 
-_IMAGES, _TRIALS, _RESAMPLES, _DATA_SET = 80, 40, 100, 1500
+_IMAGES, _TRIALS, _RESAMPLES, _DATA_SET = 120, 40, 80, 2000
 
 
 def _trials(damage: str) -> List[Trial]:
@@ -78,7 +78,7 @@ def test_much_narrower_and_shifted_intervals_would_be_noticed(damaged: List[Tria
 
 
 def test_a_trial_is_the_same_every_time() -> None:
-    truth = interval_coverage.data_set(3, population.NONE, 300)
+    truth = interval_coverage.data_set(0, population.NONE, _DATA_SET)
 
     assert interval_coverage.trial(truth, 20, 1, 10) == interval_coverage.trial(truth, 20, 1, 10)
     assert interval_coverage.trial(truth, 20, 1, 10) != interval_coverage.trial(truth, 20, 2, 10)

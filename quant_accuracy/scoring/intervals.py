@@ -36,11 +36,16 @@ def percentile_interval(samples: np.ndarray, confidence: float = 0.95) -> Interv
     Returns:
         The interval; NaN at both ends where no sample is known.
     """
+    return quantile_interval(samples, (1 - confidence) / 2, (1 + confidence) / 2)
+
+
+def quantile_interval(samples: np.ndarray, low: float, high: float) -> Interval:
+    """The interval between two quantiles, 0..1, of the samples; see `percentile_interval`."""
     known = samples[~np.isnan(samples)]
     if not len(known):
         return Interval(float("nan"), float("nan"))
-    low, high = np.percentile(known, [50 * (1 - confidence), 50 * (1 + confidence)])
-    return Interval(float(low), float(high))
+    ends = np.percentile(known, [100 * low, 100 * high])
+    return Interval(float(ends[0]), float(ends[1]))
 
 
 def least_observations(confidence: float) -> int:

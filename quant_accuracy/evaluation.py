@@ -257,6 +257,17 @@ def measure_jitter(prepared: Prepared) -> Jitter:
     return jitter.collect(metrics[FLOAT], metrics[QUANTIZED], shards[FLOAT], shards[QUANTIZED])
 
 
+def quantized_shard_maps(prepared: Prepared, scales: Sequence[float]) -> List[Dict[str, float]]:
+    """The quantized mAP of each shard on its own, by the shard's digest, with the network's input scaled.
+
+    Raises:
+        ConfigurationError: AIMET runs the network.
+    """
+    runs = [Run(QUANTIZED, scale) for scale in scales]
+    found = inference.detect(prepared.task, runs)
+    return [_shard_maps(found[run], _score(prepared, found[run]).matches, prepared.task.digests) for run in runs]
+
+
 def measure_without(prepared: Prepared, off: Sequence[str]) -> Variant:
     """The quantized variant with the quantizers on these tensors switched off.
 

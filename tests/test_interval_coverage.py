@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from benchmarks import interval_coverage, population
-from benchmarks.interval_coverage import CLASS_DROP, DROP, FLOAT, PLAIN, QUANTIZED, RATIO, Trial
+from benchmarks.interval_coverage import DROP, FLOAT, PLAIN, QUANTIZED, RATIO, Trial
+from quant_accuracy.card import CLASS_DROP
 from quant_accuracy.judging.verdicts import FAIL
 from quant_accuracy.scoring.intervals import Interval
 from quant_accuracy.scoring.matching import RIGHT

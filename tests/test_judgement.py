@@ -4,7 +4,7 @@ import multiprocessing
 import threading
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 import pytest
@@ -189,7 +189,8 @@ def test_a_class_fails_only_where_its_whole_interval_lies_beyond_the_limit(drop:
 
 
 def test_a_limit_within_the_jitter_of_a_class_cannot_be_judged_and_says_so() -> None:
-    values = {jitter.FLOAT_MAP: {"dog": (0.7,) * 9}, jitter.QUANTIZED_MAP: {"dog": (0.7, *[0.676] * 8)}}
+    values: Dict[str, Dict[str, Tuple[float, ...]]] = {
+        jitter.FLOAT_MAP: {"dog": (0.7,) * 9}, jitter.QUANTIZED_MAP: {"dog": (0.7, *[0.676] * 8)}}
     moves = Jitter({}, values, {})
     reach = jitter.tolerance(moves.class_drops()["dog"])
 

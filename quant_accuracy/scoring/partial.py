@@ -26,8 +26,8 @@ _DONORS = 5
 _EXCESS_LOW, _EXCESS_HIGH = 3.0, 2.0
 _TAIL = 0.025
 # On few images fewer false alarms compete with objects whose scores have sunk, so drops are a little too small there,
-# and those of the classes that no image shows may be larger than those of their donors. The more classes are absent, the
-# more of the lenient tail is kept in the interval; this share of it covers best in docs/uncertainty.md.
+# and those of the classes that no image shows may be larger than those of their donors. The more classes are absent,
+# the more of the lenient tail is kept in the interval; this share of it covers best in docs/uncertainty.md.
 _CAUTION = 1.6
 _SEED = 19860101
 

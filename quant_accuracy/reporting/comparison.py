@@ -14,7 +14,7 @@ import numpy as np
 from quant_accuracy import files
 from quant_accuracy.data import annotations as annotation_files
 from quant_accuracy.data.annotations import Annotations
-from quant_accuracy.detection.merge import Merged
+from quant_accuracy.detection.merge import Merged, Results
 from quant_accuracy.errors import ConfigurationError
 from quant_accuracy.judging import baseline, jitter
 from quant_accuracy.judging.verdicts import Verdict
@@ -244,7 +244,7 @@ def _annotation_file(before: ReportedRun, after: ReportedRun, given: Optional[Pa
 
 def _intervals(before: ReportedRun, after: ReportedRun, truth: Annotations) -> Paired:
     tables = [{variant: reported.detections_of(run, variant) for variant in VARIANTS} for run in (before, after)]
-    detected = {image for side in tables for table in side.values() for image in table[:, 0].astype(int).tolist()}
+    detected = {image for side in tables for found in side.values() for image in np.unique(found.images).tolist()}
     image_ids, left_out = evaluated_images(before.images, detected, truth)
     if not len(image_ids):
         return Paired({}, 0, "no image has detections")
@@ -252,7 +252,7 @@ def _intervals(before: ReportedRun, after: ReportedRun, truth: Annotations) -> P
     old = _score(before, tables[0], image_ids, truth, weights, not left_out)
     # What did not change has no other mAP: most changes leave the float variant as it was.
     changed = {variant: table for variant, table in tables[1].items()
-               if before.metrics[variant] != after.metrics[variant] or not np.array_equal(table, tables[0][variant])}
+               if before.metrics[variant] != after.metrics[variant] or not table.equals(tables[0][variant])}
     new = {**old, **_score(after, changed, image_ids, truth, weights, not left_out)}
     moved = {variant: new[variant] - old[variant] for variant in VARIANTS}
     samples = dict(zip(jitter.FIGURES, (*moved.values(), moved[VARIANTS[0]] - moved[VARIANTS[1]])))
@@ -293,7 +293,7 @@ def evaluated_images(images: int, detected: Set[int], truth: Annotations) -> Tup
     return np.array(sorted(found), np.int64), images - len(found)
 
 
-def _score(run: ReportedRun, tables: Mapping[str, np.ndarray], image_ids: np.ndarray, truth: Annotations,
+def _score(run: ReportedRun, tables: Mapping[str, Results], image_ids: np.ndarray, truth: Annotations,
            weights: np.ndarray, exact: bool) -> Dict[str, np.ndarray]:
     """The mAP of each resample by variant; where all images are known, the report must have the mAP of all."""
     maps = {}

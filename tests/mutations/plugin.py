@@ -68,11 +68,11 @@ def _channels_swapped(parsed: Tuple[Any, Any, Any]) -> Tuple[Any, Any, Any]:
 
 
 def _axes_swapped(results: Any) -> Any:
-    return results[:, [0, 2, 1, 4, 3, 5, 6]]
+    return replace(results, boxes=results.boxes[:, [1, 0, 3, 2]])
 
 
 def _next_class(results: Any) -> Any:
-    return results + [0, 0, 0, 0, 0, 0, 1]
+    return replace(results, categories=results.categories + 1)
 
 
 BREAKS = {

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy import artifacts as artifact_steps
-from quant_accuracy import files, inference
+from quant_accuracy import files, inference, progress
 from quant_accuracy.artifacts import FLOAT, QUANTIZED, VARIANTS, Artifacts
 from quant_accuracy.cache import Cache
 from quant_accuracy.card import ENCODINGS_DRIFT, Gate
@@ -44,7 +44,7 @@ class Prepared:
 
     Attributes:
         task: What is run on what.
-        every_shard: All shards of the data set, evaluated or not.
+        every_shard: All shards of the data set that are there, evaluated or not; those too that the pattern leaves out.
         truth: The annotations.
         watch: Measures the steps of this evaluation.
     """
@@ -56,7 +56,8 @@ class Prepared:
 
     def whole(self) -> bool:
         """Whether all images of the data set are evaluated."""
-        return sum(s.records for s in self.task.shards) == sum(s.total for s in self.every_shard)
+        return shard_files.is_whole(self.every_shard) \
+            and sum(s.records for s in self.task.shards) == sum(s.total for s in self.every_shard)
 
     def expected_images(self) -> List[int]:
         """The image ids that should be evaluated: all of the annotations, or those of the selected records.
@@ -170,8 +171,14 @@ def prepare(request: Request, cache: Cache) -> Prepared:
     """
     watch = Stopwatch()
     with watch.step("prepare"):
-        every_shard = shard_files.find_shards(request.data.dataset_dir, request.data.pattern)
-        chosen = shard_files.select(every_shard, request.selection, request.num_examples, request.shard_count)
+        folder, pattern = request.data.dataset_dir, request.data.pattern
+        found = shard_files.find_shards(folder, pattern)
+        chosen = shard_files.select(found, request.selection, request.num_examples, request.shard_count)
+        every_shard = shard_files.whole_set(folder, pattern, found)
+        size = every_shard[0].set_size
+        if size is not None and len(found) < size:
+            progress.say(f"{pattern} takes {len(found)} of the {size} shards of the data set: figures are those of a "
+                         "part")
         truth = annotation_files.load(request.data.annotations)
         built = artifact_steps.build(request.card, request.data.checkpoint, every_shard, cache,
                                      request.trusted)

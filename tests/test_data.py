@@ -113,7 +113,8 @@ def test_a_record_without_an_image_is_named(convert: Callable[..., DataPaths]) -
     data = convert()
     _rewrite(_shard_file(data), lambda record: record.features.feature.pop("image/encoded"))
 
-    with pytest.raises(DataError, match=r"record 1 \(source_id 9\) is not a readable image"):
+    missing = r"record 1 \(source_id 9\) has no image/encoded \(bytes\); it has 'image/filename'"
+    with pytest.raises(DataError, match=missing):
         _stream(data)
 
 

@@ -20,6 +20,7 @@ from quant_accuracy.data.shards import Shard
 from quant_accuracy.detection import merge
 from quant_accuracy.detection.run import Run, Speed
 from quant_accuracy.detection.store import ShardDetections
+from quant_accuracy.errors import DataError
 from quant_accuracy.graph import load
 from quant_accuracy.inference import Detected, Task
 from quant_accuracy.judging import baseline as baselines
@@ -30,7 +31,7 @@ from quant_accuracy.judging.verdicts import Figures, Samples, Verdict
 from quant_accuracy.quantization import snapshot
 from quant_accuracy.quantization.snapshot import Placed
 from quant_accuracy.request import Request
-from quant_accuracy.scoring import bootstrap, coco, matching
+from quant_accuracy.scoring import bootstrap, coco, matching, numbering
 from quant_accuracy.scoring.matching import Matches
 from quant_accuracy.scoring.metrics import Metrics
 from quant_accuracy.stopwatch import Stopwatch
@@ -202,11 +203,13 @@ def conclude(prepared: Prepared, detected: Mapping[str, Detected]) -> Evaluation
     """Merge, score and judge.
 
     Raises:
-        QuantAccuracyError: A shard or an image is missing or there twice, or there is nothing to judge by.
+        QuantAccuracyError: A shard or an image is missing or there twice, annotations and model number categories
+            differently, or there is nothing to judge by.
     """
     watch = prepared.watch
     with watch.step("score"):
         variants = {name: _score(prepared, found) for name, found in detected.items()}
+        _check_numbering(variants[FLOAT].merged, prepared.truth)
     request = prepared.task.request
     moves: Optional[Jitter] = None
     if request.jitter:
@@ -276,6 +279,14 @@ def _score(prepared: Prepared, detected: Detected) -> Variant:
     matches = matching.match(merged, prepared.truth)
     return Variant(merged, detected.parts, matches, coco.score_matches(matches, prepared.truth, len(merged.results)),
                    detected.speed)
+
+
+def _check_numbering(merged: merge.Merged, truth: Annotations) -> None:
+    """Of the float variant: what quantization does to classes is for the gates to judge."""
+    found = numbering.compare(merged, truth)
+    if found.differs():
+        raise DataError(f"{truth.path}: numbers categories differently from the model: {found.line(truth)}; give its "
+                        "categories the ids that the model detects, or use the annotations that it was trained for")
 
 
 def _shard_maps(detected: Detected, matches: Matches) -> Dict[str, float]:

@@ -143,15 +143,15 @@ def _image_id(content: bytes, feature: Any) -> int:
                                       identifiers.EXACT_SINGLE)
     except ValueError as error:
         raise UnusableError(f"has no usable id: the source_id {identifiers.quoted(value)} is not a COCO image id, it "
-                       f"{error}; {_ID_REMEDY}") from error
+                            f"{error}; {_ID_REMEDY}") from error
 
 
 def _only_value(content: bytes, feature: Any, key: str, wanted: str, remedy: str) -> Tuple[str, Any]:
     """The kind of a feature and its only value."""
     if key not in feature:
-        if tf.train.SequenceExample.FromString(content).feature_lists.feature_list:
-            raise UnusableError(f"is a tf.train.SequenceExample, which has no {key} of its own; write a tf.train.Example "
-                           "for each image")
+        if _is_sequence(content):
+            raise UnusableError(f"is a tf.train.SequenceExample, whose context has no {key}; write a tf.train.Example "
+                                "for each image")
         keys = sorted(feature)
         found = ", ".join(map(shown, keys[:_SHOWN_KEYS])) + (", ..." if len(keys) > _SHOWN_KEYS else "")
         raise UnusableError(f"has no {key} ({wanted}); it has {found or 'no feature at all'}; {remedy}")
@@ -160,6 +160,13 @@ def _only_value(content: bytes, feature: Any, key: str, wanted: str, remedy: str
     if len(values) != 1:
         raise UnusableError(f"has {len(values)} values of {key}, not one; {remedy}")
     return kind, values[0]
+
+
+def _is_sequence(content: bytes) -> bool:
+    try:
+        return bool(tf.train.SequenceExample.FromString(content).feature_lists.feature_list)
+    except DecodeError:
+        return False
 
 
 def _encoded(content: bytes, feature: Any) -> bytes:

@@ -45,7 +45,8 @@ class Prepared:
 
     Attributes:
         task: What is run on what.
-        every_shard: All shards of the data set that are there, evaluated or not; those too that the pattern leaves out.
+        every_shard: All shards of the data set that are there, evaluated or not, those too that the pattern leaves
+            out.
         truth: The annotations.
         watch: Measures the steps of this evaluation.
     """

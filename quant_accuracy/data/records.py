@@ -9,7 +9,7 @@ import tensorflow.compat.v1 as tf
 from google.protobuf.message import DecodeError
 from PIL import Image
 
-from quant_accuracy.data import framing, identifiers, recognition
+from quant_accuracy.data import framing, identifiers, recognition, rotation
 from quant_accuracy.data.framing import REMEDY
 from quant_accuracy.errors import DataError, shown
 
@@ -221,13 +221,29 @@ def _side(feature: Any, key: str) -> Optional[int]:
     return int(values[0]) if len(values) == 1 else None
 
 
-def said_size(path: Path, number: int) -> Optional[Tuple[int, int]]:
-    """The height and width that a record says its image has; None where it says nothing."""
-    with framing.opened(path) as file:
-        content = next(content for _, content in _contents(path, file, [number]))
-    feature = _features(content)
-    height, width = _side(feature, "image/height"), _side(feature, "image/width")
-    return None if height is None or width is None else (height, width)
+class SizeMarks(NamedTuple):
+    """What a record has beside the pixels of its image about their size.
+
+    Attributes:
+        said: Its `image/height` and `image/width`; None where it has none.
+        orientation: How the image asks to be turned; None where it does not.
+    """
+
+    said: Optional[Tuple[int, int]]
+    orientation: Optional[rotation.Orientation]
+
+
+def about_size(path: Path, number: int) -> SizeMarks:
+    """What a record has about the size of its image; nothing where it cannot be read any more."""
+    try:
+        with framing.opened(path) as file:
+            feature = _features(next(content for _, content in _contents(path, file, [number])))
+        height, width = _side(feature, "image/height"), _side(feature, "image/width")
+        with Image.open(io.BytesIO(feature[_ENCODED].bytes_list.value[0])) as picture:
+            orientation = rotation.of_image(picture)
+    except Exception:  # it has been read before, and this is for a message only
+        return SizeMarks(None, None)
+    return SizeMarks(None if height is None or width is None else (height, width), orientation)
 
 
 def _image(path: Path, number: int, content: bytes) -> EncodedImage:

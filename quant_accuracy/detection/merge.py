@@ -101,9 +101,10 @@ def merge(parts: Sequence[Tuple[Shard, ShardDetections]], annotations: Annotatio
         if len(found.image_ids) != shard.records:
             raise DataError(f"{shard.path}: {len(found.image_ids)} of {shard.records} images were evaluated; "
                             "delete its detections in the cache and start again")
-        for image_id, size in zip(found.image_ids.tolist(), found.sizes.tolist()):
-            _check_image(shard, image_id, size, owner, annotations)
+        for image_id in found.image_ids.tolist():
+            _check_image(shard, image_id, owner, annotations)
             owner[image_id] = shard
+        _check_sizes(shard, found, annotations)
         tables.append(_results(found))
     results = joined(tables)
     detected = set(np.unique(results.categories).tolist())
@@ -116,19 +117,46 @@ def merge(parts: Sequence[Tuple[Shard, ShardDetections]], annotations: Annotatio
     return Merged(np.array(sorted(owner), np.int64), results.take(order))
 
 
-def _check_image(shard: Shard, image_id: int, size: Sequence[int], owner: Dict[int, Shard],
-                 annotations: Annotations) -> None:
+def _check_image(shard: Shard, image_id: int, owner: Dict[int, Shard], annotations: Annotations) -> None:
     if image_id in owner:
         other = owner[image_id]
         raise DataError(f"{shard.path}: image {image_id} was evaluated before, from {other.path}; "
                         "each image must be in one record only")
-    known = annotations.images.get(image_id)
-    if known is None:
+    if image_id not in annotations.images:
         raise DataError(f"{shard.path}: image {image_id} is not in {annotations.path}; "
                         "use the annotations that belong to these TFRecords")
-    if [known["height"], known["width"]] != list(size):
-        raise DataError(f"{shard.path}: image {image_id} is {size[1]}x{size[0]}, but {annotations.path} says "
-                        f"{known['width']}x{known['height']}; use the annotations that belong to these TFRecords")
+
+
+def _check_sizes(shard: Shard, found: ShardDetections, annotations: Annotations) -> None:
+    """Check that the images of a shard have the sizes that the annotations say."""
+    known = [annotations.images[image_id] for image_id in found.image_ids.tolist()]
+    wanted = np.array([(image["height"], image["width"]) for image in known], np.int64).reshape(-1, 2)
+    wrong = np.flatnonzero((found.sizes != wanted).any(axis=1))
+    if len(wrong):
+        number = int(wrong[0])
+        size, said = found.sizes[number].tolist(), wanted[number].tolist()
+        others = f" ({len(wrong)} of {len(known)} images of this shard differ)" if len(known) > 1 else ""
+        why = _about_size(shard, number, found, size, said)
+        raise DataError(f"{shard.path}: image {known[number]['id']} is {size[1]}x{size[0]}, but {annotations.path} "
+                        f"says {said[1]}x{said[0]}{others}; {why}")
+
+
+def _about_size(shard: Shard, number: int, found: ShardDetections, size: List[int], said: List[int]) -> str:
+    """Why an image has another size than its annotation, as far as its record tells, and what to do."""
+    # It imports TensorFlow, which those who read detections need not.
+    from quant_accuracy.data import records
+
+    record = records.about_size(shard.path, number)
+    if record.orientation is not None and size == said[::-1]:
+        return (f"{record.orientation.text()}: annotate it as it is stored, or turn its pixels, remove the mark and "
+                "make the TFRecords again")
+    if len(found.sizes) > 1 and (found.sizes == size).all():
+        return (f"all images of this shard are {size[1]}x{size[0]}, so they were resized before: make the TFRecords of "
+                "the original images with tools/create_coco_tfrecords.py")
+    if record.said == tuple(said):
+        return ("the record says so too in image/height and image/width, so its image was changed without them: make "
+                "the TFRecords again with tools/create_coco_tfrecords.py")
+    return "use the annotations that belong to these TFRecords"
 
 
 def _results(found: ShardDetections) -> Results:

@@ -141,7 +141,8 @@ def _read_image(folder: Path, image: Mapping[str, Any]) -> _Image:
         content = path.read_bytes()
     except (OSError, ValueError, RuntimeError) as error:
         # RuntimeError: links in a circle. ValueError: a name that no file can have.
-        raise DataError(f"{named} cannot be read ({first_line(error)}); {_where(folder, image['file_name'])}") from error
+        remedy = _where(folder, image["file_name"])
+        raise DataError(f"{named} cannot be read ({first_line(error)}); {remedy}") from error
     try:
         with Image.open(io.BytesIO(content)) as picture:
             form, size = str(picture.format), picture.size

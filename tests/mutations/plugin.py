@@ -78,7 +78,11 @@ def _next_class(results: Any) -> Any:
     return replace(results, categories=results.categories + 1)
 
 
-def _class_agnostic(found: Any) -> Any:
+def _class_agnostic(images: Sequence[Any]) -> List[Any]:
+    return [_of_any_class(found) for found in images]
+
+
+def _of_any_class(found: Any) -> Any:
     """Detections of one image, best first, without those that overlap a better one of any class."""
     kept: List[int] = []
     for place, box in enumerate(found.boxes):
@@ -102,8 +106,8 @@ BREAKS = {
     "batch norm not folded": Break("graph.fold", "_match", _not_folded, "graph"),
     "channels swapped": Break("data.images", "_parse", _channels_swapped, "data"),
     "axes swapped": Break("detection.merge", "_results", _axes_swapped),
-    # As `outside suppression` is verified when artifacts are made, it breaks behind that.
-    "class-agnostic": Break("detection.nms", "_detections", _class_agnostic, "detection"),
+    # Suppression outside of the graph is verified against the graph's own: it is that which is broken, and then used.
+    "class-agnostic": Break("detection.detector", "_own_detections", _class_agnostic, "detection"),
     "next class": Break("detection.merge", "_results", _next_class),
 }
 

@@ -155,7 +155,7 @@ MUTATIONS: Tuple[Mutation, ...] = (
         arguments=inputs.categories_shifted, status=2, shards=None),
     Mutation(
         "class-agnostic NMS", "post-processing of another framework, which suppresses boxes across classes",
-        "the function that suppresses drops what overlaps a better box of any class",
+        "the function that takes an image's detections drops what overlaps a better one of any class",
         must=_gates("float_mAP_baseline"), says="float mAP", broken="class-agnostic", shards=None),
     Mutation(
         "a shard twice", "a copy that lies beside the original",

@@ -24,7 +24,8 @@ _CATEGORIES = {1: (1 << 53) + 1, 3: (1 << 53) + 2, 7: 12, 9: 13}
 def _renumbered(truth: Annotations, images: Dict[int, int], categories: Dict[int, int]) -> Annotations:
     document = {
         "images": [{**image, "id": images[image["id"]]} for image in truth.document["images"]],
-        "annotations": [{**thing, "image_id": images[thing["image_id"]], "category_id": categories[thing["category_id"]]}
+        "annotations": [{**thing, "image_id": images[thing["image_id"]],
+                         "category_id": categories[thing["category_id"]]}
                         for thing in truth.document["annotations"]],
         "categories": [{**item, "id": categories[item["id"]]} for item in truth.document["categories"]]}
     return Annotations(truth.path, document, {image["id"]: image for image in document["images"]},

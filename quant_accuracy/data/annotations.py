@@ -78,7 +78,8 @@ def _parsed(path: Path) -> Any:
         with open(str(path), "rb") as file:
             head = file.read(recognition.HEAD)
         known = recognition.recognize(head)
-        if known:
+        # What gzip has packed has been unpacked before.
+        if known and known is not recognition.GZIP:
             raise DataError(f"{path}: not readable as JSON: it is {known.name}; {known.remedy}") from error
         if forms.is_json_lines(head, error):
             raise DataError(f"{path}: not readable as JSON: it holds a value a line (JSON Lines), not one object of "

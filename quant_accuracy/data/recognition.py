@@ -22,9 +22,10 @@ class Recognized(NamedTuple):
 
 
 _PACKED = "unpack it, and name what was in it"
+GZIP = Recognized("a gzip file", _PACKED)
 _SIGNATURES = (
     (b"PK\x03\x04", Recognized("a ZIP archive", _PACKED)),
-    (b"\x1f\x8b", Recognized("a gzip file", _PACKED)),
+    (b"\x1f\x8b", GZIP),
     (b"BZh", Recognized("a bzip2 file", _PACKED)),
     (b"\xfd7zXZ\x00", Recognized("an xz file", _PACKED)),
     (b"7z\xbc\xaf\x27\x1c", Recognized("a 7z archive", _PACKED)),

@@ -14,6 +14,7 @@ from PIL import Image
 from quant_accuracy.data import framing, images, records, shards
 from quant_accuracy.data.shards import Shard
 from quant_accuracy.errors import DataError
+from quant_accuracy.reporting import pictures
 
 _SIZE = (40, 60)
 _PIXELS = np.kron(np.random.RandomState(0).randint(0, 256, (5, 6, 3)), np.ones((8, 10, 1))).astype(np.uint8)
@@ -163,9 +164,10 @@ def test_a_png_of_16_bits_is_evaluated(tmp_path: Path) -> None:
 
     batch = _read_in_all_ways(write(tmp_path, example(image__encoded=_bytes(buffer.getvalue()))))
 
-    gray = encoded("PNG", "RGB")
     assert batch.sizes.tolist() == [list(_SIZE)]
-    np.testing.assert_array_equal(_of_tensorflow(buffer.getvalue())[..., 0], _of_tensorflow(gray)[..., 0])
+    np.testing.assert_array_equal(_of_tensorflow(buffer.getvalue())[..., 0], _PIXELS[..., 0])
+    # And drawn as it is evaluated.
+    np.testing.assert_array_equal(np.asarray(pictures.decode(buffer.getvalue())), _of_tensorflow(buffer.getvalue()))
 
 
 def test_a_sequence_example_is_named(tmp_path: Path) -> None:

@@ -165,6 +165,8 @@ def read_detections(path: Path) -> Results:
         if not isinstance(records, list):
             raise TypeError("not a list")
         rows = [(item["image_id"], *item["bbox"], item["score"], item["category_id"]) for item in records]
+        if any(len(row) != 7 for row in rows):
+            raise TypeError("a box does not have four numbers")
         numbers = np.array([row[1:6] for row in rows], np.float64).reshape(len(rows), 5)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ConfigurationError(f"{path}: is not a list of COCO results; {AGAIN}") from error

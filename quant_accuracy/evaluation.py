@@ -20,7 +20,7 @@ from quant_accuracy.data.shards import Shard
 from quant_accuracy.detection import merge
 from quant_accuracy.detection.run import Run, Speed
 from quant_accuracy.detection.store import ShardDetections
-from quant_accuracy.errors import DataError
+from quant_accuracy.errors import ConfigurationError, DataError
 from quant_accuracy.graph import load
 from quant_accuracy.inference import Detected, Task
 from quant_accuracy.judging import baseline as baselines
@@ -266,7 +266,17 @@ def measure_without(prepared: Prepared, off: Sequence[str]) -> Variant:
 
 
 def write_baseline(evaluation: Evaluation) -> List[Path]:
-    """Make an evaluation of the whole data set, with its jitter, the baseline of its model; say which files."""
+    """Make an evaluation of the whole data set, with its jitter, the baseline of its model; say which files.
+
+    Raises:
+        ConfigurationError: Only a part was evaluated.
+    """
+    prepared = evaluation.prepared
+    if not prepared.whole():
+        # Options that ask for a part are refused before; a pattern may do so too.
+        every = prepared.every_shard[0].set_size or len(prepared.every_shard)
+        raise ConfigurationError(f"a baseline is made of the whole data set, and {len(evaluation.shards)} of its "
+                                 f"{every} shards were evaluated; let --TFRecord-file-pattern take all of them")
     figures = evaluation.figures
     assert figures.jitter is not None
     found = Baseline({name: variant.metrics for name, variant in evaluation.variants.items()}, figures.jitter,

@@ -173,3 +173,13 @@ def test_a_part_by_its_pattern_is_judged_as_the_same_part_by_its_numbers(
     # Calibrated on the same images: those of the data set's first shards.
     assert prepared.snapshot() == numbered.snapshot()
     assert evaluation.prepare(Request(demo_card, demo, 1), cache).whole()
+
+
+def test_no_baseline_is_made_of_a_part_that_a_pattern_takes(demo: DataPaths, demo_card: ModelCard, cache: Cache,
+                                                            tmp_path: Path) -> None:
+    narrow = replace(demo, pattern=demo.pattern.replace("*", "0000[0-1]"))
+    done = evaluation.evaluate(Request(demo_card, narrow, 1, baselines=tmp_path), cache)
+
+    with pytest.raises(ConfigurationError, match="the whole data set, and 2 of its 10 shards were evaluated; let"):
+        evaluation.write_baseline(done)
+    assert list(tmp_path.iterdir()) == []

@@ -3,33 +3,23 @@
 import contextlib
 import difflib
 import gc
-import gzip
 import json
-import zlib
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from quant_accuracy.errors import ConfigurationError, shown
 
 _LARGEST = 1e300
-_GZIP = b"\x1f\x8b"
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file, packed by gzip or not, in the encoding that its first bytes show: UTF-8, -16 or -32.
+    """The content of a JSON file.
 
     Raises:
         OSError: The file cannot be read.
         ValueError: It is not JSON, or is nested too deeply.
     """
-    content = path.read_bytes()
-    if content.startswith(_GZIP):
-        try:
-            content = gzip.decompress(content)
-        except (OSError, EOFError, zlib.error) as error:
-            raise ValueError(f"the gzip file is damaged: {error}") from error
-    # UTF-8, -16 and -32 cannot be mistaken for each other in JSON, whose first characters are ASCII (RFC 4627, 3).
-    return parse_json(content.decode(json.detect_encoding(content)))
+    return parse_json(path.read_text(encoding="utf-8"))
 
 
 def require_json(path: Path, remedy: str) -> Any:

@@ -1,12 +1,30 @@
 """The forms in which other writers put what COCO's JSON holds: each is read where it can mean one thing only."""
 
+import gzip
 import json
 import re
+import zlib
 from typing import Any, List, Mapping, Optional, Union
 
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 _LARGEST = 1e9
+_GZIP = b"\x1f\x8b"
 _FLAGS: Mapping[Any, int] = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
+
+
+def text_of(content: bytes) -> str:
+    """The text of a JSON file: in UTF-8, -16 or -32, as its first bytes show; unpacked where gzip has packed it.
+
+    Raises:
+        ValueError: It is damaged, or is not text.
+    """
+    if content.startswith(_GZIP):
+        try:
+            content = gzip.decompress(content)
+        except (OSError, EOFError, zlib.error) as error:
+            raise ValueError(f"the gzip file is damaged: {error}") from error
+    # They cannot be mistaken for each other in JSON, whose first characters are ASCII (RFC 4627, 3).
+    return content.decode(json.detect_encoding(content))
 
 
 def number(value: Any) -> Optional[Union[int, float]]:

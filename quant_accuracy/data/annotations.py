@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple
 from quant_accuracy.data import annotation_forms as forms
 from quant_accuracy.data import identifiers, recognition
 from quant_accuracy.data.identifiers import quoted
-from quant_accuracy.document import read_json
+from quant_accuracy.document import parse_json
 from quant_accuracy.errors import DataError, shown
 
 _REQUIRED = {
@@ -67,7 +67,7 @@ def load(path: Path) -> Annotations:
 
 def _parsed(path: Path) -> Any:
     try:
-        return read_json(path)
+        return parse_json(forms.text_of(path.read_bytes()))
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such annotation file; {_REMEDY} with --annotation-json-file") from error
     except IsADirectoryError as error:

@@ -147,7 +147,7 @@ MUTATIONS: Tuple[Mutation, ...] = (
         "class ids off by one", "labels that count the background, or do not",
         "the function that turns detections into COCO's results adds one",
         must=_gates("*"), says="of them shifted by +1",
-        broken="next class", status=2, shards=None),
+        broken="next class", status=2, shards=None, only_on_page=True),
     Mutation(
         "categories shifted", "a labelling tool that numbers categories without COCO's gaps",
         "`--annotation-json-file` with the demo's categories numbered 1 to 12; no gate can judge such figures",
@@ -159,7 +159,7 @@ MUTATIONS: Tuple[Mutation, ...] = (
         must=_gates("float_mAP_floor", "float_mAP_baseline", "mAP_floor", "mAP_baseline"),
         # The quantized boxes overlap those of other classes more than the float ones do.
         says="lies outside of", may=_gates("mAP_drop", "mAP_ratio", "class_AP_drop"), broken="class-agnostic",
-        shards=None),
+        shards=None, only_on_page=True),
     Mutation(
         "a shard twice", "a copy that lies beside the original",
         "`--dataset-dir` with a folder that holds the last shard under two names; no gate can judge such figures",

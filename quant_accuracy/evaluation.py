@@ -58,8 +58,8 @@ class Prepared:
 
     def whole(self) -> bool:
         """Whether all images of the data set are evaluated."""
-        return shard_files.is_whole(self.every_shard) \
-            and sum(s.records for s in self.task.shards) == sum(s.total for s in self.every_shard)
+        complete = self.task.request.card.part_of_annotations or shard_files.is_whole(self.every_shard)
+        return complete and sum(s.records for s in self.task.shards) == sum(s.total for s in self.every_shard)
 
     def expected_images(self) -> List[int]:
         """The image ids that should be evaluated: all of the annotations, or those of the selected records.
@@ -176,9 +176,11 @@ def prepare(request: Request, cache: Cache) -> Prepared:
         folder, pattern = request.data.dataset_dir, request.data.pattern
         found = shard_files.find_shards(folder, pattern)
         chosen = shard_files.select(found, request.selection, request.num_examples, request.shard_count)
-        every_shard = shard_files.whole_set(folder, pattern, found)
+        # A card that leaves images out on purpose has the data set that its pattern names.
+        on_purpose = request.card.part_of_annotations
+        every_shard = found if on_purpose else shard_files.whole_set(folder, pattern, found)
         size = every_shard[0].set_size
-        if size is not None and len(found) < size:
+        if size is not None and len(found) < size and not on_purpose:
             progress.say(f"{pattern} takes {len(found)} of the {size} shards of the data set: figures are those of a "
                          "part")
         truth = annotation_files.load(request.data.annotations)

@@ -175,6 +175,18 @@ def test_a_part_by_its_pattern_is_judged_as_the_same_part_by_its_numbers(
     assert evaluation.prepare(Request(demo_card, demo, 1), cache).whole()
 
 
+def test_a_card_may_say_that_its_data_set_is_what_the_pattern_takes(demo: DataPaths, demo_card: ModelCard,
+                                                                    cache: Cache) -> None:
+    narrow = replace(demo, pattern=demo.pattern.replace("*", "0000[0-2]"))
+    card = replace(demo_card, part_of_annotations=True)
+
+    whole, part = (evaluation.prepare(Request(card, narrow, 1, selection), cache) for selection in (None, "0-1"))
+
+    assert whole.whole()
+    assert not part.whole()
+    assert [shard.index for shard in whole.every_shard] == [0, 1, 2]
+
+
 def test_no_baseline_is_made_of_a_part_that_a_pattern_takes(demo: DataPaths, demo_card: ModelCard, cache: Cache,
                                                             tmp_path: Path) -> None:
     narrow = replace(demo, pattern=demo.pattern.replace("*", "0000[0-1]"))

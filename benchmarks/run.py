@@ -276,7 +276,7 @@ def _invented(images: int, classes: int) -> Tuple[annotations.Annotations, merge
                 "categories": [{"id": 1 + number} for number in range(classes)]}
     truth = annotations.Annotations(Path("invented.json"), document, {item["id"]: item for item in document["images"]},
                                     {item["id"]: f"class {item['id']}" for item in document["categories"]})
-    return truth, merge.Merged(np.arange(1, images + 1), np.concatenate(rows))
+    return truth, merge.Merged(np.arange(1, images + 1), merge.Results.from_rows(np.concatenate(rows)))
 
 
 def measure_scoring(cache: Cache, scratch: Path) -> None:
@@ -286,15 +286,16 @@ def measure_scoring(cache: Cache, scratch: Path) -> None:
     random = np.random.RandomState(0)
     images_of_rows = np.repeat(image_ids, 100)
     boxes = random.uniform(0, 150, [len(images_of_rows), 4])
-    found = merge.Merged(image_ids, np.column_stack([images_of_rows, boxes, random.uniform(size=len(boxes)),
-                                                     random.choice(categories, len(boxes))]))
+    scores, labels = random.uniform(size=len(boxes)), random.choice(categories, len(boxes))
+    found = merge.Merged(image_ids, merge.Results(images_of_rows, boxes, scores, labels))
+    table = np.column_stack([images_of_rows, boxes, scores, labels])
     start = time.perf_counter()
     metrics = coco.score(found, truth)
     ours = time.perf_counter() - start
     start = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()):
         known = COCO(str(truth.path))
-        evaluation = COCOeval(known, known.loadRes(found.results), "bbox")
+        evaluation = COCOeval(known, known.loadRes(table), "bbox")
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()

@@ -73,7 +73,8 @@ class ModelCard:
         assumptions: What the gates on placement and bit widths check.
         demo: Whether checkpoint and data are the embedded demo's, made on first use.
         data: Default data paths by key (checkpoint, dataset_dir, pattern, annotations), as far as given.
-        part_of_annotations: Whether the annotations also hold images that the TFRecords leave out on purpose.
+        part_of_annotations: Whether the annotations also hold images that the TFRecords leave out on purpose; then the
+            data set is what the pattern takes, also where other files of a numbered set lie beside.
     """
 
     name: str

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy import artifacts as artifact_steps
-from quant_accuracy import files, inference
+from quant_accuracy import files, inference, progress
 from quant_accuracy.artifacts import FLOAT, QUANTIZED, VARIANTS, Artifacts
 from quant_accuracy.cache import Cache
 from quant_accuracy.card import ENCODINGS_DRIFT, Gate
@@ -20,6 +20,7 @@ from quant_accuracy.data.shards import Shard
 from quant_accuracy.detection import merge
 from quant_accuracy.detection.run import Run, Speed
 from quant_accuracy.detection.store import ShardDetections
+from quant_accuracy.errors import ConfigurationError, DataError
 from quant_accuracy.graph import load
 from quant_accuracy.inference import Detected, Task
 from quant_accuracy.judging import baseline as baselines
@@ -30,7 +31,7 @@ from quant_accuracy.judging.verdicts import Classes, Figures, Part, Verdict
 from quant_accuracy.quantization import snapshot
 from quant_accuracy.quantization.snapshot import Placed
 from quant_accuracy.request import Request
-from quant_accuracy.scoring import bootstrap, coco, matching
+from quant_accuracy.scoring import bootstrap, coco, matching, numbering
 from quant_accuracy.scoring.matching import Matches
 from quant_accuracy.scoring.metrics import Metrics
 from quant_accuracy.scoring.partial import ClassImages, PartialAps
@@ -45,7 +46,8 @@ class Prepared:
 
     Attributes:
         task: What is run on what.
-        every_shard: All shards of the data set, evaluated or not.
+        every_shard: All shards of the data set that are there, evaluated or not, those too that the pattern leaves
+            out.
         truth: The annotations.
         watch: Measures the steps of this evaluation.
     """
@@ -57,11 +59,21 @@ class Prepared:
 
     def whole(self) -> bool:
         """Whether all images of the data set are evaluated."""
-        return sum(s.records for s in self.task.shards) == sum(s.total for s in self.every_shard)
+        complete = self.task.request.card.part_of_annotations or shard_files.is_whole(self.every_shard)
+        return complete and sum(s.records for s in self.task.shards) == sum(s.total for s in self.every_shard)
 
     def share(self) -> float:
-        """Which share of the images of the data set is evaluated."""
-        return sum(s.records for s in self.task.shards) / sum(s.total for s in self.every_shard)
+        """Which share of the images of the data set is evaluated, at most 1."""
+        total = sum(shard.total for shard in self.every_shard)
+        if not (self.task.request.card.part_of_annotations or shard_files.is_whole(self.every_shard)):
+            # The pattern leaves shards out, and only the annotations say how much is in them.
+            total = max(total, len(self.truth.images))
+        return sum(shard.records for shard in self.task.shards) / total
+
+    def other_shards(self) -> int:
+        """How many shards of the data set are not evaluated, as far as names tell."""
+        sizes = [shard.set_size for shard in self.every_shard if shard.set_size is not None]
+        return max([len(self.every_shard), *sizes]) - len(self.task.shards)
 
     def expected_images(self) -> List[int]:
         """The image ids that should be evaluated: all of the annotations, or those of the selected records.
@@ -175,8 +187,16 @@ def prepare(request: Request, cache: Cache) -> Prepared:
     """
     watch = Stopwatch()
     with watch.step("prepare"):
-        every_shard = shard_files.find_shards(request.data.dataset_dir, request.data.pattern)
-        chosen = shard_files.select(every_shard, request.selection, request.num_examples, request.shard_count)
+        folder, pattern = request.data.dataset_dir, request.data.pattern
+        found = shard_files.find_shards(folder, pattern)
+        chosen = shard_files.select(found, request.selection, request.num_examples, request.shard_count)
+        # A card that leaves images out on purpose has the data set that its pattern names.
+        on_purpose = request.card.part_of_annotations
+        every_shard = found if on_purpose else shard_files.whole_set(folder, pattern, found)
+        size = every_shard[0].set_size
+        if size is not None and len(found) < size and not on_purpose:
+            progress.say(f"{pattern} takes {len(found)} of the {size} shards of the data set: figures are those of a "
+                         "part")
         truth = annotation_files.load(request.data.annotations)
         built = artifact_steps.build(request.card, request.data.checkpoint, every_shard, cache,
                                      request.trusted)
@@ -200,11 +220,13 @@ def conclude(prepared: Prepared, detected: Mapping[str, Detected]) -> Evaluation
     """Merge, score and judge.
 
     Raises:
-        QuantAccuracyError: A shard or an image is missing or there twice, or there is nothing to judge by.
+        QuantAccuracyError: A shard or an image is missing or there twice, annotations and model number categories
+            differently, or there is nothing to judge by.
     """
     watch = prepared.watch
     with watch.step("score"):
         variants = {name: _score(prepared, found) for name, found in detected.items()}
+        _check_numbering(variants[FLOAT].merged, prepared.truth)
     request = prepared.task.request
     moves: Optional[Jitter] = None
     if request.jitter:
@@ -280,7 +302,17 @@ def measure_without(prepared: Prepared, off: Sequence[str]) -> Variant:
 
 
 def write_baseline(evaluation: Evaluation) -> List[Path]:
-    """Make an evaluation of the whole data set, with its jitter, the baseline of its model; say which files."""
+    """Make an evaluation of the whole data set, with its jitter, the baseline of its model; say which files.
+
+    Raises:
+        ConfigurationError: Only a part was evaluated.
+    """
+    prepared = evaluation.prepared
+    if not prepared.whole():
+        # Options that ask for a part are refused before; a pattern may do so too.
+        every = prepared.every_shard[0].set_size or len(prepared.every_shard)
+        raise ConfigurationError(f"a baseline is made of the whole data set, and {len(evaluation.shards)} of its "
+                                 f"{every} shards were evaluated; let --TFRecord-file-pattern take all of them")
     figures = evaluation.figures
     assert figures.jitter is not None
     found = Baseline({name: variant.metrics for name, variant in evaluation.variants.items()}, figures.jitter,
@@ -294,6 +326,14 @@ def _score(prepared: Prepared, detected: Detected) -> Variant:
     matches = matching.match(merged, prepared.truth)
     return Variant(merged, detected.parts, matches, coco.score_matches(matches, prepared.truth, len(merged.results)),
                    detected.speed)
+
+
+def _check_numbering(merged: merge.Merged, truth: Annotations) -> None:
+    """Of the float variant: what quantization does to classes is for the gates to judge."""
+    found = numbering.compare(merged, truth)
+    if found.differs():
+        raise DataError(f"{truth.path}: numbers categories differently from the model: {found.line(truth)}; give its "
+                        "categories the ids that the model detects, or use the annotations that it was trained for")
 
 
 def _shard_maps(detected: Detected, matches: Matches, digests: Mapping[int, str]) -> Dict[str, float]:
@@ -366,4 +406,4 @@ def _certainty(prepared: Prepared, variants: Mapping[str, Variant],
     of_part = PartialAps(values[0], values[1], before, after, images, prepared.share())
     chosen = prepared.task.shards
     return Classes(images, bootstrap.drop_deviations(before, after)), Part(
-        of_part, len(matches[0].image_ids), len(chosen), len(prepared.every_shard) - len(chosen))
+        of_part, len(matches[0].image_ids), len(chosen), prepared.other_shards())

@@ -101,6 +101,7 @@ def document(**changes: Any) -> Dict[str, Any]:
         "annotations": "/data/instances.json",
         "metrics": {"float": variant(0.6, cat=0.5, dog=0.7, emu=None, fox=0.4),
                     "quantized": variant(0.58768, cat=0.49, dog=0.65, emu=None, fox=0.41)},
+        "unknown_categories": {"float": {}, "quantized": {}},
         "mAP_drop": 0.01232,
         "intervals": {"resamples": 1000, "float": intervals, "quantized": intervals, "drop": intervals,
                       "class_drop": {"cat": [0.002, 0.018], "dog": [0.041, 0.059], "emu": None, "fox": None}},

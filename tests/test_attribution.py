@@ -13,7 +13,7 @@ from pycocotools.cocoeval import COCOeval
 from quant_accuracy.card import DataPaths
 from quant_accuracy.data import annotations
 from quant_accuracy.data.annotations import Annotations
-from quant_accuracy.detection.merge import Merged
+from quant_accuracy.detection.merge import Merged, Results
 from quant_accuracy.scoring import attribution, matching
 from tests.test_bootstrap import _random_detections
 from tests.test_scoring import _noisy_detections, _random_truth
@@ -58,7 +58,7 @@ def test_the_same_holds_for_more_than_100_detections_equal_scores_and_crowds() -
         boxes = random.randint(0, 10, [count, 4]) * 15 + [0, 0, 15, 15] + random.choice([0.0, 0.5, 7.0], [count, 1])
         rows.append(np.column_stack([np.full(count, image), boxes, random.randint(0, 30, count) / 30,
                                      random.choice([1, 3, 7, 9], count)]))
-    merged = Merged(np.arange(1, 13), np.concatenate(rows))
+    merged = Merged(np.arange(1, 13), Results.from_rows(np.concatenate(rows)))
 
     found = attribution.image_aps(matching.match(merged, truth))
 
@@ -77,7 +77,7 @@ def test_the_same_holds_for_images_of_the_demo(demo: DataPaths) -> None:
 def test_without_detections_images_with_ground_truth_have_an_ap_of_zero() -> None:
     truth = _random_truth(np.random.RandomState(1), images=10)
 
-    found = attribution.image_aps(matching.match(Merged(np.arange(1, 11), np.zeros([0, 7])), truth))
+    found = attribution.image_aps(matching.match(Merged(np.arange(1, 11), Results.from_rows([])), truth))
 
     filled = [any(not thing["iscrowd"] for thing in truth.by_image()[image]) for image in range(1, 11)]
     assert np.isnan(found).tolist() == [not full for full in filled]
@@ -101,7 +101,7 @@ def test_images_that_lost_most_come_first_and_equal_losses_in_the_order_of_ids()
                   and len({t["category_id"] for t in truth.by_image()[image] if not t["iscrowd"]}) > 1)
     category = kept[kept[:, 0] == partly][0, 6]
     kept = kept[~((kept[:, 0] == partly) & (kept[:, 6] == category))]
-    before, after = (matching.match(Merged(ids, rows), truth) for rows in (perfect, kept))
+    before, after = (matching.match(Merged(ids, Results.from_rows(rows)), truth) for rows in (perfect, kept))
     aps = attribution.image_aps(before)
     full = sorted(lost, key=lambda image: (-aps[image - 1], image))
 
@@ -113,7 +113,7 @@ def test_images_that_won_or_stayed_are_not_among_them() -> None:
     truth = _truth_of_four()
     detections = _random_detections(np.random.RandomState(3), truth, 0.7)
     matches = matching.match(detections, truth)
-    nothing = matching.match(Merged(detections.image_ids, np.zeros([0, 7])), truth)
+    nothing = matching.match(Merged(detections.image_ids, Results.from_rows([])), truth)
 
     assert attribution.changed_images(matches, matches) == []
     assert attribution.changed_images(nothing, matches) == []

@@ -50,7 +50,7 @@ def test_the_quantized_network_detects_about_as_well_as_the_float_one(evaluation
     assert before is not None
     assert after is not None
     assert after == pytest.approx(before, abs=0.1)
-    assert evaluation.variants["quantized"].merged.results.shape != (0, 7)
+    assert evaluation.variants["quantized"].merged.results
 
 
 def test_the_export_has_aimets_files_and_encodings(evaluation: Evaluation, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The bootstrap against pycocotools on data sets in which images really come several times."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, List
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from quant_accuracy.data.annotations import Annotations
-from quant_accuracy.detection.merge import Merged
+from quant_accuracy.detection.merge import Merged, Results, joined
 from quant_accuracy.scoring import bootstrap, coco, matching
 from quant_accuracy.scoring.intervals import percentile_interval
 from quant_accuracy.scoring.metrics import FIGURES
@@ -28,7 +29,7 @@ def _random_detections(random: np.random.RandomState, truth: Annotations, share:
     for image in truth.images:
         for _ in range(3):
             rows.append([image, *random.uniform(5, 100, 4), random.uniform(), random.choice([1, 3, 7, 9])])
-    return Merged(np.array(sorted(truth.images)), np.array(rows))
+    return Merged(np.array(sorted(truth.images)), Results.from_rows(rows))
 
 
 def _repeated(truth: Annotations, merged: Merged, weights: np.ndarray) -> Any:
@@ -42,12 +43,11 @@ def _repeated(truth: Annotations, merged: Merged, weights: np.ndarray) -> Any:
             images.append({**truth.images[image], "id": fresh})
             things += [{**thing, "id": len(things) + 1 + number, "image_id": fresh}
                        for number, thing in enumerate(truth.by_image()[image])]
-            own = merged.results[merged.results[:, 0] == image].copy()
-            own[:, 0] = fresh
-            rows.append(own)
+            own = merged.results.take(merged.results.images == image)
+            rows.append(replace(own, images=np.full(len(own), fresh)))
     document = {**truth.document, "images": images, "annotations": things}
     repeated = Annotations(Path("repeated.json"), document, {i["id"]: i for i in images}, truth.categories)
-    return repeated, Merged(np.arange(1, len(images) + 1), np.concatenate(rows))
+    return repeated, Merged(np.arange(1, len(images) + 1), joined(rows))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -134,7 +134,7 @@ def test_an_area_without_ground_truth_has_no_figures_in_any_resample() -> None:
 
 def test_without_detections_every_figure_is_zero() -> None:
     truth = _random_truth(np.random.RandomState(0), images=12)
-    matches = matching.match(Merged(np.arange(1, 13), np.zeros([0, 7])), truth)
+    matches = matching.match(Merged(np.arange(1, 13), Results.from_rows([])), truth)
 
     found = bootstrap.figures(matches, np.ones([2, 12], np.int64))
 

@@ -187,7 +187,7 @@ def test_intervals_hold_the_difference_and_only_that_of_the_quantized_leaves_zer
 def test_both_runs_are_scored_on_the_same_resamples(w8: Path, w4: Path, demo: DataPaths, found: Comparison) -> None:
     truth = annotation_files.load(demo.annotations)
     tables = [reported.read_detections(folder / "detections" / "quantized.json") for folder in (w8, w4)]
-    image_ids = np.unique(tables[0][:, 0]).astype(np.int64)
+    image_ids = np.unique(tables[0].images)
     weights = bootstrap.draw(80)
     old, new = (bootstrap.mean_aps(matching.match(Merged(image_ids, table), truth), weights) for table in tables)
 
@@ -344,7 +344,7 @@ def _garble(name: str, text: Optional[str]) -> Callable[[Path], object]:
     (_garble("detections/float.json", '[{"image_id": 1, "bbox": [1, 2, 3, NaN], "score": 1, "category_id": 1}]'),
      "float.json: holds numbers that are not finite"),
     (_garble("detections/float.json", '[{"image_id": 1.5, "bbox": [1, 2, 3, 4], "score": 1, "category_id": 1}]'),
-     "float.json: holds numbers that are not finite, or image ids that are not whole"),
+     "float.json: holds an id that is not a whole number"),
     (_garble("detections/float.json", "[]"), "float.json: holds 0 detections, but"),
     (_garble("snapshot.json", '[{"tensor": "a:0"}]'), "snapshot.json: 0.kind is missing; make it again with"),
     (_garble("snapshot.json", "nothing"), "snapshot.json: cannot be read"),

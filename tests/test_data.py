@@ -113,7 +113,8 @@ def test_a_record_without_an_image_is_named(convert: Callable[..., DataPaths]) -
     data = convert()
     _rewrite(_shard_file(data), lambda record: record.features.feature.pop("image/encoded"))
 
-    with pytest.raises(DataError, match=r"record 1 \(source_id 9\) is not a readable image"):
+    missing = r"record 1 \(source_id 9\) has no image/encoded \(bytes\); it has 'image/filename'"
+    with pytest.raises(DataError, match=missing):
         _stream(data)
 
 
@@ -184,10 +185,10 @@ _BOX = {"id": 1, "image_id": 7, "category_id": 3, "bbox": [1, 1, 5, 5]}
     ({"category_id": 4}, "category 4, which is not among the categories"),
     ({"bbox": [1, 1, 5]}, "four finite numbers"),
     ({"bbox": [1, 1, 5, float("nan")]}, "four finite numbers"),
-    ({"area": None}, "the area None"),
+    ({"area": "large"}, "the area 'large'"),
     ({"area": -4.0}, "the area -4.0"),
     ({"iscrowd": 2}, "iscrowd 2"),
-    ({"image_id": []}, "not among the images"),
+    ({"image_id": []}, r"belongs to image \[\], which is not a whole number"),
 ])
 def test_an_annotation_that_contradicts_the_file_is_named(coco_folder: Callable[..., Path], change: Any,
                                                           message: str) -> None:

@@ -145,7 +145,9 @@ def test_damaged_detections_are_an_error_that_names_the_file(tmp_path: Path, kee
 def test_merged_boxes_are_pixels_of_the_original_image(truth: Annotations) -> None:
     merged = merge.merge([(_shard(0, 1), _detections(7, per_image=1))], truth)
 
-    np.testing.assert_allclose(merged.results, [[7, 6.0, 10.0, 30.0, 20.0, 0.9, 3]], rtol=1e-6)
+    np.testing.assert_allclose(merged.results.boxes, [[6.0, 10.0, 30.0, 20.0]], rtol=1e-6)
+    np.testing.assert_allclose(merged.results.scores, [0.9], rtol=1e-6)
+    assert (merged.results.images.tolist(), merged.results.categories.tolist()) == ([7], [3])
     assert next(merged.as_coco())["category_id"] == 3
 
 
@@ -154,7 +156,7 @@ def test_merging_does_not_depend_on_the_order_of_shards(truth: Annotations) -> N
 
     forward, backward = merge.merge(parts, truth), merge.merge(parts[::-1], truth)
 
-    np.testing.assert_array_equal(forward.results, backward.results)
+    assert forward.results.equals(backward.results)
     assert forward.image_ids.tolist() == [7, 9, 21]
 
 

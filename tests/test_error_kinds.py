@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from quant_accuracy.data.annotations import Annotations
-from quant_accuracy.detection.merge import Merged
+from quant_accuracy.detection.merge import Merged, Results, joined
 from quant_accuracy.scoring import coco, error_kinds, matching
 from quant_accuracy.scoring.error_kinds import KINDS, ErrorKinds
 from tests.test_bootstrap import _random_detections
@@ -30,7 +30,7 @@ def _truth(things: Sequence[Mapping[str, Any]], images: int = 1) -> Annotations:
 
 def _merged(rows: Sequence[Sequence[float]], images: int = 1) -> Merged:
     """Rows of image id, x, y, width, height, score, category id."""
-    return Merged(np.arange(1, images + 1), np.array(rows, np.float64).reshape(-1, 7))
+    return Merged(np.arange(1, images + 1), Results.from_rows(rows))
 
 
 def _kinds(**counts: int) -> Dict[str, int]:
@@ -298,15 +298,16 @@ def _slowly(truth: Annotations, merged: Merged) -> _Slow:
     """One image, one detection, one object after the other."""
     errors: Dict[int, Tuple[str, Any]] = {}
     missed = []
+    found = merged.results
     for image, things in truth.by_image().items():
         objects = [thing for thing in things if not thing["iscrowd"]]
         finder: Dict[int, int] = {}
         explained = set()
-        rows = [row for row in np.argsort(-merged.results[:, 5]) if merged.results[row, 0] == image]
-        rows = [row for row in rows if merged.results[row, 6] in truth.categories]
+        rows = [row for row in np.argsort(-found.scores) if found.images[row] == image]
+        rows = [row for row in rows if found.categories[row] in truth.categories]
         unmatched = []
         for row in rows:
-            box, label = merged.results[row, 1:5], merged.results[row, 6]
+            box, label = found.boxes[row], found.categories[row]
             open_to_it = [(_overlap(box, thing["bbox"]), place) for place, thing in enumerate(objects)
                           if thing["category_id"] == label and thing["id"] not in finder]
             best = max(open_to_it, default=(0.0, 0))
@@ -317,7 +318,7 @@ def _slowly(truth: Annotations, merged: Merged) -> _Slow:
             elif max(crowds, default=0.0) < 0.5:
                 unmatched.append(row)
         for row in unmatched:
-            box, label = merged.results[row, 1:5], merged.results[row, 6]
+            box, label = found.boxes[row], found.categories[row]
             pairs = [(_overlap(box, thing["bbox"]), place, thing) for place, thing in enumerate(objects)]
             nothing: Tuple[float, int, Any] = (0.0, -1, {})
             own = max([nothing] + [pair for pair in pairs if pair[2]["category_id"] == label])
@@ -336,17 +337,17 @@ def _mended_data(truth: Annotations, merged: Merged, slow: _Slow, kind: str) -> 
     if kind == "missed":
         things = [thing for thing in truth.document["annotations"] if thing["id"] not in missed]
         return truth._replace(document={**truth.document, "annotations": things}), merged
-    results = merged.results.copy()
+    results = merged.results.take(np.arange(len(merged.results)))
     dropped = []
     served = set()
-    for row in sorted((row for row in errors if errors[row][0] == kind), key=lambda row: -results[row, 5]):
+    for row in sorted((row for row in errors if errors[row][0] == kind), key=lambda row: -results.scores[row]):
         target = errors[row][1]
         if not target or target["id"] in served:
             dropped.append(row)
             continue
         served.add(target["id"])
-        results[row, 1:5], results[row, 6] = target["bbox"], target["category_id"]
-    return truth, Merged(merged.image_ids, np.delete(results, dropped, axis=0))
+        results.boxes[row], results.categories[row] = target["bbox"], target["category_id"]
+    return truth, Merged(merged.image_ids, results.take(np.delete(np.arange(len(results)), dropped)))
 
 
 def _random_case(seed: int) -> Tuple[Annotations, Merged]:
@@ -354,10 +355,10 @@ def _random_case(seed: int) -> Tuple[Annotations, Merged]:
     random = np.random.RandomState(seed)
     truth = _random_truth(random, images=25)
     first, second = (_random_detections(random, truth, share).results for share in (0.7, 0.5))
-    second[:, 1:3] += random.normal(0, 12, [len(second), 2])
+    second.boxes[:, :2] += random.normal(0, 12, [len(second), 2])
     changed = random.uniform(size=len(second)) < 0.4
-    second[changed, 6] = random.choice([1, 3, 7, 9], changed.sum())
-    return truth, Merged(np.array(sorted(truth.images)), np.concatenate([first, second]))
+    second.categories[changed] = random.choice([1, 3, 7, 9], changed.sum())
+    return truth, Merged(np.array(sorted(truth.images)), joined([first, second]))
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -390,8 +391,8 @@ def _shuffled(random: np.random.RandomState, truth: Annotations, merged: Merged)
     ids = sorted(truth.images)
     other = dict(zip(ids, random.permutation(ids).tolist()))
     things = [{**thing, "image_id": other[thing["image_id"]]} for thing in truth.document["annotations"]]
-    results = merged.results[random.permutation(len(merged.results))]
-    results[:, 0] = [other[image] for image in results[:, 0].astype(int).tolist()]
+    results = merged.results.take(random.permutation(len(merged.results)))
+    results.images[:] = [other[image] for image in results.images.tolist()]
     return truth._replace(document={**truth.document, "annotations": things}), Merged(merged.image_ids, results)
 
 

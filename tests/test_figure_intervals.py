@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from quant_accuracy.data.annotations import Annotations
-from quant_accuracy.detection.merge import Merged
+from quant_accuracy.detection.merge import Merged, Results
 from quant_accuracy.scoring import bootstrap, coco, figure_intervals, matching
 from quant_accuracy.scoring.figure_intervals import FigureIntervals, Scored
 from quant_accuracy.scoring.intervals import student_interval
@@ -85,7 +85,7 @@ def test_what_has_no_ground_truth_has_no_interval(found: FigureIntervals) -> Non
     assert found.class_drop["class 9"] is None
     truth = Annotations(Path("empty.json"), {"images": [{"id": 1}], "annotations": [], "categories": []}, {1: {}},
                         {1: "car"})
-    side = _scored(truth, Merged(np.array([1]), np.zeros([0, 7])))
+    side = _scored(truth, Merged(np.array([1]), Results.from_rows([])))
 
     nothing = figure_intervals.measure(side, side, np.ones([10, 1], np.int64), _all(side))
 

@@ -8,7 +8,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.card import DataPaths
-from quant_accuracy.data import records, shards
+from quant_accuracy.data import framing, records, shards
 from quant_accuracy.errors import DataError
 
 
@@ -20,7 +20,7 @@ def shard(demo_copy: DataPaths) -> Path:
 
 def _of_tensorflow(path: Path) -> List[records.EncodedImage]:
     features = [tf.train.Example.FromString(record).features.feature for record in tf.io.tf_record_iterator(str(path))]
-    return [records.EncodedImage(feature["image/source_id"].bytes_list.value[0].decode(),
+    return [records.EncodedImage(int(feature["image/source_id"].bytes_list.value[0]),
                                  feature["image/encoded"].bytes_list.value[0]) for feature in features]
 
 
@@ -85,27 +85,27 @@ def test_a_file_that_is_gone_is_one_clear_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("content", "problem"), [
-    (b"\xff\xff not an example", "damaged"),
-    (tf.train.Example().SerializeToString(), "it has 0 values of image/source_id, not one"),
+    (b"\xff\xff not an example", "not a tf.train.Example; make the file with"),
+    (tf.train.Example().SerializeToString(), r"has no image/source_id \(bytes or int64\); it has no feature at all"),
 ], ids=["no example", "an empty example"])
 def test_a_record_without_an_image_is_named(tmp_path: Path, content: bytes, problem: str) -> None:
     path = tmp_path / "odd.record"
     with tf.io.TFRecordWriter(str(path)) as writer:
         writer.write(content)
 
-    with pytest.raises(DataError, match=f"odd.record: record 0 is .*{problem}"):
+    with pytest.raises(DataError, match=f"odd.record: record 0 .*{problem}"):
         records.read_encoded(path, [0])
 
 
 def test_only_what_is_asked_for_is_read(shard: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: Dict[str, int] = {"checked": 0}
-    check: Callable[[bytes], int] = records._masked_crc
+    check: Callable[[bytes], int] = framing.masked_crc
 
     def counted(content: bytes) -> int:
         sizes["checked"] += len(content)
         return check(content)
 
-    monkeypatch.setattr(records, "_masked_crc", counted)
+    monkeypatch.setattr(framing, "masked_crc", counted)
     image = records.read_encoded(shard, [19])[19]
 
     assert len(image.content) < sizes["checked"] < len(image.content) + 3000

@@ -12,7 +12,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from quant_accuracy.data.annotations import Annotations
-from quant_accuracy.detection.merge import Merged
+from quant_accuracy.detection.merge import Merged, Results
 from quant_accuracy.reporting import scenes
 from quant_accuracy.reporting.scenes import Scene
 from quant_accuracy.scoring import matching
@@ -33,7 +33,7 @@ def _truth(*things: Sequence[Any]) -> Annotations:
 
 def _scene(truth: Annotations, *sides: Sequence[Sequence[float]]) -> Scene:
     """The scene of image 1; rows are x, y, width, height, score, category."""
-    merged = {name: Merged(np.array([1]), np.array([[1, *row] for row in rows], np.float64).reshape(-1, 7))
+    merged = {name: Merged(np.array([1]), Results.from_rows([[1, *row] for row in rows]))
               for name, rows in zip(("float", "quantized"), sides)}
     return scenes.scenes(truth, merged, {name: matching.match(found, truth) for name, found in merged.items()}, [1])[0]
 
@@ -62,7 +62,7 @@ def test_objects_are_missed_that_pycocotools_leaves_without_a_match(seed: int) -
     truth = _random_truth(random, images=15)
     merged = _random_detections(random, truth, 0.8)
     # Everything is drawn.
-    merged.results[:, 5] = 0.31 + 0.6 * merged.results[:, 5]
+    merged.results.scores[:] = 0.31 + 0.6 * merged.results.scores
     with contextlib.redirect_stdout(io.StringIO()):
         coco = COCO()
         coco.dataset = json.loads(json.dumps(truth.document))

@@ -13,7 +13,7 @@ from pycocotools.cocoeval import COCOeval
 
 from quant_accuracy.card import DataPaths
 from quant_accuracy.data import annotations
-from quant_accuracy.detection.merge import Merged
+from quant_accuracy.detection.merge import Merged, Results
 from quant_accuracy.scoring import coco
 from quant_accuracy.scoring.metrics import FIGURES, Metrics
 
@@ -27,7 +27,7 @@ def _noisy_detections(truth: annotations.Annotations, image_ids: List[int]) -> M
             for _ in range(random.choice(3, p=[0.2, 0.6, 0.2])):
                 box = np.array(thing["bbox"]) * random.normal(1.0, 0.08, size=4)
                 rows.append([thing["image_id"], *box, random.uniform(), thing["category_id"]])
-    return Merged(np.array(sorted(image_ids)), np.array(rows))
+    return Merged(np.array(sorted(image_ids)), Results.from_rows(rows))
 
 
 def _of_pycocotools(truth: annotations.Annotations, merged: Merged) -> COCOeval:
@@ -93,7 +93,7 @@ def test_figures_equal_pycocotools_with_crowds_ties_and_crowded_images(seed: int
         boxes = boxes + random.choice([0.0, 0.5, 7.0], [count, 1])
         rows.append(np.column_stack([np.full(count, image), boxes, random.randint(0, 30, count) / 30,
                                      random.choice([1, 3, 7, 9], count)]))
-    merged = Merged(np.arange(1, 26), np.concatenate(rows))
+    merged = Merged(np.arange(1, 26), Results.from_rows(np.concatenate(rows)))
 
     _assert_equal(coco.score(merged, truth), _of_pycocotools(truth, merged), truth)
 
@@ -104,7 +104,7 @@ def test_an_annotation_of_id_0_can_be_matched() -> None:
                                 "annotations": [{"id": 0, "image_id": 1, "category_id": 1, "bbox": [5, 5, 20, 20]}]}
     truth = annotations.Annotations(Path("zero.json"), document, {1: document["images"][0]}, {1: "car"})
 
-    metrics = coco.score(Merged(np.array([1]), np.array([[1, 5.0, 5, 20, 20, 0.9, 1]])), truth)
+    metrics = coco.score(Merged(np.array([1]), Results.from_rows([[1, 5.0, 5, 20, 20, 0.9, 1]])), truth)
 
     assert metrics.figures["mAP"] == pytest.approx(1.0)
 
@@ -114,7 +114,7 @@ def test_images_that_were_not_run_do_not_count_as_misses(demo: DataPaths) -> Non
     perfect = [[t["image_id"], *t["bbox"], 1.0, t["category_id"]] for t in truth.document["annotations"]
                if t["image_id"] == 1013 and not t["iscrowd"]]
 
-    metrics = coco.score(Merged(np.array([1013]), np.array(perfect)), truth)
+    metrics = coco.score(Merged(np.array([1013]), Results.from_rows(perfect)), truth)
 
     assert metrics.figures["mAP"] == pytest.approx(1.0)
 
@@ -122,7 +122,7 @@ def test_images_that_were_not_run_do_not_count_as_misses(demo: DataPaths) -> Non
 def test_no_detections_at_all_score_zero(demo: DataPaths) -> None:
     truth = annotations.load(demo.annotations)
 
-    metrics = coco.score(Merged(np.array(sorted(truth.images)), np.zeros((0, 7))), truth)
+    metrics = coco.score(Merged(np.array(sorted(truth.images)), Results.from_rows([])), truth)
 
     assert metrics.figures["mAP"] == 0.0
     assert metrics.detections == 0
@@ -131,7 +131,7 @@ def test_no_detections_at_all_score_zero(demo: DataPaths) -> None:
 def test_images_without_ground_truth_have_no_figures(coco_folder: Callable[..., Path]) -> None:
     truth = annotations.load(coco_folder() / "instances.json")
 
-    metrics = coco.score(Merged(np.array([9]), np.array([[9, 1, 1, 5, 5, 0.5, 3]])), truth)
+    metrics = coco.score(Merged(np.array([9]), Results.from_rows([[9, 1, 1, 5, 5, 0.5, 3]])), truth)
 
     assert metrics.figures["mAP"] is None
     assert metrics.per_class == {"car": None, "toothbrush": None}

@@ -35,6 +35,8 @@ def _create(values: argparse.Namespace) -> int:
                                        values.num_shards)
     for line in converted.dropped:
         print(f"box left out: {line}", file=sys.stderr)
+    for line in converted.turned:
+        print(f"check the annotations of {line}", file=sys.stderr)
     print(f"{converted.images} images and {converted.boxes} boxes in {len(converted.shards)} shards: "
           f"{values.output_prefix}-*-of-{len(converted.shards):05d}")
     return command_line.MEASURED

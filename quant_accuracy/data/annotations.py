@@ -1,11 +1,17 @@
-"""COCO's `instances_*.json`: read, checked, and ready for scoring."""
+"""COCO's `instances_*.json`: read, checked, and ready for scoring.
+
+What other writers put in another form but with one meaning only is read as COCO has it; the document holds it so.
+"""
 
 from collections import Counter
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, NamedTuple
 
 from quant_accuracy import files
-from quant_accuracy.document import read_json
+from quant_accuracy.data import annotation_forms as forms
+from quant_accuracy.data import identifiers, recognition
+from quant_accuracy.data.identifiers import quoted
+from quant_accuracy.document import parse_json
 from quant_accuracy.errors import DataError, shown
 
 _REQUIRED = {
@@ -21,7 +27,8 @@ class Annotations(NamedTuple):
 
     Attributes:
         path: Where it was read.
-        document: The parsed file, in the form of COCO.
+        document: The parsed file, in the form of COCO: ids and sizes are integers, boxes and areas numbers, `iscrowd`
+            is 0 or 1, whatever the file has them as.
         images: Image records by image id.
         categories: Category names by category id.
     """
@@ -55,33 +62,55 @@ def load(path: Path) -> Annotations:
     Raises:
         DataError: The file is missing, is not COCO JSON, or contradicts itself.
     """
-    try:
-        document = read_json(path)
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such annotation file; {_REMEDY} with --annotation-json-file") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: not readable as JSON ({error}); {_REMEDY}") from error
+    document = _parsed(path)
     _check_form(path, document)
     images = _index(path, document["images"], "images")
     for image in document["images"]:
-        _check_size(path, image)
+        _settle_size(path, image)
     for category in document["categories"]:
         _check_name(path, category)
     categories = _names(_index(path, document["categories"], "categories"))
     _index(path, document["annotations"], "annotations")
     for annotation in document["annotations"]:
-        _check_annotation(path, annotation, images, categories)
+        _settle_annotation(path, annotation, images, categories)
     return Annotations(path, document, images, categories)
+
+
+def _parsed(path: Path) -> Any:
+    try:
+        return parse_json(forms.text_of(path.read_bytes()))
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such annotation file; {_REMEDY} with --annotation-json-file") from error
+    except IsADirectoryError as error:
+        raise DataError(f"{path}: is a folder; {_REMEDY} in it with --annotation-json-file") from error
+    except OSError as error:
+        raise DataError(f"{path}: not readable as JSON ({error}); {_REMEDY}") from error
+    except ValueError as error:
+        with open(str(path), "rb") as file:
+            head = file.read(recognition.HEAD)
+        known = recognition.recognize(head)
+        # What gzip has packed has been unpacked before.
+        if known and known is not recognition.GZIP:
+            raise DataError(f"{path}: not readable as JSON: it is {known.name}; {known.remedy}") from error
+        if forms.is_json_lines(head, error):
+            raise DataError(f"{path}: not readable as JSON: it holds a value a line (JSON Lines), not one object of "
+                            f"images, annotations and categories; {_REMEDY}") from error
+        raise DataError(f"{path}: not readable as JSON ({error}); {_REMEDY}") from error
 
 
 def _check_form(path: Path, document: Any) -> None:
     if not isinstance(document, dict):
-        raise DataError(f"{path}: holds a {type(document).__name__}, not COCO's object of images, annotations "
-                        f"and categories; {_REMEDY}")
+        what = "detections in COCO's results format" if forms.are_results(document) else f"a {type(document).__name__}"
+        raise DataError(f"{path}: holds {what}, not COCO's object of images, annotations and categories; {_REMEDY}")
     for section, keys in _REQUIRED.items():
-        entries = document.get(section)
-        if not isinstance(entries, list):
-            raise DataError(f"{path}: has no list {section!r}; {_REMEDY}")
+        if section not in document:
+            found = ", ".join(map(shown, list(document)[:5])) or "nothing"
+            raise DataError(f"{path}: has no list {section!r} (it has {found}); {_REMEDY}")
+        entries = forms.rows(document[section])
+        if entries is None:
+            raise DataError(f"{path}: has no list {section!r}: it is {shown(document[section])}; write "
+                            f"[{{{', '.join(f'{shown(key)}: ...' for key in keys)}}}, ...]")
+        document[section] = entries
         for number, entry in enumerate(entries):
             missing = [key for key in keys if not isinstance(entry, dict) or key not in entry]
             if missing:
@@ -91,27 +120,30 @@ def _check_form(path: Path, document: Any) -> None:
 def _index(path: Path, entries: List[Dict[str, Any]], section: str) -> Dict[int, Dict[str, Any]]:
     found: Dict[int, Dict[str, Any]] = {}
     for number, entry in enumerate(entries):
-        key = entry["id"]
-        if not isinstance(key, int) or isinstance(key, bool):
-            raise DataError(f"{path}: {section}[{number}] has the id {shown(key)}, not an integer; {_REMEDY}")
+        try:
+            key = entry["id"] = identifiers.as_integer(entry["id"])
+        except ValueError as error:
+            raise DataError(f"{path}: {section}[{number}] has the id {quoted(entry['id'])}, which {error}") from error
         if key in found:
             raise DataError(f"{path}: {section} has the id {key} twice; make the ids unique")
         found[key] = entry
     return found
 
 
-def _check_size(path: Path, image: Mapping[str, Any]) -> None:
+def _settle_size(path: Path, image: Dict[str, Any]) -> None:
     for side in ("width", "height"):
-        value = image[side]
-        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value < 1 << 31:
-            raise DataError(f"{path}: image {shown(image['id'])} has the {side} {shown(value)}; give whole pixels")
+        value = forms.number(image[side])
+        if value is None or value % 1 or not 1 <= value < 1 << 31:
+            raise DataError(f"{path}: image {quoted(image['id'])} has the {side} {shown(image[side])}; "
+                            "give whole pixels")
+        image[side] = int(value)
 
 
 def _check_name(path: Path, category: Mapping[str, Any]) -> None:
     try:
         str(category["name"]).encode("utf-8")
     except UnicodeEncodeError as error:
-        raise DataError(f"{path}: the name of category {shown(category['id'])} holds half of a character, "
+        raise DataError(f"{path}: the name of category {quoted(category['id'])} holds half of a character, "
                         "which no file can; repair it") from error
 
 
@@ -122,28 +154,42 @@ def _names(categories: Mapping[int, Mapping[str, Any]]) -> Dict[int, str]:
             for key, category in categories.items()}
 
 
-def _check_annotation(path: Path, annotation: Mapping[str, Any], images: Mapping[int, Any],
-                      categories: Mapping[int, str]) -> None:
-    name = f"{path}: annotation {shown(annotation['id'])}"
-    if not _hashable_in(annotation["image_id"], images):
-        raise DataError(f"{name} belongs to image {shown(annotation['image_id'])}, which is not among the images; "
-                        "add the image or drop the annotation")
-    if not _hashable_in(annotation["category_id"], categories):
-        raise DataError(f"{name} has category {shown(annotation['category_id'])}, which is not among the categories; "
-                        "add the category or drop the annotation")
+def _settle_annotation(path: Path, annotation: Dict[str, Any], images: Mapping[int, Any],
+                       categories: Mapping[int, str]) -> None:
+    """Bring an annotation into the form of COCO, or raise a DataError that names it."""
+    name = f"{path}: annotation {annotation['id']}"
+    _settle_reference(name, annotation, "image_id", images, "belongs to image", "images",
+                      "add the image or drop the annotation")
+    _settle_reference(name, annotation, "category_id", categories, "has category", "categories",
+                      "add the category or drop the annotation")
     box = annotation["bbox"]
-    if not (isinstance(box, list) and len(box) == 4 and all(_is_finite_number(value) for value in box)):
+    values = [forms.number(value) for value in box] if isinstance(box, list) else []
+    if len(values) != 4 or None in values:
         raise DataError(f"{name} has the bbox {shown(box)}; give four finite numbers [x, y, width, height]")
-    area = annotation.get("area", 0)
-    if not _is_finite_number(area) or area < 0:
-        raise DataError(f"{name} has the area {shown(area)}; give square pixels, or leave it out")
-    if annotation.get("iscrowd", 0) not in (0, 1):
-        raise DataError(f"{name} has iscrowd {shown(annotation['iscrowd'])}; give 0 or 1")
+    annotation["bbox"] = values
+    # Tables write null where a row has none of a key.
+    if annotation.get("area", 0) is None:
+        del annotation["area"]
+    area = forms.number(annotation.get("area", 0))
+    if area is None or area < 0:
+        raise DataError(f"{name} has the area {shown(annotation['area'])}; give square pixels, or leave it out")
+    if "area" in annotation:
+        annotation["area"] = area
+    if "iscrowd" in annotation:
+        crowd = forms.flag(annotation["iscrowd"])
+        if crowd is None:
+            raise DataError(f"{name} has iscrowd {shown(annotation['iscrowd'])}; give 0 or 1")
+        annotation["iscrowd"] = crowd
 
 
-def _hashable_in(key: Any, mapping: Mapping[int, Any]) -> bool:
-    return isinstance(key, int) and key in mapping
-
-
-def _is_finite_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e9
+def _settle_reference(name: str, annotation: Dict[str, Any], key: str, known: Mapping[int, Any], verb: str,
+                      section: str, remedy: str) -> None:
+    value = annotation[key]
+    if not (isinstance(value, int) and not isinstance(value, bool) and value in known):
+        try:
+            value = identifiers.as_integer(value)
+        except ValueError as error:
+            raise DataError(f"{name} {verb} {quoted(value)}, which {error}") from error
+        if value not in known:
+            raise DataError(f"{name} {verb} {quoted(value)}, which is not among the {section}; {remedy}")
+        annotation[key] = value

@@ -4,17 +4,17 @@ Default preprocessing, as in the published evaluation: bilinear `tf.image.resize
 result truncated to uint8.
 """
 
-from pathlib import Path
+import os
 from typing import Any, Iterable, Iterator, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
-from google.protobuf.message import DecodeError
 
 from quant_accuracy import sessions
-from quant_accuracy.data import records
+from quant_accuracy.data import framing, records
+from quant_accuracy.data.records import UnusableError
 from quant_accuracy.data.shards import Shard
-from quant_accuracy.errors import DataError, first_line, shown
+from quant_accuracy.errors import DataError, first_line
 
 PREPROCESSING = "decode (JPEG or PNG, 3 channels), bilinear resize without aligned corners, truncate to uint8"
 
@@ -45,25 +45,26 @@ def stream(shards: Iterable[Shard], batch_size: int, height: int, width: int) ->
         width: Width to resize to.
 
     Raises:
-        DataError: A record is damaged, is not an image, or has no integer source_id; file and record are named.
+        DataError: A record is damaged, is not an image, or has no id; file and record are named.
     """
     with tf.Graph().as_default() as graph:
-        path, count = tf.placeholder(tf.string, []), tf.placeholder(tf.int64, [])
-        batches = tf.data.make_initializable_iterator(_dataset(path, count, batch_size, height, width))
+        path, form, count = (tf.placeholder(dtype, []) for dtype in (tf.string, tf.string, tf.int64))
+        batches = tf.data.make_initializable_iterator(_dataset(path, form, count, batch_size, height, width))
         following = batches.get_next()
     with sessions.session_of(graph) as session:
         for position, shard in enumerate(shards):
-            session.run(batches.initializer, {path: str(shard.path), count: shard.records})
+            session.run(batches.initializer, {path: str(shard.path), form: _compression(shard),
+                                              count: shard.records})
             while True:
                 try:
-                    source_ids, sizes, images = session.run(following)
+                    image_ids, sizes, images = session.run(following)
                 except tf.errors.OutOfRangeError:
                     break
                 except tf.errors.OpError as error:
                     _diagnose(shard, height, width)
                     raise DataError(f"{shard.path}: cannot be read ({first_line(error)}); "
                                     "copy the file again") from error
-                yield Batch(position, _image_ids(shard.path, source_ids), sizes, images)
+                yield Batch(position, image_ids, sizes, images)
 
 
 def read_images(shards: Sequence[Shard], count: int, height: int, width: int) -> List[np.ndarray]:
@@ -89,46 +90,52 @@ def read_ids(shard: Shard) -> List[int]:
     """The image ids in a shard's evaluated records, read record by record and without decoding an image.
 
     Raises:
-        DataError: A record is damaged or has no integer source_id.
+        DataError: A record is damaged or has no id.
     """
     found = []
-    contents = tf.io.tf_record_iterator(str(shard.path))
+    contents = _contents(shard)
     for number in range(shard.records):
         try:
-            example = tf.train.Example.FromString(next(contents))
-        except (StopIteration, tf.errors.OpError, DecodeError) as error:
-            raise DataError(f"{shard.path}: record {number} is damaged ({first_line(error)}); copy the file again "
-                            "or make it with tools/create_coco_tfrecords.py") from error
-        found.append(np.array(example.features.feature["image/source_id"].bytes_list.value[:1]))
-    return [int(image) for ids in found for image in _image_ids(shard.path, ids)]
+            content = next(contents)
+        except (StopIteration, tf.errors.OpError) as error:
+            raise _damaged(shard, number, error) from error
+        try:
+            found.append(records.image_id(content))
+        except UnusableError as error:
+            raise DataError(f"{shard.path}: record {number} {error}") from error
+    return found
 
 
-def _dataset(path: tf.Tensor, count: tf.Tensor, batch_size: int, height: int, width: int) -> Any:
-    images = tf.data.TFRecordDataset(path).take(count)
+def _compression(shard: Shard) -> str:
+    try:
+        return framing.compression(shard.path)
+    except OSError as error:
+        raise DataError(f"{shard.path}: {os.strerror(error.errno or 0)}; make the file readable") from error
+
+
+def _contents(shard: Shard) -> Iterator[bytes]:
+    """A shard's records, as TensorFlow reads them."""
+    return tf.io.tf_record_iterator(str(shard.path), tf.io.TFRecordOptions(_compression(shard)))  # type: ignore[no-any-return]
+
+
+def _damaged(shard: Shard, number: int, error: Exception) -> DataError:
+    return DataError(f"{shard.path}: record {number} is damaged ({first_line(error)}); {framing.REMEDY}")
+
+
+def _dataset(path: tf.Tensor, form: tf.Tensor, count: tf.Tensor, batch_size: int, height: int, width: int) -> Any:
+    images = tf.data.TFRecordDataset(path, form).take(count)
     parsed = images.map(lambda record: _parse(record, height, width), num_parallel_calls=sessions.cores())
     return parsed.batch(batch_size).prefetch(2 * sessions.cores())
 
 
 def _parse(record: tf.Tensor, height: int, width: int) -> Tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    source_id, encoded = tf.py_func(records.fields, [record], [tf.string, tf.string], stateful=False)
-    source_id.set_shape([])
+    image_id, encoded = tf.py_func(records.fields, [record], [tf.int64, tf.string], stateful=False)
+    image_id.set_shape([])
     # The kernel goes by the bytes: it decodes PNG as well.
     image = tf.image.decode_jpeg(encoded, channels=3)
     size = tf.shape(image)[:2]
     resized = tf.cast(tf.image.resize_images(image, [height, width]), tf.uint8)
-    return source_id, size, resized
-
-
-def _image_ids(path: Path, source_ids: np.ndarray) -> np.ndarray:
-    found = []
-    for source_id in source_ids:
-        text = source_id.decode("utf-8", "replace")
-        # Not by isdigit alone: other scripts have digits too, and some that are no numbers.
-        if not (text.isascii() and text.isdigit()) or len(text) > 18:
-            raise DataError(f"{path}: the source_id {shown(text)} is not a COCO image id; "
-                            "make the file with tools/create_coco_tfrecords.py")
-        found.append(int(text))
-    return np.array(found, np.int64)
+    return image_id, size, resized
 
 
 def _diagnose(shard: Shard, height: int, width: int) -> None:
@@ -136,32 +143,20 @@ def _diagnose(shard: Shard, height: int, width: int) -> None:
     with tf.Graph().as_default() as graph:
         record = tf.placeholder(tf.string, [])
         parsed = _parse(record, height, width)
-    remedy = "copy the file again or make it with tools/create_coco_tfrecords.py"
-    number = 0
+    contents = _contents(shard)
     with tf.Session(graph=graph) as session:
-        contents = tf.io.tf_record_iterator(str(shard.path))
-        while number < shard.records:
+        for number in range(shard.records):
             try:
                 content = next(contents)
             except StopIteration:
                 return
             except tf.errors.OpError as error:
-                raise DataError(f"{shard.path}: record {number} is damaged ({first_line(error)}); {remedy}") from error
+                raise _damaged(shard, number, error) from error
+            named = f"{shard.path}: record {number}{records.name(content)}"
             try:
                 records.fields(content)
                 session.run(parsed, {record: content})
-            except ValueError as error:
-                raise DataError(f"{shard.path}: record {number} ({_name(content)}) is not a readable image "
-                                f"({error}); {remedy}") from error
+            except UnusableError as error:
+                raise DataError(f"{named} {error}") from error
             except tf.errors.OpError as error:
-                raise DataError(f"{shard.path}: record {number} ({_name(content)}) is not a readable image "
-                                f"({first_line(error)}); {remedy}") from error
-            number += 1
-
-
-def _name(content: bytes) -> str:
-    try:
-        value = tf.train.Example.FromString(content).features.feature["image/source_id"].bytes_list.value
-    except Exception:  # any damage: protobuf raises several kinds
-        return "not a tf.train.Example"
-    return f"source_id {value[0].decode('utf-8', 'replace')}" if value else "without source_id"
+                raise DataError(f"{named} {records.unreadable(first_line(error))}") from error

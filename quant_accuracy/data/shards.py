@@ -2,15 +2,12 @@
 
 import os
 import re
-import struct
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Set
 
+from quant_accuracy.data import framing, shard_names
 from quant_accuracy.errors import ConfigurationError, DataError
-
-_NUMBERED = re.compile(r"-(\d+)-of-(\d+)$")
-_HEADER, _FOOTER = 12, 4
 
 
 @dataclass(frozen=True)
@@ -22,23 +19,27 @@ class Shard:
         path: The file.
         records: How many of its records are evaluated, from the first on.
         total: How many records it holds.
+        set_size: Of how many shards it is one, by its name; None where its name does not say so.
     """
 
     index: int
     path: Path
     records: int
     total: int
+    set_size: Optional[int] = None
 
 
 def find_shards(folder: Path, pattern: str) -> List[Shard]:
-    """The shards of a data set, in order.
+    """The shards that a pattern takes, in order.
+
+    A pattern that takes some files of a numbered set selects a part of the data set; see `whole_set`.
 
     Args:
         folder: The data set's folder.
         pattern: A glob pattern such as `coco_val.record-*-of-00010`.
 
     Raises:
-        DataError: Nothing matches, a shard of the set is missing, or one is cut short.
+        DataError: Nothing matches, a shard that the pattern asks for is missing, or one is cut short.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; name the folder of the TFRecords with --dataset-dir")
@@ -49,53 +50,68 @@ def find_shards(folder: Path, pattern: str) -> List[Shard]:
     if not paths:
         raise DataError(f"{folder / pattern}: no file matches; correct --dataset-dir or --TFRecord-file-pattern, "
                         "or make the files with tools/create_coco_tfrecords.py")
-    numbers = [_NUMBERED.search(path.name) for path in paths]
-    indexes = list(range(len(paths)))
-    if all(numbers):
-        indexes = [int(match.group(1)) for match in numbers if match]
-        _check_complete(folder, pattern, indexes, {int(match.group(2)) for match in numbers if match})
-    shards = []
-    for index, path in zip(indexes, paths):
-        total = count_records(path)
-        shards.append(Shard(index, path, total, total))
-    return shards
+    named = shard_names.numbered_set(folder / pattern, pattern, paths)
+    if named is not None and named.lost:
+        raise DataError(f"{folder / pattern}: the shards {format_selection(named.lost)} are missing; "
+                        "complete the data set, or name the shards that are there in the pattern")
+    size = None if named is None else named.size
+    return sorted((_shard(index, path, size) for index, path in zip(shard_names.numbers(paths, named), paths)),
+                  key=lambda shard: shard.index)
 
 
-def _check_complete(folder: Path, pattern: str, indexes: Sequence[int], counts: Set[int]) -> None:
-    if len(counts) > 1:
-        raise DataError(f"{folder / pattern}: matches shards of different sets (of {sorted(counts)}); "
-                        "name one set, such as 'coco_val.record-*-of-00010'")
-    # Only a pattern that leaves the number open asks for the whole set.
-    if re.search(r"-(\*|\?+)-of-", pattern) or pattern.endswith("*"):
-        missing = sorted(set(range(counts.pop())) - set(indexes))
-        if missing:
-            raise DataError(f"{folder / pattern}: the shards {format_selection(missing)} are missing; "
-                            "complete the data set, or name the shards that are there in the pattern")
+def whole_set(folder: Path, pattern: str, found: Sequence[Shard]) -> List[Shard]:
+    """All shards of the set that some belong to, as far as they can be read, in order.
+
+    Args:
+        folder: The data set's folder.
+        pattern: The pattern that takes some of them.
+        found: What `find_shards` found by it; these are among the result.
+    """
+    named = shard_names.numbered_set(folder / pattern, pattern, [shard.path for shard in found])
+    others = []
+    for index, path in ({} if named is None else named.beside).items():
+        try:
+            others.append(_shard(index, path, found[0].set_size))
+        except DataError:
+            # Nobody asked for it: perhaps because it is damaged.
+            continue
+    return sorted([*found, *others], key=lambda shard: shard.index)
+
+
+def is_whole(shards: Sequence[Shard]) -> bool:
+    """Whether no shard is missing, as far as names tell."""
+    return all(shard.set_size in (None, len(shards)) for shard in shards)
+
+
+def _shard(index: int, path: Path, set_size: Optional[int]) -> Shard:
+    total = count_records(path)
+    return Shard(index, path, total, total, set_size)
 
 
 def count_records(path: Path) -> int:
     """Count the records of a TFRecord file by hopping from length to length.
 
     Raises:
-        DataError: The file ends within a record.
+        DataError: The file ends within a record, or is no TFRecord file.
     """
     try:
-        size = path.stat().st_size
-        with open(str(path), "rb") as file:
-            count = position = 0
-            while position < size:
-                header = file.read(_HEADER)
-                if len(header) == _HEADER:
-                    length = struct.unpack("<Q", header[:8])[0]
-                    position += _HEADER + length + _FOOTER
-                if len(header) < _HEADER or position > size:
-                    raise DataError(f"{path}: record {count} is cut short or its length is damaged; "
-                                    "copy the file again or make it with tools/create_coco_tfrecords.py")
-                file.seek(position)
+        with framing.opened(path) as file:
+            framing.check_kind(path, file)
+        with framing.opened(path) as file:
+            count = 0
+            while True:
+                header = file.read(framing.HEADER.size)
+                if not header:
+                    return count
+                if len(header) < framing.HEADER.size \
+                        or not framing.skip(file, framing.HEADER.unpack(header)[0] + framing.FOOTER.size):
+                    raise DataError(f"{path}: record {count} is cut short or its length is damaged; {framing.REMEDY}")
                 count += 1
-            return count
     except OSError as error:
-        raise DataError(f"{path}: {os.strerror(error.errno or 0)}; make the file readable") from error
+        raise DataError(f"{path}: {os.strerror(error.errno) if error.errno else error}; "
+                        "make the file readable") from error
+    except framing.DAMAGES as error:
+        raise DataError(f"{path}: the compressed file is damaged ({error}); {framing.REMEDY}") from error
 
 
 def parse_selection(text: str) -> List[int]:

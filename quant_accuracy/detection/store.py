@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, List, Sequence
+from typing import TYPE_CHECKING, Dict, List, Sequence
 
 import numpy as np
 
@@ -46,15 +46,17 @@ def gather(image_ids: Sequence[np.ndarray], sizes: Sequence[np.ndarray],
         sizes: int32 [n, 2] arrays, batch after batch.
         detections: One for each image.
     """
-    columns: List[np.ndarray] = []
-    for empty, parts in ((np.zeros((0, 4)), [d.boxes for d in detections]),
-                         (np.zeros(0), [d.scores for d in detections]),
-                         (np.zeros(0), [d.classes for d in detections])):
-        columns.append(np.concatenate([empty, *parts]))
-    counts = np.array([len(d.scores) for d in detections])
-    ids = np.concatenate([np.zeros(0), *image_ids])
-    values = (ids, np.concatenate([np.zeros((0, 2)), *sizes]), counts, *columns)
-    return ShardDetections(**{name: value.astype(dtype) for (name, dtype), value in zip(_FIELDS.items(), values)})
+    columns: Dict[str, List[np.ndarray]] = {
+        "image_ids": [np.zeros(0, np.int64), *image_ids],
+        "sizes": [np.zeros((0, 2), np.int32), *sizes],
+        "counts": [np.array([len(found.scores) for found in detections], np.int32)],
+        "boxes": [np.zeros((0, 4), np.float32), *(found.boxes for found in detections)],
+        "scores": [np.zeros(0, np.float32), *(found.scores for found in detections)],
+        "classes": [np.zeros(0, np.int32), *(found.classes for found in detections)],
+    }
+    # An empty part of another type would decide the type of all: integers would pass through floats.
+    return ShardDetections(**{name: np.concatenate([np.asarray(part, dtype) for part in columns[name]])
+                              for name, dtype in _FIELDS.items()})
 
 
 def save(path: Path, detections: ShardDetections) -> None:

@@ -7,14 +7,13 @@ positive one.
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
-from quant_accuracy import files
 from quant_accuracy.data import annotations as annotation_files
 from quant_accuracy.data.annotations import Annotations
-from quant_accuracy.detection.merge import Merged
+from quant_accuracy.detection.merge import Merged, Results
 from quant_accuracy.errors import ConfigurationError
 from quant_accuracy.judging import baseline, jitter
 from quant_accuracy.judging.verdicts import Verdict
@@ -22,9 +21,10 @@ from quant_accuracy.quantization import snapshot
 from quant_accuracy.quantization.snapshot import Drift
 from quant_accuracy.reporting import reported
 from quant_accuracy.reporting.reported import AGAIN, VARIANTS, ReportedRun
-from quant_accuracy.scoring import bootstrap, matching
-from quant_accuracy.scoring.intervals import Interval, percentile_interval
+from quant_accuracy.scoring import bootstrap, coco, matching
+from quant_accuracy.scoring.intervals import Interval, mean_known
 from quant_accuracy.scoring.metrics import FIGURES
+from quant_accuracy.scoring.partial import ClassImages, PartialAps
 
 SCHEMA_VERSION = 1
 # Scoring and bootstrap sum in another order.
@@ -224,27 +224,32 @@ def _paired(before: ReportedRun, after: ReportedRun, given: Optional[Path]) -> P
         return Paired({}, 0, f"{lacking[0]} is missing; {AGAIN}")
     if before.data().get("annotations") != after.data().get("annotations"):
         return Paired({}, 0, "the runs were scored with different annotations; run both reports with the same")
-    path = _annotation_file(before, after, given)
-    if path is None:
+    truth = _annotations(before, after, given)
+    if truth is None:
         return Paired({}, 0, "the annotations are not known; name them with --annotation-json-file")
-    return _intervals(before, after, annotation_files.load(path))
+    return _intervals(before, after, truth)
 
 
-def _annotation_file(before: ReportedRun, after: ReportedRun, given: Optional[Path]) -> Optional[Path]:
-    """The file that both runs were scored with: the given one, else one that a report names and that is unchanged."""
+def _annotations(before: ReportedRun, after: ReportedRun, given: Optional[Path]) -> Optional[Annotations]:
+    """What both runs were scored with: the given file, else one that a report names and that says the same still."""
     wanted = before.data().get("annotations")
     if given is not None:
-        if given.is_file() and files.digest_file(given) != wanted:
+        found = annotation_files.load(given)
+        if found.digest() != wanted:
             raise ConfigurationError(f"{given}: is not the annotation file that the runs were scored with; "
                                      "name that one with --annotation-json-file")
-        return given
-    recorded = [run.annotations for run in (before, after) if run.annotations is not None]
-    return next((path for path in recorded if path.is_file() and files.digest_file(path) == wanted), None)
+        return found
+    for path in dict.fromkeys(run.annotations for run in (before, after) if run.annotations is not None):
+        if path.is_file():
+            found = annotation_files.load(path)
+            if found.digest() == wanted:
+                return found
+    return None
 
 
 def _intervals(before: ReportedRun, after: ReportedRun, truth: Annotations) -> Paired:
     tables = [{variant: reported.detections_of(run, variant) for variant in VARIANTS} for run in (before, after)]
-    detected = {image for side in tables for table in side.values() for image in table[:, 0].astype(int).tolist()}
+    detected = {image for side in tables for found in side.values() for image in np.unique(found.images).tolist()}
     image_ids, left_out = evaluated_images(before.images, detected, truth)
     if not len(image_ids):
         return Paired({}, 0, "no image has detections")
@@ -252,18 +257,26 @@ def _intervals(before: ReportedRun, after: ReportedRun, truth: Annotations) -> P
     old = _score(before, tables[0], image_ids, truth, weights, not left_out)
     # What did not change has no other mAP: most changes leave the float variant as it was.
     changed = {variant: table for variant, table in tables[1].items()
-               if before.metrics[variant] != after.metrics[variant] or not np.array_equal(table, tables[0][variant])}
+               if before.metrics[variant] != after.metrics[variant] or not table.equals(tables[0][variant])}
     new = {**old, **_score(after, changed, image_ids, truth, weights, not left_out)}
-    moved = {variant: new[variant] - old[variant] for variant in VARIANTS}
-    samples = dict(zip(jitter.FIGURES, (*moved.values(), moved[VARIANTS[0]] - moved[VARIANTS[1]])))
-    intervals = {name: percentile_interval(values) for name, values in samples.items()}
-    known = {name: interval for name, interval in intervals.items() if not math.isnan(interval.low)}
-    return Paired(known, len(image_ids), _limits(before.images, left_out, bool(known)))
+    evaluated = np.asarray(old[VARIANTS[0]].images)
+    shown = ClassImages(evaluated, evaluated if before.images == len(truth.images)
+                        else matching.class_images(truth)[:, coco.ALL.area])
+    drops = [side[VARIANTS[0]].less(side[VARIANTS[1]]) for side in (old, new)]
+    pairs = dict(zip(jitter.FIGURES, ((new[VARIANTS[0]], old[VARIANTS[0]]), (new[VARIANTS[1]], old[VARIANTS[1]]),
+                                      (drops[1], drops[0]))))
+    intervals = {name: PartialAps(now.values, was.values, now.samples, was.samples, shown).drop()
+                 for name, (now, was) in pairs.items()}
+    known = {name: interval for name, interval in intervals.items() if interval is not None}
+    return Paired(known, len(image_ids), _limits(before.images, left_out, shown, bool(known)))
 
 
-def _limits(images: int, left_out: int, known: bool) -> str:
-    if not known:
+def _limits(images: int, left_out: int, shown: ClassImages, known: bool) -> str:
+    if not shown.evaluated.any():
         return "the evaluated images have no ground truth"
+    if not known:
+        return (f"no interval is honest: {shown.absent} of {shown.classes} classes have no ground truth in the "
+                "evaluated images")
     return (f"{left_out} of {images} images have no detections in either run, and the reports do not say which they "
             "are: the intervals leave them out") if left_out else ""
 
@@ -293,19 +306,38 @@ def evaluated_images(images: int, detected: Set[int], truth: Annotations) -> Tup
     return np.array(sorted(found), np.int64), images - len(found)
 
 
-def _score(run: ReportedRun, tables: Mapping[str, np.ndarray], image_ids: np.ndarray, truth: Annotations,
-           weights: np.ndarray, exact: bool) -> Dict[str, np.ndarray]:
-    """The mAP of each resample by variant; where all images are known, the report must have the mAP of all."""
-    maps = {}
+class _ClassAps(NamedTuple):
+    """What one variant of a run has.
+
+    Attributes:
+        values: float64 [c] AP of each class; NaN without ground truth.
+        samples: float64 [r, c] the same on resamples.
+        images: int64 [c] how many evaluated images show each class.
+    """
+
+    values: np.ndarray
+    samples: np.ndarray
+    images: np.ndarray
+
+    def less(self, other: "_ClassAps") -> "_ClassAps":
+        """How much higher these APs are, on the same resamples."""
+        return _ClassAps(self.values - other.values, self.samples - other.samples, self.images)
+
+
+def _score(run: ReportedRun, tables: Mapping[str, Results], image_ids: np.ndarray, truth: Annotations,
+           weights: np.ndarray, exact: bool) -> Dict[str, _ClassAps]:
+    """The class APs by variant; where all images are known, the report must have the mAP of all."""
+    found = {}
     for variant, table in tables.items():
         matches = matching.match(Merged(image_ids, table), truth)
         reported = run.metrics[variant].figures["mAP"]
-        measured = float(bootstrap.mean_aps(matches, np.ones([1, len(image_ids)], np.int64))[0])
+        values = bootstrap.class_aps(matches, np.ones([1, len(image_ids)], np.int32))
+        measured = float(mean_known(values)[0])
         if exact and reported is not None and not abs(measured - reported) < _SAME_MAP:
             raise ConfigurationError(f"{run.detections(variant)}: these detections have mAP {measured:.6f}, but "
                                      f"{run.path} says {reported:.6f}; {AGAIN}")
-        maps[variant] = bootstrap.mean_aps(matches, weights)
-    return maps
+        found[variant] = _ClassAps(values[0], bootstrap.class_aps(matches, weights), matches.class_images())
+    return found
 
 
 def _run_document(run: ReportedRun) -> Dict[str, Any]:

@@ -12,10 +12,11 @@ from quant_accuracy import evaluation as evaluations
 from quant_accuracy import sessions
 from quant_accuracy.artifacts import FLOAT, QUANTIZED
 from quant_accuracy.data.shards import format_selection
-from quant_accuracy.evaluation import Evaluation
+from quant_accuracy.evaluation import Evaluation, Variant
 from quant_accuracy.reporting import changed_images
+from quant_accuracy.reporting.notes import UNKNOWN_KEY
 from quant_accuracy.reporting.reported import ANNOTATIONS_KEY
-from quant_accuracy.scoring import coco, error_kinds, figure_intervals, matching
+from quant_accuracy.scoring import coco, error_kinds, figure_intervals, matching, numbering
 from quant_accuracy.scoring.figure_intervals import Intervals, Scored
 from quant_accuracy.why import answer
 from quant_accuracy.why.answer import Answer
@@ -70,11 +71,17 @@ def essentials(evaluation: Evaluation) -> Dict[str, Any]:
         "shards": format_selection([shard.index for shard in evaluation.shards]),
         ANNOTATIONS_KEY: str(evaluation.prepared.truth.path.resolve()),
         "metrics": {name: asdict(variant.metrics) for name, variant in evaluation.variants.items()},
+        UNKNOWN_KEY: {name: _unknown(evaluation, variant) for name, variant in evaluation.variants.items()},
         "mAP_drop": difference(evaluation, "mAP"),
         "verdicts": [asdict(verdict) for verdict in evaluation.verdicts],
         "provenance": dict(evaluation.figures.provenance),
         "run": _run(evaluation),
     }
+
+
+def _unknown(evaluation: Evaluation, variant: Variant) -> Dict[str, int]:
+    found = numbering.unknown_categories(variant.merged.results, evaluation.prepared.truth)
+    return {str(category): count for category, count in found.items()}
 
 
 def difference(evaluation: Evaluation, figure: str) -> Optional[float]:

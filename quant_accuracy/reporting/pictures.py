@@ -49,7 +49,11 @@ def decode(content: bytes) -> Image.Image:
         ValueError: It cannot be decoded.
     """
     try:
-        return Image.open(io.BytesIO(content)).convert("RGB")
+        picture = Image.open(io.BytesIO(content))
+        if picture.mode.startswith("I"):
+            # 16 bits a channel: Pillow would clip them to 8, TensorFlow takes the upper ones.
+            picture = picture.convert("I").point(lambda value: value / 256).convert("L")
+        return picture.convert("RGB")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(first_line(error)) from error
 

@@ -6,6 +6,8 @@ from typing import Any, List, Mapping, Optional, Sequence
 
 import numpy as np
 
+from quant_accuracy.data.identifiers import as_integer
+from quant_accuracy.detection.merge import Results
 from quant_accuracy.document import Section, read_json
 from quant_accuracy.errors import ConfigurationError
 from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS, Verdict
@@ -139,21 +141,21 @@ def read_quantizers(folder: Path) -> Optional[List[Placed]]:
         raise ConfigurationError(f"{str(error).rsplit('; ', 1)[0]}; {AGAIN}") from error
 
 
-def detections_of(run: ReportedRun, variant: str) -> np.ndarray:
+def detections_of(run: ReportedRun, variant: str) -> Results:
     """The detections of a variant, as `read_detections` has them; as many as the report says.
 
     Raises:
         ConfigurationError: The file is missing or damaged, or is not that of the report.
     """
     path, wanted = run.detections(variant), run.metrics[variant].detections
-    table = read_detections(path)
-    if len(table) != wanted:
-        raise ConfigurationError(f"{path}: holds {len(table)} detections, but {run.path} says {wanted}; {AGAIN}")
-    return table
+    found = read_detections(path)
+    if len(found) != wanted:
+        raise ConfigurationError(f"{path}: holds {len(found)} detections, but {run.path} says {wanted}; {AGAIN}")
+    return found
 
 
-def read_detections(path: Path) -> np.ndarray:
-    """Read COCO results in the form of `Merged.results`: float64 [d, 7], sorted by image id.
+def read_detections(path: Path) -> Results:
+    """Read detections in COCO's results format, sorted by image id.
 
     Raises:
         ConfigurationError: The file is missing or is not COCO's results format.
@@ -163,10 +165,15 @@ def read_detections(path: Path) -> np.ndarray:
         if not isinstance(records, list):
             raise TypeError("not a list")
         rows = [(item["image_id"], *item["bbox"], item["score"], item["category_id"]) for item in records]
-        table = np.array(rows, np.float64).reshape(len(rows), 7)
+        if any(len(row) != 7 for row in rows):
+            raise TypeError("a box does not have four numbers")
+        numbers = np.array([row[1:6] for row in rows], np.float64).reshape(len(rows), 5)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ConfigurationError(f"{path}: is not a list of COCO results; {AGAIN}") from error
-    if not np.isfinite(table).all() or (table[:, 0] % 1 != 0).any():
-        raise ConfigurationError(f"{path}: holds numbers that are not finite, or image ids that are not whole; "
-                                 f"{AGAIN}")
-    return np.asarray(table[np.argsort(table[:, 0], kind="stable")])
+    if not np.isfinite(numbers).all():
+        raise ConfigurationError(f"{path}: holds numbers that are not finite; {AGAIN}")
+    try:
+        found = Results.from_rows([(as_integer(row[0]), *row[1:6], as_integer(row[6])) for row in rows])
+    except ValueError as error:
+        raise ConfigurationError(f"{path}: holds an id that {error}; {AGAIN}") from error
+    return found.take(np.argsort(found.images, kind="stable"))

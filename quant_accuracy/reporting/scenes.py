@@ -122,7 +122,7 @@ def _detections(annotations: Annotations, matches: Matches, merged: Merged, imag
     rows = rows[np.argsort(-matches.scores[rows], kind="stable")]
     taken: List[int] = []
     found = []
-    for row, box in zip(rows.tolist(), merged.results[matches.rows[rows], 1:5]):
+    for row, box in zip(rows.tolist(), merged.results.boxes[matches.rows[rows]]):
         name = annotations.categories[int(matches.category_ids[matches.categories[row]])]
         outcome = int(matches.outcomes[row, 0, 0])
         number, overlap = -1, 0.0

@@ -9,7 +9,7 @@ from rich.table import Table
 from quant_accuracy.artifacts import FLOAT, QUANTIZED
 from quant_accuracy.evaluation import Evaluation, Variant
 from quant_accuracy.judging import verdicts
-from quant_accuracy.reporting import contents, gate_table
+from quant_accuracy.reporting import contents, gate_table, notes
 from quant_accuracy.why.answer import Answer
 
 _SHOWN = ("mAP", "AP50", "AP75", "AR100")
@@ -33,6 +33,8 @@ def print_table(evaluation: Evaluation, console: Console, why: Optional[Answer] 
         if verdict.outcome != verdicts.PASS:
             console.print(f"{verdict.outcome.upper()} {verdict.gate}: {verdict.message}", highlight=False,
                           markup=False, style=gate_table.COLOURS[verdict.outcome], soft_wrap=True)
+    for line in notes.lines(contents.essentials(evaluation)):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     for retry in evaluation.prepared.task.retried:
         console.print(retry.line(), highlight=False, markup=False, soft_wrap=True)
     for line in [] if why is None else why.lines():

@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 from quant_accuracy.judging import baseline
 from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS
 from quant_accuracy.quantization.records import with_layer
-from quant_accuracy.reporting import gate_table, tables
+from quant_accuracy.reporting import gate_table, notes, tables
 from quant_accuracy.reporting.gate_table import NOTHING, number
 from quant_accuracy.reporting.tables import NAME, OUTCOME, PROSE, TEXT, Cell, Column, Entry, Group, Table
 from quant_accuracy.scoring.metrics import FIGURES
@@ -33,6 +33,7 @@ def view(document: Mapping[str, Any]) -> Dict[str, Any]:
         "counts": _counts(outcomes),
         "ended": f"{_minute(document['run']['ended'])} UTC",
         "headline": _headline(document),
+        "notes": notes.lines(document),
         "why": None if why is None else why["lines"],
         "gates": _gates(document["verdicts"]),
         "figures": _figures(document),

@@ -102,7 +102,7 @@ def analyse(merged: Merged, annotations: Annotations, matches: Optional[Matches]
     # AP50 looks at the first area and IoU threshold only: the rest is most of the memory.
     matches = replace(matches, outcomes=matches.outcomes[:, :1, :1])
     objects = _objects(annotations, matches)
-    errors = _errors(matches, objects, _pairs(merged.results, matches, objects))
+    errors = _errors(matches, objects, _pairs(merged.results.boxes, matches, objects))
     ap50 = coco.ap50(matches)
     counts = np.bincount(errors.kinds[errors.kinds != _NO_ERROR], minlength=len(KINDS))
     counts[_MISSED] = errors.missed.sum()
@@ -126,18 +126,18 @@ def _minus(first: Optional[float], second: Optional[float]) -> Optional[float]:
 
 def _objects(annotations: Annotations, matches: Matches) -> _Objects:
     """The objects of the evaluated images, each image's in the order of the annotations."""
-    truth, areas, crowd = matching.ground_truth(annotations, matches.image_ids)
-    truth = truth[~(crowd | matching.outside_areas(areas)[:, 0])]
-    truth = truth[np.argsort(truth[:, 5], kind="stable")]
-    return _Objects(truth[:, :4], np.searchsorted(matches.image_ids, truth[:, 5]),
-                    np.searchsorted(matches.category_ids, truth[:, 4]))
+    truth = matching.ground_truth(annotations, matches.image_ids)
+    truth = truth.take(~(truth.crowd | matching.outside_areas(truth.areas)[:, 0]))
+    truth = truth.take(np.argsort(truth.images, kind="stable"))
+    return _Objects(truth.boxes, np.searchsorted(matches.image_ids, truth.images),
+                    np.searchsorted(matches.category_ids, truth.categories))
 
 
-def _pairs(results: np.ndarray, matches: Matches, objects: _Objects) -> _Pairs:
+def _pairs(found: np.ndarray, matches: Matches, objects: _Objects) -> _Pairs:
     """All pairs that overlap; the time grows with the sum over images of detections times objects.
 
     Args:
-        results: The table that the matches are of; see `Merged`.
+        found: The boxes that the matches are of; see `Results`.
         matches: What matching made of it.
         objects: The ground truth.
     """
@@ -150,7 +150,7 @@ def _pairs(results: np.ndarray, matches: Matches, objects: _Objects) -> _Pairs:
         detections = np.repeat(np.arange(first, end), each)
         place = np.arange(len(detections)) - np.repeat(np.cumsum(each) - each, each)
         partners = np.repeat(starts[images], each) + place
-        boxes, no_crowds = results[matches.rows[detections], 1:5], np.zeros(len(detections), bool)
+        boxes, no_crowds = found[matches.rows[detections]], np.zeros(len(detections), bool)
         ious = matching.iou(boxes, objects.boxes[partners], no_crowds)
         near = ious >= BACKGROUND_IOU
         parts.append((detections[near], partners[near], ious[near]))

@@ -11,7 +11,7 @@ from typing import Iterator, NamedTuple, Tuple
 import numpy as np
 
 from quant_accuracy.data.annotations import Annotations
-from quant_accuracy.detection.merge import Merged
+from quant_accuracy.detection.merge import Merged, Results
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 # Square pixels, both ends included: all, small, medium, large.
@@ -64,6 +64,28 @@ class Matches:
         return np.asarray(first + np.argsort(-self.scores[first:end], kind="stable"))
 
 
+class Truth(NamedTuple):
+    """Objects of the ground truth.
+
+    Attributes:
+        boxes: float64 [t, 4] x, y, width, height.
+        categories: int64 [t] category ids.
+        images: int64 [t] image ids.
+        areas: float64 [t] square pixels.
+        crowd: bool [t].
+    """
+
+    boxes: np.ndarray
+    categories: np.ndarray
+    images: np.ndarray
+    areas: np.ndarray
+    crowd: np.ndarray
+
+    def take(self, rows: np.ndarray) -> "Truth":
+        """Some of them, in this order: positions, or bool [t]."""
+        return Truth(*(column[rows] for column in self))
+
+
 class _Groups(NamedTuple):
     """Rows sorted by category and image: where each pair that has rows begins, and how many it has."""
 
@@ -85,41 +107,41 @@ def match(merged: Merged, annotations: Annotations) -> Matches:
     category_ids = np.array(sorted(annotations.categories), np.int64)
     rows, keys, ranks = _ranked(merged, category_ids)
     found = _groups(keys)
-    own = merged.results[rows, 1:5]
+    own = merged.results.boxes[rows]
 
-    truth, areas, crowd = ground_truth(annotations, image_ids)
-    truth_keys = _keys(truth[:, 4], truth[:, 5], category_ids, image_ids)
+    truth = ground_truth(annotations, image_ids)
+    truth_keys = _keys(truth.categories, truth.images, category_ids, image_ids)
     truth_order = np.argsort(truth_keys, kind="stable")
-    truth, truth_keys, areas, crowd = (values[truth_order] for values in (truth, truth_keys, areas, crowd))
+    truth, truth_keys = truth.take(truth_order), truth_keys[truth_order]
     wanted = _groups(truth_keys)
-    beside = crowd[:, None] | outside_areas(areas)
+    beside = truth.crowd[:, None] | outside_areas(truth.areas)
 
     positives = np.zeros([len(category_ids) * len(image_ids), len(AREAS)], np.int64)
     np.add.at(positives, truth_keys, ~beside)
     outcomes = np.full([len(rows), len(AREAS), len(IOU_THRESHOLDS)], WRONG, np.uint8)
     for pairs in _chunks(found, wanted):
-        _match_pairs(pairs, own, truth[:, :4], crowd, beside, outcomes)
+        _match_pairs(pairs, own, truth.boxes, truth.crowd, beside, outcomes)
     for area, outside in enumerate(outside_areas(own[:, 2] * own[:, 3]).T):
         # One after the other: what is made here of all detections at once is the peak of a report's memory.
         of_area = outcomes[outside, area]
         outcomes[outside, area] = np.where(of_area == WRONG, UNCOUNTED, of_area)
     categories, images = (part.astype(np.int32) for part in np.divmod(keys, max(1, len(image_ids))))
-    return Matches(image_ids, category_ids, rows, images, categories, ranks, merged.results[rows, 5], outcomes,
+    return Matches(image_ids, category_ids, rows, images, categories, ranks, merged.results.scores[rows], outcomes,
                    positives.reshape(len(category_ids), len(image_ids), len(AREAS)).transpose(1, 0, 2))
 
 
 def class_images(annotations: Annotations) -> np.ndarray:
     """How many images of the annotations show ground truth of each category in each of `AREAS`: int64 [c, area]."""
-    nothing = Merged(np.array(sorted(annotations.images), np.int64), np.zeros([0, 7]))
+    nothing = Merged(np.array(sorted(annotations.images), np.int64), Results.from_rows([]))
     return np.asarray((match(nothing, annotations).positives > 0).sum(axis=0))
 
 
 def _ranked(merged: Merged, category_ids: np.ndarray) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The detections that count, sorted by category, image and rank: their rows, keys and ranks, as int32 the last."""
     results = merged.results
-    rows = np.flatnonzero(np.isin(results[:, 6], category_ids))
-    keys = _keys(results[rows, 6], results[rows, 0], category_ids, merged.image_ids)
-    order = np.lexsort((-results[rows, 5], keys))
+    rows = np.flatnonzero(np.isin(results.categories, category_ids))
+    keys = _keys(results.categories[rows], results.images[rows], category_ids, merged.image_ids)
+    order = np.lexsort((-results.scores[rows], keys))
     rows, keys = rows[order], keys[order]
     groups = _groups(keys)
     ranks = (np.arange(len(rows)) - np.repeat(groups.starts, groups.counts)).astype(np.int32)
@@ -202,17 +224,16 @@ def iou(boxes: np.ndarray, truth: np.ndarray, crowd: np.ndarray) -> np.ndarray:
     return np.divide(common, union, out=np.zeros_like(common), where=common > 0)
 
 
-def ground_truth(annotations: Annotations, image_ids: np.ndarray) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The annotations of some images.
-
-    Returns:
-        float64 [t, 6] x, y, width, height, category id, image id; float64 [t] areas in square pixels; bool [t] crowds.
-    """
+def ground_truth(annotations: Annotations, image_ids: np.ndarray) -> Truth:
+    """The annotations of some images, in the order of the file."""
     evaluated = set(image_ids.tolist())
     things = [thing for thing in annotations.document["annotations"] if thing["image_id"] in evaluated]
-    rows = np.array([[*thing["bbox"], thing["category_id"], thing["image_id"]] for thing in things], np.float64)
-    areas = [thing["area"] if "area" in thing else thing["bbox"][2] * thing["bbox"][3] for thing in things]
-    return rows.reshape(-1, 6), np.array(areas, np.float64), np.array([bool(t.get("iscrowd")) for t in things], bool)
+    return Truth(np.array([thing["bbox"] for thing in things], np.float64).reshape(-1, 4),
+                 np.array([thing["category_id"] for thing in things], np.int64),
+                 np.array([thing["image_id"] for thing in things], np.int64),
+                 np.array([thing["area"] if "area" in thing else thing["bbox"][2] * thing["bbox"][3]
+                           for thing in things], np.float64),
+                 np.array([bool(thing.get("iscrowd")) for thing in things], bool))
 
 
 def _keys(categories: np.ndarray, images: np.ndarray, category_ids: np.ndarray, image_ids: np.ndarray) -> np.ndarray:

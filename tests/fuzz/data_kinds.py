@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from PIL import Image
 
-from quant_accuracy.data import annotations, images, records, shards
+from quant_accuracy.data import annotations, framing, images, records, shards
 from quant_accuracy.data.shards import Shard
 from quant_accuracy.detection import merge, store
 from quant_accuracy.detection.nms import Detections
@@ -40,8 +40,8 @@ def _example(number: int, content: bytes) -> tf.train.Example:
 def framed(content: bytes) -> bytes:
     """A record with the checksums that belong to it."""
     length = struct.pack("<Q", len(content))
-    return length + struct.pack("<I", records._masked_crc(length)) + content \
-        + struct.pack("<I", records._masked_crc(content))
+    return length + struct.pack("<I", framing.masked_crc(length)) + content \
+        + struct.pack("<I", framing.masked_crc(content))
 
 
 def tfrecords_kind(_: Path) -> Kind:
@@ -66,7 +66,7 @@ def _damaged_records(random: Random, examples: Sequence[tf.train.Example]) -> by
     if kind == 3:
         # A length that has the right checksum.
         length = struct.pack("<Q", random.choice((0, 1, 2 ** 31, 2 ** 40, 2 ** 62, 2 ** 63, 2 ** 64 - 17, 2 ** 64 - 1)))
-        found.insert(random.randrange(4), length + struct.pack("<I", records._masked_crc(length)) + b"x" * 20)
+        found.insert(random.randrange(4), length + struct.pack("<I", framing.masked_crc(length)) + b"x" * 20)
     return b"".join(found)
 
 
@@ -121,7 +121,7 @@ def _use_records(path: Path) -> None:
     sizes = [tuple(size) for batch in batches for size in batch.sizes.tolist()]
     assert images.read_ids(shard) == ids
     encoded = records.read_encoded(path, range(shard.records))
-    assert [int(encoded[number].source_id) for number in range(shard.records)] == ids
+    assert [encoded[number].image_id for number in range(shard.records)] == ids
     assert all(batch.images.dtype == np.uint8 and batch.images.shape[1:] == (16, 24, 3) for batch in batches)
     for number, (height, width) in enumerate(sizes):
         try:

@@ -85,9 +85,10 @@ def results_kind(_: Path) -> Kind:
                                   for n in range(4)]
 
     def use(path: Path) -> None:
-        table = reported.read_detections(path)
-        assert table.shape[1] == 7
-        assert np.isfinite(table).all()
+        found = reported.read_detections(path)
+        assert found.images.dtype == found.categories.dtype == np.int64
+        assert np.isfinite(found.boxes).all()
+        assert np.isfinite(found.scores).all()
 
     return json_kind("float.json", rows, use)
 

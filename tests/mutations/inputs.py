@@ -84,10 +84,24 @@ def shard_twice(folder: Path) -> Sequence[str]:
     return "--model", options.DEMO_CARD, "--dataset-dir", str(folder), "--TFRecord-file-pattern", "val-*.record"
 
 
-def shard_missing(_: Path) -> Sequence[str]:
-    """A pattern that does not match the last of the demo's shards."""
-    pattern = _demo().pattern.replace("*", f"0000[0-{ready.SHARDS - 2}]")
-    return "--model", options.DEMO_CARD, "--TFRecord-file-pattern", pattern
+def shard_missing(folder: Path) -> Sequence[str]:
+    """The demo's shards under names that do not count, without the last of them."""
+    demo = _demo()
+    for shard in shards.find_shards(demo.dataset_dir, demo.pattern)[:-1]:
+        (folder / f"val-{shard.index}.record").symlink_to(shard.path.resolve())
+    return "--model", options.DEMO_CARD, "--dataset-dir", str(folder), "--TFRecord-file-pattern", "val-*.record"
+
+
+def categories_shifted(folder: Path) -> Sequence[str]:
+    """The demo's annotations with the categories numbered 1, 2, 3, ..., as labelling tools export them."""
+    document = json.loads(_demo().annotations.read_text(encoding="utf-8"))
+    numbers = {category["id"]: number for number, category in enumerate(document["categories"], start=1)}
+    for category in document["categories"]:
+        category["id"] = numbers[category["id"]]
+    for thing in document["annotations"]:
+        thing["category_id"] = numbers[thing["category_id"]]
+    files.write_json(folder / "instances.json", document)
+    return "--model", options.DEMO_CARD, "--annotation-json-file", str(folder / "instances.json")
 
 
 def _demo() -> DataPaths:

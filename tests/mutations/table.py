@@ -146,16 +146,28 @@ MUTATIONS: Tuple[Mutation, ...] = (
     Mutation(
         "class ids off by one", "labels that count the background, or do not",
         "the function that turns detections into COCO's results adds one",
+        must=_gates("*"), says="of them shifted by +1",
+        broken="next class", status=2, shards=None, only_on_page=True),
+    Mutation(
+        "categories shifted", "a labelling tool that numbers categories without COCO's gaps",
+        "`--annotation-json-file` with the demo's categories numbered 1 to 12; no gate can judge such figures",
+        must=_gates("*"), says="numbers categories differently from the model",
+        arguments=inputs.categories_shifted, status=2, shards=None),
+    Mutation(
+        "class-agnostic NMS", "post-processing of another framework, which suppresses boxes across classes",
+        "the function that takes an image's detections drops what overlaps a better one of any class",
         must=_gates("float_mAP_floor", "float_mAP_baseline", "mAP_floor", "mAP_baseline"),
-        says="lies outside of", may=_gates("mAP_ratio"),  # of two figures near zero
-        broken="next class", shards=None),
+        # The quantized boxes overlap those of other classes more than the float ones do.
+        says="lies outside of", may=_gates("mAP_drop", "mAP_ratio", "class_AP_drop"), broken="class-agnostic",
+        shards=None, only_on_page=True),
     Mutation(
         "a shard twice", "a copy that lies beside the original",
         "`--dataset-dir` with a folder that holds the last shard under two names; no gate can judge such figures",
         must=(_COVERED, *_gates("*")), says="20 images evaluated more than once",
         arguments=inputs.shard_twice, status=2, shards=None),
     Mutation(
-        "a shard missing", "a pattern that is too narrow", "`--TFRecord-file-pattern` without the last shard",
+        "a shard missing", "a copy that ended early",
+        "`--dataset-dir` with a folder that lacks the last shard, under names that do not tell",
         must=(_COVERED,), says="20 images not evaluated",
         # The figures of the other images are other figures.
         may=_gates("float_mAP_baseline", "mAP_baseline"), arguments=inputs.shard_missing, shards=None),

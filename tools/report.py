@@ -1,7 +1,7 @@
 """Evaluate a model, float and quantized, and report: `./run report`.
 
-Exit status: 0 when no gate fails, 1 when a gate fails (with --strict also when one is inconclusive), 2 when something
-could not be measured.
+Exit status: 0 when no gate and no check fails, 1 when one fails (with --strict also when one is inconclusive), 2 when
+something could not be measured.
 """
 
 import argparse

@@ -20,7 +20,7 @@ from quant_accuracy.scoring.figure_intervals import Intervals, Scored
 from quant_accuracy.why import answer
 from quant_accuracy.why.answer import Answer
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 _DIGITS = 4
 _CPU_INFO = Path("/proc/cpuinfo")
 

@@ -109,7 +109,8 @@ def of_snapshot(before: Committed, after: Sequence[Placed]) -> Verdict:
     if before.quantizers is None:
         return _missing(SNAPSHOT, "there is no snapshot", before)
     return _verdict(SNAPSHOT, "quantizers are not those of the committed snapshot",
-                    snapshot.differences(before.quantizers, after), f"all {len(after)} quantizers are as in the snapshot")
+                    snapshot.differences(before.quantizers, after),
+                    f"all {len(after)} quantizers are as in the snapshot")
 
 
 def of_drift(limit: float, before: Committed, after: Sequence[Placed]) -> Verdict:
@@ -124,10 +125,10 @@ def of_drift(limit: float, before: Committed, after: Sequence[Placed]) -> Verdic
     value = found[0].change if found else None
     worse = [drift for drift in found if drift.change > limit]
     if not worse and not others:
+        moved = f"{100 * (value or 0.0):.3g} % of their range, {100 * limit:g} % is allowed"
         worst = f", {found[0]}" if value else ""
         return Verdict(ENCODINGS_DRIFT, value, None, limit, PASS,
-                       f"the encodings of {len(found)} quantizers moved by at most {100 * (value or 0.0):.3g} % of their "
-                       f"range, {100 * limit:g} % is allowed{worst}", kind=CHECK)
+                       f"the encodings of {len(found)} quantizers moved by at most {moved}{worst}", kind=CHECK)
     parts = [f"{len(others)} of {len(found) + len(others)} encodings cannot be compared with the snapshot "
              f"({_some(others)})"] if others else []
     if worse:

@@ -69,7 +69,7 @@ def holds_zero(minimum: float, maximum: float, bitwidth: int) -> bool:
     """
     width = maximum - minimum
     slack = max(_ROUNDINGS * width, _PART_OF_STEP * width / max(1, 2 ** bitwidth - 1))
-    return minimum <= slack and maximum >= -slack
+    return bool(minimum <= slack and maximum >= -slack)
 
 
 def quantize_dequantize(values: np.ndarray, encoding: Encoding) -> np.ndarray:

@@ -28,7 +28,7 @@ from quant_accuracy.judging.baseline import Baseline
 from quant_accuracy.judging.checks import Committed, Network
 from quant_accuracy.judging.jitter import Jitter
 from quant_accuracy.judging.verdicts import Figures, Samples, Verdict
-from quant_accuracy.quantization import snapshot
+from quant_accuracy.quantization import effects, snapshot
 from quant_accuracy.quantization.snapshot import Placed
 from quant_accuracy.request import Request
 from quant_accuracy.scoring import bootstrap, coco, matching
@@ -109,6 +109,12 @@ class Prepared:
             variant: [image for _, part in found.parts for image in part.image_ids.tolist()]
             for variant, found in detected.items()})
 
+    def notes(self) -> List[str]:
+        """What is worth a line and no verdict: what was asked for and changes nothing."""
+        request, built = self.task.request, self.task.artifacts
+        return effects.without_effect(lambda: built.graph(FLOAT), request.card.graph, request.card.quantization,
+                                      request.changes)
+
     def _committed(self) -> Committed:
         """The snapshot; without any file of a baseline, only a card that compares with one misses it."""
         card, folder = self.task.request.card, self.baseline_folder()
@@ -146,6 +152,7 @@ class Evaluation:
         verdicts: What the card's gates say, and then the checks.
         aps: What `bootstrap.threshold_aps` made of each variant and of what `draw` gives; None where all images were
             evaluated, and the gates needed no resamples.
+        notes: What is worth a line and no verdict.
     """
 
     prepared: Prepared
@@ -153,6 +160,7 @@ class Evaluation:
     figures: Figures
     verdicts: Sequence[Verdict]
     aps: Optional[Mapping[str, np.ndarray]]
+    notes: Sequence[str] = ()
 
     @property
     def request(self) -> Request:
@@ -233,7 +241,8 @@ def conclude(prepared: Prepared, detected: Mapping[str, Detected]) -> Evaluation
                           _maps_of_whole_shards(prepared, detected, variants), committed, moves, _provenance(prepared),
                           request.card.name)
         verdicts = [*gates.judge(request.card.gates, figures), *prepared.checks(), prepared.coverage(detected)]
-    return Evaluation(prepared, variants, figures, verdicts, aps)
+        notes = prepared.notes()
+    return Evaluation(prepared, variants, figures, verdicts, aps, notes)
 
 
 def draw(prepared: Prepared) -> np.ndarray:

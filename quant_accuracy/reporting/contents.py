@@ -72,6 +72,7 @@ def essentials(evaluation: Evaluation) -> Dict[str, Any]:
         "metrics": {name: asdict(variant.metrics) for name, variant in evaluation.variants.items()},
         "mAP_drop": difference(evaluation, "mAP"),
         "verdicts": [asdict(verdict) for verdict in evaluation.verdicts],
+        "notes": list(evaluation.notes),
         "provenance": dict(evaluation.figures.provenance),
         "run": _run(evaluation),
     }

@@ -34,6 +34,8 @@ def print_table(evaluation: Evaluation, console: Console, why: Optional[Answer] 
         if verdict.outcome != verdicts.PASS:
             console.print(f"{verdict.outcome.upper()} {verdict.gate}: {gate_table.shortened(verdict.message)}",
                           highlight=False, markup=False, style=gate_table.COLOURS[verdict.outcome], soft_wrap=True)
+    for note in evaluation.notes:
+        console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
     for retry in evaluation.prepared.task.retried:
         console.print(retry.line(), highlight=False, markup=False, soft_wrap=True)
     for line in [] if why is None else why.lines():

@@ -36,6 +36,7 @@ def view(document: Mapping[str, Any]) -> Dict[str, Any]:
         "why": None if why is None else why["lines"],
         "gates": _gates(document["verdicts"]),
         "checks": _checks(document["verdicts"]),
+        "notes": list(document["notes"]),
         "figures": _figures(document),
         "classes": _classes(document),
         "errors": _errors(document["errors"]),

@@ -63,16 +63,10 @@ def of_placement(network: Network) -> List[Verdict]:
     """
     assumed = network.assumed
     free = [q for q in network.quantizers if not assumed.switched(q.tensor)]
-    weights = [q for q in free if q.kind == PARAM and q.role == WEIGHT]
-    inner = [q for q in free if q.kind == ACTIVATION and q.tensor not in _ends(network.names)]
     return [
-        _verdict(WEIGHTS, "weights without a quantizer", _rules(q for q in weights if not q.enabled)
-                 if weights else ["the network has no weights"], f"all {len(weights)} weights are quantized"),
+        _weights(network.quantizers, free),
         _as_assumed(BIASES, "biases", [q for q in free if q.role == BIAS], assumed.biases),
-        _verdict(ACTIVATIONS, "activations without a quantizer",
-                 _rules(q for q in inner if not q.enabled and "supergroup" not in q.rule)
-                 if any(q.enabled for q in inner) else ["no activation of the network is quantized"],
-                 f"{sum(q.enabled for q in inner)} activations are quantized, all that no supergroup covers"),
+        _activations(network, free),
         _as_assumed(INPUTS, "model inputs", _inputs(free, network.names), assumed.inputs),
         _outputs(network),
     ]
@@ -116,24 +110,25 @@ def of_snapshot(before: Committed, after: Sequence[Placed]) -> Verdict:
 def of_drift(limit: float, before: Committed, after: Sequence[Placed]) -> Verdict:
     """`encodings_drift`: no range has moved from that of the snapshot by more of its width than the limit.
 
-    What cannot be compared counts as moved: quantizers that only one side has, and those with other settings or another
-    number of ranges.
+    Another number of ranges counts as moved. Where the quantizer itself is another one, which `quantizers_of_snapshot`
+    tells, nothing is known of its encoding: what is left does not pass.
     """
     if before.quantizers is None:
         return replace(_missing(ENCODINGS_DRIFT, "there is no snapshot of the encodings", before), upper=limit)
-    found, others = snapshot.drifts(before.quantizers, after), snapshot.not_compared(before.quantizers, after)
-    value = found[0].change if found else None
-    worse = [drift for drift in found if drift.change > limit]
-    if not worse and not others:
-        moved = f"{100 * (value or 0.0):.3g} % of their range, {100 * limit:g} % is allowed"
-        worst = f", {found[0]}" if value else ""
-        return Verdict(ENCODINGS_DRIFT, value, None, limit, PASS,
-                       f"the encodings of {len(found)} quantizers moved by at most {moved}{worst}", kind=CHECK)
-    parts = [f"{len(others)} of {len(found) + len(others)} encodings cannot be compared with the snapshot "
-             f"({_some(others)})"] if others else []
-    if worse:
-        parts.append(f"{len(worse)} of {len(found)} encodings moved by more than {100 * limit:g} % of their range")
-    return Verdict(ENCODINGS_DRIFT, value, None, limit, FAIL, _listed("; ".join(parts), map(str, worse)), kind=CHECK)
+    found, left_out = snapshot.drifts(before.quantizers, after), snapshot.not_compared(before.quantizers, after)
+    every, value = len(found) + len(left_out.ranges) + len(left_out.others), found[0].change if found else None
+    worse = [str(drift) for drift in found if drift.change > limit]
+    lines = [*worse, *(f"{tensor}: {reason}" for tensor, reason in left_out.ranges.items())]
+    message = f"{len(lines)} of {every} encodings moved by more than {100 * limit:g} % of their range"
+    message += f", of which {len(left_out.ranges)} are other ranges altogether" if left_out.ranges else ""
+    if not lines:
+        message = f"the encodings of {len(found)} quantizers moved by at most {100 * (value or 0.0):.3g} % of their " \
+                  f"range, {100 * limit:g} % is allowed" + (f", {found[0]}" if value else "")
+    if left_out.others:
+        message += f"; {len(left_out.others)} of {every} encodings cannot be compared, because their quantizers are " \
+                   f"not those of the snapshot: {_some(left_out.others)}"
+    outcome = FAIL if lines else INCONCLUSIVE if left_out.others else PASS
+    return Verdict(ENCODINGS_DRIFT, value, None, limit, outcome, _listed(message, lines), kind=CHECK)
 
 
 def of_coverage(expected: Sequence[int], evaluated: Mapping[str, Sequence[int]]) -> Verdict:
@@ -163,6 +158,28 @@ def _missing(name: str, problem: str, before: Committed) -> Verdict:
     """A baseline is never taken for granted: who asked to be compared with one is red without it."""
     return Verdict(name, None, None, None, FAIL if before.required else INCONCLUSIVE, f"{problem}; {before.remedy}",
                    kind=CHECK)
+
+
+def _weights(every: Sequence[Quantizer], free: Sequence[Quantizer]) -> Verdict:
+    weights = [q for q in every if q.kind == PARAM and q.role == WEIGHT]
+    lines = _rules(q for q in free if q.kind == PARAM and q.role == WEIGHT and not q.enabled)
+    return _verdict(WEIGHTS, "weights without a quantizer", lines if weights else ["the network has no weights"],
+                    f"{sum(q.enabled for q in weights)} of {len(weights)} weights are quantized, all that the card does "
+                    "not switch off")
+
+
+def _activations(network: Network, free: Sequence[Quantizer]) -> Verdict:
+    """Where supergroups cover all activations, none of which the card switches, something is wrong with them."""
+    ends = _ends(network.names)
+    every, left = ([q for q in side if q.kind == ACTIVATION and q.tensor not in ends]
+                   for side in (network.quantizers, free))
+    on = sum(q.enabled for q in every)
+    lines = _rules(q for q in left if not q.enabled and "supergroup" not in q.rule)
+    if not lines and not on and (left or not every):
+        lines = ["no activation of the network is quantized"]
+    return _verdict(ACTIVATIONS, "activations without a quantizer", lines,
+                    f"{on} of {len(every)} activations are quantized, the others are inside of supergroups, or the card "
+                    "switches them off")
 
 
 def _as_assumed(name: str, what: str, quantizers: Sequence[Quantizer], wanted: bool) -> Verdict:
@@ -201,6 +218,6 @@ def _count(quantizers: Sequence[Quantizer]) -> str:
     return "1 quantizer" if len(quantizers) == 1 else f"{len(quantizers)} quantizers"
 
 
-def _some(reasons: Mapping[str, str]) -> str:
-    more = f"; and {len(reasons) - _SHOWN} more" if len(reasons) > _SHOWN else ""
-    return "; ".join(f"{tensor}: {reason}" for tensor, reason in list(reasons.items())[:_SHOWN]) + more
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

@@ -4,7 +4,7 @@ import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from quant_accuracy import files
 from quant_accuracy.document import Section, require_json
@@ -56,6 +56,19 @@ class Drift(NamedTuple):
     def __str__(self) -> str:
         old, new = (f"[{low:.6g}, {high:.6g}]" for low, high in (self.before, self.after))
         return f"{self.tensor}: {old} -> {new}, {100 * self.change:.3g} % of its range"
+
+
+class NotCompared(NamedTuple):
+    """Quantizers whose encodings cannot be compared with those of a snapshot.
+
+    Attributes:
+        others: Tensors whose quantizer is another one, or is there on one side only, which `differences` tells.
+        ranges: Tensors with the same quantizer, but other than in the snapshot one range, or one for each channel, or
+            none that is a number; with the reason.
+    """
+
+    others: Sequence[str]
+    ranges: Mapping[str, str]
 
 
 def take(quantizers: Sequence[Quantizer], encodings: Encodings) -> List[Placed]:
@@ -129,34 +142,45 @@ def drifts(before: Sequence[Placed], after: Sequence[Placed]) -> List[Drift]:
     """
     old = {item.tensor: item for item in before}
     found = [_drift(old[item.tensor], item) for item in after
-             if item.enabled and item.tensor in old and _incomparable(old[item.tensor], item) is None]
+             if item.enabled and item.tensor in old and _same_quantizer(old[item.tensor], item)
+             and _other_ranges(old[item.tensor], item) is None]
     return sorted(found, key=lambda drift: (-drift.change, drift.tensor))
 
 
-def not_compared(before: Sequence[Placed], after: Sequence[Placed]) -> Dict[str, str]:
-    """Why the encodings of a tensor cannot be compared, by tensor; of all that are quantized in either."""
+def not_compared(before: Sequence[Placed], after: Sequence[Placed]) -> NotCompared:
+    """Whose encodings `drifts` leaves out, of all that are quantized in either."""
     old, new = ({item.tensor: item for item in side} for side in (before, after))
-    reasons = {}
+    others, ranges = [], {}
     for tensor in dict.fromkeys([*old, *new]):
         was, now = old.get(tensor), new.get(tensor)
-        if (was is not None and was.enabled) or (now is not None and now.enabled):
-            reason = _incomparable(was, now)
+        if was is None or now is None or not _same_quantizer(was, now):
+            if (was is not None and was.enabled) or (now is not None and now.enabled):
+                others.append(tensor)
+        elif now.enabled:
+            reason = _other_ranges(was, now)
             if reason is not None:
-                reasons[tensor] = reason
-    return reasons
+                ranges[tensor] = reason
+    return NotCompared(others, ranges)
 
 
-def _incomparable(before: Optional[Placed], after: Optional[Placed]) -> Optional[str]:
-    """Why the ranges of an enabled quantizer cannot be compared; None where they can."""
-    if before is None or after is None:
-        return "only in the snapshot" if after is None else "not in the snapshot"
-    if _change(before, after):
-        return _change(before, after)
+def _same_quantizer(before: Placed, after: Placed) -> bool:
+    return (before.kind, before.enabled, before.bitwidth, before.symmetric) \
+        == (after.kind, after.enabled, after.bitwidth, after.symmetric)
+
+
+def _other_ranges(before: Placed, after: Placed) -> Optional[str]:
+    """Why the ranges of one quantizer cannot be compared with those that it had; None where they can."""
+    if len(before.ranges) != len(after.ranges):
+        return f"{_ranges(before)} -> {_ranges(after)}"
     if not before.ranges:
-        return "without a range"
+        return "no range"
     if not all(math.isfinite(end) for ends in (*before.ranges, *after.ranges) for end in ends):
-        return "its range is not finite"
+        return "a range that is not finite"
     return None
+
+
+def _ranges(placed: Placed) -> str:
+    return {0: "no range", 1: "one range"}.get(len(placed.ranges), f"{len(placed.ranges)} ranges")
 
 
 def _drift(before: Placed, after: Placed) -> Drift:

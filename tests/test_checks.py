@@ -13,9 +13,19 @@ from quant_accuracy.judging.verdicts import CHECK, FAIL, INCONCLUSIVE, PASS, Ver
 from quant_accuracy.quantization import assumptions, encodings, snapshot
 from quant_accuracy.quantization.assumptions import Assumptions
 from quant_accuracy.quantization.encodings import Range
-from quant_accuracy.quantization.records import ACTIVATION, INPUT, OUTPUT, PARAM, Encoding, Override, Quantizer, Symmetry
+from quant_accuracy.quantization.records import (
+    ACTIVATION,
+    INPUT,
+    OUTPUT,
+    PARAM,
+    Encoding,
+    Override,
+    Quantizer,
+    Symmetry,
+)
 from quant_accuracy.quantization.snapshot import Placed
 
+_PLAIN = Assumptions()
 _NAMES = GraphNames("images", "start", ("end",), ("boxes", "scores", "classes", "count"))
 
 
@@ -24,7 +34,7 @@ def _quantizer(tensor: str, kind: str = ACTIVATION, role: str = "", **more: Any)
     return Quantizer(f"{tensor}_quantized", tensor, kind, role=role, **values)
 
 
-def _network(*changed: Quantizer, assumed: Assumptions = Assumptions()) -> Network:
+def _network(*changed: Quantizer, assumed: Assumptions = _PLAIN) -> Network:
     """A network as the default assumptions want it, with other quantizers in place of some."""
     normal = [_quantizer("start:0", role=INPUT, enabled=False), _quantizer("conv/weights:0", PARAM, "weight"),
               _quantizer("conv/bias:0", PARAM, "bias", enabled=False), _quantizer("conv/BiasAdd:0", enabled=False,
@@ -68,7 +78,7 @@ def test_assumptions_turn_round_what_biases_inputs_and_outputs_have_to_be() -> N
 
 
 def test_a_network_without_weights_or_quantized_activations_passes_nothing() -> None:
-    empty = Network([], {}, _NAMES, Assumptions())
+    empty = Network([], {}, _NAMES, _PLAIN)
 
     assert set(_red(checks.of_placement(empty))) == {checks.WEIGHTS, checks.ACTIVATIONS, checks.OUTPUTS}
 
@@ -84,7 +94,7 @@ def test_batch_norms_are_named_with_the_reason_or_as_not_tried() -> None:
 def test_bits_and_ranges_are_checked_of_the_given_quantizers_and_named() -> None:
     quantizers = [_quantizer("a:0"), _quantizer("b:0", bitwidth=4)]
     given = {"a:0": (Encoding(-1.0, 3.0, 4 / 255, -64, 8),), "b:0": (Encoding(0.5, 3.0, 2.5 / 15, 0, 4),)}
-    network = Network(quantizers, given, _NAMES, Assumptions())
+    network = Network(quantizers, given, _NAMES, _PLAIN)
 
     bits, usable = checks.of_bitwidths(quantizers, network), checks.of_encodings(quantizers, network)
     assert [bits.outcome, usable.outcome] == [FAIL, FAIL]

@@ -164,8 +164,8 @@ def _weights(every: Sequence[Quantizer], free: Sequence[Quantizer]) -> Verdict:
     weights = [q for q in every if q.kind == PARAM and q.role == WEIGHT]
     lines = _rules(q for q in free if q.kind == PARAM and q.role == WEIGHT and not q.enabled)
     return _verdict(WEIGHTS, "weights without a quantizer", lines if weights else ["the network has no weights"],
-                    f"{sum(q.enabled for q in weights)} of {len(weights)} weights are quantized, all that the card does "
-                    "not switch off")
+                    f"{sum(q.enabled for q in weights)} of {len(weights)} weights are quantized, all that the card "
+                    "does not switch off")
 
 
 def _activations(network: Network, free: Sequence[Quantizer]) -> Verdict:
@@ -178,8 +178,8 @@ def _activations(network: Network, free: Sequence[Quantizer]) -> Verdict:
     if not lines and not on and (left or not every):
         lines = ["no activation of the network is quantized"]
     return _verdict(ACTIVATIONS, "activations without a quantizer", lines,
-                    f"{on} of {len(every)} activations are quantized, the others are inside of supergroups, or the card "
-                    "switches them off")
+                    f"{on} of {len(every)} activations are quantized, the others are inside of supergroups, or the "
+                    "card switches them off")
 
 
 def _as_assumed(name: str, what: str, quantizers: Sequence[Quantizer], wanted: bool) -> Verdict:

@@ -55,9 +55,9 @@ def earlier_start(folder: Path) -> Sequence[str]:
 
 def encodings_with_few_bits(folder: Path) -> Sequence[str]:
     """The demo's own encodings, one of them with fewer bits."""
-    demo = _demo()
-    found = artifacts.build(card.load(options.DEMO_CARD), demo.checkpoint,
-                            shards.find_shards(demo.dataset_dir, demo.pattern), _CACHE)
+    own = demo()
+    found = artifacts.build(card.load(options.DEMO_CARD), own.checkpoint,
+                            shards.find_shards(own.dataset_dir, own.pattern), _CACHE)
     document = json.loads((found.quantsim_folder / "model.encodings").read_text(encoding="utf-8"))
     for item in document["activation_encodings"][ACTIVATION]:
         item.update(bitwidth=FEW_BITS, scale=(item["max"] - item["min"]) / (2 ** FEW_BITS - 1))
@@ -67,7 +67,7 @@ def encodings_with_few_bits(folder: Path) -> Sequence[str]:
 
 def scaled_checkpoint(_: Path) -> Sequence[str]:
     """The demo's checkpoint with the weights of one layer scaled; kept in the cache, as the demo's own is."""
-    prefix = _demo().checkpoint
+    prefix = demo().checkpoint
     inputs = {"checkpoint": [files.digest_file(path) for path in load.checkpoint_files(prefix)], "weights": SCALED,
               "factor": FACTOR}
     changed = _CACHE.folder("mutations", inputs, "scaling the weights of a layer",
@@ -77,8 +77,8 @@ def scaled_checkpoint(_: Path) -> Sequence[str]:
 
 def shard_twice(folder: Path) -> Sequence[str]:
     """The demo's shards under names that do not count, the last of them under two."""
-    demo = _demo()
-    found = shards.find_shards(demo.dataset_dir, demo.pattern)
+    own = demo()
+    found = shards.find_shards(own.dataset_dir, own.pattern)
     for name, shard in [*((str(shard.index), shard) for shard in found), ("copy", found[-1])]:
         (folder / f"val-{name}.record").symlink_to(shard.path.resolve())
     return "--model", options.DEMO_CARD, "--dataset-dir", str(folder), "--TFRecord-file-pattern", "val-*.record"
@@ -86,11 +86,17 @@ def shard_twice(folder: Path) -> Sequence[str]:
 
 def shard_missing(_: Path) -> Sequence[str]:
     """A pattern that does not match the last of the demo's shards."""
-    pattern = _demo().pattern.replace("*", f"0000[0-{ready.SHARDS - 2}]")
+    pattern = demo().pattern.replace("*", f"0000[0-{ready.SHARDS - 2}]")
     return "--model", options.DEMO_CARD, "--TFRecord-file-pattern", pattern
 
 
-def _demo() -> DataPaths:
+def copy_baselines(target: Path) -> None:
+    """A copy of the committed baselines, to be changed."""
+    shutil.copytree(str(options.ROOT / "baselines"), str(target))
+
+
+def demo() -> DataPaths:
+    """The demo's checkpoint and data."""
     return ready.data_paths(_CACHE)
 
 

@@ -27,6 +27,11 @@ def verdict(gate: str = "mAP_drop", **changes: Any) -> Dict[str, Any]:
             "interval": [0.008, 0.01234], "jitter": 0.000031, "kind": "gate", **changes}
 
 
+def check(name: str = "weights_quantized", **changes: Any) -> Dict[str, Any]:
+    return verdict(name, **{"value": None, "upper": None, "interval": None, "jitter": None, "kind": "check",
+                            "message": "72 of 72 weights are quantized", **changes})
+
+
 def variant(mean_ap: float, **per_class: Optional[float]) -> Dict[str, Any]:
     figures: Dict[str, Optional[float]] = {name: mean_ap + index / 100 for index, name in enumerate(FIGURES)}
     return {"figures": {**figures, "AP_small": None}, "per_class": per_class, "images": 40, "detections": 4000}

@@ -12,6 +12,7 @@ import yaml
 from quant_accuracy import card, options
 from quant_accuracy.card import DataPaths
 from quant_accuracy.judging import checks
+from quant_accuracy.options import Values
 from quant_accuracy.quantization.configuration import BIAS, WEIGHT, Configuration, ParamRule
 from quant_accuracy.reporting import reported
 from tests import suite
@@ -209,6 +210,14 @@ def test_pytest_exports_the_very_simulation_that_the_report_exports_with_workers
             assert (folder / file).read_bytes() == (tmp_path / "report" / file).read_bytes()
         # Once, whichever workers had it.
         assert done.said.count(f"wrote {folder / 'model.encodings'}\n") == 1
+
+
+def test_of_several_models_each_is_exported_to_a_folder_of_its_own() -> None:
+    one, two = (Values({"model": models, "quantsim_output_dir": Path("out")}) for models in (["a"], ["a", "b"]))
+
+    assert options.quantsim_folder(one, "a") == Path("out")
+    assert [options.quantsim_folder(two, model) for model in ("a", "b")] == [Path("out/a"), Path("out/b")]
+    assert options.quantsim_folder(Values({}), "a") is None
 
 
 def test_an_export_that_no_test_makes_is_told(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Two doors, one judgement: pytest and the report say the same of the same input, and end with the same status."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Set, Tuple
 import pytest
 import yaml
 
+from demo import ready
 from quant_accuracy import card, options
+from quant_accuracy.cache import Cache
 from quant_accuracy.card import DataPaths
 from quant_accuracy.judging import checks
 from quant_accuracy.options import Values
@@ -97,7 +100,7 @@ def test_the_healthy_demo_is_green(demo: DataPaths, tmp_path: Path, arguments: T
 
 def _changed_snapshot(folder: Path) -> Sequence[str]:
     """The demo's baseline, where a quantizer is another one."""
-    inputs.copy_baselines(folder / "baselines")
+    shutil.copytree(str(options.ROOT / "baselines"), str(folder / "baselines"))
     path = folder / "baselines" / options.DEMO_CARD / "quantizers.json"
     path.write_text(path.read_text().replace('"tensor": "concat_1:0"', '"tensor": "concat_7:0"'))
     return ["--baseline-dir", str(folder / "baselines"), *_FEW]
@@ -105,12 +108,13 @@ def _changed_snapshot(folder: Path) -> Sequence[str]:
 
 def _moved_range_and_images_in_no_shard(folder: Path) -> Sequence[str]:
     """The demo's baseline, where a range lies elsewhere, and its annotations with eight more images."""
-    inputs.copy_baselines(folder / "baselines")
+    shutil.copytree(str(options.ROOT / "baselines"), str(folder / "baselines"))
     path = folder / "baselines" / options.DEMO_CARD / "quantizers.json"
     placed = json.loads(path.read_text())
     next(item for item in placed if item["enabled"])["ranges"][0][1] *= 2
     path.write_text(json.dumps(placed))
-    document = json.loads(inputs.demo().annotations.read_text())
+    demo = ready.data_paths(Cache(options.ROOT / ".cache"))
+    document = json.loads(demo.annotations.read_text())
     last = max(image["id"] for image in document["images"])
     document["images"] += [{**document["images"][0], "id": last + number, "file_name": f"more_{number}.jpg"}
                            for number in range(1, 9)]

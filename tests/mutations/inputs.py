@@ -56,7 +56,7 @@ def earlier_start(folder: Path) -> Sequence[str]:
 
 def encodings_with_few_bits(folder: Path) -> Sequence[str]:
     """The demo's own encodings, one of them with fewer bits."""
-    document = _encodings(demo().checkpoint)
+    document = _encodings(_demo().checkpoint)
     for item in document["activation_encodings"][ACTIVATION]:
         item.update(bitwidth=FEW_BITS, scale=(item["max"] - item["min"]) / (2 ** FEW_BITS - 1))
     return _loaded(folder, document)
@@ -64,7 +64,7 @@ def encodings_with_few_bits(folder: Path) -> Sequence[str]:
 
 def encodings_swapped(folder: Path) -> Sequence[str]:
     """The demo's own encodings, two of them under each other's names."""
-    document = _encodings(demo().checkpoint)
+    document = _encodings(_demo().checkpoint)
     found = document["activation_encodings"]
     found[ACTIVATION], found[ADDITION] = found[ADDITION], found[ACTIVATION]
     return _loaded(folder, document)
@@ -82,9 +82,9 @@ def _loaded(folder: Path, document: Mapping[str, Any]) -> Sequence[str]:
 
 def _encodings(checkpoint: Path) -> Dict[str, Any]:
     """The encodings of a checkpoint, calibrated on the demo's images."""
-    own = demo()
-    found = artifacts.build(card.load(options.DEMO_CARD), checkpoint, shards.find_shards(own.dataset_dir, own.pattern),
-                            _CACHE)
+    demo = _demo()
+    found = artifacts.build(card.load(options.DEMO_CARD), checkpoint,
+                            shards.find_shards(demo.dataset_dir, demo.pattern), _CACHE)
     document: Dict[str, Any] = json.loads((found.quantsim_folder / "model.encodings").read_text(encoding="utf-8"))
     return document
 
@@ -97,8 +97,8 @@ def scaled_checkpoint(_: Path) -> Sequence[str]:
 
 def shard_twice(folder: Path) -> Sequence[str]:
     """The demo's shards under names that do not count, the last of them under two."""
-    own = demo()
-    found = shards.find_shards(own.dataset_dir, own.pattern)
+    demo = _demo()
+    found = shards.find_shards(demo.dataset_dir, demo.pattern)
     for name, shard in [*((str(shard.index), shard) for shard in found), ("copy", found[-1])]:
         (folder / f"val-{name}.record").symlink_to(shard.path.resolve())
     return "--model", options.DEMO_CARD, "--dataset-dir", str(folder), "--TFRecord-file-pattern", "val-*.record"
@@ -106,17 +106,11 @@ def shard_twice(folder: Path) -> Sequence[str]:
 
 def shard_missing(_: Path) -> Sequence[str]:
     """A pattern that does not match the last of the demo's shards."""
-    pattern = demo().pattern.replace("*", f"0000[0-{ready.SHARDS - 2}]")
+    pattern = _demo().pattern.replace("*", f"0000[0-{ready.SHARDS - 2}]")
     return "--model", options.DEMO_CARD, "--TFRecord-file-pattern", pattern
 
 
-def copy_baselines(target: Path) -> None:
-    """A copy of the committed baselines, to be changed."""
-    shutil.copytree(str(options.ROOT / "baselines"), str(target))
-
-
-def demo() -> DataPaths:
-    """The demo's checkpoint and data."""
+def _demo() -> DataPaths:
     return ready.data_paths(_CACHE)
 
 
@@ -136,7 +130,7 @@ def _shaken(values: _Values) -> _Values:
 
 def _changed_checkpoint(label: str, change: Callable[[_Values], _Values], **inputs: Any) -> Path:
     """The demo's checkpoint with other values; kept in the cache, as the demo's own is."""
-    prefix = demo().checkpoint
+    prefix = _demo().checkpoint
     inputs["checkpoint"] = [files.digest_file(path) for path in load.checkpoint_files(prefix)]
     return _CACHE.folder("mutations", inputs, label,
                          lambda folder: _write_changed(prefix, change, folder / "model.ckpt")) / "model.ckpt"

@@ -11,7 +11,7 @@ from quant_accuracy import artifacts as artifact_steps
 from quant_accuracy import files, inference, progress
 from quant_accuracy.artifacts import FLOAT, QUANTIZED, VARIANTS, Artifacts
 from quant_accuracy.cache import Cache
-from quant_accuracy.card import ENCODINGS_DRIFT, Gate
+from quant_accuracy.card import ENCODINGS_DRIFT, OF_BASELINE
 from quant_accuracy.data import annotations as annotation_files
 from quant_accuracy.data import images
 from quant_accuracy.data import shards as shard_files
@@ -24,11 +24,12 @@ from quant_accuracy.errors import ConfigurationError, DataError
 from quant_accuracy.graph import load
 from quant_accuracy.inference import Detected, Task
 from quant_accuracy.judging import baseline as baselines
-from quant_accuracy.judging import gates, jitter
+from quant_accuracy.judging import checks, gates, jitter
 from quant_accuracy.judging.baseline import Baseline
+from quant_accuracy.judging.checks import Committed, Network
 from quant_accuracy.judging.jitter import Jitter
 from quant_accuracy.judging.verdicts import Classes, Figures, Part, Verdict
-from quant_accuracy.quantization import snapshot
+from quant_accuracy.quantization import effects, snapshot
 from quant_accuracy.quantization.snapshot import Placed
 from quant_accuracy.request import Request
 from quant_accuracy.scoring import bootstrap, coco, matching, numbering
@@ -36,8 +37,6 @@ from quant_accuracy.scoring.matching import Matches
 from quant_accuracy.scoring.metrics import Metrics
 from quant_accuracy.scoring.partial import ClassImages, PartialAps
 from quant_accuracy.stopwatch import Stopwatch
-
-_DRIFT = Gate(ENCODINGS_DRIFT, 0.01)
 
 
 @dataclass(frozen=True)
@@ -93,26 +92,51 @@ class Prepared:
         """The quantizers with their ranges."""
         return snapshot.take(self.task.artifacts.quantizers, self.task.artifacts.encodings)
 
-    def placement_changes(self) -> List[str]:
-        """How the quantizers differ from those of the baseline; where there is none, what to do.
+    def network(self) -> Network:
+        """The quantized network, with what the card expects of it."""
+        card, built = self.task.request.card, self.task.artifacts
+        return Network(built.quantizers, built.encodings, card.graph, card.assumptions)
+
+    def checks(self) -> List[Verdict]:
+        """What the checks of the quantized network say; that of the images is `coverage`.
 
         Raises:
             ConfigurationError: The baseline is damaged.
         """
-        before = baselines.read_quantizers(self.baseline_folder())
-        if before is None:
-            return [f"there is no snapshot; {baselines.remedy(self.task.request.card.name)}"]
-        return snapshot.differences(before, self.snapshot())
+        built, network = self.task.artifacts, self.network()
+        on = [quantizer for quantizer in network.quantizers if quantizer.enabled]
+        before, after = self._committed(), self.snapshot()
+        limit = next((gate.limit for gate in self.task.request.card.gates if gate.name == ENCODINGS_DRIFT), None)
+        return [
+            checks.of_folding(built.batch_norms, {item.batch_norm: item.reason for item in built.left_out}),
+            *checks.of_placement(network),
+            checks.of_snapshot(before, after),
+            checks.of_bitwidths(on, network),
+            checks.of_encodings(on, network),
+            checks.of_drift(checks.DRIFT_LIMIT if limit is None else limit, before, after),
+        ]
 
-    def drift(self) -> Verdict:
-        """The verdict on the encodings.
+    def coverage(self, detected: Mapping[str, Detected]) -> Verdict:
+        """What the check says of the evaluated images.
 
         Raises:
-            ConfigurationError: The baseline is damaged.
+            DataError: A record is damaged.
         """
-        card = self.task.request.card
-        gate = next((gate for gate in card.gates if gate.name == ENCODINGS_DRIFT), _DRIFT)
-        return gates.judge_drift(gate, baselines.read_quantizers(self.baseline_folder()), self.snapshot(), card.name)
+        return checks.of_coverage(self.expected_images(), {
+            variant: [image for _, part in found.parts for image in part.image_ids.tolist()]
+            for variant, found in detected.items()})
+
+    def notes(self) -> List[str]:
+        """What is worth a line and no verdict: what was asked for and changes nothing."""
+        request, built = self.task.request, self.task.artifacts
+        return effects.without_effect(lambda: built.graph(FLOAT), request.card.graph, request.card.quantization,
+                                      request.changes)
+
+    def _committed(self) -> Committed:
+        """The snapshot; without any file of a baseline, only a card that compares with one misses it."""
+        card, folder = self.task.request.card, self.baseline_folder()
+        asked = any(gate.name in (*OF_BASELINE, ENCODINGS_DRIFT) for gate in card.gates)
+        return Committed(baselines.read_quantizers(folder), asked or folder.exists(), baselines.remedy(card.name))
 
 
 @dataclass(frozen=True)
@@ -142,9 +166,10 @@ class Evaluation:
         prepared: What was evaluated.
         variants: Results by variant, `float` and `quantized`.
         figures: What the gates judged by.
-        verdicts: What the card's gates say.
+        verdicts: What the card's gates say, and then the checks.
         aps: What `bootstrap.threshold_aps` made of each variant and of what `draw` gives; None where all images were
             evaluated, and the gates needed no resamples.
+        notes: What is worth a line and no verdict.
     """
 
     prepared: Prepared
@@ -152,6 +177,7 @@ class Evaluation:
     figures: Figures
     verdicts: Sequence[Verdict]
     aps: Optional[Mapping[str, np.ndarray]]
+    notes: Sequence[str] = ()
 
     @property
     def request(self) -> Request:
@@ -242,10 +268,19 @@ def conclude(prepared: Prepared, detected: Mapping[str, Detected]) -> Evaluation
         figures = Figures(variants[FLOAT].metrics, variants[QUANTIZED].metrics, classes, part,
                           _maps_of_whole_shards(prepared, detected, variants), committed, moves, _provenance(prepared),
                           request.card.name)
-        verdicts = gates.judge(request.card.gates, figures)
-        if any(gate.name == ENCODINGS_DRIFT for gate in request.card.gates):
-            verdicts.append(prepared.drift())
-    return Evaluation(prepared, variants, figures, verdicts, aps)
+        verdicts = [*gates.judge(request.card.gates, figures), *prepared.checks(), prepared.coverage(detected)]
+        notes = [*prepared.notes(), *_unknown_categories(prepared, variants)]
+    return Evaluation(prepared, variants, figures, verdicts, aps, notes)
+
+
+def _unknown_categories(prepared: Prepared, variants: Mapping[str, Variant]) -> List[str]:
+    """A line for each variant that detects categories of which the annotations know nothing."""
+    lines = []
+    for name, variant in variants.items():
+        unknown = numbering.unknown_categories(variant.merged.results, prepared.truth)
+        if unknown:
+            lines.append(f"{name}: {numbering.unknown_line(unknown, len(variant.merged.results))}")
+    return lines
 
 
 def draw(prepared: Prepared) -> np.ndarray:

@@ -170,13 +170,14 @@ OPTIONS: Tuple[Option, ...] = (
     Option("--output-dir", Path, "where results are written (default output)", "DIR"),
     Option("--history", Path, "append a line with the figures and their provenance to this file", "FILE"),
 )
+_QUANTSIM = Option("--quantsim-output-dir", Path, "export encodings, quantizers and the simulation graph to this "
+                   "folder (of several models, each to a folder of its own in it)", "DIR")
 # These have a meaning for the report only.
 REPORT_OPTIONS: Tuple[Option, ...] = (
     *OPTIONS,
     Option("--why", switch, "find out which quantizers, classes and images cost accuracy, and which quantizers are the "
            "culprits of a failed gate", ""),
-    Option("--quantsim-output-dir", Path, "export encodings, quantizers and the simulation graph to this folder",
-           "DIR"),
+    _QUANTSIM,
 )
 # These have a meaning for the suite only.
 SUITE_OPTIONS: Tuple[Option, ...] = (
@@ -184,6 +185,7 @@ SUITE_OPTIONS: Tuple[Option, ...] = (
     Option("--no-why", switch, "do not look for the culprits of a failed gate on the quantized mAP", ""),
     Option("--update-baselines", switch, "write new baselines, and fail; refused under xdist and where CI is set", ""),
     Option("--report", report_forms, "also write reports to --output-dir: some of html,json,md", "FORMS"),
+    _QUANTSIM,
 )
 
 ENVIRONMENT = "QUANT_ACCURACY_"
@@ -308,7 +310,16 @@ def why_budget(values: Values) -> float:
 
 def output_folder(values: Values, model: str) -> Path:
     """Where the results of a model are written: with several models, each has a folder of its own."""
-    folder = Path(values.get("output_dir") or ROOT / "output")
+    return _of_model(Path(values.get("output_dir") or ROOT / "output"), values, model)
+
+
+def quantsim_folder(values: Values, model: str) -> Optional[Path]:
+    """Where the quantization simulation of a model is exported to, by the same rule; None where it is not."""
+    given = values.get("quantsim_output_dir")
+    return None if given is None else _of_model(Path(given), values, model)
+
+
+def _of_model(folder: Path, values: Values, model: str) -> Path:
     return folder if len(values.models()) == 1 else folder / model
 
 

@@ -1,20 +1,21 @@
 """Every enabled quantizer has the bits and the symmetry that the model card assumes, and a usable range.
 
-There is a test for each quantizer of the committed snapshot, and one for those that the snapshot does not have.
+There is a test for each quantizer of the committed snapshot, and one for those that the snapshot does not have. All of
+them together are one check.
 """
 
-from typing import TYPE_CHECKING, List, Sequence
+from typing import TYPE_CHECKING, Callable, List, Sequence
 
 import pytest
 
 from fixtures.parameters import OTHERS, tensors_of_snapshot
-from fixtures.verdicts import no_line
-from quant_accuracy.quantization import assumptions
+from quant_accuracy.judging import checks
+from quant_accuracy.judging.verdicts import Verdict
 from quant_accuracy.quantization.records import Quantizer
 
 if TYPE_CHECKING:
     from fixtures.evaluation import Model
-    from quant_accuracy.artifacts import Artifacts
+    from quant_accuracy.evaluation import Prepared
 
 
 @pytest.fixture
@@ -30,14 +31,11 @@ def tested(quantized_tensor: str, model: "Model", quantizers: Sequence[Quantizer
     return found
 
 
-def test_bitwidth_and_symmetry(tested: Sequence[Quantizer], artifacts: "Artifacts", model: "Model") -> None:
-    no_line((f"{quantizer.tensor}: {text}" for quantizer in tested
-             for text in assumptions.wrong_settings(quantizer, artifacts.encodings.get(quantizer.tensor, ()),
-                                                    model.card.assumptions)), "not as the card says")
+def test_bitwidth_and_symmetry(tested: Sequence[Quantizer], prepared: "Prepared",
+                               hold: Callable[[Verdict], None]) -> None:
+    hold(checks.of_bitwidths(tested, prepared.network()))
 
 
-def test_encoding_is_usable(tested: Sequence[Quantizer], artifacts: "Artifacts") -> None:
-    reasons = {quantizer.tensor: assumptions.wrong_range(artifacts.encodings.get(quantizer.tensor, ()))
-               for quantizer in tested}
-
-    no_line((f"{tensor}: {reason}" for tensor, reason in reasons.items() if reason), "unusable encodings")
+def test_encoding_is_usable(tested: Sequence[Quantizer], prepared: "Prepared",
+                            hold: Callable[[Verdict], None]) -> None:
+    hold(checks.of_encodings(tested, prepared.network()))

@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, Callable, Mapping
 
-from fixtures.verdicts import no_line
-from quant_accuracy.data import coverage
+from quant_accuracy.judging.verdicts import Verdict
 
 if TYPE_CHECKING:
     from quant_accuracy.evaluation import Prepared
@@ -11,10 +10,8 @@ if TYPE_CHECKING:
 
 
 def test_every_image_is_evaluated_once(prepared: "Prepared", detected: "Mapping[str, Detected]",
-                                       measuring: Callable[[], Any]) -> None:
+                                       measuring: Callable[[], Any], hold: Callable[[Verdict], None]) -> None:
     with measuring():
-        expected = prepared.expected_images()
+        verdict = prepared.coverage(detected)
 
-    for variant, found in detected.items():
-        evaluated = [image for _, part in found.parts for image in part.image_ids.tolist()]
-        no_line(coverage.differences(expected, evaluated), f"images of the {variant} variant")
+    hold(verdict)

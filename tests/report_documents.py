@@ -24,7 +24,12 @@ def schema_errors(document: Any) -> List[str]:
 
 def verdict(gate: str = "mAP_drop", **changes: Any) -> Dict[str, Any]:
     return {"gate": gate, "value": 0.01, "lower": None, "upper": 0.02, "outcome": "pass", "message": "well below",
-            "interval": [0.008, 0.01234], "jitter": 0.000031, **changes}
+            "interval": [0.008, 0.01234], "jitter": 0.000031, "figure": None, "kind": "gate", **changes}
+
+
+def check(name: str = "weights_quantized", **changes: Any) -> Dict[str, Any]:
+    return verdict(name, **{"value": None, "upper": None, "interval": None, "jitter": None, "kind": "check",
+                            "message": "72 of 72 weights are quantized", **changes})
 
 
 def variant(mean_ap: float, **per_class: Optional[float]) -> Dict[str, Any]:
@@ -94,7 +99,7 @@ def document(**changes: Any) -> Dict[str, Any]:
     ends = {name: [index / 1000, index / 1000 + 0.0123] for index, name in enumerate(FIGURES)}
     intervals = {**ends, "AP_small": None}
     return {
-        "schema_version": 3,
+        "schema_version": 4,
         "model": "some_model",
         "images": 40,
         "shards": "0-3,7",
@@ -106,6 +111,7 @@ def document(**changes: Any) -> Dict[str, Any]:
         "intervals": {"resamples": 1000, "float": intervals, "quantized": intervals, "drop": intervals,
                       "class_drop": {"cat": [0.002, 0.018], "dog": [0.041, 0.059], "emu": None, "fox": None}},
         "verdicts": [verdict()],
+        "notes": [],
         "errors": {name: {"ap50": 0.8, "counts": dict.fromkeys(KINDS, 1234), "dap": {**dict.fromkeys(KINDS, dap),
                                                                                      "missed": None}}
                    for name, dap in (("float", 0.11), ("quantized", 0.125), ("difference", 0.015))},

@@ -54,7 +54,7 @@ def test_the_quantized_network_detects_about_as_well_as_the_float_one(evaluation
 
 
 def test_the_export_has_aimets_files_and_encodings(evaluation: Evaluation, tmp_path: Path) -> None:
-    names = {path.name for path in output.export_quantsim(evaluation, tmp_path)}
+    names = {path.name for path in output.export_quantsim(evaluation.artifacts, tmp_path)}
 
     assert {"model.meta", "model.index", "model.data-00000-of-00001", "checkpoint", "model.encodings"} <= names
     stored = encodings_file.read(tmp_path / "model.encodings")

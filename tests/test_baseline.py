@@ -279,24 +279,9 @@ def test_drifts_come_worst_first_in_widths_of_the_old_range() -> None:
 
     found = snapshot.drifts(before, after)
 
-    # The third has other settings, which is for the tests on bits to say.
     assert [drift.tensor for drift in found] == ["b:0", "a:0"]
     assert [drift.change for drift in found] == pytest.approx([0.5, 0.01])
     assert str(found[0]) == "b:0: [0, 10] -> [0, 5], 50 % of its range"
-
-
-def test_drift_beyond_the_limit_fails_and_lists_the_worst_first() -> None:
-    after = [replace(_PLACED, ranges=((-1.0, 3.2),)), replace(_PLACED, tensor="b:0", ranges=((-1.0, 4.0),))]
-    before = [_PLACED, replace(_PLACED, tensor="b:0")]
-
-    good = gates.judge_drift(Gate("encodings_drift", 0.3), before, after, "mine")
-    bad = gates.judge_drift(Gate("encodings_drift", 0.01), before, after, "mine")
-    none = gates.judge_drift(Gate("encodings_drift", 0.01), None, after, "mine")
-
-    assert [good.outcome, bad.outcome, none.outcome] == [PASS, FAIL, FAIL]
-    assert bad.value == pytest.approx(0.25)
-    assert bad.message.index("b:0: [-1, 3] -> [-1, 4]") < bad.message.index("a:0: [-1, 3] -> [-1, 3.2]")
-    assert "--update-baselines" in none.message
 
 
 @pytest.mark.parametrize(("evaluated", "lines"), [

@@ -129,12 +129,12 @@ def test_a_class_that_one_run_lacks_comes_last(w8: Path, copy: Path) -> None:
 def test_verdicts_and_provenance_that_changed_are_named(found: Comparison) -> None:
     changed = {change.gate: change for change in found.verdicts}
 
-    for gate in ("mAP_drop", "mAP_ratio", "mAP_baseline"):
+    for gate in ("mAP_drop", "mAP_ratio", "mAP_baseline", "bitwidths", "quantizers_of_snapshot"):
         before, after = changed[gate].before, changed[gate].after
         assert before is not None
         assert after is not None
         assert (before.outcome, after.outcome) == ("pass", "fail")
-    assert "float_mAP_baseline" not in changed
+    assert not {"float_mAP_baseline", "biases", "images_once"} & set(changed)
     assert list(found.provenance) == ["quantization.param_bitwidth 8 -> 4"]
 
 
@@ -327,7 +327,7 @@ def _garble(name: str, text: Optional[str]) -> Callable[[Path], object]:
     (_garble("report.json", '{"model": "cut sho'), "report.json: cannot be read"),
     (_garble("report.json", "[" * 100_000), "report.json: cannot be read"),
     (_garble("report.json", "[]"), "report.json: is not a report; make it again with ./run report"),
-    (lambda folder: _edit(folder, lambda document: document.update(schema_version=2)), "schema_version is 2, not 3"),
+    (lambda folder: _edit(folder, lambda document: document.update(schema_version=2)), "schema_version is 2, not 4"),
     (lambda folder: _edit(folder, lambda document: document.pop("model")), "model is missing"),
     (lambda folder: _edit(folder, lambda document: document["metrics"].pop("float")), "metrics.float"),
     (lambda folder: _edit(folder, lambda document: document["metrics"]["float"]["figures"].update(mAP="high")),
@@ -394,6 +394,23 @@ def test_a_folder_of_several_models_names_theirs(w8: Path, tmp_path: Path) -> No
         comparison.compare(tmp_path, w8)
 
 
+def test_two_failed_checks_that_complain_of_different_things_are_a_change(copy: Path, tmp_path: Path) -> None:
+    def failed(*tensors: str) -> Callable[[Dict[str, Any]], None]:
+        def change(document: Dict[str, Any]) -> None:
+            biases = next(verdict for verdict in document["verdicts"] if verdict["gate"] == "biases")
+            biases.update(outcome="fail", message="biases with a quantizer:\n  " + "\n  ".join(tensors))
+
+        return change
+
+    other = tmp_path / "other"
+    shutil.copytree(str(copy), str(other))
+    _edit(copy, failed("a:0"))
+
+    assert [change.gate for change in comparison.compare(copy, _edit(other, failed("a:0", "b:0"))).verdicts] \
+        == ["biases"]
+    assert comparison.compare(copy, _edit(other, failed("a:0"))).verdicts == []
+
+
 def test_the_terminal_shows_it_all_and_the_json_has_the_same_numbers(w8: Path, w4: Path, demo: DataPaths,
                                                                      found: Comparison, tmp_path: Path,
                                                                      capsys: pytest.CaptureFixture) -> None:
@@ -405,7 +422,8 @@ def test_the_terminal_shows_it_all_and_the_json_has_the_same_numbers(w8: Path, w
     assert status == 0
     difference = found.headline[1].difference
     for part in ("80 images of shards 0-3", "AR_large", "crescent", f"{difference:.4f}", "worse",
-                 "mAP_drop: pass -> fail, ", "param_bitwidth 8 -> 4", str(target)):
+                 "mAP_drop: pass -> fail, ", "bitwidths: pass -> fail, not as the card says:",
+                 "param_bitwidth 8 -> 4", str(target)):
         assert part in shown
     document = json.loads(target.read_text())
     assert document == json.loads(json.dumps(comparison.as_document(found)))

@@ -63,9 +63,9 @@ def coco(whole: Path, demo: DataPaths) -> Dict[str, COCOeval]:
 
 
 def test_the_document_has_the_fields_of_its_schema_version(document: Dict[str, Any]) -> None:
-    assert document["schema_version"] == 3
+    assert document["schema_version"] == 4
     assert set(document) == {"schema_version", "model", "images", "shards", "annotations", "metrics", "mAP_drop",
-                             "unknown_categories", "intervals", "verdicts", "errors", "curves", "quantizers",
+                             "unknown_categories", "intervals", "verdicts", "notes", "errors", "curves", "quantizers",
                              "batch_norms_left", "changed_images", "why", "history", "provenance", "run"}
     assert document["why"] is None
 

@@ -19,7 +19,17 @@ from quant_accuracy.errors import ConfigurationError, StorageError
 from quant_accuracy.reporting import pages
 from quant_accuracy.scoring.metrics import FIGURES
 from tests import report_documents
-from tests.report_documents import changed_image, document, everything, past_run, quantizer, variant, verdict, why
+from tests.report_documents import (
+    changed_image,
+    check,
+    document,
+    everything,
+    past_run,
+    quantizer,
+    variant,
+    verdict,
+    why,
+)
 
 _MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 _HOSTILE = ["<script>alert(1)</script>", "a|b", "a\\|b\\", "two\nlines\r\nor three", "</details></table><img src=x>",
@@ -194,6 +204,40 @@ def test_the_page_opens_with_the_worst_verdict(form: str, outcomes: Sequence[str
 
 
 @pytest.mark.parametrize("form", ["html", "md"])
+@pytest.mark.parametrize(("verdicts", "overall", "counts"), [
+    ([verdict(), check(), check("biases")], "pass", "1 gate and 2 checks: 3 pass"),
+    ([verdict(), check(outcome="fail"), check("biases")], "fail", "1 gate and 2 checks: 2 pass, 1 fail"),
+    ([check()], "pass", "1 check: 1 pass; the model card names no gates"),
+])
+def test_a_check_counts_as_a_gate_does(form: str, verdicts: Sequence[Any], overall: str, counts: str) -> None:
+    page = _read(document(verdicts=verdicts), form)
+    opening = page.text[page.text.index("some_model"):]
+
+    assert opening.startswith(f"some_model: {overall}\n")
+    assert counts in opening
+
+
+@pytest.mark.parametrize("form", ["html", "md"])
+def test_checks_have_a_table_of_their_own_worst_first_and_a_long_list_is_cut(form: str) -> None:
+    message = "biases with a quantizer:" + "".join(f"\n  layer_{number}/biases:0" for number in range(32))
+    page = _read(document(verdicts=[verdict(), check(), check("biases", outcome="fail", message=message)]), form)
+    rows = [row for row in page.rows if row[0] in ("biases", "weights_quantized")]
+
+    assert [row[:2] for row in rows] == [["biases", "fail"], ["weights_quantized", "pass"]]
+    assert "layer_19/biases:0" in rows[0][2]
+    assert "layer_20/biases:0" not in rows[0][2]
+    assert rows[0][2].endswith("and 12 more; report.json has all")
+
+
+@pytest.mark.parametrize("form", ["html", "md"])
+def test_notes_are_lines_of_their_own(form: str) -> None:
+    page = _read(document(notes=["strict_symmetric: True changes nothing", "two"]), form)
+
+    lines = [line.replace("Note: ", "").strip() for line in page.text.splitlines()]
+    assert {"strict_symmetric: True changes nothing", "two"} <= set(lines)
+
+
+@pytest.mark.parametrize("form", ["html", "md"])
 def test_the_answer_to_why_comes_before_the_gates(form: str) -> None:
     page = _read(everything(), form)
     places = [page.text.index(text) for text in ("mAP drop", "box/weights:0 costs most of it", "it has 4 bits",
@@ -305,7 +349,8 @@ def _with_name(name: str) -> Dict[str, Any]:
     return document(
         model=name, shards=name, annotations=name, provenance={name: name, "data": {name: name}},
         metrics={side: variant(0.6, **{name: 0.5}) for side in ("float", "quantized")},
-        curves=report_documents.curves(name), verdicts=[verdict(name, message=name)],
+        curves=report_documents.curves(name), notes=[name],
+        verdicts=[verdict(name, message=name), check(name, message=f"wrong:\n  {name}")],
         quantizers=[quantizer(name, rule=name), quantizer("other", "activation")],
         batch_norms_left=[{"batch_norm": name, "reason": name}], why=answer,
         changed_images=[{**changed_image(1, name), "file_name": name}],

@@ -11,9 +11,9 @@ import tensorflow.compat.v1 as tf
 from quant_accuracy import card
 from quant_accuracy.artifacts import Artifacts
 from quant_accuracy.errors import ConfigurationError, StorageError
-from quant_accuracy.quantization import calibrate, configuration, encodings_file, placement, simulate
+from quant_accuracy.quantization import assumptions, calibrate, configuration, encodings_file, placement, simulate
 from quant_accuracy.quantization.configuration import Configuration
-from quant_accuracy.quantization.records import ACTIVATION, PARAM, Override, Quantizer, Settings
+from quant_accuracy.quantization.records import ACTIVATION, PARAM, Encoding, Override, Quantizer, Settings
 
 _AIMETS = Configuration()
 _DEFAULT: Dict[str, Any] = {
@@ -273,6 +273,24 @@ def test_a_wrong_encoding_is_refused_by_name(stored: Path, demo_artifacts: Artif
 
     with pytest.raises(error, match=message):
         encodings_file.matching(encodings_file.read(stored), demo_artifacts.quantizers, [PARAM])
+
+
+@pytest.mark.parametrize(("end", "loads"), [(-1.4e-17, True), (0.0, True), (1e-9, True), (-2.0 / 255, False)])
+def test_what_the_loader_takes_the_check_of_encodings_takes(stored: Path, demo_artifacts: Artifacts, end: float,
+                                                           loads: bool) -> None:
+    document = json.loads(stored.read_text())
+    item = document["param_encodings"][_WEIGHT][0]
+    item.update(min=-1.0, max=end, scale=(end + 1.0) / 255, offset=-255)
+    stored.write_text(json.dumps(document))
+    given = Encoding(-1.0, end, item["scale"], -255, 8)
+
+    assert (assumptions.wrong_range([given]) is None) == loads
+    if loads:
+        assert encodings_file.matching(encodings_file.read(stored), demo_artifacts.quantizers,
+                                       [PARAM])[_WEIGHT] == (given,)
+    else:
+        with pytest.raises(StorageError, match="does not hold zero"):
+            encodings_file.read(stored)
 
 
 def test_unknown_and_missing_encodings_are_refused_by_name(stored: Path, demo_artifacts: Artifacts) -> None:

@@ -90,7 +90,7 @@ def test_a_run_adds_a_line_to_its_history(green: suite.Finished) -> None:
 
     (line,) = history.read(Path(said.split("added a line to ")[1]))
     assert line.drop == float(green.numbers[f"test_gate[{_DEMO}-mAP_drop]"]["value"])
-    assert line.outcomes == {"pass": 8}
+    assert line.outcomes == {"pass": 18}
 
 
 def test_the_committed_figures_are_those_of_today_but_for_the_jitter_of_another_machine(green: suite.Finished) -> None:

@@ -15,6 +15,7 @@ from rich.text import Text
 from quant_accuracy import command_line, files, options
 from quant_accuracy.errors import ConfigurationError
 from quant_accuracy.judging import jitter
+from quant_accuracy.judging.verdicts import CHECK
 from quant_accuracy.options import Values
 from quant_accuracy.reporting import comparison, gate_table
 from quant_accuracy.reporting.comparison import Change, Comparison, VerdictChange
@@ -111,11 +112,13 @@ def _print_verdicts(changes: Sequence[VerdictChange], console: Console) -> None:
 
 
 def _judged(change: VerdictChange) -> str:
-    """In words, what a gate said and says: `pass -> fail, 0.0043 -> 0.1585 (<= 0.02)`."""
+    """In words, what a gate said and says: `pass -> fail, 0.0043 -> 0.1585 (<= 0.02)`; of a check, its sentence."""
     if change.before is None or change.after is None:
         side, verdict = ("only in B", change.after) if change.before is None else ("only in A", change.before)
         return side if verdict is None else f"{side}: {verdict.outcome}, {verdict.message}"
     both = (change.before, change.after)
+    if change.after.kind == CHECK:
+        return f"{_step(verdict.outcome for verdict in both)}, {gate_table.shortened(change.after.message)}"
     return (f"{_step(verdict.outcome for verdict in both)}, "
             f"{_step(gate_table.number(verdict.value) for verdict in both)} "
             f"({_step(gate_table.limit(verdict.lower, verdict.upper) for verdict in both)})")

@@ -1,7 +1,7 @@
 """Evaluate a model, float and quantized, and report: `./run report`.
 
-Exit status: 0 when no gate fails, 1 when a gate fails (with --strict also when one is inconclusive), 2 when something
-could not be measured.
+Exit status: 0 when no gate and no check fails, 1 when one fails (with --strict also when one is inconclusive), 2 when
+something could not be measured.
 """
 
 import argparse
@@ -39,8 +39,9 @@ def _report(values: Values) -> int:
             why = answer.explain(result, options.why_budget(values)) if values.get("why") else None
             written = output.write(result, options.output_folder(values, request.card.name), values.get("history"), why)
             _summarize(written)
-            if values.get("quantsim_output_dir"):
-                written += output.export_quantsim(result, Path(str(values.get("quantsim_output_dir"))))
+            exported = options.quantsim_folder(values, request.card.name)
+            if exported is not None:
+                written += output.export_quantsim(result.artifacts, exported)
             terminal.print_table(result, gate_table.console(), why)
             print("\nwritten:")
             for path in written:

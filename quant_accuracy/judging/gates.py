@@ -3,11 +3,8 @@
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
 
 from quant_accuracy.card import CLASS_DROP, ENCODINGS_DRIFT, OF_BASELINE, Gate
-from quant_accuracy.judging import baseline as baselines
 from quant_accuracy.judging import baseline_gates, class_drop, jitter, verdicts
-from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS, Bounds, Figures, Verdict
-from quant_accuracy.quantization import snapshot
-from quant_accuracy.quantization.snapshot import Placed
+from quant_accuracy.judging.verdicts import INCONCLUSIVE, PASS, Bounds, Figures, Verdict
 from quant_accuracy.scoring.intervals import Interval
 from quant_accuracy.scoring.partial import PartialAps
 
@@ -63,33 +60,6 @@ def judge_one(gate: Gate, figures: Figures) -> Verdict:
     elif moves is not None and allowed.distance(value) < moves:
         message += f"; within the numerical jitter of {moves:.4f} of the limit: another machine may say otherwise"
     return Verdict(gate.name, value, *allowed, outcome, message, interval, moves)
-
-
-def judge_drift(gate: Gate, before: Optional[Sequence[Placed]], after: Sequence[Placed], model: str) -> Verdict:
-    """The verdict on the encodings: none has moved, against the snapshot, by more of its range than the limit.
-
-    Args:
-        gate: The gate `encodings_drift`.
-        before: The snapshot; None where there is none.
-        after: What was found now.
-        model: Name of the model card.
-    """
-    limit = float(gate.limit or 0.0)
-    if before is None:
-        return Verdict(gate.name, None, None, limit, FAIL, "there is no snapshot of the encodings; "
-                       f"{baselines.remedy(model)}")
-    found = snapshot.drifts(before, after)
-    value = found[0].change if found else 0.0
-    worse = [drift for drift in found if drift.change > limit]
-    if not worse:
-        worst = f", {found[0]}" if found and value > 0 else ""
-        return Verdict(gate.name, value, None, limit, PASS,
-                       f"the encodings of {len(found)} quantizers moved by at most {100 * value:.3g} % of their range, "
-                       f"{100 * limit:g} % is allowed{worst}")
-    lines = "".join(f"\n  {drift}" for drift in worse)
-    return Verdict(gate.name, value, None, limit, FAIL,
-                   f"{len(worse)} of {len(found)} encodings moved by more than {100 * limit:g} % of their range:"
-                   f"{lines}")
 
 
 class _Rule(NamedTuple):

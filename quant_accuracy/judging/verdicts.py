@@ -1,4 +1,4 @@
-"""The vocabulary of judging: what there is to judge by, what is allowed, and what a gate says."""
+"""The vocabulary of judging: what there is to judge by, what is allowed, and what gates and checks say."""
 
 import math
 from dataclasses import dataclass
@@ -14,6 +14,8 @@ from quant_accuracy.scoring.metrics import Metrics
 from quant_accuracy.scoring.partial import ClassImages, PartialAps
 
 PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
+# A gate limits a figure; a check says what has to hold whatever the figures are.
+GATE, CHECK = "gate", "check"
 
 
 class Part(NamedTuple):
@@ -74,19 +76,20 @@ class Figures(NamedTuple):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a gate says.
+    """What a gate or a check says.
 
     Attributes:
-        gate: Name of the gate, as in the model card.
+        gate: Name of the gate, as in the model card, or of the check.
         value: What was measured; None where there is nothing to compare with.
         lower: The smallest value that is allowed; None where any is.
         upper: The largest value that is allowed; None where any is.
         outcome: `pass`, `fail` or `inconclusive`.
-        message: One sentence with the numbers.
+        message: One sentence with the numbers; of a failed check, what is wrong stands below it, a thing a line.
         interval: Where the value lies with 95 % confidence, when only a part of the data set was evaluated; of a class
             always.
         jitter: How far the value moves for no reason; None where it is not known.
         figure: What the value is, where that is not the figure that the gate is named after.
+        kind: `gate` or `check`.
     """
 
     gate: str
@@ -98,6 +101,7 @@ class Verdict:
     interval: Optional[Interval] = None
     jitter: Optional[float] = None
     figure: Optional[str] = None
+    kind: str = GATE
 
 
 class Bounds(NamedTuple):

@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass
 from typing import List, Optional, Sequence
 
+from quant_accuracy.quantization.encodings import holds_zero
 from quant_accuracy.quantization.records import PARAM, Encoding, Override, Quantizer
 
 
@@ -76,7 +77,7 @@ def wrong_range(encodings: Sequence[Encoding]) -> Optional[str]:
             return f"inverted: {encoding}"
         if encoding.minimum == encoding.maximum or encoding.scale <= 0.0:
             return f"collapsed: {encoding}"
-        if not encoding.minimum <= 0.0 <= encoding.maximum:
+        if not holds_zero(encoding.minimum, encoding.maximum, encoding.bitwidth):
             return f"without zero: {encoding}"
     return None
 

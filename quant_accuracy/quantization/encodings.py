@@ -10,6 +10,7 @@ from quant_accuracy.quantization.records import Encoding, Symmetry
 
 _NARROWEST_RANGE = 0.01
 NARROWEST_GRID = 1e-5
+_ROUNDINGS, _PART_OF_STEP = 4 * float(np.finfo(np.float32).eps), 0.1
 _ASYMMETRIC = Symmetry()
 
 
@@ -56,6 +57,19 @@ def range_encoding(seen: Range, bitwidth: int, symmetry: Symmetry = _ASYMMETRIC)
     offset = int(round_half_away(np.float64(low / scale)))
     minimum = scale * offset
     return Encoding(minimum, high - low + minimum, scale, offset, bitwidth, symmetry.symmetric)
+
+
+def holds_zero(minimum: float, maximum: float, bitwidth: int) -> bool:
+    """Whether zero lies on the grid of a range, or so near to one of its ends that rounding alone keeps it off.
+
+    An end is the product of a step and a whole number, taken by others in float32, written and read again: where it
+    should be zero, it is not always. Simulation puts zero on the grid (`quantize_dequantize`, and TensorFlow's nudging
+    of a fake-quant op), which moves the grid by no more than this slack: a few float32 roundings of the range, or a
+    tenth of a step, which is less than quantization itself rounds off.
+    """
+    width = maximum - minimum
+    slack = max(_ROUNDINGS * width, _PART_OF_STEP * width / max(1, 2 ** bitwidth - 1))
+    return bool(minimum <= slack and maximum >= -slack)
 
 
 def quantize_dequantize(values: np.ndarray, encoding: Encoding) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Tuple
 from quant_accuracy import files
 from quant_accuracy.document import read_json
 from quant_accuracy.errors import ConfigurationError, StorageError, first_line, shown
+from quant_accuracy.quantization.encodings import holds_zero
 from quant_accuracy.quantization.records import ACTIVATION, PARAM, Encoding, Encodings, Quantizer
 
 VERSION = "0.5.0"
@@ -86,8 +87,7 @@ def _problems(encoding: Encoding) -> List[str]:
         return [f"{encoding.bitwidth} is not a bit width"]
     if low >= high:
         return [f"the range {low} .. {high} is inverted or empty"]
-    slack = 1e-3 * (high - low)
-    if low > slack or high < -slack:
+    if not holds_zero(low, high, encoding.bitwidth):
         return [f"the range {low} .. {high} does not hold zero"]
     # A strict symmetric range has one step less, and AIMET's export of it ignores that.
     steps = 2 ** encoding.bitwidth - 1

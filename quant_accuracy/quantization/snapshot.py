@@ -1,9 +1,10 @@
 """The quantizers of a network as a file that people review: where they are, what they are, and their ranges."""
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import List, NamedTuple, Optional, Sequence, Tuple
+from typing import List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from quant_accuracy import files
 from quant_accuracy.document import Section, require_json
@@ -37,8 +38,11 @@ class Placed:
     ranges: Tuple[Tuple[float, float], ...]
 
     def settings(self) -> str:
-        """In words, what it does."""
-        return f"{self.bitwidth} bits {'symmetric' if self.symmetric else 'asymmetric'}" if self.enabled else "off"
+        """In words, what it does: `8 bits asymmetric`, `8 bits symmetric, 64 channels`, `off`."""
+        if not self.enabled:
+            return "off"
+        channels = {0: ", without a range", 1: ""}.get(len(self.ranges), f", {len(self.ranges)} channels")
+        return f"{self.bitwidth} bits {'symmetric' if self.symmetric else 'asymmetric'}{channels}"
 
 
 class Drift(NamedTuple):
@@ -52,6 +56,19 @@ class Drift(NamedTuple):
     def __str__(self) -> str:
         old, new = (f"[{low:.6g}, {high:.6g}]" for low, high in (self.before, self.after))
         return f"{self.tensor}: {old} -> {new}, {100 * self.change:.3g} % of its range"
+
+
+class NotCompared(NamedTuple):
+    """Quantizers whose encodings cannot be compared with those of a snapshot.
+
+    Attributes:
+        others: Tensors whose quantizer is another one, or is there on one side only, which `differences` tells.
+        ranges: Tensors with the same quantizer, but other than in the snapshot one range, or one for each channel, or
+            none that is a number; with the reason.
+    """
+
+    others: Sequence[str]
+    ranges: Mapping[str, str]
 
 
 def take(quantizers: Sequence[Quantizer], encodings: Encodings) -> List[Placed]:
@@ -91,7 +108,11 @@ def _placed(item: Section) -> Placed:
 
 
 def differences(before: Sequence[Placed], after: Sequence[Placed]) -> List[str]:
-    """One line for each quantizer that came, went or changed, with the rule that decided; encodings do not count."""
+    """One line for each quantizer that came, went or changed, with the rule that decided.
+
+    How many ranges it has counts: one for all channels and one for each are different quantizers. Where the ranges lie
+    does not count.
+    """
     old, new = {item.tensor: item for item in before}, {item.tensor: item for item in after}
     lines = []
     for tensor in [*old, *(tensor for tensor in new if tensor not in old)]:
@@ -100,22 +121,69 @@ def differences(before: Sequence[Placed], after: Sequence[Placed]) -> List[str]:
             lines.append(f"+ {tensor}: gained a quantizer, {now.settings()} (rule: {now.rule})")
         elif now is None and was is not None:
             lines.append(f"- {tensor}: lost its quantizer, {was.settings()} (rule: {was.rule})")
-        elif was is not None and now is not None and was.settings() != now.settings():
+        elif was is not None and now is not None and _change(was, now):
             rules = f"rule: {now.rule}" if was.rule == now.rule else f"rule: {now.rule}; before: {was.rule}"
-            lines.append(f"~ {tensor}: {was.settings()} -> {now.settings()} ({rules})")
+            lines.append(f"~ {tensor}: {_change(was, now)} ({rules})")
     return lines
 
 
+def _change(before: Placed, after: Placed) -> str:
+    """What of a quantizer changed, in words; empty where nothing but its ranges may have."""
+    old, new = before.settings(), after.settings()
+    if before.kind != after.kind:
+        old, new = f"{before.kind}, {old}", f"{after.kind}, {new}"
+    return "" if old == new else f"{old} -> {new}"
+
+
 def drifts(before: Sequence[Placed], after: Sequence[Placed]) -> List[Drift]:
-    """How far the encodings have moved, worst first; of quantizers that have the same settings in both."""
+    """How far the encodings have moved, worst first; of quantizers that have the same settings in both.
+
+    What is left out stands in `not_compared`.
+    """
     old = {item.tensor: item for item in before}
-    found = [_drift(old[item.tensor], item) for item in after if item.tensor in old]
-    return sorted((drift for drift in found if drift is not None), key=lambda drift: (-drift.change, drift.tensor))
+    found = [_drift(old[item.tensor], item) for item in after
+             if item.enabled and item.tensor in old and _same_quantizer(old[item.tensor], item)
+             and _other_ranges(old[item.tensor], item) is None]
+    return sorted(found, key=lambda drift: (-drift.change, drift.tensor))
 
 
-def _drift(before: Placed, after: Placed) -> Optional[Drift]:
-    if before.settings() != after.settings() or len(before.ranges) != len(after.ranges) or not before.ranges:
-        return None
+def not_compared(before: Sequence[Placed], after: Sequence[Placed]) -> NotCompared:
+    """Whose encodings `drifts` leaves out, of all that are quantized in either."""
+    old, new = ({item.tensor: item for item in side} for side in (before, after))
+    others, ranges = [], {}
+    for tensor in dict.fromkeys([*old, *new]):
+        was, now = old.get(tensor), new.get(tensor)
+        if was is None or now is None or not _same_quantizer(was, now):
+            if (was is not None and was.enabled) or (now is not None and now.enabled):
+                others.append(tensor)
+        elif now.enabled:
+            reason = _other_ranges(was, now)
+            if reason is not None:
+                ranges[tensor] = reason
+    return NotCompared(others, ranges)
+
+
+def _same_quantizer(before: Placed, after: Placed) -> bool:
+    return (before.kind, before.enabled, before.bitwidth, before.symmetric) \
+        == (after.kind, after.enabled, after.bitwidth, after.symmetric)
+
+
+def _other_ranges(before: Placed, after: Placed) -> Optional[str]:
+    """Why the ranges of one quantizer cannot be compared with those that it had; None where they can."""
+    if len(before.ranges) != len(after.ranges):
+        return f"{_ranges(before)} -> {_ranges(after)}"
+    if not before.ranges:
+        return "no range"
+    if not all(math.isfinite(end) for ends in (*before.ranges, *after.ranges) for end in ends):
+        return "a range that is not finite"
+    return None
+
+
+def _ranges(placed: Placed) -> str:
+    return {0: "no range", 1: "one range"}.get(len(placed.ranges), f"{len(placed.ranges)} ranges")
+
+
+def _drift(before: Placed, after: Placed) -> Drift:
     changes = [max(abs(new - old) for old, new in zip(was, now)) / max(was[1] - was[0], 1e-30)
                for was, now in zip(before.ranges, after.ranges)]
     worst = changes.index(max(changes))

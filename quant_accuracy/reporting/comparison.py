@@ -16,7 +16,7 @@ from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.detection.merge import Merged, Results
 from quant_accuracy.errors import ConfigurationError
 from quant_accuracy.judging import baseline, jitter
-from quant_accuracy.judging.verdicts import Verdict
+from quant_accuracy.judging.verdicts import CHECK, PASS, Verdict
 from quant_accuracy.quantization import snapshot
 from quant_accuracy.quantization.snapshot import Drift
 from quant_accuracy.reporting import reported
@@ -47,7 +47,7 @@ class Change:
 
 @dataclass(frozen=True)
 class VerdictChange:
-    """A gate whose outcome or limit is not the same in both runs; None where a run does not have it."""
+    """A gate or check whose outcome or limit is not the same in both runs; None where a run does not have it."""
 
     gate: str
     before: Optional[Verdict]
@@ -94,7 +94,7 @@ class Comparison:
         headline: Float mAP, quantized mAP and mAP drop.
         figures: COCO's 12 figures by variant.
         classes: The AP of each class by variant; both in the same order, the worst change of the quantized AP first.
-        verdicts: The gates that say something else, or judge by another limit.
+        verdicts: The gates and checks that say something else, or judge by another limit.
         provenance: What the runs were measured from, where it differs.
         quantizers: How the quantizers changed.
         paired: Whether other images would say the same.
@@ -202,8 +202,12 @@ def _verdict_changes(before: Sequence[Verdict], after: Sequence[Verdict]) -> Lis
             if _judged(old.get(gate)) != _judged(new.get(gate))]
 
 
-def _judged(verdict: Optional[Verdict]) -> Optional[Tuple[str, Optional[float], Optional[float]]]:
-    return None if verdict is None else (verdict.outcome, verdict.lower, verdict.upper)
+def _judged(verdict: Optional[Verdict]) -> Optional[Tuple[str, Optional[float], Optional[float], str]]:
+    if verdict is None:
+        return None
+    # Two failed checks may complain of different things.
+    said = verdict.message if verdict.kind == CHECK and verdict.outcome != PASS else ""
+    return verdict.outcome, verdict.lower, verdict.upper, said
 
 
 def _quantizer_changes(before: Path, after: Path) -> QuantizerChanges:

@@ -14,14 +14,13 @@ from quant_accuracy.artifacts import FLOAT, QUANTIZED
 from quant_accuracy.data.shards import format_selection
 from quant_accuracy.evaluation import Evaluation, Variant
 from quant_accuracy.reporting import changed_images
-from quant_accuracy.reporting.notes import UNKNOWN_KEY
 from quant_accuracy.reporting.reported import ANNOTATIONS_KEY
 from quant_accuracy.scoring import coco, error_kinds, figure_intervals, matching, numbering
 from quant_accuracy.scoring.figure_intervals import Intervals, Scored
 from quant_accuracy.why import answer
 from quant_accuracy.why.answer import Answer
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 _DIGITS = 4
 _CPU_INFO = Path("/proc/cpuinfo")
 
@@ -71,9 +70,10 @@ def essentials(evaluation: Evaluation) -> Dict[str, Any]:
         "shards": format_selection([shard.index for shard in evaluation.shards]),
         ANNOTATIONS_KEY: str(evaluation.prepared.truth.path.resolve()),
         "metrics": {name: asdict(variant.metrics) for name, variant in evaluation.variants.items()},
-        UNKNOWN_KEY: {name: _unknown(evaluation, variant) for name, variant in evaluation.variants.items()},
+        "unknown_categories": {name: _unknown(evaluation, variant) for name, variant in evaluation.variants.items()},
         "mAP_drop": difference(evaluation, "mAP"),
         "verdicts": [asdict(verdict) for verdict in evaluation.verdicts],
+        "notes": list(evaluation.notes),
         "provenance": dict(evaluation.figures.provenance),
         "run": _run(evaluation),
     }

@@ -1,16 +1,20 @@
 """Verdicts as rows of a table: what the terminal, the closing section of pytest and the pages show."""
 
-from typing import Any, Iterable, Mapping, NamedTuple, Optional
+from typing import Any, Iterable, List, Mapping, NamedTuple, Optional, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
-from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS
+from quant_accuracy.judging.verdicts import CHECK, FAIL, GATE, INCONCLUSIVE, PASS
 
 NOTHING = "–"
 WIDTH = 120
 COLOURS = {PASS: "green", FAIL: "red", INCONCLUSIVE: "yellow"}
-_HEADINGS = ("gate", "value", "limit", "95 % interval", "jitter", "verdict")
+WORST_FIRST = (FAIL, INCONCLUSIVE, PASS)
+# Of what a failed check lists, so many lines are shown; report.json has all.
+_LINES = 20
+_HEADINGS = ("gate or check", "figure", "value", "limit", "95 % interval", "jitter", "verdict")
+_LEFT = (0, 1, len(_HEADINGS) - 1)
 
 
 def console() -> Console:
@@ -23,6 +27,7 @@ class Row(NamedTuple):
     """A verdict in words and digits."""
 
     name: str
+    figure: str
     value: str
     limit: str
     interval: str
@@ -33,9 +38,27 @@ class Row(NamedTuple):
 def row(verdict: Mapping[str, Any]) -> Row:
     """A row of the table, from a verdict's fields."""
     interval, jitter = verdict["interval"], verdict["jitter"]
-    return Row(verdict["gate"], number(verdict["value"]), limit(verdict["lower"], verdict["upper"]),
+    return Row(verdict["gate"], verdict["figure"] or NOTHING, number(verdict["value"]), limit(verdict["lower"], verdict["upper"]),
                NOTHING if interval is None else " .. ".join(map(number, interval)),
                NOTHING if jitter is None else f"±{jitter:.4f}", verdict["outcome"])
+
+
+def in_order(verdicts: Iterable[Mapping[str, Any]]) -> List[Mapping[str, Any]]:
+    """The gates, and then the checks; otherwise as they come."""
+    return sorted(verdicts, key=lambda verdict: (GATE, CHECK).index(verdict["kind"]))
+
+
+def counted(kinds: Sequence[str]) -> str:
+    """How many verdicts there are: `8 gates and 11 checks`."""
+    parts = [(kinds.count(kind), kind) for kind in (GATE, CHECK) if kind in kinds]
+    return " and ".join(f"{count} {kind}{'' if count == 1 else 's'}" for count, kind in parts)
+
+
+def shortened(message: str) -> str:
+    """A message without what is too much to be read of a long list below it."""
+    lines = message.split("\n")
+    more = len(lines) - 1 - _LINES
+    return message if more <= 0 else "\n".join([*lines[:1 + _LINES], f"  and {more} more; report.json has all"])
 
 
 def number(value: Optional[float]) -> str:
@@ -60,7 +83,7 @@ def terminal(title: str, rows: Iterable[Row]) -> Table:
                if name in ("name", "outcome") or any(item[place] != NOTHING for item in shown)]
     for place in columns:
         table.add_column(_HEADINGS[place], no_wrap=True,
-                         justify="left" if place in (0, len(_HEADINGS) - 1) else "right")
+                         justify="left" if place in _LEFT else "right")
     for item in shown:
         cells = [*item[:-1], f"[{COLOURS[item.outcome]}]{item.outcome}[/]"]
         table.add_row(*(cells[place] for place in columns))

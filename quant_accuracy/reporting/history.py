@@ -35,7 +35,7 @@ class Entry:
         float_map: Float mAP; None where there is no ground truth.
         quantized_map: Quantized mAP; None where there is no ground truth.
         drop: Float mAP - quantized mAP.
-        outcomes: Number of gates by outcome.
+        outcomes: Number of gates and checks by outcome.
         provenance: What the figures were measured from.
         digest: Of the provenance: runs of the same things have the same.
         changed: The keys of the provenance, dotted, that differ from the line before of the same model; empty where

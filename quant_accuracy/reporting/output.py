@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import List, Optional
 
 from quant_accuracy import files
-from quant_accuracy.artifacts import FLOAT
+from quant_accuracy.artifacts import FLOAT, Artifacts
 from quant_accuracy.evaluation import Evaluation, Variant
 from quant_accuracy.options import REPORT_FORMS
 from quant_accuracy.quantization import export, snapshot
@@ -57,9 +57,12 @@ def _write_coco(target: Path, variant: Variant) -> None:
         file.write("]\n" if separator != "[" else "[]\n")
 
 
-def export_quantsim(evaluation: Evaluation, folder: Path) -> List[Path]:
-    """Write what AIMET's `export` writes, and the quantizers and the simulation graph besides; say where."""
-    built = evaluation.artifacts
+def export_quantsim(built: Artifacts, folder: Path) -> List[Path]:
+    """Write what AIMET's `export` writes, and the quantizers and the simulation graph besides; say where.
+
+    Raises:
+        StorageError: The disk is full or the folder cannot be written.
+    """
     written = [_copied(built.quantsim_folder / name, folder) for name in _EXPORTED]
     if built.simulator == AIMET:
         return written + [_copied(path, folder) for path in sorted((built.quantsim_folder / "export").iterdir())

@@ -10,7 +10,7 @@ from quant_accuracy.data.identifiers import as_integer
 from quant_accuracy.detection.merge import Results
 from quant_accuracy.document import Section, read_json
 from quant_accuracy.errors import ConfigurationError
-from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS, Verdict
+from quant_accuracy.judging.verdicts import CHECK, FAIL, GATE, INCONCLUSIVE, PASS, Verdict
 from quant_accuracy.quantization import snapshot
 from quant_accuracy.quantization.snapshot import Placed
 from quant_accuracy.scoring import metrics
@@ -18,7 +18,7 @@ from quant_accuracy.scoring.intervals import Interval
 from quant_accuracy.scoring.metrics import Metrics
 
 # Of the reports that can be read.
-REPORT_SCHEMA_VERSION = 3
+REPORT_SCHEMA_VERSION = 4
 VARIANTS = ("float", "quantized")
 SNAPSHOT_FILE = "snapshot.json"
 # Where a report says which annotation file it was scored with.
@@ -36,7 +36,7 @@ class ReportedRun:
         images: Number of evaluated images.
         shards: The evaluated shards, such as `0-3`.
         metrics: COCO's figures by variant.
-        verdicts: What the gates said.
+        verdicts: What the gates and checks said.
         provenance: What the metrics were measured from.
         annotations: The annotation file, where the report names one.
     """
@@ -120,9 +120,14 @@ def _verdict(section: Section) -> Verdict:
     outcome = section.text("outcome")
     if outcome not in (PASS, FAIL, INCONCLUSIVE):
         raise section.error("outcome", f"is {outcome!r}, not {PASS}, {FAIL} or {INCONCLUSIVE}; {AGAIN}")
+    kind = section.text("kind")
+    if kind not in (GATE, CHECK):
+        raise section.error("kind", f"is {kind!r}, not {GATE} or {CHECK}; {AGAIN}")
     value, lower, upper, moves = (section.known_real(key, -1e9, 1e9) for key in ("value", "lower", "upper", "jitter"))
     interval = None if section.items().get("interval") is None else Interval(*section.numbers("interval", 2))
-    return Verdict(section.text("gate"), value, lower, upper, outcome, section.text("message"), interval, moves)
+    figure = None if section.items().get("figure") is None else section.text("figure")
+    return Verdict(section.text("gate"), value, lower, upper, outcome, section.text("message"), interval, moves, figure,
+                   kind)
 
 
 def read_quantizers(folder: Path) -> Optional[List[Placed]]:

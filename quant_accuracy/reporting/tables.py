@@ -59,8 +59,8 @@ class Table(NamedTuple):
 
     @property
     def wide(self) -> bool:
-        """Whether it has too many columns for a phone."""
-        return len(self.columns) > 4
+        """Whether it has too much in a row for a phone: many columns, or a sentence."""
+        return len(self.columns) > 4 or any(column.form == PROSE for column in self.columns)
 
 
 class Entry(NamedTuple):

@@ -9,7 +9,7 @@ from rich.table import Table
 from quant_accuracy.artifacts import FLOAT, QUANTIZED
 from quant_accuracy.evaluation import Evaluation, Variant
 from quant_accuracy.judging import verdicts
-from quant_accuracy.reporting import contents, gate_table, notes
+from quant_accuracy.reporting import contents, gate_table
 from quant_accuracy.why.answer import Answer
 
 _SHOWN = ("mAP", "AP50", "AP75", "AR100")
@@ -27,14 +27,15 @@ def print_table(evaluation: Evaluation, console: Console, why: Optional[Answer] 
         table.add_row(name, *(gate_table.number(variant.metrics.figures[figure]) for figure in _SHOWN), drop,
                       str(variant.metrics.images), _rate(variant))
     console.print(table)
-    rows = [gate_table.row(asdict(verdict)) for verdict in evaluation.verdicts]
-    console.print(gate_table.terminal("gates", rows), width=gate_table.WIDTH, crop=False)
+    rows = map(gate_table.row, gate_table.in_order(map(asdict, evaluation.verdicts)))
+    title = gate_table.counted([verdict.kind for verdict in evaluation.verdicts])
+    console.print(gate_table.terminal(title, rows), width=gate_table.WIDTH, crop=False)
     for verdict in evaluation.verdicts:
         if verdict.outcome != verdicts.PASS:
-            console.print(f"{verdict.outcome.upper()} {verdict.gate}: {verdict.message}", highlight=False,
-                          markup=False, style=gate_table.COLOURS[verdict.outcome], soft_wrap=True)
-    for line in notes.lines(contents.essentials(evaluation)):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+            console.print(f"{verdict.outcome.upper()} {verdict.gate}: {gate_table.shortened(verdict.message)}",
+                          highlight=False, markup=False, style=gate_table.COLOURS[verdict.outcome], soft_wrap=True)
+    for note in evaluation.notes:
+        console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
     for retry in evaluation.prepared.task.retried:
         console.print(retry.line(), highlight=False, markup=False, soft_wrap=True)
     for line in [] if why is None else why.lines():

@@ -5,9 +5,9 @@ import re
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from quant_accuracy.judging import baseline
-from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS
+from quant_accuracy.judging.verdicts import CHECK, FAIL, GATE, INCONCLUSIVE, PASS
 from quant_accuracy.quantization.records import with_layer
-from quant_accuracy.reporting import gate_table, notes, tables
+from quant_accuracy.reporting import gate_table, tables
 from quant_accuracy.reporting.gate_table import NOTHING, number
 from quant_accuracy.reporting.tables import NAME, OUTCOME, PROSE, TEXT, Cell, Column, Entry, Group, Table
 from quant_accuracy.scoring.metrics import FIGURES
@@ -30,12 +30,13 @@ def view(document: Mapping[str, Any]) -> Dict[str, Any]:
     return {
         "model": document["model"],
         "outcome": overall(outcomes),
-        "counts": _counts(outcomes),
+        "counts": _counts(document["verdicts"]),
         "ended": f"{_minute(document['run']['ended'])} UTC",
         "headline": _headline(document),
-        "notes": notes.lines(document),
         "why": None if why is None else why["lines"],
         "gates": _gates(document["verdicts"]),
+        "checks": _checks(document["verdicts"]),
+        "notes": list(document["notes"]),
         "figures": _figures(document),
         "classes": _classes(document),
         "errors": _errors(document["errors"]),
@@ -61,11 +62,12 @@ def overall(outcomes: Sequence[str]) -> str:
     return next((outcome for outcome in (FAIL, INCONCLUSIVE, PASS) if outcome in outcomes), _NO_GATES)
 
 
-def _counts(outcomes: Sequence[str]) -> str:
-    """How the gates ended: `4 gates: 3 pass, 1 fail`."""
+def _counts(verdicts: Sequence[Mapping[str, Any]]) -> str:
+    """How gates and checks ended: `4 gates and 11 checks: 14 pass, 1 fail`."""
+    outcomes, kinds = ([verdict[key] for verdict in verdicts] for key in ("outcome", "kind"))
     counted = [f"{outcomes.count(outcome)} {outcome}" for outcome in (PASS, FAIL, INCONCLUSIVE) if outcome in outcomes]
-    gates = "1 gate" if len(outcomes) == 1 else f"{len(outcomes)} gates"
-    return f"{gates}: {', '.join(counted)}" if counted else "the model card names no gates"
+    found = [f"{gate_table.counted(kinds)}: {', '.join(counted)}"] if counted else []
+    return "; ".join([*found, *([] if GATE in kinds else ["the model card names no gates"])])
 
 
 def _headline(document: Mapping[str, Any]) -> List[Entry]:
@@ -80,13 +82,25 @@ def _headline(document: Mapping[str, Any]) -> List[Entry]:
     return [*found, Entry("images", text(document["images"]), f"shards {document['shards']}")]
 
 
+def _of_kind(verdicts: Sequence[Mapping[str, Any]], kind: str) -> List[Mapping[str, Any]]:
+    """The gates or the checks, those that need a look first."""
+    return sorted((verdict for verdict in verdicts if verdict["kind"] == kind),
+                  key=lambda verdict: gate_table.WORST_FIRST.index(verdict["outcome"]))
+
+
+def _checks(verdicts: Sequence[Mapping[str, Any]]) -> Table:
+    """The checks; `encodings_drift` alone has a value, and its message says it."""
+    rows = [[Cell(verdict["gate"]), Cell(verdict["outcome"]), Cell(gate_table.shortened(verdict["message"]))]
+            for verdict in _of_kind(verdicts, CHECK)]
+    return Table("Checks", [Column("check", NAME), Column("verdict", OUTCOME), Column("message", PROSE)], rows)
+
+
 def _gates(verdicts: Sequence[Mapping[str, Any]]) -> Table:
-    """The gates, those that need a look first."""
-    order = (FAIL, INCONCLUSIVE, PASS)
-    rows = [[*map(Cell, gate_table.row(verdict)), Cell(verdict["message"])]
-            for verdict in sorted(verdicts, key=lambda verdict: order.index(verdict["outcome"]))]
-    return Table("Gates", [Column("gate", NAME), Column("value"), Column("limit"), Column("95 % interval"),
-                           Column("jitter"), Column("verdict", OUTCOME), Column("message", PROSE)], rows)
+    """The gates."""
+    rows = [[*map(Cell, gate_table.row(verdict)), Cell(gate_table.shortened(verdict["message"]))]
+            for verdict in _of_kind(verdicts, GATE)]
+    return Table("Gates", [Column("gate", NAME), Column("figure", NAME), Column("value"), Column("limit"),
+                           Column("95 % interval"), Column("jitter"), Column("verdict", OUTCOME), Column("message", PROSE)], rows)
 
 
 def _figures(document: Mapping[str, Any]) -> Table:

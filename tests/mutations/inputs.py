@@ -3,7 +3,7 @@
 import json
 import shutil
 from pathlib import Path
-from typing import Callable, Sequence
+from typing import Any, Callable, Dict, Mapping, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -16,9 +16,10 @@ from quant_accuracy.data import shards
 from quant_accuracy.graph import load
 from quant_accuracy.quantization import configuration
 from quant_accuracy.quantization.configuration import Configuration
-from tests.mutations.plugin import ACTIVATION, FEW_BITS
+from tests.mutations.plugin import ACTIVATION, ADDITION, FEW_BITS
 
 SCALED, FACTOR = "FeatureExtractor/MobilenetV2/expanded_conv_12/project/weights", 1.5
+NOISE = 0.1
 _CACHE = Cache(options.ROOT / ".cache")
 
 # Makes what the suite is given in an empty folder, and says with which arguments.
@@ -55,24 +56,43 @@ def earlier_start(folder: Path) -> Sequence[str]:
 
 def encodings_with_few_bits(folder: Path) -> Sequence[str]:
     """The demo's own encodings, one of them with fewer bits."""
-    demo = _demo()
-    found = artifacts.build(card.load(options.DEMO_CARD), demo.checkpoint,
-                            shards.find_shards(demo.dataset_dir, demo.pattern), _CACHE)
-    document = json.loads((found.quantsim_folder / "model.encodings").read_text(encoding="utf-8"))
+    document = _encodings(_demo().checkpoint)
     for item in document["activation_encodings"][ACTIVATION]:
         item.update(bitwidth=FEW_BITS, scale=(item["max"] - item["min"]) / (2 ** FEW_BITS - 1))
+    return _loaded(folder, document)
+
+
+def encodings_swapped(folder: Path) -> Sequence[str]:
+    """The demo's own encodings, two of them under each other's names."""
+    document = _encodings(_demo().checkpoint)
+    found = document["activation_encodings"]
+    found[ACTIVATION], found[ADDITION] = found[ADDITION], found[ACTIVATION]
+    return _loaded(folder, document)
+
+
+def encodings_of_another_checkpoint(folder: Path) -> Sequence[str]:
+    """The encodings of a checkpoint with other weights and the same names."""
+    return _loaded(folder, _encodings(_changed_checkpoint("changing all weights a little", _shaken, noise=NOISE)))
+
+
+def _loaded(folder: Path, document: Mapping[str, Any]) -> Sequence[str]:
     files.write_json(folder / "model.encodings", document)
     return "--load-encodings", str(folder / "model.encodings")
 
 
+def _encodings(checkpoint: Path) -> Dict[str, Any]:
+    """The encodings of a checkpoint, calibrated on the demo's images."""
+    demo = _demo()
+    found = artifacts.build(card.load(options.DEMO_CARD), checkpoint,
+                            shards.find_shards(demo.dataset_dir, demo.pattern), _CACHE)
+    document: Dict[str, Any] = json.loads((found.quantsim_folder / "model.encodings").read_text(encoding="utf-8"))
+    return document
+
+
 def scaled_checkpoint(_: Path) -> Sequence[str]:
-    """The demo's checkpoint with the weights of one layer scaled; kept in the cache, as the demo's own is."""
-    prefix = _demo().checkpoint
-    inputs = {"checkpoint": [files.digest_file(path) for path in load.checkpoint_files(prefix)], "weights": SCALED,
-              "factor": FACTOR}
-    changed = _CACHE.folder("mutations", inputs, "scaling the weights of a layer",
-                            lambda folder: _scale_weights(prefix, folder / "model.ckpt"))
-    return "--model", options.DEMO_CARD, "--model-checkpoint", str(changed / "model.ckpt")
+    """The demo's checkpoint with the weights of one layer scaled."""
+    changed = _changed_checkpoint("scaling the weights of a layer", _scaled, weights=SCALED, factor=FACTOR)
+    return "--model", options.DEMO_CARD, "--model-checkpoint", str(changed)
 
 
 def shard_twice(folder: Path) -> Sequence[str]:
@@ -108,10 +128,31 @@ def _demo() -> DataPaths:
     return ready.data_paths(_CACHE)
 
 
-def _scale_weights(prefix: Path, target: Path) -> None:
+_Values = Dict[str, np.ndarray]
+
+
+def _scaled(values: _Values) -> _Values:
+    return {**values, SCALED: values[SCALED] * np.float32(FACTOR)}
+
+
+def _shaken(values: _Values) -> _Values:
+    """Noise on every weight of a convolution, as far as they differ among each other."""
+    random = np.random.RandomState(0)
+    return {name: value + (NOISE * value.std() * random.normal(size=value.shape)).astype(np.float32)
+            if value.ndim == 4 else value for name, value in sorted(values.items())}
+
+
+def _changed_checkpoint(label: str, change: Callable[[_Values], _Values], **inputs: Any) -> Path:
+    """The demo's checkpoint with other values; kept in the cache, as the demo's own is."""
+    prefix = _demo().checkpoint
+    inputs["checkpoint"] = [files.digest_file(path) for path in load.checkpoint_files(prefix)]
+    return _CACHE.folder("mutations", inputs, label,
+                         lambda folder: _write_changed(prefix, change, folder / "model.ckpt")) / "model.ckpt"
+
+
+def _write_changed(prefix: Path, change: Callable[[_Values], _Values], target: Path) -> None:
     reader = tf.train.NewCheckpointReader(str(prefix))
-    values = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
-    values[SCALED] = values[SCALED] * np.float32(FACTOR)
+    values = change({name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()})
     with tf.Graph().as_default(), tf.Session() as session:
         saver = tf.train.Saver({name: tf.Variable(value) for name, value in values.items()})
         session.run(tf.global_variables_initializer())

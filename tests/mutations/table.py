@@ -6,7 +6,7 @@ from typing import Optional, Tuple
 from demo import ready
 from quant_accuracy.quantization.configuration import Configuration, OpRule, ParamRule
 from tests.mutations import inputs
-from tests.mutations.inputs import FACTOR, Arguments, configured, nothing, typed
+from tests.mutations.inputs import FACTOR, NOISE, Arguments, configured, nothing, typed
 from tests.mutations.plugin import ACTIVATION, ADDITION, BATCH_NORM, FEW_BITS
 
 # Parts of the demo on which it has to be green, and those of them that hold each shard once.
@@ -85,6 +85,21 @@ MUTATIONS: Tuple[Mutation, ...] = (
         "`--load-encodings` with the demo's own encodings, one changed: it is refused, so that nothing is measured",
         must=("*",), says=f"has {FEW_BITS} bits, its quantizer 8",
         arguments=inputs.encodings_with_few_bits, status=2),
+    Mutation(
+        "two encodings swapped", "an encodings file whose names were mixed up",
+        "`--load-encodings` with the demo's own encodings, two of them under each other's names",
+        must=(_DRIFTED, *_gates("mAP_drop", "mAP_baseline")), says="2 of 163 encodings moved by more than",
+        may=_gates("mAP_floor", "mAP_ratio", "class_AP_drop"), arguments=inputs.encodings_swapped),
+    Mutation(
+        "encodings of another checkpoint", "an encodings file that was not made again after training went on",
+        f"`--load-encodings` with those of a copy of the demo whose weights got {100 * NOISE:g} % of noise",
+        must=(_DRIFTED,), says="encodings moved by more than",
+        arguments=inputs.encodings_of_another_checkpoint, only_on_page=True),
+    Mutation(
+        "per-channel weights", "a configuration for other hardware",
+        "`--quantsim-config` with `per_channel_quantization`",
+        must=(_PLACED, _DRIFTED), says="8 bits asymmetric -> 8 bits asymmetric, 24 channels",
+        arguments=configured(Configuration(per_channel=True)), only_on_page=True),
     Mutation(
         "biases quantized", "a configuration without the exception for biases", "`--quantsim-config` with empty params",
         must=("test_biases_are_quantized_only_where_the_card_says_so[*]", _PLACED),

@@ -13,13 +13,14 @@ from quant_accuracy.graph.names import GraphNames
 from quant_accuracy.quantization import configuration as configurations
 from quant_accuracy.quantization.assumptions import Assumptions
 from quant_accuracy.quantization.configuration import Configuration
-from quant_accuracy.quantization.records import SCHEMES, TF, Override, Settings
+from quant_accuracy.quantization.records import FOLD, KEEP, SCHEMES, TF, Override, Settings
 
 FOLDER = Path(__file__).resolve().parent.parent / "models"
 EXPECTED, CLASS_DROP, ENCODINGS_DRIFT = "float_mAP", "class_AP_drop", "encodings_drift"
 OF_BASELINE = ("float_mAP_baseline", "mAP_baseline")
 GATES = (EXPECTED, "float_mAP_floor", "mAP_floor", "mAP_drop", "mAP_ratio", CLASS_DROP, *OF_BASELINE, ENCODINGS_DRIFT)
 _JITTER = "jitter"
+_SPELLED_OUT = "spelled_out_batch_norms"
 # Characters; YAML takes long to read.
 _LONGEST = 1 << 16
 
@@ -156,7 +157,7 @@ def _graph(section: Section) -> GraphNames:
 
 
 def _settings(section: Section, folder: Path) -> Settings:
-    section.only("scheme", "param_bitwidth", "output_bitwidth", "config", "overrides")
+    section.only("scheme", "param_bitwidth", "output_bitwidth", "config", "overrides", _SPELLED_OUT)
     scheme = section.text("scheme", TF)
     if scheme not in SCHEMES:
         raise section.error("scheme", f"is {shown(scheme)}; use {' or '.join(SCHEMES)}")
@@ -165,8 +166,12 @@ def _settings(section: Section, folder: Path) -> Settings:
         # Relative to the card, so that both can be kept together.
         configuration = configurations.load(folder / section.text("config"))
     overrides = section.section("overrides").sections()
+    spelled_out = section.text(_SPELLED_OUT) if _SPELLED_OUT in section.items() else None
+    if spelled_out not in (None, FOLD, KEEP):
+        raise section.error(_SPELLED_OUT, f"is {shown(spelled_out)}; use {FOLD} or {KEEP}")
     return Settings(scheme, section.number("param_bitwidth", 2, 16, 8), section.number("output_bitwidth", 2, 16, 8),
-                    configuration, tuple(_override(tensors, what) for tensors, what in overrides.items()))
+                    configuration, tuple(_override(tensors, what) for tensors, what in overrides.items()),
+                    spelled_out_batch_norms=spelled_out)
 
 
 def _override(tensors: str, section: Section) -> Override:

@@ -307,6 +307,9 @@ def _provenance(prepared: Prepared) -> Dict[str, Any]:
             "encodings_file": settings.encodings_file and files.digest_file(settings.encodings_file),
             "calibration_images": request.card.calibration_images,
             "simulator": built.simulator,
+            # Left out where the card says nothing: baselines from before it could are as good.
+            **({"spelled_out_batch_norms": settings.spelled_out_batch_norms}
+               if settings.spelled_out_batch_norms else {}),
         },
         "detection": {
             "batch_size": request.batch_size,

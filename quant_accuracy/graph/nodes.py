@@ -10,6 +10,10 @@ import tensorflow.compat.v1 as tf
 
 from quant_accuracy.errors import GraphError
 
+# Ops that multiply by weights, and which of their inputs these are.
+LINEAR = {"Conv2D": 1, "DepthwiseConv2dNative": 1, "MatMul": 1, "Conv2DBackpropInput": 1, "Conv3D": 1, "BatchMatMul": 1,
+          "BatchMatMulV2": 1}
+
 _BESIDE = "loc:@"
 # A constant may be written as one value and a shape: a few bytes that become any number of bytes.
 _LARGEST_CONSTANT = 1 << 28

@@ -18,7 +18,8 @@ from quant_accuracy.detection import detector, postprocessing
 from quant_accuracy.detection.postprocessing import Postprocessing
 from quant_accuracy.document import read_json
 from quant_accuracy.errors import ConfigurationError, StorageError
-from quant_accuracy.graph import fold, load, spelled_out, unfolded
+from quant_accuracy.graph import fold, image_input, load, spelled_out, unfolded
+from quant_accuracy.graph.image_input import ImageInput
 from quant_accuracy.quantization import aimet, calibrate, configuration, encodings_file, placement, simulate
 from quant_accuracy.quantization.records import (
     ACTIVATION,
@@ -46,7 +47,7 @@ class Artifacts:
     """What steps 1 to 5 left in the cache.
 
     Attributes:
-        float_folder: `float.pb`, `folded.pb`, `fold.json`.
+        float_folder: `float.pb`, `folded.pb`, `fold.json`, `input.json`.
         quantsim_folder: `quantizers.json`, `model.encodings`, `quantsim.pb`, `postprocessing.json`.
         quantizers: Every quantizer of the network.
         encodings: The encodings of the enabled ones, by tensor name.
@@ -77,7 +78,7 @@ class Artifacts:
 
 
 def build(card: ModelCard, checkpoint: Path, shards: Sequence[Shard], cache: Cache,
-          trusted: bool = False) -> Artifacts:
+          trusted: bool = False, batch_size: int = 1) -> Artifacts:
     """Make the artifacts, or find them in the cache.
 
     Args:
@@ -86,8 +87,10 @@ def build(card: ModelCard, checkpoint: Path, shards: Sequence[Shard], cache: Cac
         shards: All shards of the data set: calibration takes the first images of all, whatever is evaluated.
         cache: Where artifacts are kept.
         trusted: The checkpoint's graph may hold ops that reach outside.
+        batch_size: How many images the graph will be given at once.
 
     Raises:
+        GraphError: The graph does not take the images that the card describes, or not so many of them.
         QuantAccuracyError: Of the kind that the failing step documents.
     """
     card = replace(card, quantization=_settled(card.quantization))
@@ -103,6 +106,7 @@ def build(card: ModelCard, checkpoint: Path, shards: Sequence[Shard], cache: Cac
     }
     float_folder = cache.folder("float", float_inputs, "loading and folding the checkpoint",
                                 lambda folder: _make_float(folder, card, checkpoint, trusted))
+    image_input.check(_image_input(float_folder), card.graph, card.height, card.width, batch_size)
 
     def make_quantsim(folder: Path) -> None:
         _make_quantsim(folder, card, float_folder, calibration, checkpoint,
@@ -199,14 +203,22 @@ def calibration_shards(shards: Sequence[Shard], count: int) -> List[Shard]:
 
 def _make_float(folder: Path, card: ModelCard, checkpoint: Path, trusted: bool) -> None:
     names, spelled = card.graph, card.quantization.spelled_out_batch_norms
-    graph = load.load_frozen(checkpoint, [*names.output_ops, *names.detections], trusted)
+    graph = load.load_network(checkpoint, names, trusted)
     folded = fold.fold_batch_norms(graph, names.starting_op, names.output_ops, spelled == FOLD)
     (folder / "float.pb").write_bytes(graph.SerializeToString(deterministic=True))
     (folder / "folded.pb").write_bytes(folded.graph.SerializeToString(deterministic=True))
+    files.write_json(folder / "input.json", asdict(image_input.describe(graph, names)))
     left_out = _left_out(card, folded)
     files.write_json(folder / "fold.json", {"folded": [asdict(item) for item in folded.folded],
                                             "left_out": [asdict(item) for item in left_out],
                                             "batch_norms": [item.batch_norm for item in left_out]})
+
+
+def _image_input(folder: Path) -> ImageInput:
+    try:
+        return ImageInput(**_read_json(folder / "input.json"))
+    except TypeError as error:
+        raise StorageError(f"{folder}: damaged ({error}); delete it, it will be made again") from error
 
 
 def _left_out(card: ModelCard, folded: fold.FoldResult) -> List[fold.LeftOut]:

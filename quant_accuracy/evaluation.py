@@ -174,7 +174,7 @@ def prepare(request: Request, cache: Cache) -> Prepared:
         chosen = shard_files.select(every_shard, request.selection, request.num_examples, request.shard_count)
         truth = annotation_files.load(request.data.annotations)
         built = artifact_steps.build(request.card, request.data.checkpoint, every_shard, cache,
-                                     request.trusted)
+                                     request.trusted, request.batch_size)
         digests = {shard.index: files.digest_file(shard.path) for shard in chosen}
     return Prepared(Task(request, built, chosen, digests, cache), every_shard, truth, watch)
 

@@ -73,9 +73,18 @@ def require(nodes: Mapping[str, tf.NodeDef], names: Iterable[str]) -> None:
     """
     for name in names:
         if name not in nodes:
-            near = difflib.get_close_matches(name, list(nodes), n=3, cutoff=0.6)
-            hint = f" (did you mean {' or '.join(near)}?)" if near else ""
-            raise GraphError(f"the graph has no op {name!r}; correct the name in the model card{hint}")
+            raise GraphError(f"the graph has no op {name!r}; correct the name in the model card{near(nodes, name)}")
+
+
+def near(nodes: Mapping[str, tf.NodeDef], name: str) -> str:
+    """The names of ops that are spelled nearly so, as a question; empty where there are none."""
+    found = difflib.get_close_matches(name, list(nodes), n=3, cutoff=0.6)
+    return f" (did you mean {' or '.join(found)}?)" if found else ""
+
+
+def needed(nodes: Mapping[str, tf.NodeDef], roots: Iterable[str]) -> Set[str]:
+    """The names of all ops that some ops need, themselves included."""
+    return _reach(list(roots), lambda name: [op_of(reference) for reference in nodes[name].input])
 
 
 def constant(nodes: Mapping[str, tf.NodeDef], reference: str) -> np.ndarray:

@@ -19,6 +19,8 @@ FOLDER = Path(__file__).resolve().parent.parent / "models"
 EXPECTED, CLASS_DROP, ENCODINGS_DRIFT = "float_mAP", "class_AP_drop", "encodings_drift"
 OF_BASELINE = ("float_mAP_baseline", "mAP_baseline")
 GATES = (EXPECTED, "float_mAP_floor", "mAP_floor", "mAP_drop", "mAP_ratio", CLASS_DROP, *OF_BASELINE, ENCODINGS_DRIFT)
+# In place of a height and a width: images are given as they are, and the graph alone resizes them.
+ORIGINAL_SIZE = 0
 _JITTER = "jitter"
 _SPELLED_OUT = "spelled_out_batch_norms"
 # Characters; YAML takes long to read.
@@ -64,8 +66,8 @@ class ModelCard:
     Attributes:
         name: Names the model in test ids and reports.
         graph: Its ops.
-        height: Image height that the network takes.
-        width: Image width that the network takes.
+        height: Image height that the network takes; `ORIGINAL_SIZE` where images are given as they are.
+        width: Image width that the network takes; likewise.
         quantization: How it is quantized.
         calibration_images: How many images the encodings come from.
         gates: Limits on the figures.
@@ -124,7 +126,10 @@ def _read(card: Section, folder: Path) -> ModelCard:
     name = card.text("name")
     if not re.fullmatch(r"[\w.-]+", name):
         raise card.error("name", f"is {shown(name)}; use letters, digits, '_', '.' and '-'")
-    size = card.section("input").only("height", "width")
+    size = card.section("input").only("height", "width", "resize")
+    original = size.flag("resize") is False
+    if original and len(size.items()) > 1:
+        raise size.error("resize", "is false beside height or width; leave these out, images are given as they are")
     paths = ("checkpoint", "dataset_dir", "pattern", "annotations")
     data = card.section("data").only("demo", "part_of_annotations", *paths)
     calibration = card.section("calibration").only("images")
@@ -132,8 +137,8 @@ def _read(card: Section, folder: Path) -> ModelCard:
     return ModelCard(
         name=name,
         graph=_graph(card.section("graph")),
-        height=size.number("height", 1, 4096),
-        width=size.number("width", 1, 4096),
+        height=ORIGINAL_SIZE if original else size.number("height", 1, 4096),
+        width=ORIGINAL_SIZE if original else size.number("width", 1, 4096),
         quantization=settings,
         calibration_images=calibration.number("images", 1, 100000, 50),
         gates=_gates(card.section("gates")),

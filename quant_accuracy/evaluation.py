@@ -296,7 +296,7 @@ def _provenance(prepared: Prepared) -> Dict[str, Any]:
         "data": {
             "annotations": files.digest_file(request.data.annotations),
             "shards": {shard.path.name: task.digests[shard.index] for shard in task.shards},
-            "preprocessing": images.PREPROCESSING,
+            "preprocessing": images.preprocessing(request.card.height, request.card.width),
         },
         "quantization": {
             "scheme": settings.scheme,

@@ -64,8 +64,9 @@ def check(graph: tf.GraphDef, names: GraphNames) -> None:
     needed = graph_nodes.needed(nodes, names.output_ops)
     left = [item for item in network.weighted if item.op not in needed]
     if left:
-        raise GraphError(f"the output ops {', '.join(names.output_ops)} leave weights behind them or beside them: those "
-                         f"of {_listed(left)} would get no quantizer; {network.outputs_remedy(names.output_ops[0])}")
+        raise GraphError(f"the output ops {', '.join(names.output_ops)} leave weights behind them or beside them: "
+                         f"those of {_listed(left)} would get no quantizer; "
+                         f"{network.outputs_remedy(names.output_ops[0])}")
 
 
 def _of_placeholders(nodes: Mapping[str, tf.NodeDef], names: GraphNames) -> str:

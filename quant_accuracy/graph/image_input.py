@@ -1,7 +1,8 @@
 """What a graph takes as its images and does to them itself, against what a model card says that they are.
 
 The suite gives uint8 pixels of one size, [batch, height, width, 3]. A graph of the Object Detection API resizes once
-more; to the same size that changes nothing.
+more; to the same size that changes nothing. Or it gives each image as it is, one by one, and the graph alone resizes:
+that is what a network needs that was trained on images of their own aspect ratio.
 """
 
 from dataclasses import dataclass
@@ -88,8 +89,8 @@ def check(found: ImageInput, names: GraphNames, height: int, width: int, batch_s
     Args:
         found: What the graph takes.
         names: Its ops.
-        height: Of the model card.
-        width: Of the model card.
+        height: Of the model card; 0 where images are given as they are.
+        width: Of the model card; 0 likewise.
         batch_size: Images at once.
 
     Raises:
@@ -104,20 +105,34 @@ def check(found: ImageInput, names: GraphNames, height: int, width: int, batch_s
     if found.dtype not in (*_PIXELS, *_NUMBERS):
         raise GraphError(f"{name!r} takes values of type {found.dtype}, and not pixels; {_EXPORT} image_tensor")
     if found.dtype not in _PIXELS and not found.scaled:
-        raise GraphError(f"{name!r} takes {found.dtype}, and nothing before the first weights scales it: the graph wants "
-                         f"images that are normalized already, and is given pixels from 0 to 255; {_EXPORT} "
+        raise GraphError(f"{name!r} takes {found.dtype}, and nothing before the first weights scales it: the graph "
+                         f"wants images that are normalized already, and is given pixels from 0 to 255; {_EXPORT} "
                          "image_tensor and normalizes by itself")
     if found.shape is not None:
         _check_shape(found.shape, name, height, width, batch_size)
-    if found.resize and found.size is None:
+    if not height:
+        _check_original(found, name, batch_size)
+    elif found.resize and found.size is None:
         raise GraphError(
-            f"the graph's own preprocessor ({found.resize}) resizes each image by its aspect ratio, and is given "
-            f"images that were squeezed to {height}x{width}, which is not what the network was trained on; train and "
-            "export it with fixed_shape_resizer in pipeline.config")
-    if found.size is not None and tuple(found.size) != (height, width):
+            f"the graph's own preprocessor ({found.resize}) resizes each image by its aspect ratio, and would be given "
+            f"images that were squeezed to {height}x{width}, which is not what the network was trained on; "
+            "set input: {resize: false} in the model card instead of height and width")
+    elif found.size is not None and tuple(found.size) != (height, width):
         raise GraphError(f"the graph's own preprocessor ({found.resize}) resizes images to "
                          f"{found.size[0]}x{found.size[1]} (height x width), the model card says {height}x{width}; "
                          f"{_card_lines(found.size[0], found.size[1])}")
+
+
+def _check_original(found: ImageInput, name: str, batch_size: int) -> None:
+    if not found.resize:
+        raise GraphError("nothing in the graph resizes images before the network, and the model card says "
+                         "input: {resize: false}; give height and width there instead")
+    if found.shape is not None and (found.shape[1] or found.shape[2]):
+        raise GraphError(f"{name!r} takes images of {found.shape[1]}x{found.shape[2]} (height x width) only, and the "
+                         f"model card says input: {{resize: false}}; {_card_lines(found.shape[1], found.shape[2])}")
+    if batch_size != 1:
+        raise GraphError("images that are not resized are of several sizes (input: {resize: false} in the model card), "
+                         f"and --eval-batch-size is {batch_size}; leave --eval-batch-size out")
 
 
 def _check_shape(shape: Sequence[Optional[int]], name: str, height: int, width: int, batch_size: int) -> None:
@@ -128,7 +143,7 @@ def _check_shape(shape: Sequence[Optional[int]], name: str, height: int, width: 
         order = "channels come first" if shape[1] == 3 else f"images have {shape[3]} channels"
         raise GraphError(f"{text}: its {order}, and not 3 of them last; {_EXPORT} image_tensor of "
                          "[batch, height, width, 3]")
-    if shape[1] not in (height, None) or shape[2] not in (width, None):
+    if height and (shape[1] not in (height, None) or shape[2] not in (width, None)):
         raise GraphError(f"{text}, the model card says {height}x{width} (height x width); "
                          f"{_card_lines(shape[1] or height, shape[2] or width)}")
     if shape[0] is not None and shape[0] > 1:
@@ -139,5 +154,5 @@ def _check_shape(shape: Sequence[Optional[int]], name: str, height: int, width: 
                          "--eval-batch-size out")
 
 
-def _card_lines(height: int, width: int) -> str:
+def _card_lines(height: Optional[int], width: Optional[int]) -> str:
     return f"set input: {{height: {height}, width: {width}}} in the model card"

@@ -1,8 +1,6 @@
 """Graphs against what a model card says of them: where the network begins and ends, what images it takes."""
 
 import re
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, Dict, Optional, Tuple
@@ -10,10 +8,8 @@ from typing import Any, Callable, Dict, Optional, Tuple
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from object_detection import exporter
-from tensorflow.contrib import quantize
 
-from quant_accuracy import artifacts, card, options
+from quant_accuracy import artifacts, card, options, sessions
 from quant_accuracy.artifacts import FLOAT
 from quant_accuracy.cache import Cache
 from quant_accuracy.card import DataPaths, ModelCard
@@ -22,8 +18,7 @@ from quant_accuracy.detection import detector
 from quant_accuracy.errors import ConfigurationError, GraphError
 from quant_accuracy.graph import boundaries, image_input, load
 from quant_accuracy.graph.names import GraphNames
-from quant_accuracy.preparation import checkpoint, pipeline_config
-from tests.conftest import Run
+from quant_accuracy.preparation import checkpoint
 
 _CONFIG, _TRAINED = options.ROOT / "demo" / "pipeline.config", options.ROOT / "demo" / "checkpoint" / "model.ckpt"
 _FIRST = "FeatureExtractor/MobilenetV2/Conv/Conv2D"
@@ -159,22 +154,26 @@ def test_a_graph_that_takes_text_or_normalized_images_says_so() -> None:
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Exports the demo with another resizer in its pipeline.config."""
-
-    def export(resizer: str) -> Path:
-        folder = tmp_path_factory.mktemp("exported")
-        text = re.sub(r"fixed_shape_resizer\s*{[^}]*}", resizer, _CONFIG.read_text(encoding="utf-8"))
-        assert resizer in text
-        (folder / "pipeline.config").write_text(text, encoding="utf-8")
-        return checkpoint.export(folder / "pipeline.config", _TRAINED, folder / "out").prefix
-
-    return export
+def by_aspect_ratio(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo, exported with another resizer in its pipeline.config."""
+    folder = tmp_path_factory.mktemp("exported")
+    resizer = "keep_aspect_ratio_resizer { min_dimension: 300 max_dimension: 300 pad_to_max_dimension: true }"
+    text = re.sub(r"fixed_shape_resizer\s*{[^}]*}", resizer, _CONFIG.read_text(encoding="utf-8"))
+    assert resizer in text
+    (folder / "pipeline.config").write_text(text, encoding="utf-8")
+    return checkpoint.export(folder / "pipeline.config", _TRAINED, folder / "out").prefix
 
 
-@pytest.fixture(scope="module")
-def by_aspect_ratio(exported: Callable[[str], Path]) -> Path:
-    return exported("keep_aspect_ratio_resizer { min_dimension: 300 max_dimension: 300 pad_to_max_dimension: true }")
+def _change(prefix: Path, op: str, change: Callable[[tf.NodeDef], None]) -> None:
+    """Change an op in the graph of a checkpoint."""
+    path = Path(f"{prefix}.meta")
+    meta = tf.MetaGraphDef.FromString(path.read_bytes())
+    (node,) = [node for node in meta.graph_def.node if node.name == op]
+    change(node)
+    for other in meta.graph_def.node:
+        # What exporters note of shapes, and TensorFlow checks.
+        other.attr.pop("_output_shapes", None)
+    path.write_bytes(meta.SerializeToString())
 
 
 @pytest.fixture
@@ -183,20 +182,23 @@ def few(demo_card: ModelCard) -> ModelCard:
 
 
 def test_a_graph_that_resizes_to_another_size_is_refused_until_the_card_says_so(
-        exported: Callable[[str], Path], few: ModelCard, demo: DataPaths, tmp_path: Path) -> None:
-    prefix, found = exported("fixed_shape_resizer { height: 288 width: 320 }"), shards.find_shards(demo.dataset_dir,
-                                                                                                   demo.pattern)
-    with pytest.raises(GraphError, match=r"resizes images to 288x320 .*300x300; set input: {height: 288, width: 320}"):
-        artifacts.build(few, prefix, found, Cache(tmp_path))
-    # Also where the graph is in the cache already.
-    with pytest.raises(GraphError, match="resizes images to 288x320"):
-        artifacts.build(few, prefix, found, Cache(tmp_path))
+        demo_copy: DataPaths, few: ModelCard, tmp_path: Path) -> None:
+    # What an export with another fixed_shape_resizer differs in.
+    _change(demo_copy.checkpoint, "Preprocessor/map/while/ResizeImage/stack", lambda node:
+            node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(np.array([288, 320], np.int32))))
+    found, cache = shards.find_shards(demo_copy.dataset_dir, demo_copy.pattern), Cache(tmp_path / "cache")
 
-    assert artifacts.build(replace(few, height=288, width=320), prefix, found, Cache(tmp_path)).quantizers
+    # The second time the graph is in the cache already.
+    for _ in range(2):
+        with pytest.raises(GraphError, match="resizes images to 288x320 .*300x300; set input: {height: 288, width: 3"):
+            artifacts.build(few, demo_copy.checkpoint, found, cache)
+
+    graph = load.load_network(demo_copy.checkpoint, few.graph)
+    image_input.check(image_input.describe(graph, few.graph), few.graph, 288, 320, 1)
 
 
 def test_a_graph_that_keeps_the_aspect_ratio_gets_images_as_they_are(
-        by_aspect_ratio: Path, few: ModelCard, demo: DataPaths, tmp_path: Path, run_graph: Run) -> None:
+        by_aspect_ratio: Path, few: ModelCard, demo: DataPaths, tmp_path: Path) -> None:
     found = shards.find_shards(demo.dataset_dir, demo.pattern)
     with pytest.raises(GraphError, match="by its aspect ratio.*set input: {resize: false} in the model card instead"):
         artifacts.build(few, by_aspect_ratio, found, Cache(tmp_path))
@@ -207,19 +209,19 @@ def test_a_graph_that_keeps_the_aspect_ratio_gets_images_as_they_are(
     built = artifacts.build(original, by_aspect_ratio, found, Cache(tmp_path))
 
     # An oracle of its own: the exported graph on the decoded images.
-    graph = load.load_frozen(by_aspect_ratio, original.graph.detections)
-    sizes = set()
-    with detector.open_detector(built.graph(FLOAT), original.graph, built.postprocessing, built.total) as detect:
-        for batch in list(zip(range(3), images.stream(found, 1, 0, 0))):
-            image = batch[1].images
-            sizes.add(image.shape[1:3])
-            assert image.shape[1:3] == tuple(batch[1].sizes[0])
-            boxes, scores, _, count = run_graph(graph, [f"{name}:0" for name in original.graph.detections],
-                                                {"image_tensor:0": image})
-            (ours,) = detect(image, {})
+    frozen = tf.GraphDef.FromString((by_aspect_ratio.parent / "frozen_inference_graph.pb").read_bytes())
+    by_size = {batch.images.shape: batch for _, batch in zip(range(9), images.stream(found, 1, 0, 0))}
+    shown = list(by_size.values())[:2]
+    assert len(shown) == 2
+    with sessions.open_session(frozen) as session, \
+            detector.open_detector(built.graph(FLOAT), original.graph, built.postprocessing, built.total) as detect:
+        for batch in shown:
+            assert batch.images.shape[1:3] == tuple(batch.sizes[0])
+            boxes, scores, _, count = session.run([f"{name}:0" for name in original.graph.detections],
+                                                  {"image_tensor:0": batch.images})
+            (ours,) = detect(batch.images, {})
             np.testing.assert_allclose(ours.scores, scores[0, :int(count[0])], atol=1e-4)
             np.testing.assert_allclose(ours.boxes[:20], boxes[0, :20], atol=1e-3)
-    assert len(sizes) > 1
 
 
 def test_a_card_may_leave_images_as_they_are(tmp_path: Path) -> None:
@@ -237,47 +239,32 @@ def test_a_card_may_leave_images_as_they_are(tmp_path: Path) -> None:
 
 
 def test_a_graph_for_one_image_at_a_time_refuses_larger_batches_before_anything_is_evaluated(
-        few: ModelCard, demo: DataPaths, tmp_path: Path) -> None:
-    config = pipeline_config.load(_CONFIG)
-    with tf.Graph().as_default(), tf.Session() as session:
-        exporter.build_detection_graph("image_tensor", pipeline_config.build_model(config, is_training=False),
-                                       [1, 300, 300, 3], "inference_op", None)
-        session.run(tf.global_variables_initializer())
-        tf.train.Saver().save(session, str(tmp_path / "model.ckpt"))
-    found = shards.find_shards(demo.dataset_dir, demo.pattern)
+        demo_copy: DataPaths, few: ModelCard, tmp_path: Path) -> None:
+    _change(demo_copy.checkpoint, "image_tensor", lambda node: node.attr["shape"].shape.CopyFrom(
+        tf.TensorShape([1, 300, 300, 3]).as_proto()))
+    found = shards.find_shards(demo_copy.dataset_dir, demo_copy.pattern)
 
     with pytest.raises(GraphError, match="takes 1 image at a time, and --eval-batch-size is 4; leave --eval-batch"):
-        artifacts.build(few, tmp_path / "model.ckpt", found, Cache(tmp_path / "cache"), batch_size=4)
+        artifacts.build(few, demo_copy.checkpoint, found, Cache(tmp_path / "cache"), batch_size=4)
     assert not list((tmp_path / "cache").glob("quantsim/*"))
 
 
-@pytest.fixture(scope="module")
-def rewritten(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo's network with its graph_rewriter block, as the Object Detection API exports it, trained values kept."""
-    prefix = tmp_path_factory.mktemp("rewritten") / "model.ckpt"
+def test_the_checkpoint_of_a_rewritten_graph_can_be_exported_without_its_fake_quantization(demo_card: ModelCard,
+                                                                                         tmp_path: Path) -> None:
+    # Its graph is not read; what it holds beside the weights are ranges.
+    reader = tf.train.NewCheckpointReader(str(_TRAINED))
+    values = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+    values.update({f"{_FIRST[:-7]}/{which}": np.float32(6) for which in ("act_quant/max", "weights_quant/min")})
     with tf.Graph().as_default(), tf.Session() as session:
-        checkpoint.build_inference_graph(pipeline_config.load(_CONFIG))
-        quantize.experimental_create_eval_graph(weight_bits=8, activation_bits=8)
+        saver = tf.train.Saver({name: tf.Variable(value) for name, value in values.items()})
         session.run(tf.global_variables_initializer())
-        stored = set(tf.train.NewCheckpointReader(str(_TRAINED)).get_variable_to_shape_map())
-        tf.train.Saver([v for v in tf.global_variables() if v.op.name in stored]).restore(session, str(_TRAINED))
-        tf.train.Saver().save(session, str(prefix))
-    return prefix
+        saver.save(session, str(tmp_path / "model.ckpt"))
+    rewriter = "graph_rewriter { quantization { delay: 1 weight_bits: 8 activation_bits: 8 } }"
+    (tmp_path / "pipeline.config").write_text(f"{_CONFIG.read_text(encoding='utf-8')}\n{rewriter}\n")
 
+    done = checkpoint.export(tmp_path / "pipeline.config", tmp_path / "model.ckpt", tmp_path / "out")
 
-def test_a_checkpoint_with_tensorflows_fake_quantization_says_so_and_its_remedy_works(
-        rewritten: Path, demo_card: ModelCard, demo_artifacts: artifacts.Artifacts, tmp_path: Path) -> None:
-    with pytest.raises(GraphError, match=r"model.ckpt.meta: the graph holds TensorFlow's own fake quantization "
-                                         r"\(a graph_rewriter block\): 155 ops.*tools/export_checkpoint.py") as caught:
-        load.load_network(rewritten, demo_card.graph)
-    assert len(str(caught.value).splitlines()) == 1
-
-    tool = str(options.ROOT / "tools" / "export_checkpoint.py")
-    subprocess.run([sys.executable, tool, "--pipeline-config", str(_CONFIG), "--checkpoint", str(rewritten),
-                    "--output", str(tmp_path)], check=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    ours = load.load_network(tmp_path / "model.ckpt", demo_card.graph)
-
-    assert ours == tf.GraphDef.FromString((demo_artifacts.float_folder / "float.pb").read_bytes())
+    load.load_network(done.prefix, demo_card.graph)
 
 
 @pytest.mark.parametrize(("quantized", "what"), [

@@ -18,7 +18,7 @@ from quant_accuracy.detection import detector, postprocessing
 from quant_accuracy.detection.postprocessing import Postprocessing
 from quant_accuracy.document import read_json
 from quant_accuracy.errors import ConfigurationError, StorageError
-from quant_accuracy.graph import fold, image_input, load, spelled_out, unfolded
+from quant_accuracy.graph import computed, fold, image_input, load, spelled_out, unfolded
 from quant_accuracy.graph.image_input import ImageInput
 from quant_accuracy.quantization import aimet, calibrate, configuration, encodings_file, placement, simulate
 from quant_accuracy.quantization.records import (
@@ -162,7 +162,7 @@ def _settled(settings: Settings) -> Settings:
                                      "or use --backend builtin")
         if settings.spelled_out_batch_norms == FOLD:
             raise ConfigurationError("AIMET cannot fold batch norms that are spelled out in plain ops; use --backend "
-                                     "builtin, or quantization: {spelled_out_batch_norms: keep} in the model card")
+                                     "builtin, or --spelled-out-batch-norms keep")
     if simulator == AIMET and backend != AIMET:
         raise ConfigurationError("AIMET can run only what it has built; use --backend aimet, or --simulate builtin")
     if simulator == AIMET and settings.encodings_file is not None:
@@ -204,11 +204,12 @@ def calibration_shards(shards: Sequence[Shard], count: int) -> List[Shard]:
 def _make_float(folder: Path, card: ModelCard, checkpoint: Path, trusted: bool) -> None:
     names, spelled = card.graph, card.quantization.spelled_out_batch_norms
     graph = load.load_network(checkpoint, names, trusted)
-    folded = fold.fold_batch_norms(graph, names.starting_op, names.output_ops, spelled == FOLD)
+    stored = computed.store_weights(graph, names.starting_op, names.output_ops)
+    folded = fold.fold_batch_norms(stored, names.starting_op, names.output_ops, spelled == FOLD)
     (folder / "float.pb").write_bytes(graph.SerializeToString(deterministic=True))
     (folder / "folded.pb").write_bytes(folded.graph.SerializeToString(deterministic=True))
     files.write_json(folder / "input.json", asdict(image_input.describe(graph, names)))
-    left_out = _left_out(card, folded)
+    left_out = batch_norms_left(card, folded)
     files.write_json(folder / "fold.json", {"folded": [asdict(item) for item in folded.folded],
                                             "left_out": [asdict(item) for item in left_out],
                                             "batch_norms": [item.batch_norm for item in left_out]})
@@ -221,8 +222,8 @@ def _image_input(folder: Path) -> ImageInput:
         raise StorageError(f"{folder}: damaged ({error}); delete it, it will be made again") from error
 
 
-def _left_out(card: ModelCard, folded: fold.FoldResult) -> List[fold.LeftOut]:
-    """The batch norms that are in the network against the card's will, with the reason."""
+def batch_norms_left(card: ModelCard, folded: fold.FoldResult) -> List[fold.LeftOut]:
+    """The batch norms that are in a network after folding, with the reason, but for those that the card keeps there."""
     names = card.graph
     # Looked for in what came out by other means, and not believed to be what folding says of itself.
     found = {item.op: item.reason for item in unfolded.find(folded.graph, names.starting_op, names.output_ops)}

@@ -1,6 +1,7 @@
 """Batch norms that are spelled out in plain ops: found in all spellings, placed as one op, folded where asked for."""
 
-from typing import Callable, Dict, List
+from dataclasses import replace
+from typing import Callable, Dict, List, Optional
 
 import numpy as np
 import pytest
@@ -8,12 +9,14 @@ import tensorflow.compat.v1 as tf
 from tensorflow.contrib import layers as contrib
 from tensorflow.contrib import slim
 
+from quant_accuracy import artifacts
 from quant_accuracy.artifacts import FLOAT, Artifacts
+from quant_accuracy.card import ModelCard
 from quant_accuracy.errors import GraphError
 from quant_accuracy.graph import arithmetic, fold, spelled_out, unfolded
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.quantization import placement
-from quant_accuracy.quantization.records import ACTIVATION, Settings
+from quant_accuracy.quantization.records import ACTIVATION, FOLD, KEEP, Settings
 from tests.batch_norms import spell_out
 from tests.conftest import Run
 
@@ -252,6 +255,31 @@ def test_the_spelled_out_demo_folds_to_the_very_graph_of_the_fused_one(demo_arti
     assert {node.name: node.SerializeToString(deterministic=True) for node in ours.node} \
         == {node.name: node.SerializeToString(deterministic=True) for node in wanted.node}
     assert placement.place_quantizers(result.graph, start, outputs, Settings()) == demo_artifacts.quantizers
+
+
+@pytest.mark.parametrize(("said", "named"), [(None, 60), (KEEP, 0), (FOLD, 0)])
+def test_the_check_on_folding_names_what_the_card_has_not_decided_on(demo_artifacts: Artifacts, demo_card: ModelCard,
+                                                                     said: Optional[str], named: int) -> None:
+    names = demo_card.graph
+    graph = tf.GraphDef.FromString((demo_artifacts.float_folder / "float.pb").read_bytes())
+    spell_out(graph)
+    folded = fold.fold_batch_norms(graph, names.starting_op, names.output_ops, spelled=said == FOLD)
+    decided = replace(demo_card, quantization=replace(demo_card.quantization, spelled_out_batch_norms=said))
+
+    left = artifacts.batch_norms_left(decided, folded)
+
+    assert len(left) == named
+    assert all(item.batch_norm.endswith("/batchnorm/mul_1") and "--spelled-out-batch-norms fold" in item.reason
+               for item in left)
+
+
+def test_what_takes_its_statistics_from_the_batch_is_named_also_where_the_card_keeps_others(
+        demo_card: ModelCard) -> None:
+    graph = _network(_conv, lambda x: tf.keras.layers.BatchNormalization(fused=False)(x))
+    kept = replace(demo_card, graph=replace(demo_card.graph, starting_op="start", output_ops=("end",)),
+                   quantization=replace(demo_card.quantization, spelled_out_batch_norms=KEEP))
+
+    assert len(artifacts.batch_norms_left(kept, fold.fold_batch_norms(graph, "start", ["end"]))) == 1
 
 
 @pytest.mark.parametrize("build", [

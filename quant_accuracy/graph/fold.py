@@ -22,8 +22,8 @@ from quant_accuracy.graph.spelled_out import SpelledOut
 
 _BATCH_NORMS = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
 _CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
-_NOT_ASKED = ("set quantization: {spelled_out_batch_norms: fold} in the model card to fold it, or keep to leave it "
-              "as it is")
+_NOT_ASKED = ("set quantization: {spelled_out_batch_norms: fold} in the model card, or give --spelled-out-batch-norms "
+              "fold, to fold it; keep leaves it as it is")
 _SPELLED = f"it is spelled out in plain ops, which AIMET does not fold; {_NOT_ASKED}"
 
 

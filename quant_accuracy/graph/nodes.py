@@ -125,8 +125,9 @@ def constant_node(nodes: Mapping[str, tf.NodeDef], reference: str) -> tf.NodeDef
     """
     node = _behind(nodes, reference)
     if node.op != "Const":
-        raise GraphError(f"{reference} is computed by {node.op} {node.name!r} and not a constant; "
-                         "freeze the graph before this step")
+        raise GraphError(f"{reference} is computed by {node.op} {node.name!r}, from more than the checkpoint's values, "
+                         f"and weights that change cannot be quantized as such; set quantization: {{overrides: "
+                         f"{{\"{tensor_of(reference)}\": {{enabled: false}}}}}} in the model card")
     return node
 
 

@@ -14,12 +14,12 @@ is the same for all channels, and products of two activations are none of these.
 TensorFlow itself.
 """
 
-from typing import AbstractSet, Dict, List, Mapping, NamedTuple, Optional, Sequence, Set
+from typing import AbstractSet, List, Mapping, NamedTuple, Optional, Sequence, Set
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy import sessions
+from quant_accuracy.graph import computed
 from quant_accuracy.graph import nodes as graph_nodes
 
 _ADDING = ("Add", "AddV2", "AddN", "BiasAdd", "BiasAddV1", "Sub")
@@ -60,8 +60,8 @@ def find(graph: tf.GraphDef, start: str, outputs: Sequence[str]) -> List[Unfolde
     # Of the convolutions, too: what they are given may be computed as well.
     linear = [node for node in network if node.op in graph_nodes.LINEAR]
     weights = [node.input[graph_nodes.LINEAR[node.op]] for node in linear]
-    known = _computed(graph, [source for source in [*wanted, *weights]
-                              if graph_nodes.op_of(source) not in inside and _needs_nothing(nodes, source)])
+    known = computed.values(graph, [source for source in [*wanted, *weights]
+                                    if graph_nodes.op_of(source) not in inside])
     channels = {node.name: _channels(node, known.get(source)) for node, source in zip(linear, weights)}
     found = (_seen(node, nodes, inside, known, channels) for node in suspects)
     return [Unfolded(node.name, reason) for node, reason in zip(suspects, found) if reason]
@@ -94,22 +94,6 @@ def _seen(node: tf.NodeDef, nodes: Mapping[str, tf.NodeDef], inside: AbstractSet
 def _fixed(node: tf.NodeDef, nodes: Mapping[str, tf.NodeDef], inside: AbstractSet[str]) -> List[str]:
     """What an op of the network takes from outside of it."""
     return [source for source in node.input if not source.startswith("^") and graph_nodes.op_of(source) not in inside]
-
-
-def _needs_nothing(nodes: Mapping[str, tf.NodeDef], reference: str) -> bool:
-    """Whether a tensor is computed from constants alone, without loops."""
-    before = _before(nodes, reference)
-    return not any(nodes[name].op.startswith(("Placeholder", "TensorArray", "Random")) or
-                   nodes[name].op in ("Enter", "NextIteration", "Merge", "Switch") for name in before)
-
-
-def _computed(graph: tf.GraphDef, references: Sequence[str]) -> Dict[str, np.ndarray]:
-    names = list(dict.fromkeys(references))
-    if not names:
-        return {}
-    needed = graph_nodes.subgraph(graph, [graph_nodes.op_of(name) for name in names])
-    with sessions.open_session(needed) as session:
-        return dict(zip(names, session.run([graph_nodes.tensor_of(name) for name in names])))
 
 
 def _channels(node: tf.NodeDef, weights: Optional[np.ndarray]) -> int:
@@ -193,14 +177,3 @@ def _is_mean(nodes: Mapping[str, tf.NodeDef], reference: str) -> bool:
         if node.op in (*_ARRANGING, "Merge", "Switch", "Add", "AddV2", "Maximum"):
             waiting += list(node.input)
     return False
-
-
-def _before(nodes: Mapping[str, tf.NodeDef], reference: str) -> Set[str]:
-    seen: Set[str] = set()
-    waiting = [graph_nodes.op_of(reference)]
-    while waiting:
-        name = waiting.pop()
-        if name not in seen:
-            seen.add(name)
-            waiting += [graph_nodes.op_of(source) for source in nodes[name].input]
-    return seen

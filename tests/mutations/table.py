@@ -98,8 +98,9 @@ MUTATIONS: Tuple[Mutation, ...] = (
     Mutation(
         "start op behind the first convolution", "a starting op that was chosen by its name",
         "`--model` with a copy of the card that starts the network there: it is refused, so that nothing is measured",
-        must=("*",), says="Conv/Conv2D would get no quantizer; set starting_op: FeatureExtractor/MobilenetV2/MobilenetV2/"
-                          "input", arguments=inputs.later_start, status=2),
+        must=("*",), says="those of FeatureExtractor/MobilenetV2/Conv/Conv2D would get no quantizer; set starting_op: "
+                          "FeatureExtractor/MobilenetV2/MobilenetV2/input",
+        arguments=inputs.later_start, status=2),
     Mutation(
         "a quantizer switched off", "a rule that covers more than it should",
         "the function that places quantizers switches one off",

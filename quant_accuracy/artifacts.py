@@ -18,13 +18,16 @@ from quant_accuracy.detection import detector, postprocessing
 from quant_accuracy.detection.postprocessing import Postprocessing
 from quant_accuracy.document import read_json
 from quant_accuracy.errors import ConfigurationError, StorageError
-from quant_accuracy.graph import fold, load
+from quant_accuracy.graph import computed, fold, image_input, load, spelled_out, unfolded
+from quant_accuracy.graph.image_input import ImageInput
 from quant_accuracy.quantization import aimet, calibrate, configuration, encodings_file, placement, simulate
 from quant_accuracy.quantization.records import (
     ACTIVATION,
     AIMET,
     AUTO,
     BUILTIN,
+    FOLD,
+    KEEP,
     PARAM,
     Encodings,
     Quantizer,
@@ -44,12 +47,12 @@ class Artifacts:
     """What steps 1 to 5 left in the cache.
 
     Attributes:
-        float_folder: `float.pb`, `folded.pb`, `fold.json`.
+        float_folder: `float.pb`, `folded.pb`, `fold.json`, `input.json`.
         quantsim_folder: `quantizers.json`, `model.encodings`, `quantsim.pb`, `postprocessing.json`.
         quantizers: Every quantizer of the network.
         encodings: The encodings of the enabled ones, by tensor name.
-        left_out: Batch norms that could not be folded, with the reason.
-        batch_norms: Batch norms that are in the network after folding.
+        left_out: Batch norms that could not be folded or were not to be, with the reason.
+        batch_norms: Batch norms that are in the network after folding, but for those that the card keeps there.
         postprocessing: Where detection may leave the graph before suppression; None to run the graph's own ops.
         total: Most detections of an image; 0 when not known.
         simulator: Who runs the quantized network, `builtin` or `aimet`.
@@ -75,7 +78,7 @@ class Artifacts:
 
 
 def build(card: ModelCard, checkpoint: Path, shards: Sequence[Shard], cache: Cache,
-          trusted: bool = False) -> Artifacts:
+          trusted: bool = False, batch_size: int = 1) -> Artifacts:
     """Make the artifacts, or find them in the cache.
 
     Args:
@@ -84,8 +87,10 @@ def build(card: ModelCard, checkpoint: Path, shards: Sequence[Shard], cache: Cac
         shards: All shards of the data set: calibration takes the first images of all, whatever is evaluated.
         cache: Where artifacts are kept.
         trusted: The checkpoint's graph may hold ops that reach outside.
+        batch_size: How many images the graph will be given at once.
 
     Raises:
+        GraphError: The graph does not take the images that the card describes, or not so many of them.
         QuantAccuracyError: Of the kind that the failing step documents.
     """
     card = replace(card, quantization=_settled(card.quantization))
@@ -93,6 +98,7 @@ def build(card: ModelCard, checkpoint: Path, shards: Sequence[Shard], cache: Cac
     float_inputs = {
         "checkpoint": {path.name: files.digest_file(path) for path in parts},
         "graph": asdict(card.graph),
+        "spelled_out_batch_norms": card.quantization.spelled_out_batch_norms,
         "code": code_digest("graph"),
         "tensorflow": tf.__version__,
         # What was let through once is not let through for those who do not trust it.
@@ -100,6 +106,7 @@ def build(card: ModelCard, checkpoint: Path, shards: Sequence[Shard], cache: Cac
     }
     float_folder = cache.folder("float", float_inputs, "loading and folding the checkpoint",
                                 lambda folder: _make_float(folder, card, checkpoint, trusted))
+    image_input.check(_image_input(float_folder), card.graph, card.height, card.width, batch_size)
 
     def make_quantsim(folder: Path) -> None:
         _make_quantsim(folder, card, float_folder, calibration, checkpoint,
@@ -153,6 +160,9 @@ def _settled(settings: Settings) -> Settings:
         if settings.configuration.per_channel:
             raise ConfigurationError("AIMET 1.19 ignores per_channel_quantization; set it to False, "
                                      "or use --backend builtin")
+        if settings.spelled_out_batch_norms == FOLD:
+            raise ConfigurationError("AIMET cannot fold batch norms that are spelled out in plain ops; use --backend "
+                                     "builtin, or --spelled-out-batch-norms keep")
     if simulator == AIMET and backend != AIMET:
         raise ConfigurationError("AIMET can run only what it has built; use --backend aimet, or --simulate builtin")
     if simulator == AIMET and settings.encodings_file is not None:
@@ -192,16 +202,37 @@ def calibration_shards(shards: Sequence[Shard], count: int) -> List[Shard]:
 
 
 def _make_float(folder: Path, card: ModelCard, checkpoint: Path, trusted: bool) -> None:
-    names = card.graph
-    graph = load.load_frozen(checkpoint, [*names.output_ops, *names.detections], trusted)
-    folded = fold.fold_batch_norms(graph, names.starting_op, names.output_ops)
+    names, spelled = card.graph, card.quantization.spelled_out_batch_norms
+    graph = load.load_network(checkpoint, names, trusted)
+    stored = computed.store_weights(graph, names.starting_op, names.output_ops)
+    folded = fold.fold_batch_norms(stored, names.starting_op, names.output_ops, spelled == FOLD)
     (folder / "float.pb").write_bytes(graph.SerializeToString(deterministic=True))
     (folder / "folded.pb").write_bytes(folded.graph.SerializeToString(deterministic=True))
-    # Looked for in what came out, and not believed to be what folding says of itself.
+    files.write_json(folder / "input.json", asdict(image_input.describe(graph, names)))
+    left_out = batch_norms_left(card, folded)
     files.write_json(folder / "fold.json", {"folded": [asdict(item) for item in folded.folded],
-                                            "left_out": [asdict(item) for item in folded.left_out],
-                                            "batch_norms": fold.find_batch_norms(folded.graph, names.starting_op,
-                                                                                 names.output_ops)})
+                                            "left_out": [asdict(item) for item in left_out],
+                                            "batch_norms": [item.batch_norm for item in left_out]})
+
+
+def _image_input(folder: Path) -> ImageInput:
+    try:
+        return ImageInput(**_read_json(folder / "input.json"))
+    except TypeError as error:
+        raise StorageError(f"{folder}: damaged ({error}); delete it, it will be made again") from error
+
+
+def batch_norms_left(card: ModelCard, folded: fold.FoldResult) -> List[fold.LeftOut]:
+    """The batch norms that are in a network after folding, with the reason, but for those that the card keeps there."""
+    names = card.graph
+    # Looked for in what came out by other means, and not believed to be what folding says of itself.
+    found = {item.op: item.reason for item in unfolded.find(folded.graph, names.starting_op, names.output_ops)}
+    known = {item.batch_norm: item.reason for item in folded.left_out}
+    for group in spelled_out.find(folded.graph, names.starting_op, names.output_ops, combined=True):
+        found = {name: reason for name, reason in found.items() if name not in group.chain}
+        if card.quantization.spelled_out_batch_norms == KEEP and group.scale is not None:
+            known.pop(group.name, None)
+    return [fold.LeftOut(name, reason) for name, reason in {**found, **known}.items()]
 
 
 class _Suppression(NamedTuple):

@@ -13,7 +13,7 @@ from quant_accuracy.graph.names import GraphNames
 from quant_accuracy.quantization import configuration as configurations
 from quant_accuracy.quantization.assumptions import Assumptions
 from quant_accuracy.quantization.configuration import Configuration
-from quant_accuracy.quantization.records import SCHEMES, TF, Override, Settings
+from quant_accuracy.quantization.records import FOLD, KEEP, SCHEMES, TF, Override, Settings
 
 FOLDER = Path(__file__).resolve().parent.parent / "models"
 EXPECTED, CLASS_DROP, ENCODINGS_DRIFT = "float_mAP", "class_AP_drop", "encodings_drift"
@@ -21,7 +21,10 @@ CLASS_BASELINES = ("float_class_AP_baseline", "class_AP_baseline")
 OF_BASELINE = ("float_mAP_baseline", "mAP_baseline", *CLASS_BASELINES)
 FLOAT_BASELINES = ("float_mAP_baseline", "float_class_AP_baseline")
 GATES = (EXPECTED, "float_mAP_floor", "mAP_floor", "mAP_drop", "mAP_ratio", CLASS_DROP, *OF_BASELINE, ENCODINGS_DRIFT)
+# In place of a height and a width: images are given as they are, and the graph alone resizes them.
+ORIGINAL_SIZE = 0
 _JITTER = "jitter"
+_SPELLED_OUT = "spelled_out_batch_norms"
 # Characters; YAML takes long to read.
 _LONGEST = 1 << 16
 
@@ -65,8 +68,8 @@ class ModelCard:
     Attributes:
         name: Names the model in test ids and reports.
         graph: Its ops.
-        height: Image height that the network takes.
-        width: Image width that the network takes.
+        height: Image height that the network takes; `ORIGINAL_SIZE` where images are given as they are.
+        width: Image width that the network takes; likewise.
         quantization: How it is quantized.
         calibration_images: How many images the encodings come from.
         gates: Limits on the figures.
@@ -126,7 +129,10 @@ def _read(card: Section, folder: Path) -> ModelCard:
     name = card.text("name")
     if not re.fullmatch(r"[\w.-]+", name):
         raise card.error("name", f"is {shown(name)}; use letters, digits, '_', '.' and '-'")
-    size = card.section("input").only("height", "width")
+    size = card.section("input").only("height", "width", "resize")
+    original = size.flag("resize") is False
+    if original and len(size.items()) > 1:
+        raise size.error("resize", "is false beside height or width; leave these out, images are given as they are")
     paths = ("checkpoint", "dataset_dir", "pattern", "annotations")
     data = card.section("data").only("demo", "part_of_annotations", *paths)
     calibration = card.section("calibration").only("images")
@@ -134,8 +140,8 @@ def _read(card: Section, folder: Path) -> ModelCard:
     return ModelCard(
         name=name,
         graph=_graph(card.section("graph")),
-        height=size.number("height", 1, 4096),
-        width=size.number("width", 1, 4096),
+        height=ORIGINAL_SIZE if original else size.number("height", 1, 4096),
+        width=ORIGINAL_SIZE if original else size.number("width", 1, 4096),
         quantization=settings,
         calibration_images=calibration.number("images", 1, 100000, 50),
         gates=_gates(card.section("gates")),
@@ -159,7 +165,7 @@ def _graph(section: Section) -> GraphNames:
 
 
 def _settings(section: Section, folder: Path) -> Settings:
-    section.only("scheme", "param_bitwidth", "output_bitwidth", "config", "overrides")
+    section.only("scheme", "param_bitwidth", "output_bitwidth", "config", "overrides", _SPELLED_OUT)
     scheme = section.text("scheme", TF)
     if scheme not in SCHEMES:
         raise section.error("scheme", f"is {shown(scheme)}; use {' or '.join(SCHEMES)}")
@@ -168,8 +174,12 @@ def _settings(section: Section, folder: Path) -> Settings:
         # Relative to the card, so that both can be kept together.
         configuration = configurations.load(folder / section.text("config"))
     overrides = section.section("overrides").sections()
+    spelled_out = section.text(_SPELLED_OUT) if _SPELLED_OUT in section.items() else None
+    if spelled_out not in (None, FOLD, KEEP):
+        raise section.error(_SPELLED_OUT, f"is {shown(spelled_out)}; use {FOLD} or {KEEP}")
     return Settings(scheme, section.number("param_bitwidth", 2, 16, 8), section.number("output_bitwidth", 2, 16, 8),
-                    configuration, tuple(_override(tensors, what) for tensors, what in overrides.items()))
+                    configuration, tuple(_override(tensors, what) for tensors, what in overrides.items()),
+                    spelled_out_batch_norms=spelled_out)
 
 
 def _override(tensors: str, section: Section) -> Override:

@@ -225,7 +225,7 @@ def prepare(request: Request, cache: Cache) -> Prepared:
                          "part")
         truth = annotation_files.load(request.data.annotations)
         built = artifact_steps.build(request.card, request.data.checkpoint, every_shard, cache,
-                                     request.trusted)
+                                     request.trusted, request.batch_size)
         digests = {shard.index: files.digest_file(shard.path) for shard in chosen}
     return Prepared(Task(request, built, chosen, digests, cache), every_shard, truth, watch)
 
@@ -396,7 +396,7 @@ def _provenance(prepared: Prepared) -> Dict[str, Any]:
         "data": {
             "annotations": prepared.truth.digest(),
             "shards": {shard.path.name: task.digests[shard.index] for shard in task.shards},
-            "preprocessing": images.PREPROCESSING,
+            "preprocessing": images.preprocessing(request.card.height, request.card.width),
         },
         "quantization": {
             "scheme": settings.scheme,
@@ -407,6 +407,9 @@ def _provenance(prepared: Prepared) -> Dict[str, Any]:
             "encodings_file": settings.encodings_file and files.digest_file(settings.encodings_file),
             "calibration_images": request.card.calibration_images,
             "simulator": built.simulator,
+            # Left out where the card says nothing: baselines from before it could are as good.
+            **({"spelled_out_batch_norms": settings.spelled_out_batch_norms}
+               if settings.spelled_out_batch_norms else {}),
         },
         "detection": {
             "batch_size": request.batch_size,

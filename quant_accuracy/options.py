@@ -146,6 +146,8 @@ OPTIONS: Tuple[Option, ...] = (
     Option("--backend", choice("builtin", "aimet", "auto"), "who places quantizers and makes encodings: builtin, aimet "
            "(the real one), or auto: aimet where it is installed (default builtin)", "NAME"),
     Option("--simulate", choice("builtin", "aimet"), "who runs the quantized network (default: the backend)", "NAME"),
+    Option("--spelled-out-batch-norms", choice("fold", "keep"), "fold batch norms that are written in plain ops, or "
+           "keep each as one op, as AIMET does (default: the card's; kept, and named by the check on folding)", "NAME"),
     Option("--quantsim-config", Path, "AIMET's quantizer configuration, JSON (default: the card's, AIMET's default)",
            "FILE"),
     Option("--load-encodings", Path, "take all encodings from this file instead of calibrating", "FILE"),
@@ -204,6 +206,7 @@ SETTINGS = {
     "output_bitwidth": "default_output_bw",
     "backend": "backend",
     "simulate": "simulate",
+    "spelled_out_batch_norms": "spelled_out_batch_norms",
 }
 
 

@@ -1,19 +1,23 @@
 """Placement by AIMET's configuration files, overrides, and encodings that are given."""
 
 import json
+import re
 from pathlib import Path
-from typing import Any, Dict, List, Sequence
+from typing import Any, Callable, Dict, List, Optional, Sequence
 
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+import yaml
 
-from quant_accuracy import card
+from quant_accuracy import card, options
 from quant_accuracy.artifacts import Artifacts
-from quant_accuracy.errors import ConfigurationError, StorageError
+from quant_accuracy.errors import ConfigurationError, GraphError, StorageError
+from quant_accuracy.graph import computed
 from quant_accuracy.quantization import assumptions, calibrate, configuration, encodings_file, placement, simulate
 from quant_accuracy.quantization.configuration import Configuration
 from quant_accuracy.quantization.records import ACTIVATION, PARAM, Encoding, Override, Quantizer, Settings
+from tests.conftest import Run
 
 _AIMETS = Configuration()
 _DEFAULT: Dict[str, Any] = {
@@ -140,6 +144,58 @@ def test_what_a_plain_add_adds_to_a_matmul_is_a_weight() -> None:
     assert ("bias:0", "weight", True) in {(q.tensor, q.role, q.enabled) for q in placed}
 
 
+def _weighted(weights: Callable[[tf.Tensor], tf.Tensor]) -> tf.GraphDef:
+    with tf.Graph().as_default() as graph:
+        start = tf.placeholder(tf.float32, [4, 4], name="start")
+        tf.matmul(start, weights(start), name="end")
+    return graph.as_graph_def()
+
+
+_VALUES = np.arange(16, dtype=np.float32).reshape(4, 4) - 7
+
+
+@pytest.mark.parametrize("weights", [
+    lambda _: tf.transpose(tf.constant(_VALUES), name="computed"),
+    lambda _: tf.multiply(tf.nn.l2_normalize(tf.constant(_VALUES), 0), np.float32([1, 2, 3, 4]), name="computed"),
+], ids=["transposed", "normalized"])
+def test_weights_that_are_computed_from_constants_are_quantized_as_what_they_are(
+        weights: Callable[[tf.Tensor], tf.Tensor], run_graph: Run) -> None:
+    graph = _weighted(weights)
+    stored = computed.store_weights(graph, "start", ["end"])
+    placed = placement.place_quantizers(stored, "start", ["end"], Settings())
+
+    (encoding,) = calibrate.calibrate_params(stored, placed, Settings())["computed:0"]
+
+    (values,) = run_graph(graph, ["computed:0"], {})
+    assert encoding.minimum <= values.min() + encoding.scale
+    assert encoding.maximum >= values.max() - encoding.scale
+    np.testing.assert_array_equal(_constant(stored, "computed"), values)
+
+
+def test_a_product_of_two_activations_has_no_weights() -> None:
+    placed = placement.place_quantizers(_weighted(lambda start: tf.transpose(start)), "start", ["end"], Settings())
+
+    assert [q.tensor for q in placed if q.kind == PARAM] == []
+
+
+def test_weights_that_change_are_an_error_whose_remedy_works() -> None:
+    def switched(_: tf.Tensor) -> tf.Tensor:
+        other = tf.placeholder_with_default(np.bool_(False), [], name="training")
+        return tf.cond(other, lambda: tf.constant(_VALUES), lambda: 2.0 * tf.constant(_VALUES), name="switched")
+
+    graph = computed.store_weights(_weighted(switched), "start", ["end"])
+    with pytest.raises(GraphError, match="weights that change") as caught:
+        calibrate.calibrate_params(graph, placement.place_quantizers(graph, "start", ["end"], Settings()), Settings())
+    (written,) = re.findall(r"set (quantization: .*) in the model card", str(caught.value))
+    (tensor, how), = yaml.safe_load(f"{{{written}}}")["quantization"]["overrides"].items()
+
+    settings = Settings(overrides=(Override(tensor, **how),))
+    placed = placement.place_quantizers(graph, "start", ["end"], settings)
+
+    assert calibrate.calibrate_params(graph, placed, settings) == {}
+    assert simulate.quantize_weights(graph, placed, {}) == graph
+
+
 @pytest.mark.parametrize(("changes", "message"), [
     ({"op_types": {}}, "op_types is unknown; did you mean 'op_type'"),
     ({"op_type": {"Convolution": {}}}, "op_type.Convolution is unknown; did you mean 'Conv"),
@@ -233,6 +289,19 @@ quantization:
 
     assert found.configuration.model_input is None
     assert found.overrides == (Override("Box*", 16, True, None), Override("concat:0", None, None, False))
+
+
+@pytest.mark.parametrize("said", [None, "fold", "keep"])
+def test_a_card_says_what_becomes_of_batch_norms_in_plain_ops(tmp_path: Path, said: Optional[str]) -> None:
+    text = (card.FOLDER / f"{options.DEMO_CARD}.yaml").read_text(encoding="utf-8")
+    more = f"spelled_out_batch_norms: {said}, " if said else ""
+    path = tmp_path / "card.yaml"
+    path.write_text(text.replace("quantization: {", f"quantization: {{{more}"), encoding="utf-8")
+
+    assert card.load(str(path)).quantization.spelled_out_batch_norms == said
+    path.write_text(text.replace("quantization: {", "quantization: {spelled_out_batch_norms: yes, "), encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="spelled_out_batch_norms"):
+        card.load(str(path))
 
 
 @pytest.fixture

@@ -17,6 +17,12 @@ from quant_accuracy.data.shards import Shard
 from quant_accuracy.errors import DataError, first_line
 
 PREPROCESSING = "decode (JPEG or PNG, 3 channels), bilinear resize without aligned corners, truncate to uint8"
+_UNRESIZED = "decode (JPEG or PNG, 3 channels)"
+
+
+def preprocessing(height: int, width: int) -> str:
+    """What is done to an image before the graph gets it, in words."""
+    return PREPROCESSING if height and width else _UNRESIZED
 
 
 class Batch(NamedTuple):
@@ -41,8 +47,8 @@ def stream(shards: Iterable[Shard], batch_size: int, height: int, width: int) ->
     Args:
         shards: Where to read; of each, the first `records` records. The next one is asked for when it is needed.
         batch_size: Images per batch; the last batch of a shard may be smaller.
-        height: Height to resize to.
-        width: Width to resize to.
+        height: Height to resize to; 0 leaves images as they are, which takes batches of one.
+        width: Width to resize to; 0 likewise.
 
     Raises:
         DataError: A record is damaged, is not an image, or has no id; file and record are named.
@@ -134,7 +140,7 @@ def _parse(record: tf.Tensor, height: int, width: int) -> Tuple[tf.Tensor, tf.Te
     # The kernel goes by the bytes: it decodes PNG as well.
     image = tf.image.decode_jpeg(encoded, channels=3)
     size = tf.shape(image)[:2]
-    resized = tf.cast(tf.image.resize_images(image, [height, width]), tf.uint8)
+    resized = tf.cast(tf.image.resize_images(image, [height, width]), tf.uint8) if height and width else image
     return image_id, size, resized
 
 

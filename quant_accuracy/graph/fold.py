@@ -4,6 +4,9 @@
 
 (Ioffe and Szegedy 2015, the inference form.) New bias tensors are named as AIMET names them: `bias_value` and
 `bias_value_1` for the first pair, `bias_value_2` and `bias_value_3` for the next, in the network's order.
+
+A batch norm that is spelled out in plain ops is the same function. AIMET leaves it in the network; here it is folded
+where that is asked for, and then gives the very graph that its fused form gives.
 """
 
 from dataclasses import dataclass
@@ -14,9 +17,14 @@ import tensorflow.compat.v1 as tf
 
 from quant_accuracy.errors import GraphError
 from quant_accuracy.graph import nodes as graph_nodes
+from quant_accuracy.graph import spelled_out
+from quant_accuracy.graph.spelled_out import SpelledOut
 
 _BATCH_NORMS = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
 _CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
+_NOT_ASKED = ("set quantization: {spelled_out_batch_norms: fold} in the model card, or give --spelled-out-batch-norms "
+              "fold, to fold it; keep leaves it as it is")
+_SPELLED = f"it is spelled out in plain ops, which AIMET does not fold; {_NOT_ASKED}"
 
 
 @dataclass(frozen=True)
@@ -25,7 +33,7 @@ class Folded:
 
     Attributes:
         convolution: The convolution op whose weights took the scale.
-        batch_norm: The batch-norm op that is gone.
+        batch_norm: The batch-norm op that is gone; of one that was spelled out, the op that scaled.
         output: The BiasAdd op that stands in its place.
     """
 
@@ -50,46 +58,77 @@ class FoldResult(NamedTuple):
     left_out: Sequence[LeftOut]
 
 
-def find_batch_norms(graph: tf.GraphDef, start: str, outputs: Sequence[str]) -> List[str]:
-    """The names of the batch norms between `start` and `outputs`."""
-    return [node.name for node in graph_nodes.between(graph, start, outputs) if node.op in _BATCH_NORMS]
+class _Linear(NamedTuple):
+    """A convolution or dense op, its weights, and the BiasAdd behind it."""
+
+    node: tf.NodeDef
+    weights: tf.NodeDef
+    bias_add: Optional[tf.NodeDef]
 
 
 class _Match(NamedTuple):
+    """A batch norm that can be folded.
+
+    Attributes:
+        name: Its name.
+        norm: The op that gives its output.
+        inner: The other ops that it consists of.
+        linear: What it is folded into.
+        scale: float32 factor of each output channel, or one of all.
+        bias: float32 summand of each output channel.
+    """
+
+    name: str
     norm: tf.NodeDef
-    convolution: tf.NodeDef
-    bias_add: Optional[tf.NodeDef]
-    weights: tf.NodeDef
+    inner: Sequence[str]
+    linear: _Linear
     scale: np.ndarray
     bias: np.ndarray
 
 
-def fold_batch_norms(graph: tf.GraphDef, start: str, outputs: Sequence[str]) -> FoldResult:
+def fold_batch_norms(graph: tf.GraphDef, start: str, outputs: Sequence[str], spelled: bool = False) -> FoldResult:
     """Fold every batch norm between `start` and `outputs` that follows a convolution.
 
     Args:
         graph: A frozen float graph.
         start: The starting op of the network.
         outputs: The output ops of the network.
+        spelled: Fold those that are spelled out in plain ops too; otherwise they are left, with that reason.
 
     Returns:
         The new graph, what was folded, and what was left with the reason.
+
+    Raises:
+        GraphError: A named op is missing or not connected.
     """
     nodes = graph_nodes.by_name(graph)
     uses = graph_nodes.uses(graph.node)
     matches: List[_Match] = []
     left_out: List[LeftOut] = []
     network = {node.name for node in graph_nodes.between(graph, start, outputs)}
+    groups = {group.output: group for group in spelled_out.find(graph, start, outputs, combined=True)}
     # The graph's own order, not the way the network is walked: it decides the names of the new biases.
     for node in graph.node:
-        if node.name in network and node.op in _BATCH_NORMS:
-            found = _match(node, nodes, uses)
-            if isinstance(found, str):
-                left_out.append(LeftOut(node.name, found))
-            else:
-                matches.append(found)
+        found: Union[_Match, str]
+        if node.name in groups:
+            name = groups[node.name].name
+            found = _match_spelled(groups[node.name], nodes, uses)
+            if not spelled and not isinstance(found, str):
+                found = f"it scales each channel by a constant, right behind {found.linear.node.name!r}; {_NOT_ASKED}" \
+                    if groups[node.name].combined else _SPELLED
+        elif node.name in network and node.op in _BATCH_NORMS:
+            name, found = node.name, _match(node, nodes, uses)
+        else:
+            continue
+        if node.name in outputs:
+            found = "it gives an output of the network, whose name has to stay"
+        if isinstance(found, str):
+            left_out.append(LeftOut(name, found))
+        else:
+            matches.append(found)
     folded_graph, folded = _rewrite(graph, matches, set(nodes))
-    remaining = sum(node.op in _BATCH_NORMS and node.name in network for node in folded_graph.node)
+    remaining = sum(node.op in _BATCH_NORMS and node.name in network for node in folded_graph.node) \
+        + len(spelled_out.find(folded_graph, start, outputs, combined=True))
     if remaining != len(left_out):
         raise GraphError(f"{remaining} batch norms are left after folding where {len(left_out)} were expected; "
                          "report this graph, its batch norms cannot be folded safely")
@@ -105,33 +144,79 @@ def _match(norm: tf.NodeDef, nodes: Mapping[str, tf.NodeDef],
         return f"its data format is {norm.attr['data_format'].s.decode()}, not NHWC"
     if any(f"{norm.name}:{index}" in uses for index in (1, 2, 3, 4, 5)):
         return "its statistics are used elsewhere"
-    before = nodes[graph_nodes.op_of(norm.input[0])]
+    linear = _linear(norm.input[0], _CONVOLUTIONS, nodes, uses)
+    if isinstance(linear, str):
+        return linear
+    try:
+        gamma, beta, mean, variance = (graph_nodes.constant(nodes, reference) for reference in norm.input[1:5])
+        if linear.bias_add is not None:
+            mean = mean - graph_nodes.constant(nodes, linear.bias_add.input[1])
+    except GraphError:
+        return "its parameters are not constant"
+    # All in float32 and in AIMET's order, to the last bit: a weight that rounds the other way is a whole step.
+    inverse = np.float32(1) / np.sqrt(variance + np.float32(norm.attr["epsilon"].f))
+    return _Match(norm.name, norm, (), linear, gamma * inverse, beta - mean * gamma * inverse)
+
+
+def _match_spelled(group: SpelledOut, nodes: Mapping[str, tf.NodeDef],
+                   uses: Mapping[str, List[graph_nodes.Use]]) -> Union[_Match, str]:
+    """The same for a batch norm that is spelled out."""
+    if group.scale is None:
+        return "it takes its statistics from the batch; export the checkpoint for inference, not in training mode"
+    linear = _linear(group.input, (*_CONVOLUTIONS, "MatMul"), nodes, uses)
+    if isinstance(linear, str):
+        return linear
+    channels = _channels(linear)
+    scale, shift = group.scale, np.zeros(1, np.float32) if group.shift is None else group.shift
+    if any(value.size not in (1, channels) or (value.size > 1 and value.shape[-1] != channels)
+           for value in (scale, shift)):
+        return f"it does not have one scale for each of the {channels} output channels of {linear.node.name!r}"
+    scale, shift = scale.reshape(-1), shift.reshape(-1)
+    if linear.bias_add is not None:
+        try:
+            shift = shift + graph_nodes.constant(nodes, linear.bias_add.input[1]) * scale
+        except GraphError:
+            return "its parameters are not constant"
+    return _Match(group.name, nodes[group.output], group.chain[:-1], linear, np.broadcast_to(scale, [channels]),
+                  np.broadcast_to(shift, [channels]))
+
+
+def _linear(reference: str, types: Sequence[str], nodes: Mapping[str, tf.NodeDef],
+            uses: Mapping[str, List[graph_nodes.Use]]) -> Union[_Linear, str]:
+    """The op that gives a tensor, if a batch norm of that tensor can be folded into it, or why it cannot."""
+    node = nodes[graph_nodes.op_of(reference)]
     bias_add: Optional[tf.NodeDef] = None
-    if before.op == "BiasAdd":
-        bias_add, before = before, nodes[graph_nodes.op_of(before.input[0])]
-    if before.op not in _CONVOLUTIONS:
-        return f"it follows {before.op} {before.name!r}, not a convolution"
-    for producer in ([] if bias_add is None else [bias_add]) + [before]:
+    if node.op == "BiasAdd":
+        bias_add, node = node, nodes[graph_nodes.op_of(node.input[0])]
+    if node.op not in types:
+        return f"it follows {node.op} {node.name!r}, not a convolution"
+    if "data_format" in node.attr and node.attr["data_format"].s not in (b"", b"NHWC"):
+        return f"the data format of {node.name!r} is {node.attr['data_format'].s.decode()}, not NHWC"
+    for producer in ([] if bias_add is None else [bias_add]) + [node]:
         if len(uses[producer.name + ":0"]) != 1:
             return f"the output of {producer.name!r} is used elsewhere"
-    weights = nodes[graph_nodes.op_of(before.input[1])]
+    weights = nodes[graph_nodes.op_of(node.input[1])]
     readers = [weights.name + ":0"]
     while weights.op == "Identity":
         weights = nodes[graph_nodes.op_of(weights.input[0])]
         readers.append(weights.name + ":0")
     if weights.op != "Const":
-        return f"the weights of {before.name!r} are not constant"
+        return f"the weights of {node.name!r} are not constant"
     if any(len(uses[reader]) != 1 for reader in readers):
-        return f"the weights of {before.name!r} are shared"
-    try:
-        gamma, beta, mean, variance = (graph_nodes.constant(nodes, reference) for reference in norm.input[1:5])
-        if bias_add is not None:
-            mean = mean - graph_nodes.constant(nodes, bias_add.input[1])
-    except GraphError:
-        return "its parameters are not constant"
-    # All in float32 and in AIMET's order, to the last bit: a weight that rounds the other way is a whole step.
-    inverse = np.float32(1) / np.sqrt(variance + np.float32(norm.attr["epsilon"].f))
-    return _Match(norm, before, bias_add, weights, gamma * inverse, beta - mean * gamma * inverse)
+        return f"the weights of {node.name!r} are shared"
+    return _Linear(node, weights, bias_add)
+
+
+def _channels(linear: _Linear) -> int:
+    sides = [side.size for side in linear.weights.attr["value"].tensor.tensor_shape.dim]
+    if linear.node.op == "MatMul":
+        return int(sides[0 if _transposed(linear.node) else 1])
+    return int(graph_nodes.size_of(sides[2:] if linear.node.op == "DepthwiseConv2dNative" else sides[-1:]))
+
+
+def _transposed(dense: tf.NodeDef) -> bool:
+    # To ask a node for an attribute that it does not have would give it one.
+    return "transpose_b" in dense.attr and bool(dense.attr["transpose_b"].b)
 
 
 def _rewrite(graph: tf.GraphDef, matches: Sequence[_Match],
@@ -142,17 +227,18 @@ def _rewrite(graph: tf.GraphDef, matches: Sequence[_Match],
     dropped: Set[str] = set()
     folded: List[Folded] = []
     for match in matches:
-        new_weights[match.weights.name] = _scaled(match)
+        new_weights[match.linear.weights.name] = _scaled(match)
         bias, output = _fresh_name(taken), _fresh_name(taken)
         replaced[match.norm.name] = [
             graph_nodes.const_node(bias, match.bias),
             graph_nodes.float_node(bias + "/read", "Identity", [bias]),
-            graph_nodes.float_node(output, "BiasAdd", [match.convolution.name, bias + "/read"]),
+            graph_nodes.float_node(output, "BiasAdd", [match.linear.node.name, bias + "/read"]),
         ]
         renamed[match.norm.name] = output
-        if match.bias_add is not None:
-            dropped.add(match.bias_add.name)
-        folded.append(Folded(match.convolution.name, match.norm.name, output))
+        dropped.update(match.inner)
+        if match.linear.bias_add is not None:
+            dropped.add(match.linear.bias_add.name)
+        folded.append(Folded(match.linear.node.name, match.name, output))
     result = tf.GraphDef(versions=graph.versions)
     for node in graph.node:
         if node.name in dropped:
@@ -170,10 +256,14 @@ def _rewrite(graph: tf.GraphDef, matches: Sequence[_Match],
 
 
 def _scaled(match: _Match) -> np.ndarray:
-    weights = tf.make_ndarray(match.weights.attr["value"].tensor)
-    # A depthwise kernel is [height, width, channels, multiplier] and its output channels are channels x multiplier.
-    scale = match.scale if match.convolution.op == "Conv2D" else match.scale.reshape(weights.shape[2:])
-    return np.asarray(weights * scale)
+    node = match.linear.node
+    weights = tf.make_ndarray(match.linear.weights.attr["value"].tensor)
+    if node.op == "DepthwiseConv2dNative":
+        # Such a kernel is [height, width, channels, multiplier] and its output channels are channels x multiplier.
+        return np.asarray(weights * match.scale.reshape(weights.shape[2:]))
+    if node.op == "MatMul" and _transposed(node):
+        return np.asarray(weights * match.scale[:, np.newaxis])
+    return np.asarray(weights * match.scale)
 
 
 def _fresh_name(taken: Set[str]) -> str:

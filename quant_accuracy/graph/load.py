@@ -15,10 +15,10 @@ import tensorflow.compat.v1 as tf
 from google.protobuf.message import DecodeError
 
 from quant_accuracy.errors import CheckpointError, GraphError, first_line
-from quant_accuracy.graph import index_file, trust
+from quant_accuracy.graph import boundaries, fake_quantization, index_file, trust
 from quant_accuracy.graph import nodes as graph_nodes
+from quant_accuracy.graph.names import GraphNames
 
-_VARIABLES = ("VariableV2", "Variable", "VarHandleOp")
 _MERGES, _NEXT_ITERATIONS = ("Merge", "RefMerge"), ("NextIteration", "RefNextIteration")
 
 
@@ -56,6 +56,20 @@ def _existing(prefix: Path, suffix: str) -> Path:
     return path
 
 
+def load_network(prefix: Path, names: GraphNames, trusted: bool = False) -> tf.GraphDef:
+    """The graph of a detector: as `load_frozen` for what a model card names, all of it checked first.
+
+    Raises:
+        CheckpointError: As `load_frozen`.
+        GraphError: As that, or an op that is named does not bound the network.
+    """
+    meta = checkpoint_files(prefix)[0]
+    document = _read_meta(meta)
+    _check_references(meta, document.graph_def)
+    boundaries.check(document.graph_def, names)
+    return _frozen(prefix, document, [*names.output_ops, *names.detections], trusted)
+
+
 def load_frozen(prefix: Path, outputs: Sequence[str], trusted: bool = False) -> tf.GraphDef:
     """The part of a checkpoint's graph that the output ops need, with every variable as a constant.
 
@@ -66,12 +80,18 @@ def load_frozen(prefix: Path, outputs: Sequence[str], trusted: bool = False) -> 
 
     Raises:
         CheckpointError: A file is missing or damaged, or a weight is NaN or infinite.
-        GraphError: An output op is missing, an op reaches outside, or TensorFlow cannot build the graph.
+        GraphError: An output op is missing, an op reaches outside or quantizes, or TensorFlow cannot build the graph.
     """
     meta = checkpoint_files(prefix)[0]
     document = _read_meta(meta)
     graph_nodes.require(graph_nodes.by_name(document.graph_def), outputs)
     _check_references(meta, document.graph_def)
+    return _frozen(prefix, document, outputs, trusted)
+
+
+def _frozen(prefix: Path, document: tf.MetaGraphDef, outputs: Sequence[str], trusted: bool) -> tf.GraphDef:
+    meta = _existing(prefix, ".meta")
+    fake_quantization.refuse(meta, document.graph_def, outputs)
     if not trusted:
         trust.check(meta, document, outputs)
     graph = graph_nodes.subgraph(document.graph_def, outputs)
@@ -197,7 +217,7 @@ def _restored_by(nodes: Mapping[str, tf.NodeDef], restore: str) -> List[tf.NodeD
 
 
 def _read_variables(prefix: Path, graph: tf.GraphDef, sources: Mapping[str, str]) -> Dict[str, np.ndarray]:
-    variables = [node for node in graph.node if node.op in _VARIABLES]
+    variables = [node for node in graph.node if node.op in boundaries.VARIABLES]
     index, *data = data_files(prefix)
     index_file.check(index)
     room = sum(path.stat().st_size for path in data)

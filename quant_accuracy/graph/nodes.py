@@ -10,6 +10,10 @@ import tensorflow.compat.v1 as tf
 
 from quant_accuracy.errors import GraphError
 
+# Ops that multiply by weights, and which of their inputs these are.
+LINEAR = {"Conv2D": 1, "DepthwiseConv2dNative": 1, "MatMul": 1, "Conv2DBackpropInput": 1, "Conv3D": 1, "BatchMatMul": 1,
+          "BatchMatMulV2": 1}
+
 _BESIDE = "loc:@"
 # A constant may be written as one value and a shape: a few bytes that become any number of bytes.
 _LARGEST_CONSTANT = 1 << 28
@@ -69,9 +73,18 @@ def require(nodes: Mapping[str, tf.NodeDef], names: Iterable[str]) -> None:
     """
     for name in names:
         if name not in nodes:
-            near = difflib.get_close_matches(name, list(nodes), n=3, cutoff=0.6)
-            hint = f" (did you mean {' or '.join(near)}?)" if near else ""
-            raise GraphError(f"the graph has no op {name!r}; correct the name in the model card{hint}")
+            raise GraphError(f"the graph has no op {name!r}; correct the name in the model card{near(nodes, name)}")
+
+
+def near(nodes: Mapping[str, tf.NodeDef], name: str) -> str:
+    """The names of ops that are spelled nearly so, as a question; empty where there are none."""
+    found = difflib.get_close_matches(name, list(nodes), n=3, cutoff=0.6)
+    return f" (did you mean {' or '.join(found)}?)" if found else ""
+
+
+def needed(nodes: Mapping[str, tf.NodeDef], roots: Iterable[str]) -> Set[str]:
+    """The names of all ops that some ops need, themselves included."""
+    return _reach(list(roots), lambda name: [op_of(reference) for reference in nodes[name].input])
 
 
 def constant(nodes: Mapping[str, tf.NodeDef], reference: str) -> np.ndarray:
@@ -112,8 +125,9 @@ def constant_node(nodes: Mapping[str, tf.NodeDef], reference: str) -> tf.NodeDef
     """
     node = _behind(nodes, reference)
     if node.op != "Const":
-        raise GraphError(f"{reference} is computed by {node.op} {node.name!r} and not a constant; "
-                         "freeze the graph before this step")
+        raise GraphError(f"{reference} is computed by {node.op} {node.name!r}, from more than the checkpoint's values, "
+                         f"and weights that change cannot be quantized as such; set quantization: {{overrides: "
+                         f"{{\"{tensor_of(reference)}\": {{enabled: false}}}}}} in the model card")
     return node
 
 

@@ -2,7 +2,7 @@
 
 Every op of the network gets a quantizer at its output, every weight and every bias one of its own; the configuration
 then turns them on and off. Shape arithmetic, Identity and flattening ops never get one. A convolution or MatMul and
-its BiasAdd count as one op.
+its BiasAdd count as one op, and so do all ops of a batch norm that is spelled out.
 """
 
 from dataclasses import replace
@@ -12,6 +12,7 @@ import tensorflow.compat.v1 as tf
 
 from quant_accuracy.errors import ConfigurationError
 from quant_accuracy.graph import nodes as graph_nodes
+from quant_accuracy.graph import spelled_out
 from quant_accuracy.quantization import overrides
 from quant_accuracy.quantization.configuration import BIAS, OP_TYPES, WEIGHT, Configuration, OpRule, ParamRule
 from quant_accuracy.quantization.records import (
@@ -26,16 +27,17 @@ from quant_accuracy.quantization.records import (
 
 _LINEAR = ("Conv2D", "DepthwiseConv2dNative", "MatMul")
 _WITHOUT_QUANTIZER = {"Identity", "Shape", "StridedSlice", "Pack", "Const", "NoOp"}
+_BATCH_NORM = "BatchNormalization"
 _TYPE_OF = {op: name for name, ops in OP_TYPES.items() for op in ops}
 # Where the output channels of a weight lie, for encodings per channel.
 _CHANNELS = {"Conv2D": 3, "DepthwiseConv2dNative": 2, "MatMul": 1}
 
 
 class _Op(NamedTuple):
-    """An op as a configuration sees it: a node, or a linear one with its BiasAdd.
+    """An op as a configuration sees it: a node, a linear one with its BiasAdd, or a batch norm of several.
 
     Attributes:
-        node: The node, the linear one of two.
+        node: The node; of several, the one that takes the activation.
         output: Name of the node that gives the output.
         type: Its name in configuration files; None where it has none.
         activation: The tensor of its output quantizer; None where it never gets one.
@@ -74,17 +76,23 @@ def _ops(graph: tf.GraphDef, start: str, outputs: Sequence[str]) -> List[_Op]:
     nodes = graph_nodes.by_name(graph)
     network = graph_nodes.between(graph, start, outputs)
     uses = graph_nodes.uses(network)
+    inside = {start, *(node.name for node in network)}
+    groups = {group.output: group for group in spelled_out.find(graph, start, outputs)}
     ops = []
-    covered = set()
+    covered = {name for group in groups.values() for name in group.ops} - set(groups)
     for node in [nodes[start], *network]:
         if node.name in covered:
+            continue
+        if node.name in groups:
+            ops.append(_Op(nodes[groups[node.name].chain[0]], node.name, _BATCH_NORM, node.name + ":0", []))
             continue
         bias_add = _bias_add(node, uses)
         output = bias_add or node
         covered.add(output.name)
         flatten = node.op == "Reshape" and _is_flatten(node, nodes)
         activation = f"{output.name}:0" if _has_output_quantizer(output) and not flatten else None
-        params = _params(node, bias_add, uses, nodes) if node.op in _LINEAR and node.name != start else []
+        weighted = node.op in _LINEAR and node.name != start and graph_nodes.op_of(node.input[1]) not in inside
+        params = _params(node, bias_add, uses, nodes) if weighted else []
         ops.append(_Op(node, output.name, "Flatten" if flatten else _TYPE_OF.get(node.op), activation, params))
     return ops
 

@@ -14,6 +14,8 @@ TF = "tf"
 TF_ENHANCED = "tf_enhanced"
 SCHEMES = (TF, TF_ENHANCED)
 BUILTIN, AIMET, AUTO = "builtin", "aimet", "auto"
+# What becomes of batch norms that are spelled out.
+FOLD, KEEP = "fold", "keep"
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ class Settings:
         params_only: Of that file take only the params.
         backend: Who places quantizers and makes encodings: `builtin`, `aimet` for the real AIMET, or `auto`.
         simulate: Who runs the quantized network: `builtin` or `aimet`; None for the backend.
+        spelled_out_batch_norms: What becomes of batch norms in plain ops: `fold`, or `keep` as one op of the network;
+            None keeps them too, as AIMET does, and has the check on folding name them.
     """
 
     scheme: str = TF
@@ -74,6 +78,7 @@ class Settings:
     params_only: bool = False
     backend: str = BUILTIN
     simulate: Optional[str] = None
+    spelled_out_batch_norms: Optional[str] = None
 
 
 def with_layer(tensor: str, layer: str) -> str:

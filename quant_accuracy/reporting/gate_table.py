@@ -38,7 +38,8 @@ class Row(NamedTuple):
 def row(verdict: Mapping[str, Any]) -> Row:
     """A row of the table, from a verdict's fields."""
     interval, jitter = verdict["interval"], verdict["jitter"]
-    return Row(verdict["gate"], verdict["figure"] or NOTHING, number(verdict["value"]), limit(verdict["lower"], verdict["upper"]),
+    return Row(verdict["gate"], verdict["figure"] or NOTHING, number(verdict["value"]),
+               limit(verdict["lower"], verdict["upper"]),
                NOTHING if interval is None else " .. ".join(map(number, interval)),
                NOTHING if jitter is None else f"±{jitter:.4f}", verdict["outcome"])
 

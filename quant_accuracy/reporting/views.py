@@ -100,7 +100,8 @@ def _gates(verdicts: Sequence[Mapping[str, Any]]) -> Table:
     rows = [[*map(Cell, gate_table.row(verdict)), Cell(gate_table.shortened(verdict["message"]))]
             for verdict in _of_kind(verdicts, GATE)]
     return Table("Gates", [Column("gate", NAME), Column("figure", NAME), Column("value"), Column("limit"),
-                           Column("95 % interval"), Column("jitter"), Column("verdict", OUTCOME), Column("message", PROSE)], rows)
+                           Column("95 % interval"), Column("jitter"), Column("verdict", OUTCOME),
+                           Column("message", PROSE)], rows)
 
 
 def _figures(document: Mapping[str, Any]) -> Table:

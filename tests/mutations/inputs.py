@@ -16,6 +16,7 @@ from quant_accuracy.data import shards
 from quant_accuracy.graph import load
 from quant_accuracy.quantization import configuration
 from quant_accuracy.quantization.configuration import Configuration
+from tests import batch_norms
 from tests.mutations.plugin import ACTIVATION, ADDITION, FEW_BITS
 
 SCALED, FACTOR = "FeatureExtractor/MobilenetV2/expanded_conv_12/project/weights", 1.5
@@ -48,9 +49,18 @@ def configured(changed: Configuration) -> Arguments:
 
 def earlier_start(folder: Path) -> Sequence[str]:
     """A copy of the demo's card whose network starts at an op that gets a quantizer; the demo's own is an Identity."""
+    return _started_at("Preprocessor/sub", folder)
+
+
+def later_start(folder: Path) -> Sequence[str]:
+    """A copy of the demo's card whose network starts behind the first convolution."""
+    return _started_at("FeatureExtractor/MobilenetV2/Conv/Relu6", folder)
+
+
+def _started_at(op: str, folder: Path) -> Sequence[str]:
     text = (card.FOLDER / f"{options.DEMO_CARD}.yaml").read_text(encoding="utf-8")
     start = card.load(options.DEMO_CARD).graph.starting_op
-    (folder / "card.yaml").write_text(text.replace(start, "Preprocessor/sub"), encoding="utf-8")
+    (folder / "card.yaml").write_text(text.replace(start, op), encoding="utf-8")
     return "--model", str(folder / "card.yaml")
 
 
@@ -93,6 +103,16 @@ def scaled_checkpoint(_: Path) -> Sequence[str]:
     """The demo's checkpoint with the weights of one layer scaled."""
     changed = _changed_checkpoint("scaling the weights of a layer", _scaled, weights=SCALED, factor=FACTOR)
     return "--model", options.DEMO_CARD, "--model-checkpoint", str(changed)
+
+
+def spelled_out_checkpoint(_: Path) -> Sequence[str]:
+    """The demo's checkpoint with its batch norms in plain ops; kept in the cache, as the demo's own is."""
+    prefix = _demo().checkpoint
+    inputs = {"checkpoint": [files.digest_file(path) for path in load.checkpoint_files(prefix)],
+              "code": files.digest_file(Path(batch_norms.__file__))}
+    changed = _CACHE.folder("mutations", inputs, "spelling out batch norms",
+                            lambda folder: _spell_out(prefix, folder / "model.ckpt"))
+    return "--model", options.DEMO_CARD, "--model-checkpoint", str(changed / "model.ckpt")
 
 
 def shard_twice(folder: Path) -> Sequence[str]:
@@ -148,6 +168,14 @@ def _changed_checkpoint(label: str, change: Callable[[_Values], _Values], **inpu
     inputs["checkpoint"] = [files.digest_file(path) for path in load.checkpoint_files(prefix)]
     return _CACHE.folder("mutations", inputs, label,
                          lambda folder: _write_changed(prefix, change, folder / "model.ckpt")) / "model.ckpt"
+
+
+def _spell_out(prefix: Path, target: Path) -> None:
+    meta = tf.MetaGraphDef.FromString(Path(f"{prefix}.meta").read_bytes())
+    batch_norms.spell_out(meta.graph_def)
+    Path(f"{target}.meta").write_bytes(meta.SerializeToString())
+    for path in load.data_files(prefix):
+        shutil.copy(str(path), str(target.with_name(path.name)))
 
 
 def _write_changed(prefix: Path, change: Callable[[_Values], _Values], target: Path) -> None:

@@ -111,6 +111,12 @@ MUTATIONS: Tuple[Mutation, ...] = (
         must=("test_model_inputs_are_quantized_only_where_the_card_says_so[*]", _PLACED),
         says="model inputs with a quantizer", arguments=inputs.earlier_start),
     Mutation(
+        "start op behind the first convolution", "a starting op that was chosen by its name",
+        "`--model` with a copy of the card that starts the network there: it is refused, so that nothing is measured",
+        must=("*",), says="those of FeatureExtractor/MobilenetV2/Conv/Conv2D would get no quantizer; set starting_op: "
+                          "FeatureExtractor/MobilenetV2/MobilenetV2/input",
+        arguments=inputs.later_start, status=2),
+    Mutation(
         "a quantizer switched off", "a rule that covers more than it should",
         "the function that places quantizers switches one off",
         must=("test_activations_are_quantized_unless_a_supergroup_covers_them[*]", _PLACED),
@@ -141,6 +147,12 @@ MUTATIONS: Tuple[Mutation, ...] = (
         # Its convolution keeps the weights that it was trained with, and both get a quantizer at their output.
         must=("test_batch_norms_are_folded[*]", _PLACED, _DRIFTED), says=f"{BATCH_NORM}: broken",
         broken="batch norm not folded"),
+    Mutation(
+        "spelled-out batch norms", "a graph of an older TensorFlow, or of layers without `fused`",
+        "`--model-checkpoint` with a copy of the demo's whose batch norms are Rsqrt, Mul, Sub and Add",
+        must=("test_batch_norms_are_folded[*]", _PLACED, _DRIFTED),
+        says="batchnorm/mul_1: it is spelled out in plain ops", may=_gates("mAP_baseline"),
+        arguments=inputs.spelled_out_checkpoint),
     Mutation(
         f"weights of a layer times {FACTOR}", "a checkpoint that was exported or converted wrongly",
         "`--model-checkpoint` with a changed copy of the demo's",

@@ -1,0 +1,61 @@
+"""What a graph computes from constants alone: its values, and weights that are computed turned into constants.
+
+Weights may be computed when the network runs, out of variables (a weight normalization, a transposition, a cast). They
+are the same in every run, and quantizers of weights take values; TensorFlow itself computes them.
+"""
+
+from typing import Dict, List, Mapping, Sequence
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from quant_accuracy import sessions
+from quant_accuracy.graph import nodes as graph_nodes
+
+_OF_LOOPS = ("Enter", "NextIteration", "Merge", "Switch")
+_OTHERWISE_NEXT_TIME = ("Placeholder", "TensorArray", "Random", "Stateless", "Truncated", "Multinomial")
+
+
+def values(graph: tf.GraphDef, references: Sequence[str]) -> Dict[str, np.ndarray]:
+    """The values of those of some tensors that are computed from constants alone, without loops and chance."""
+    nodes = graph_nodes.by_name(graph)
+    fixed = [reference for reference in dict.fromkeys(references) if _is_fixed(nodes, reference)]
+    if not fixed:
+        return {}
+    needed = graph_nodes.subgraph(graph, [graph_nodes.op_of(reference) for reference in fixed])
+    with sessions.open_session(needed) as session:
+        return dict(zip(fixed, session.run([graph_nodes.tensor_of(reference) for reference in fixed])))
+
+
+def _is_fixed(nodes: Mapping[str, tf.NodeDef], reference: str) -> bool:
+    types = [nodes[name].op for name in graph_nodes.needed(nodes, [graph_nodes.op_of(reference)])]
+    return not any(op in _OF_LOOPS or op.startswith(_OTHERWISE_NEXT_TIME) for op in types)
+
+
+def store_weights(graph: tf.GraphDef, start: str, outputs: Sequence[str]) -> tf.GraphDef:
+    """Replace the ops that compute weights and biases of the network by constants of the same names.
+
+    Args:
+        graph: A frozen graph.
+        start: The starting op of the network.
+        outputs: The output ops of the network.
+
+    Raises:
+        GraphError: A named op is missing or not connected.
+    """
+    nodes = graph_nodes.by_name(graph)
+    network = graph_nodes.between(graph, start, outputs)
+    inside = {start, *(node.name for node in network)}
+    wanted: List[str] = []
+    for node in network:
+        position = 1 if node.op == "BiasAdd" else graph_nodes.LINEAR.get(node.op)
+        if position is not None and graph_nodes.op_of(node.input[position]) not in inside \
+                and not graph_nodes.is_constant(nodes, node.input[position]):
+            wanted.append(node.input[position])
+    # An op of several outputs is left: a constant has one.
+    found = {graph_nodes.op_of(reference): value for reference, value in values(graph, wanted).items()
+             if graph_nodes.tensor_of(reference).endswith(":0")}
+    result = tf.GraphDef(versions=graph.versions)
+    for node in graph.node:
+        result.node.add().CopyFrom(graph_nodes.const_node(node.name, found[node.name]) if node.name in found else node)
+    return result

@@ -49,7 +49,7 @@ import importlib_metadata
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy import files, progress
+from quant_accuracy import files, progress, sessions
 from quant_accuracy.errors import (
     ConfigurationError,
     DataError,
@@ -212,8 +212,9 @@ def open_network(folder: Path, names: GraphNames) -> Iterator[Callable[[np.ndarr
     with _step("loading the quantization simulation", StorageError, f"delete {folder}, it will be made again"):
         # The quantize ops hold the addresses of objects that belong to `sim`: it has to outlive the session.
         sim = aimet.quantsim.load_checkpoint(str(path), _PREFIX)
-    with contextlib.closing(sim.session) as session:
-        fetches = _fetches(session.graph, names.output_ops)
+    with contextlib.closing(sim.session):
+        fetches = _fetches(sim.session.graph, names.output_ops)
+        session = sessions.GraphSession(sim.session, "AIMET's simulation")
         # Each run adds to the statistics of the weights' quantizers, which are not made for two threads.
         lock = threading.Lock()
 

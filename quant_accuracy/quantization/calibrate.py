@@ -145,7 +145,7 @@ def _run_all(graph: tf.GraphDef, fetches: Sequence[str], image_input: str,
              batches: Iterable[np.ndarray]) -> Iterator[Sequence[np.ndarray]]:
     """The fetched values of each batch, in order; no batch at all is an error."""
     count = 0
-    with sessions.open_session(graph) as session:
+    with sessions.open_session(graph, "the float graph, on calibration images") as session:
         for values in sessions.run_concurrently(
                 lambda batch: session.run(list(fetches), {image_input + ":0": batch}), batches):
             yield values

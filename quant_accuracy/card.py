@@ -7,7 +7,7 @@ from typing import Mapping, Optional, Tuple
 
 import yaml
 
-from quant_accuracy.document import Section, parsing
+from quant_accuracy.document import Section, parsing, read_text
 from quant_accuracy.errors import ConfigurationError, first_line, shown
 from quant_accuracy.graph.names import GraphNames
 from quant_accuracy.quantization import configuration as configurations
@@ -101,7 +101,7 @@ def load(name_or_path: str) -> ModelCard:
     if path.suffix not in (".yaml", ".yml"):
         path = FOLDER / f"{name_or_path}.yaml"
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
         if len(text) > _LONGEST:
             raise ConfigurationError(f"{path}: holds {len(text)} characters, and a model card at most {_LONGEST}; "
                                      "name a model card")

@@ -1,5 +1,6 @@
 """Reading mappings that people write: every key is known, every value has the form that it should have."""
 
+import codecs
 import contextlib
 import difflib
 import gc
@@ -12,6 +13,31 @@ from quant_accuracy.errors import ConfigurationError, shown
 _LARGEST = 1e300
 
 
+def read_text(path: Path) -> str:
+    """The text of a file, in UTF-8 or, where a byte-order mark says so, in UTF-16; without the mark.
+
+    Editors and shells of Windows write both; line ends stay as they are.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is not text.
+    """
+    return decoded(path.read_bytes())
+
+
+def decoded(content: bytes) -> str:
+    """As `read_text`, of the bytes of a file.
+
+    Raises:
+        ValueError: They are not text.
+    """
+    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"it is not text in UTF-8: byte {error.start} is {content[error.start]:#04x}") from error
+
+
 def read_json(path: Path) -> Any:
     """The content of a JSON file.
 
@@ -19,7 +45,7 @@ def read_json(path: Path) -> Any:
         OSError: The file cannot be read.
         ValueError: It is not JSON, or is nested too deeply.
     """
-    return parse_json(path.read_text(encoding="utf-8"))
+    return parse_json(read_text(path))
 
 
 def require_json(path: Path, remedy: str) -> Any:

@@ -89,11 +89,11 @@ def unexpected(error: BaseException) -> QuantAccuracyError:
     if isinstance(error, QuantAccuracyError):
         return error
     if isinstance(error, MemoryError):
-        return QuantAccuracyError("the memory ran out; lower --eval-batch-size, --threads or --jobs, or use a machine with "
-                                  "more memory; finished shards are kept")
+        return QuantAccuracyError("the memory ran out; lower --eval-batch-size, --threads or --jobs, or use a machine "
+                                  "with more memory; finished shards are kept")
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return StorageError(f"{_text(error.filename)}: {error.strerror}; see that it is there and can be used, and start "
-                            "again, finished shards are kept")
+        return StorageError(f"{_text(error.filename)}: {error.strerror}; see that it is there and can be used; "
+                            "finished shards are kept, the same command goes on from there")
     frames = traceback.extract_tb(error.__traceback__)
     place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     return DefectError(f"{type(error).__name__}{place}: {first_line(error)}; {DEFECT}: "

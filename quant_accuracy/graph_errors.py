@@ -1,4 +1,4 @@
-"""What TensorFlow raises while a graph is built or run, as one line of ours: the graph, the op, the reason, a remedy."""
+"""What TensorFlow raises while a graph is built or run, as one line of ours: graph, op, reason, remedy."""
 
 import difflib
 import re
@@ -8,7 +8,8 @@ import tensorflow.compat.v1 as tf
 
 from quant_accuracy.errors import GraphError, OutOfMemoryError, QuantAccuracyError, first_line
 
-_FED = re.compile(r"Cannot feed value of shape (\(.*?\)) for Tensor '?([^',]+)'?, which has shape '?(\(.*?\)|<unknown>)'?")
+_FED = re.compile(r"Cannot feed value of shape (\(.*?\)) for Tensor '?([^',]+)'?, "
+                  r"which has shape '?(\(.*?\)|<unknown>)'?")
 _NO_TENSOR = re.compile(r"The name '([^']+)' refers to a Tensor which does not exist")
 _NODE = re.compile(r"(?:\[\[|\{\{)node ([^\s}\]]+)")
 # Where several ops failed, the first line only counts them.
@@ -46,7 +47,7 @@ def of_run(error: Exception, label: str, graph: tf.Graph) -> Optional[QuantAccur
 
 
 def of_building(error: Exception, label: str) -> GraphError:
-    """The error to raise instead of one that `tf.import_graph_def` raised: an unknown op, attributes that do not fit."""
+    """The error to raise instead of one that `tf.import_graph_def` raised, for an unknown op, say."""
     node = _NODE.search(str(error))
     place = f" at the op {node.group(1)!r}" if node is not None else ""
     return GraphError(f"{label}: TensorFlow {tf.__version__} cannot build the graph{place} ({_reason(error)}); "
@@ -58,9 +59,11 @@ def _of_op(error: tf.errors.OpError, label: str) -> QuantAccuracyError:
     if isinstance(error, tf.errors.ResourceExhaustedError):
         return _out_of_memory(label, place, reason)
     if isinstance(error, tf.errors.UnimplementedError) or any(word in reason for word in _WITHOUT_KERNEL):
-        remedy = f"TensorFlow {tf.__version__} cannot run it on this machine: {_EXPORT} with ops that run on CPUs (NHWC)"
+        remedy = (f"TensorFlow {tf.__version__} cannot run it on this machine: {_EXPORT} with ops that run on CPUs "
+                  "(data_format NHWC)")
     elif isinstance(error, tf.errors.FailedPreconditionError):
-        remedy = f"nothing is initialized in a frozen graph: {_EXPORT} without variables or tables that it does not hold"
+        remedy = ("nothing is initialized in a frozen graph: "
+                  f"{_EXPORT} without variables or tables that it does not hold")
     else:
         remedy = ("correct image_input, input and detections in the model card where they are not those of this "
                   f"checkpoint, else {_EXPORT}")
@@ -68,8 +71,8 @@ def _of_op(error: tf.errors.OpError, label: str) -> QuantAccuracyError:
 
 
 def _out_of_memory(label: str, place: str, reason: str) -> OutOfMemoryError:
-    return OutOfMemoryError(f"{label}: the memory ran out{place} ({reason}); lower --eval-batch-size or --threads, or use "
-                            "a machine with more memory; finished shards are kept")
+    return OutOfMemoryError(f"{label}: the memory ran out{place} ({reason}); lower --eval-batch-size or --threads, or "
+                            "use a machine with more memory; finished shards are kept")
 
 
 def _place(error: tf.errors.OpError) -> str:
@@ -104,8 +107,8 @@ def _sides(text: str) -> _Shape:
 def _of_shape(label: str, tensor: str, given: _Shape, wanted: _Shape) -> GraphError:
     """An error about images that a placeholder does not take: too many at once, or of another size."""
     if len(wanted.sides) != 4 or len(given.sides) != 4:
-        return GraphError(f"{label}: {tensor} takes the shape {wanted}, and {given} was fed; correct image_input in the "
-                          f"model card, or {_EXPORT}")
+        return GraphError(f"{label}: {tensor} takes the shape {wanted}, and {given} was fed; correct image_input in "
+                          f"the model card, or {_EXPORT}")
     batch, *size = wanted.sides
     if any(side is not None and side != fed for side, fed in zip(size[:2], given.sides[1:3])):
         return GraphError(f"{label}: {tensor} takes images of {size[0]}x{size[1]} (height x width), and images of "

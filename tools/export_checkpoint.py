@@ -35,8 +35,8 @@ def _export(values: argparse.Namespace) -> int:
     exported = checkpoint.export(values.pipeline_config, values.checkpoint, values.output)
     print(f"restored {exported.variables} variables, {exported.averaged} of them from moving averages")
     if exported.passed_over:
-        print(f"the checkpoint holds moving averages of {exported.passed_over} of them, which were not taken: eval_config "
-              "of pipeline.config has no use_moving_averages: true", file=sys.stderr)
+        print(f"the checkpoint holds moving averages of {exported.passed_over} of them, which were not taken: "
+              "eval_config of pipeline.config has no use_moving_averages: true", file=sys.stderr)
     print(f"--model-checkpoint {exported.prefix}")
     print(f"frozen graph: {exported.frozen}")
     return command_line.MEASURED

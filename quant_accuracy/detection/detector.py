@@ -63,9 +63,9 @@ def _numbers(label: str, tensors: Sequence[str], values: Sequence[np.ndarray]) -
     for tensor, value in zip(tensors, values):
         wrong = np.flatnonzero(np.isnan(value).reshape(len(value), -1).any(axis=1))
         if len(wrong):
-            raise GraphError(f"{label}: {tensor} is NaN for {len(wrong)} of {len(value)} images of a batch; a weight, a "
-                             "constant or an encoding makes it so: train or export the checkpoint again, or make the "
-                             "encodings again")
+            raise GraphError(f"{label}: {tensor} is NaN for {len(wrong)} of {len(value)} images of a batch; a weight, "
+                             "a constant or an encoding makes it so: train or export the checkpoint again, or leave "
+                             "--load-encodings out")
     return values
 
 

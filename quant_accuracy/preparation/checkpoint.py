@@ -1,7 +1,7 @@
 """From a training checkpoint of the Object Detection API to the evaluation checkpoint that gets quantized."""
 
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import tensorflow.compat.v1 as tf
 from object_detection import exporter
@@ -36,9 +36,9 @@ class Exported(NamedTuple):
 def export(config_file: Path, checkpoint: Path, output: Path) -> Exported:
     """Build the inference graph, restore the trained weights, and save a checkpoint with its graph.
 
-    A `graph_rewriter` block in the configuration is dropped. As the Object Detection API's exporter does, moving averages
-    are taken where `eval_config.use_moving_averages` is true, and the variables themselves where it is false, which is
-    its default; where it does not say and the checkpoint holds nothing but averages, those.
+    A `graph_rewriter` block in the configuration is dropped. As the Object Detection API's exporter does, moving
+    averages are taken where `eval_config.use_moving_averages` is true, and the variables themselves where it is false,
+    which is its default; where it does not say and the checkpoint holds nothing but averages, those.
 
     Args:
         config_file: The `pipeline.config`.
@@ -56,8 +56,8 @@ def export(config_file: Path, checkpoint: Path, output: Path) -> Exported:
             build_inference_graph(pipeline.config)
         except Exception as error:  # the API's builders raise many kinds for what they cannot build
             raise ConfigurationError(f"{config_file}: the installed Object Detection API cannot build the model "
-                                     f"({type(error).__name__}: {first_line(error)}); name the pipeline.config of an SSD "
-                                     "that it knows") from error
+                                     f"({type(error).__name__}: {first_line(error)}); name the pipeline.config of an "
+                                     "SSD that it knows") from error
         _require_outputs(config_file, pipeline.config)
         variables = tf.global_variables()
         shapes = _shapes(checkpoint)
@@ -88,8 +88,8 @@ def _require_outputs(config_file: Path, config: Any) -> None:
     names = {operation.name for operation in tf.get_default_graph().get_operations()}
     if not names.issuperset(_OUTPUTS):
         raise ConfigurationError(f"{config_file}: describes a {config.model.WhichOneof('model')}, whose graph has no "
-                                 f"{next(name for name in _OUTPUTS if name not in names)!r}; only SSDs are exported here: "
-                                 "name the pipeline.config of one")
+                                 f"{next(name for name in _OUTPUTS if name not in names)!r}; only SSDs are exported "
+                                 "here: name the pipeline.config of one")
 
 
 def _shapes(checkpoint: Path) -> Mapping[str, Sequence[int]]:
@@ -116,8 +116,8 @@ def _sources(checkpoint: Path, variables: Sequence[tf.Variable], shapes: Mapping
     # What is not trained, such as the moments of a batch norm, has no moving average of its own.
     trained = {variable.op.name for variable in tf.trainable_variables()}
     if averages and not any(name + _AVERAGE in shapes for name in trained):
-        raise CheckpointError(f"{checkpoint}: holds no moving averages, which eval_config of pipeline.config asks for; set "
-                              "use_moving_averages to false, or name the training checkpoint")
+        raise CheckpointError(f"{checkpoint}: holds no moving averages, which eval_config of pipeline.config asks for; "
+                              "set use_moving_averages to false, or name the training checkpoint")
     sources: Dict[str, tf.Variable] = {}
     for variable in variables:
         name = variable.op.name

@@ -100,8 +100,8 @@ def _parsed(path: Path, text: str) -> Tuple[Any, List[str]]:
             field = text_fields.at(text, line, error.GetColumn() or 1)
             if field is None or not _can_be_left_out(field, str(error)):
                 raise _not_read(path, line, field, str(error)) from error
-            notes.append(f"line {line}: {'.'.join(field.path)} is left out: the installed Object Detection API does not "
-                         "know it, and it does not change the network")
+            notes.append(f"line {line}: {'.'.join(field.path)} is left out: the installed Object Detection API does "
+                         "not know it, and it does not change the network")
             text = text_fields.without(text, field)
 
 
@@ -129,9 +129,9 @@ def _not_read(path: Path, line: int, field: Optional[Field], said: str) -> Confi
     near = difflib.get_close_matches(name, [known.name for known in _descriptor(field.path[:-1]).fields], 1, 0.75)
     hint = f"did you mean {near[0]!r}? Else delete the line" if near else "delete the line"
     wrong_file = f", and {_NAME_IT} if this is another file" if len(field.path) == 1 else ""
-    return ConfigurationError(f"{path}: line {line}: the installed Object Detection API does not know the field {name!r} "
-                              f"of {kind}, which may change the network; {hint} if the checkpoint was trained without "
-                              f"it{wrong_file}")
+    return ConfigurationError(f"{path}: line {line}: the installed Object Detection API does not know the field "
+                              f"{name!r} of {kind}, which may change the network; {hint} if the checkpoint was trained "
+                              f"without it{wrong_file}")
 
 
 def _reason(said: str) -> str:

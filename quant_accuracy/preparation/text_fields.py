@@ -27,7 +27,7 @@ def at(text: str, line: int, column: int) -> Optional[Field]:
     lines = text.split("\n")
     position = sum(len(before) + 1 for before in lines[:line - 1]) + column - 1
     holding = [field for field in fields(text) if field.start <= position < field.end]
-    return max(holding, key=lambda field: len(field.path), default=None)
+    return max(holding, key=lambda field: len(field.path)) if holding else None
 
 
 def without(text: str, field: Field) -> str:

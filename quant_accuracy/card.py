@@ -72,6 +72,7 @@ class ModelCard:
         demo: Whether checkpoint and data are the embedded demo's, made on first use.
         data: Default data paths by key (checkpoint, dataset_dir, pattern, annotations), as far as given.
         part_of_annotations: Whether the annotations also hold images that the TFRecords leave out on purpose.
+        given: How the card was named, for messages: its name in `models/`, or a path; empty for its own name.
     """
 
     name: str
@@ -85,6 +86,7 @@ class ModelCard:
     demo: bool
     data: Mapping[str, str]
     part_of_annotations: bool = False
+    given: str = ""
 
     def label(self) -> str:
         """The name with the bits of weights and activations: `ssd_mobilenet_v2_demo-w8a8`."""
@@ -115,7 +117,7 @@ def load(name_or_path: str) -> ModelCard:
         raise
     except Exception as error:  # PyYAML raises many kinds, also for numbers and dates that are none
         raise ConfigurationError(f"{path}: not YAML ({first_line(error)}); repair the model card") from error
-    return _read(Section(str(path), "", document, "the model card"), path.parent)
+    return replace(_read(Section(str(path), "", document, "the model card"), path.parent), given=name_or_path)
 
 
 def _read(card: Section, folder: Path) -> ModelCard:

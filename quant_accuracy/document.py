@@ -103,7 +103,7 @@ class Section:
 
     def __init__(self, path: str, place: str, value: Any, document: str) -> None:
         if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-            raise ConfigurationError(f"{path}: {place.rstrip('.') or document} is not a mapping of names; "
+            raise ConfigurationError(f"{path}: {place.rstrip('.') or 'it'} is not a mapping of names; "
                                      f"repair {document}")
         self._path, self._place, self._value, self._document = path, place, value, document
 

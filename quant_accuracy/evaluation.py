@@ -82,9 +82,10 @@ class Prepared:
         Raises:
             ConfigurationError: The baseline is damaged.
         """
-        before = baselines.read_quantizers(self.baseline_folder())
+        typed = self.task.request.again()
+        before = baselines.read_quantizers(self.baseline_folder(), typed)
         if before is None:
-            return [f"there is no snapshot; {baselines.remedy(self.task.request.card.name)}"]
+            return [f"there is no snapshot; {baselines.remedy(typed)}"]
         return snapshot.differences(before, self.snapshot())
 
     def drift(self) -> Verdict:
@@ -95,7 +96,8 @@ class Prepared:
         """
         card = self.task.request.card
         gate = next((gate for gate in card.gates if gate.name == ENCODINGS_DRIFT), _DRIFT)
-        return gates.judge_drift(gate, baselines.read_quantizers(self.baseline_folder()), self.snapshot(), card.name)
+        typed = self.task.request.again()
+        return gates.judge_drift(gate, baselines.read_quantizers(self.baseline_folder(), typed), self.snapshot(), typed)
 
 
 @dataclass(frozen=True)
@@ -206,14 +208,14 @@ def conclude(prepared: Prepared, detected: Mapping[str, Detected]) -> Evaluation
         with watch.step("jitter"):
             moves = measure_jitter(prepared)
     with watch.step("judge"):
-        committed = baselines.read(prepared.baseline_folder())
+        committed = baselines.read(prepared.baseline_folder(), request.again())
         if committed is not None and prepared.whole() and not request.jitter:
             # The baseline's jitter is that of the whole data set; fewer images move more.
             moves = committed.jitter
         aps = _resampled(prepared, variants)
         figures = Figures(variants[FLOAT].metrics, variants[QUANTIZED].metrics, _samples(prepared, aps),
                           _maps_of_whole_shards(prepared, detected, variants), committed, moves, _provenance(prepared),
-                          request.card.name)
+                          request.again())
         verdicts = gates.judge(request.card.gates, figures)
         if any(gate.name == ENCODINGS_DRIFT for gate in request.card.gates):
             verdicts.append(prepared.drift())

@@ -121,7 +121,7 @@ def test_a_damaged_snapshot_names_the_file(tmp_path: Path, text: str) -> None:
 
 
 def _judge(committed: Any, value: float, **more: Any) -> Any:
-    known: Dict[str, Any] = {"samples": None, "shard_maps": None, "jitter": None, "model": "mine",
+    known: Dict[str, Any] = {"samples": None, "shard_maps": None, "jitter": None, "model": "--model mine",
                              "provenance": committed and committed.provenance, **more}
     figures = Figures(_metrics(value, car=0.6), _metrics(value, car=0.6), baseline=committed, **known)
     return gates.judge_one(Gate("mAP_baseline", known.pop("limit", None)), figures)
@@ -141,7 +141,7 @@ def test_a_missing_baseline_fails_with_the_remedy() -> None:
     verdict = _judge(None, 0.6)
 
     assert verdict.outcome == FAIL
-    assert "`pytest --model mine --update-baselines`" in verdict.message
+    assert "`./run pytest --model mine --update-baselines`" in verdict.message
 
 
 def test_some_shards_are_compared_with_the_same_shards_of_the_baseline(committed: Baseline) -> None:
@@ -205,7 +205,7 @@ def test_drift_beyond_the_limit_fails_and_lists_the_worst_first() -> None:
 
     good = gates.judge_drift(Gate("encodings_drift", 0.3), before, after, "mine")
     bad = gates.judge_drift(Gate("encodings_drift", 0.01), before, after, "mine")
-    none = gates.judge_drift(Gate("encodings_drift", 0.01), None, after, "mine")
+    none = gates.judge_drift(Gate("encodings_drift", 0.01), None, after, "--model mine")
 
     assert [good.outcome, bad.outcome, none.outcome] == [PASS, FAIL, FAIL]
     assert bad.value == pytest.approx(0.25)

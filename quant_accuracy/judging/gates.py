@@ -70,7 +70,7 @@ def judge_drift(gate: Gate, before: Optional[Sequence[Placed]], after: Sequence[
         gate: The gate `encodings_drift`.
         before: The snapshot; None where there is none.
         after: What was found now.
-        model: Name of the model card.
+        model: The options that name model and data, for the command in the message.
     """
     limit = float(gate.limit or 0.0)
     if before is None:

@@ -130,13 +130,7 @@ def read_quantizers(folder: Path) -> Optional[List[Placed]]:
         ConfigurationError: The file is damaged.
     """
     path = folder / SNAPSHOT_FILE
-    if not path.exists():
-        return None
-    try:
-        return snapshot.read(path)
-    except ConfigurationError as error:
-        # A snapshot's own remedy is that of a baseline.
-        raise ConfigurationError(f"{str(error).rsplit('; ', 1)[0]}; {AGAIN}") from error
+    return snapshot.read(path, AGAIN) if path.exists() else None
 
 
 def detections_of(run: ReportedRun, variant: str) -> np.ndarray:

@@ -121,8 +121,8 @@ def _sources(checkpoint: Path, variables: Sequence[tf.Variable], shapes: Mapping
     sources: Dict[str, tf.Variable] = {}
     for variable in variables:
         name = variable.op.name
-        average = averages and name in trained or averages is None and name not in shapes and name + _AVERAGE in shapes
-        source = name + _AVERAGE if average else name
+        only_average = averages is None and name not in shapes and name + _AVERAGE in shapes
+        source = name + _AVERAGE if only_average or (averages and name in trained) else name
         if source not in shapes:
             if name == "global_step":
                 continue

@@ -109,14 +109,19 @@ def load(name_or_path: str) -> ModelCard:
                                      "name a model card")
         with parsing():
             document = yaml.safe_load(text)
-    except OSError as error:
+    except FileNotFoundError as error:
         known = sorted(card.stem for card in FOLDER.glob("*.yaml"))
-        raise ConfigurationError(f"{path}: no such model card; --model takes a path or one of "
+        raise ConfigurationError(f"{path}: no such model card; --model takes the path of a .yaml file or one of "
                                  f"{', '.join(known)}") from error
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read ({error.strerror}); let --model name a model card that "
+                                 "can") from error
     except ConfigurationError:
         raise
     except Exception as error:  # PyYAML raises many kinds, also for numbers and dates that are none
-        raise ConfigurationError(f"{path}: not YAML ({first_line(error)}); repair the model card") from error
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+        said = first_line(error) if mark is None else f"line {mark.line + 1}: {problem}"
+        raise ConfigurationError(f"{path}: not YAML ({said}); repair the model card") from error
     return replace(_read(Section(str(path), "", document, "the model card"), path.parent), given=name_or_path)
 
 

@@ -5,12 +5,15 @@ import contextlib
 import difflib
 import gc
 import json
+import re
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 from quant_accuracy.errors import ConfigurationError, shown
 
 _LARGEST = 1e300
+_LONGEST_NUMBER = 40
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$")
 
 
 def read_text(path: Path) -> str:
@@ -157,18 +160,20 @@ class Section:
         return value
 
     def number(self, key: str, low: int, high: int, default: Optional[int] = None) -> int:
-        """A whole number from `low` to `high`."""
+        """A whole number from `low` to `high`; also as `8.0` or "8", as tables and JavaScript write it."""
         value = self.get(key, default)
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        number = as_number(value)
+        if number is None or number % 1 or not low <= number <= high:
             raise self.error(key, f"is {shown(value)}; give a whole number from {low} to {high}")
-        return value
+        return int(number)
 
     def real(self, key: str, low: float, high: float) -> float:
-        """A number from `low` to `high`."""
+        """A number from `low` to `high`; also as a text such as "5e-3", which YAML does not take for a number."""
         value = self.get(key)
-        if not _is_real(value) or not low <= value <= high:
+        number = as_number(value)
+        if number is None or not low <= number <= high:
             raise self.error(key, f"is {shown(value)}; give a number from {low:g} to {high:g}")
-        return float(value)
+        return float(number)
 
     def known_real(self, key: str, low: float, high: float) -> Optional[float]:
         """A number from `low` to `high`; None where there is none."""
@@ -184,11 +189,9 @@ class Section:
     def flag(self, key: str) -> Optional[bool]:
         """True or false, also as the texts "True" and "False" that AIMET's files have; None where it is not given."""
         value = self._value.get(key)
-        known = {"True": True, "False": False}
-        if value is None or isinstance(value, bool):
-            return value
-        if isinstance(value, str) and value in known:
-            return known[value]
+        known = as_flag(value)
+        if value is None or known is not None:
+            return known
         raise self.error(key, f"is {shown(value)}; give true or false")
 
     def names(self, key: str, at_least: int = 1) -> List[str]:
@@ -197,6 +200,20 @@ class Section:
         if not (isinstance(value, list) and len(value) >= at_least and all(isinstance(item, str) for item in value)):
             raise self.error(key, f"is {shown(value)}; give a list of {at_least} or more names")
         return value
+
+
+def as_number(value: Any) -> Union[int, float, None]:
+    """The finite number that a value of a document is, or that a text there spells; None where it is none."""
+    if isinstance(value, str) and len(value) < _LONGEST_NUMBER and _NUMBER.match(value.strip()):
+        value = float(value)
+    return value if _is_real(value) else None
+
+
+def as_flag(value: Any) -> Optional[bool]:
+    """What a value of a document says, true or false, or a text there; None where it says neither."""
+    if isinstance(value, str):
+        return {"true": True, "false": False}.get(value.strip().lower())
+    return value if isinstance(value, bool) else None
 
 
 def _is_real(value: Any) -> bool:
@@ -209,5 +226,6 @@ def _cut(key: str) -> str:
 
 
 def _hint(key: str, keys: Sequence[str]) -> str:
-    near = difflib.get_close_matches(_cut(key), keys, n=1, cutoff=0.0)
-    return f"did you mean {near[0]!r}?" if near else "remove it"
+    """What to do with an unknown key: near names are often what was meant, others never."""
+    near = difflib.get_close_matches(_cut(key), keys, n=1, cutoff=0.5)
+    return f"did you mean {near[0]!r}? Else remove it" if near else f"remove it; known here: {', '.join(keys)}"

@@ -233,4 +233,5 @@ def _mean_ap(metrics: Metrics) -> float:
 
 def _no_truth() -> QuantAccuracyError:
     return QuantAccuracyError("there is no ground truth in the evaluated images, so there is no mAP; "
-                              "evaluate more shards")
+                              "evaluate more shards, or name the annotations of these images with "
+                              "--annotation-json-file")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from quant_accuracy import files, progress
-from quant_accuracy.document import Section, parse_json
+from quant_accuracy.document import Section, decoded, parse_json
 from quant_accuracy.errors import ConfigurationError, StorageError
 from quant_accuracy.judging import baseline
 
@@ -166,7 +166,8 @@ def _content(path: Path) -> bytes:
 def _parse(path: Path, number: int, line: bytes) -> Optional[Entry]:
     """The entry of a line; None, with a warning, where the line is cut short."""
     try:
-        document = parse_json(line.decode("utf-8"))
+        # An editor may have put a byte-order mark before the first line.
+        document = parse_json(decoded(line))
     except ValueError:
         progress.say(f"warning: {path}: line {number} is cut short or damaged and is left out; delete it")
         return None

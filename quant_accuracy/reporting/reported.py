@@ -7,7 +7,7 @@ from typing import Any, List, Mapping, Optional, Sequence
 import numpy as np
 
 from quant_accuracy.document import Section, read_json
-from quant_accuracy.errors import ConfigurationError
+from quant_accuracy.errors import ConfigurationError, first_line
 from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS, Verdict
 from quant_accuracy.quantization import snapshot
 from quant_accuracy.quantization.snapshot import Placed
@@ -103,8 +103,12 @@ def _read_json(path: Path, missing: str) -> Any:
         return read_json(path)
     except FileNotFoundError as error:
         raise ConfigurationError(missing) from error
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{path}: cannot be read ({error}); {AGAIN}") from error
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read ({error.strerror}); see that it can, or {AGAIN}") from error
+    except ValueError as error:
+        # A page or a summary is no report that can be read, whatever made it.
+        other = f"name the report.json beside it, or {AGAIN}" if path.suffix != ".json" else AGAIN
+        raise ConfigurationError(f"{path}: cannot be read ({first_line(error)}); {other}") from error
 
 
 def _verdicts(whole: Section) -> List[Verdict]:

@@ -16,12 +16,12 @@ from quant_accuracy.card import DataPaths, ModelCard
 from quant_accuracy.detection import detector
 from quant_accuracy.detection.run import Run
 from quant_accuracy.errors import DefectError, GraphError, OutOfMemoryError
-from quant_accuracy.executors import assignment
+from quant_accuracy.executors import assignment, choice
 from quant_accuracy.executors.contract import Workload
 from quant_accuracy.executors.processes import ProcessExecutor
 from quant_accuracy.graph.names import GraphNames
 from quant_accuracy.sessions import GraphSession
-from tests import broken, defect_plugin, suite
+from tests import broken, defect_plugin, processes, suite
 from tools import report
 
 _IMAGE = np.zeros([1, 4, 4, 3], np.uint8)
@@ -171,6 +171,20 @@ def test_a_report_on_a_graph_that_fails_ends_with_one_line_and_status_2(
     assert _FAILS in said
     assert "Traceback" not in said
     assert "run again" not in said
+
+
+@pytest.mark.skipif(not choice.ray_installed(), reason="Ray is not installed; './run ray-install' does it")
+def test_an_actor_of_ray_says_the_same(one_at_a_time: DataPaths, folder: Path) -> None:
+    arguments = broken.arguments(one_at_a_time, folder, *_PART, "--executor", "ray", "--jobs", "1")
+    process = processes.start_report(arguments)
+
+    err = process.communicate(timeout=300)[1]
+
+    assert process.returncode == 2, err
+    assert f"error: {one_at_a_time.dataset_dir}/demo_val.record-0000" in err
+    assert _FAILS in err
+    assert "Traceback" not in err
+    assert "run again" not in err
 
 
 @pytest.mark.parametrize("parallel", [(), ("-n", "2")])

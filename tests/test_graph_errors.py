@@ -129,6 +129,25 @@ def test_scores_that_are_not_numbers_are_an_error_and_no_missing_detections() ->
             detect(np.concatenate([_IMAGE, np.ones_like(_IMAGE)]), {})
 
 
+@pytest.mark.parametrize(("order", "message"), [
+    ((1, 0, 2, 3), r"detection_scores has the shape \[1, 1\], not \[1, 1, 4\]"),
+    ((0, 1, 3, 2), r"num_detections has the shape \[1\], not \[1, 1\]"),
+])
+def test_outputs_that_the_card_confuses_are_named(order: Tuple[int, ...], message: str) -> None:
+    shapes = {"detection_boxes": [1, 1, 4], "detection_scores": [1, 1], "detection_classes": [1, 1],
+              "num_detections": [1]}
+    with tf.Graph().as_default() as graph:
+        tf.placeholder(tf.uint8, [None, 4, 4, 3], name="image_tensor")
+        for name, shape in shapes.items():
+            tf.ones(shape, name=name)
+    boxes, scores, classes, count = (list(shapes)[index] for index in order)
+    names = GraphNames("image_tensor", "start", ("out",), (boxes, scores, classes, count))
+
+    with detector.open_detector(graph.as_graph_def(), names, None) as detect, \
+            pytest.raises(GraphError, match=f"{message}; correct detections in the model card"):
+        detect(_IMAGE, {})
+
+
 @pytest.fixture(scope="module")
 def one_at_a_time(demo: DataPaths, tmp_path_factory: pytest.TempPathFactory) -> DataPaths:
     """The demo with a checkpoint that takes one image at a time, which nothing but its run can tell."""

@@ -45,8 +45,9 @@ def open_detector(graph: tf.GraphDef, names: GraphNames, postprocessing: Optiona
     if postprocessing is None:
         fetches = [name + ":0" for name in names.detections]
         with sessions.open_session(graph, label) as session:
-            yield lambda images, more: _own_detections(*_numbers(label, fetches,
-                                                                 session.run(fetches, feed(images, more))))
+            yield lambda images, more: _own_detections(label, names,
+                                                       _numbers(label, fetches,
+                                                                session.run(fetches, feed(images, more))))
     else:
         before = [postprocessing.boxes, postprocessing.scores]
         # Most of the graph's ops are those of the suppression: without them its session starts sooner.
@@ -69,8 +70,14 @@ def _numbers(label: str, tensors: Sequence[str], values: Sequence[np.ndarray]) -
     return values
 
 
-def _own_detections(boxes: np.ndarray, scores: np.ndarray, classes: np.ndarray,
-                    counts: np.ndarray) -> List[Detections]:
+def _own_detections(label: str, names: GraphNames, outputs: Sequence[np.ndarray]) -> List[Detections]:
+    """From boxes [n, k, 4], scores [n, k], classes [n, k] and counts [n] to the detections of each image."""
+    boxes, scores, classes, counts = outputs
+    for name, value, wanted in zip(names.detections, outputs,
+                                   ((*scores.shape[:2], 4), scores.shape[:2], scores.shape[:2], scores.shape[:1])):
+        if value.shape != wanted:
+            raise GraphError(f"{label}: {name} has the shape {list(value.shape)}, not {list(wanted)}; correct "
+                             "detections in the model card: boxes, scores, classes and count, each under the name of its op")
     return [Detections(boxes[i, :count], scores[i, :count], np.rint(classes[i, :count]).astype(np.int32))
             for i, count in enumerate(counts.astype(np.int64))]
 
@@ -98,7 +105,7 @@ def verified_total(graph: tf.GraphDef, names: GraphNames, postprocessing: Option
     total = int(outputs[0][1].shape[1])
     with nms.open_suppression(_parameters(postprocessing, total)) as suppress:
         for *detections, boxes, scores in outputs:
-            own, ours = _own_detections(*detections)[0], suppress(boxes[0, :, 0], scores[0])
+            own, ours = _own_detections("the float graph", names, detections)[0], suppress(boxes[0, :, 0], scores[0])
             if not all(np.array_equal(a, b) for a, b in zip(own, ours)):
                 return 0
     return total

@@ -76,8 +76,9 @@ def _own_detections(label: str, names: GraphNames, outputs: Sequence[np.ndarray]
     for name, value, wanted in zip(names.detections, outputs,
                                    ((*scores.shape[:2], 4), scores.shape[:2], scores.shape[:2], scores.shape[:1])):
         if value.shape != wanted:
-            raise GraphError(f"{label}: {name} has the shape {list(value.shape)}, not {list(wanted)}; correct "
-                             "detections in the model card: boxes, scores, classes and count, each under the name of its op")
+            raise GraphError(f"{label}: {name} has the shape {list(value.shape)}, not {list(wanted)}; "
+                             "correct detections in the model card: boxes, scores, classes and count, each under the "
+                             "name of its op")
     return [Detections(boxes[i, :count], scores[i, :count], np.rint(classes[i, :count]).astype(np.int32))
             for i, count in enumerate(counts.astype(np.int64))]
 

@@ -98,8 +98,8 @@ def append(path: Path, line: Entry) -> None:
             start = "\n" if size > 0 and os.pread(file, 1, size - 1) != b"\n" else ""
             _write(file, f"{start}{text}\n".encode("ascii"), size)
     except OSError as error:
-        raise StorageError(f"{path}: the history cannot be written ({error.strerror}); free some space, or name a file "
-                           "that can be written") from error
+        remedy = "free some space" if error.errno in files.FULL else "name a file that can be written with --history"
+        raise StorageError(f"{path}: the history cannot be written ({error.strerror}); {remedy}") from error
 
 
 def _without_derived(line: Entry) -> Dict[str, Any]:

@@ -142,7 +142,8 @@ def read(float_folder: Path, quantsim_folder: Path) -> Artifacts:
         batch_norms = [str(name) for name in folding["batch_norms"]]
         place = _read_json(quantsim_folder / "postprocessing.json")
         found = Postprocessing(**place["place"]) if place["place"] else None
-        encodings = encodings_file.read(quantsim_folder / "model.encodings").all()
+        encodings = encodings_file.read(quantsim_folder / "model.encodings",
+                                        f"delete {quantsim_folder}, it will be made again").all()
     except (KeyError, TypeError) as error:
         raise StorageError(f"{quantsim_folder}: damaged ({error}); delete it, it will be made again") from error
     return Artifacts(float_folder, quantsim_folder, quantizers, encodings, left_out, batch_norms, found,

@@ -10,6 +10,7 @@ import filelock
 
 from quant_accuracy import files, progress
 from quant_accuracy.document import read_json
+from quant_accuracy.errors import StorageError
 
 _DIGESTS = "digests.json"
 
@@ -108,4 +109,8 @@ class Cache:
         path = self.root / "locks" / f"{name}.lock"
         with files.storage_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            return filelock.FileLock(str(path)).acquire(timeout=timeout)
+            try:
+                return filelock.FileLock(str(path)).acquire(timeout=timeout)
+            except NotImplementedError as error:
+                raise StorageError(f"{path}: the file system has no locks; name a folder on another one with "
+                                   "--cache-dir") from error

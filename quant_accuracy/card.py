@@ -7,7 +7,7 @@ from typing import Mapping, Optional, Tuple
 
 import yaml
 
-from quant_accuracy.document import Section, parsing
+from quant_accuracy.document import Section, parsing, read_text
 from quant_accuracy.errors import ConfigurationError, first_line, shown
 from quant_accuracy.graph.names import GraphNames
 from quant_accuracy.quantization import configuration as configurations
@@ -78,6 +78,7 @@ class ModelCard:
         data: Default data paths by key (checkpoint, dataset_dir, pattern, annotations), as far as given.
         part_of_annotations: Whether the annotations also hold images that the TFRecords leave out on purpose; then the
             data set is what the pattern takes, also where other files of a numbered set lie beside.
+        given: How the card was named, for messages: its name in `models/`, or a path; empty for its own name.
     """
 
     name: str
@@ -91,6 +92,7 @@ class ModelCard:
     demo: bool
     data: Mapping[str, str]
     part_of_annotations: bool = False
+    given: str = ""
 
     def label(self) -> str:
         """The name with the bits of weights and activations: `ssd_mobilenet_v2_demo-w8a8`."""
@@ -107,21 +109,26 @@ def load(name_or_path: str) -> ModelCard:
     if path.suffix not in (".yaml", ".yml"):
         path = FOLDER / f"{name_or_path}.yaml"
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
         if len(text) > _LONGEST:
             raise ConfigurationError(f"{path}: holds {len(text)} characters, and a model card at most {_LONGEST}; "
                                      "name a model card")
         with parsing():
             document = yaml.safe_load(text)
-    except OSError as error:
+    except FileNotFoundError as error:
         known = sorted(card.stem for card in FOLDER.glob("*.yaml"))
-        raise ConfigurationError(f"{path}: no such model card; --model takes a path or one of "
+        raise ConfigurationError(f"{path}: no such model card; --model takes the path of a .yaml file or one of "
                                  f"{', '.join(known)}") from error
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read ({error.strerror}); let --model name a model card that "
+                                 "can") from error
     except ConfigurationError:
         raise
     except Exception as error:  # PyYAML raises many kinds, also for numbers and dates that are none
-        raise ConfigurationError(f"{path}: not YAML ({first_line(error)}); repair the model card") from error
-    return _read(Section(str(path), "", document, "the model card"), path.parent)
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+        said = first_line(error) if mark is None else f"line {mark.line + 1}: {problem}"
+        raise ConfigurationError(f"{path}: not YAML ({said}); repair the model card") from error
+    return replace(_read(Section(str(path), "", document, "the model card"), path.parent), given=name_or_path)
 
 
 def _read(card: Section, folder: Path) -> ModelCard:

@@ -1,12 +1,14 @@
 """How a command line ends: one clear line for what could not be measured, and an exit status that tells why."""
 
 import contextlib
+import os
 import signal
 import sys
 import threading
+import traceback
 from typing import Any, Callable, Iterator, Optional
 
-from quant_accuracy.errors import QuantAccuracyError
+from quant_accuracy.errors import DefectError, QuantAccuracyError, unexpected
 
 MEASURED, GATE_FAILED, NOT_MEASURED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 # The signal that asked this process to stop: libraries make one KeyboardInterrupt of another, and lose what it says.
@@ -49,16 +51,31 @@ def terminable() -> Iterator[None]:
 
 
 def exit_status(work: Callable[[], int]) -> int:
-    """Run `work` and give its exit status, or the one of the error that ended it."""
+    """Run `work` and give its exit status, or the one of the error that ended it.
+
+    A crash is no verdict either: it ends with what Python has to say of it, one line, and the status of what could not
+    be measured.
+    """
     try:
         with terminable():
             return work()
+    except BrokenPipeError:
+        # Whoever read has gone; what is still to be printed goes nowhere, so that Python does not fail on it once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print("error: nobody reads the standard output any more; finished shards are kept", file=sys.stderr)
+        return NOT_MEASURED
     except QuantAccuracyError as error:
         print(f"error: {error}", file=sys.stderr)
         return NOT_MEASURED
     except KeyboardInterrupt as stop:
         print(stopped(stop), file=sys.stderr)
         return TERMINATED if _heard == signal.SIGTERM else INTERRUPTED
+    except Exception as error:
+        ours = unexpected(error)
+        if isinstance(ours, DefectError):
+            traceback.print_exc()
+        print(f"error: {ours}", file=sys.stderr)
+        return NOT_MEASURED
 
 
 def stopped(stop: KeyboardInterrupt) -> str:

@@ -1,15 +1,44 @@
 """Reading mappings that people write: every key is known, every value has the form that it should have."""
 
+import codecs
 import contextlib
 import difflib
 import gc
 import json
+import re
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 from quant_accuracy.errors import ConfigurationError, shown
 
 _LARGEST = 1e300
+_LONGEST_NUMBER = 40
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$")
+
+
+def read_text(path: Path) -> str:
+    """The text of a file, in UTF-8 or, where a byte-order mark says so, in UTF-16; without the mark.
+
+    Editors and shells of Windows write both; line ends stay as they are.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is not text.
+    """
+    return decoded(path.read_bytes())
+
+
+def decoded(content: bytes) -> str:
+    """As `read_text`, of the bytes of a file.
+
+    Raises:
+        ValueError: They are not text.
+    """
+    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"it is not text in UTF-8: byte {error.start} is {content[error.start]:#04x}") from error
 
 
 def read_json(path: Path) -> Any:
@@ -19,7 +48,7 @@ def read_json(path: Path) -> Any:
         OSError: The file cannot be read.
         ValueError: It is not JSON, or is nested too deeply.
     """
-    return parse_json(path.read_text(encoding="utf-8"))
+    return parse_json(read_text(path))
 
 
 def require_json(path: Path, remedy: str) -> Any:
@@ -77,7 +106,7 @@ class Section:
 
     def __init__(self, path: str, place: str, value: Any, document: str) -> None:
         if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-            raise ConfigurationError(f"{path}: {place.rstrip('.') or document} is not a mapping of names; "
+            raise ConfigurationError(f"{path}: {place.rstrip('.') or 'it'} is not a mapping of names; "
                                      f"repair {document}")
         self._path, self._place, self._value, self._document = path, place, value, document
 
@@ -131,18 +160,20 @@ class Section:
         return value
 
     def number(self, key: str, low: int, high: int, default: Optional[int] = None) -> int:
-        """A whole number from `low` to `high`."""
+        """A whole number from `low` to `high`; also as `8.0` or "8", as tables and JavaScript write it."""
         value = self.get(key, default)
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        number = as_number(value)
+        if number is None or number % 1 or not low <= number <= high:
             raise self.error(key, f"is {shown(value)}; give a whole number from {low} to {high}")
-        return value
+        return int(number)
 
     def real(self, key: str, low: float, high: float) -> float:
-        """A number from `low` to `high`."""
+        """A number from `low` to `high`; also as a text such as "5e-3", which YAML does not take for a number."""
         value = self.get(key)
-        if not _is_real(value) or not low <= value <= high:
+        number = as_number(value)
+        if number is None or not low <= number <= high:
             raise self.error(key, f"is {shown(value)}; give a number from {low:g} to {high:g}")
-        return float(value)
+        return float(number)
 
     def known_real(self, key: str, low: float, high: float) -> Optional[float]:
         """A number from `low` to `high`; None where there is none."""
@@ -158,11 +189,9 @@ class Section:
     def flag(self, key: str) -> Optional[bool]:
         """True or false, also as the texts "True" and "False" that AIMET's files have; None where it is not given."""
         value = self._value.get(key)
-        known = {"True": True, "False": False}
-        if value is None or isinstance(value, bool):
-            return value
-        if isinstance(value, str) and value in known:
-            return known[value]
+        known = as_flag(value)
+        if value is None or known is not None:
+            return known
         raise self.error(key, f"is {shown(value)}; give true or false")
 
     def names(self, key: str, at_least: int = 1) -> List[str]:
@@ -171,6 +200,20 @@ class Section:
         if not (isinstance(value, list) and len(value) >= at_least and all(isinstance(item, str) for item in value)):
             raise self.error(key, f"is {shown(value)}; give a list of {at_least} or more names")
         return value
+
+
+def as_number(value: Any) -> Union[int, float, None]:
+    """The finite number that a value of a document is, or that a text there spells; None where it is none."""
+    if isinstance(value, str) and len(value) < _LONGEST_NUMBER and _NUMBER.match(value.strip()):
+        value = float(value)
+    return value if _is_real(value) else None
+
+
+def as_flag(value: Any) -> Optional[bool]:
+    """What a value of a document says, true or false, or a text there; None where it says neither."""
+    if isinstance(value, str):
+        return {"true": True, "false": False}.get(value.strip().lower())
+    return value if isinstance(value, bool) else None
 
 
 def _is_real(value: Any) -> bool:
@@ -183,5 +226,6 @@ def _cut(key: str) -> str:
 
 
 def _hint(key: str, keys: Sequence[str]) -> str:
-    near = difflib.get_close_matches(_cut(key), keys, n=1, cutoff=0.0)
-    return f"did you mean {near[0]!r}?" if near else "remove it"
+    """What to do with an unknown key: near names are often what was meant, others never."""
+    near = difflib.get_close_matches(_cut(key), keys, n=1, cutoff=0.5)
+    return f"did you mean {near[0]!r}? Else remove it" if near else f"remove it; known here: {', '.join(keys)}"

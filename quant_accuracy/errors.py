@@ -4,14 +4,20 @@
     +-- ConfigurationError   an option or a model card says something that cannot be followed
     +-- CheckpointError      checkpoint files are missing, damaged, or hold weights that cannot be used
     +-- GraphError           the graph lacks the ops that the model card names, or has an unexpected form
+    |   +-- OutOfMemoryError it asks for more memory than there is
     +-- DataError            images, TFRecords or annotations are missing, damaged or contradict each other
     +-- StorageError         a result could not be written, or a stored one could not be read back
     +-- WorkerError          workers died or hung again and again, or there are none
+    +-- DefectError          this suite itself is at fault
 """
 
 import reprlib
+import traceback
+from pathlib import Path
 from typing import Any
 
+# What a message of a DefectError says, also where only its text is left.
+DEFECT = "this is a defect of the suite and no verdict"
 _LONGEST = 1500
 
 
@@ -38,6 +44,10 @@ class GraphError(QuantAccuracyError):
     """The graph lacks the named ops or has a form that cannot be handled."""
 
 
+class OutOfMemoryError(GraphError):
+    """The graph asks for more memory than there is; elsewhere, or with less at once, it may run."""
+
+
 class DataError(QuantAccuracyError):
     """Images, TFRecords or annotations are missing, damaged or contradict each other."""
 
@@ -48,6 +58,10 @@ class StorageError(QuantAccuracyError):
 
 class WorkerError(QuantAccuracyError):
     """Workers died or hung again and again, or there are none."""
+
+
+class DefectError(QuantAccuracyError):
+    """This suite itself is at fault: something was raised that nobody expected."""
 
 
 _short = reprlib.Repr()
@@ -61,6 +75,30 @@ def shown(value: Any) -> str:
     return _short.repr(value)
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """The first line of another library's message, to be quoted inside one of ours; its class where it says nothing."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def unexpected(error: BaseException) -> QuantAccuracyError:
+    """What to say of an exception that is none of ours, in one line, whatever door it comes out of.
+
+    What the machine refuses (a file, memory) is named as such; anything else is a defect of this suite, with the place
+    where it was raised.
+    """
+    if isinstance(error, QuantAccuracyError):
+        return error
+    if isinstance(error, MemoryError):
+        return QuantAccuracyError("the memory ran out; lower --eval-batch-size, --threads or --jobs, or use a machine "
+                                  "with more memory; finished shards are kept")
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return StorageError(f"{_text(error.filename)}: {error.strerror}; see that it is there and can be used; "
+                            "finished shards are kept, the same command goes on from there")
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return DefectError(f"{type(error).__name__}{place}: {first_line(error)}; {DEFECT}: "
+                       "report it with the command and what it printed; finished shards are kept")
+
+
+def _text(name: Any) -> str:
+    return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)

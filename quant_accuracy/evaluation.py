@@ -136,7 +136,8 @@ class Prepared:
         """The snapshot; without any file of a baseline, only a card that compares with one misses it."""
         card, folder = self.task.request.card, self.baseline_folder()
         asked = any(gate.name in (*OF_BASELINE, ENCODINGS_DRIFT) for gate in card.gates)
-        return Committed(baselines.read_quantizers(folder), asked or folder.exists(), baselines.remedy(card.name))
+        typed = self.task.request.again()
+        return Committed(baselines.read_quantizers(folder, typed), asked or folder.exists(), baselines.remedy(typed))
 
 
 @dataclass(frozen=True)
@@ -259,7 +260,7 @@ def conclude(prepared: Prepared, detected: Mapping[str, Detected]) -> Evaluation
         with watch.step("jitter"):
             moves = measure_jitter(prepared)
     with watch.step("judge"):
-        committed = baselines.read(prepared.baseline_folder())
+        committed = baselines.read(prepared.baseline_folder(), request.again())
         if committed is not None and prepared.whole() and not request.jitter:
             # The baseline's jitter is that of the whole data set; fewer images move more.
             moves = committed.jitter
@@ -267,7 +268,7 @@ def conclude(prepared: Prepared, detected: Mapping[str, Detected]) -> Evaluation
         classes, part = _certainty(prepared, variants, aps)
         figures = Figures(variants[FLOAT].metrics, variants[QUANTIZED].metrics, classes, part,
                           _maps_of_whole_shards(prepared, detected, variants), committed, moves, _provenance(prepared),
-                          request.card.name)
+                          request.again())
         verdicts = [*gates.judge(request.card.gates, figures), *prepared.checks(), prepared.coverage(detected)]
         notes = [*prepared.notes(), *_unknown_categories(prepared, variants)]
     return Evaluation(prepared, variants, figures, verdicts, aps, notes)

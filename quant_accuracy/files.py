@@ -19,7 +19,9 @@ _CHUNK = 1 << 20
 _HELD = ".held"
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 # A quota and a limit on the size of files look to their user as a full disk does.
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FORBIDDEN = (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENOTEMPTY,
+              errno.ENAMETOOLONG, errno.ELOOP)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextlib.contextmanager
@@ -150,12 +152,12 @@ def storage_errors(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in FULL:
             raise StorageError(f"{target}: the disk is full ({error.strerror}); free some space and start again, "
                                "finished shards are kept") from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
-            raise StorageError(f"{target}: {error.strerror}; name a folder that can be written "
-                               "with --cache-dir or --output-dir") from error
+        if error.errno in _FORBIDDEN:
+            raise StorageError(f"{target}: {error.strerror}; name a folder that can be written with --cache-dir, "
+                               "--output-dir, or whichever option names this one") from error
         raise
 
 

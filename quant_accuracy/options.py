@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import os
 import re
+import shlex
 import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -298,6 +299,26 @@ def changed_by_options(values: Values) -> Dict[str, str]:
     keys = ("calibration_images", "quantsim_config", "load_encodings", "load_param_encodings", *SETTINGS.values())
     return {option.key: str(values.get(option.key)) for option in OPTIONS
             if option.key in keys and values.get(option.key) is not None}
+
+
+def retyped(values: Values, model: str, demo: bool = False) -> str:
+    """What was typed to say which model is measured on which data, for a command that the user is told to paste.
+
+    Options that were set elsewhere still hold; those that change a card or leave images out say another thing.
+
+    Args:
+        values: The options.
+        model: How the model card was named.
+        demo: Whether the card is of the demo, which takes no paths where there are several models.
+    """
+    known = ("trust_checkpoint", *PATHS.values(), "eval_batch_size", "baseline_dir")
+    paths = not (demo and len(values.models()) > 1)
+    words = ["--model", model]
+    for option in OPTIONS:
+        value = values.typed.get(option.key)
+        if option.key in known and value is not None and (paths or option.key not in PATHS.values()):
+            words += [option.flag, str(value)] if option.metavar else [option.flag]
+    return " ".join(map(shlex.quote, words))
 
 
 def part_of_data(values: Values) -> List[str]:

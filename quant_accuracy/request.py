@@ -18,6 +18,7 @@ from quant_accuracy.options import (
     SETTINGS,
     Values,
     changed_by_options,
+    retyped,
     variable,
 )
 from quant_accuracy.quantization import configuration
@@ -43,6 +44,7 @@ class Request:
         changes: What options changed of the card, by the option's name, as text.
         executor: Who runs the shards.
         trusted: The checkpoint's graph may hold ops that reach outside.
+        typed: The typed options that name model and data, for commands in messages; see `options.retyped`.
     """
 
     card: ModelCard
@@ -57,6 +59,11 @@ class Request:
     changes: Mapping[str, str] = field(default_factory=dict)
     executor: Choice = field(default_factory=Choice)
     trusted: bool = False
+    typed: str = ""
+
+    def again(self) -> str:
+        """The options of another command about the same model and data."""
+        return self.typed or f"--model {self.card.given or self.card.name}"
 
 
 def resolve(values: Values, demo: Callable[[Cache], DataPaths]) -> Tuple[List[Request], Cache]:
@@ -90,7 +97,8 @@ def of_card(card: ModelCard, values: Values, cache: Cache, demo: Callable[[Cache
     return Request(card, data, values.get("eval_batch_size") or DEFAULT_BATCH_SIZE, values.get("shards"),
                    values.get("eval_num_examples"), values.get("shard_count"), values.get("threads"),
                    baseline_folder(values), bool(values.get("jitter")), changed_by_options(values),
-                   executor, bool(values.get("trust_checkpoint")))
+                   executor, bool(values.get("trust_checkpoint")),
+                   retyped(values, card.given or card.name, card.demo))
 
 
 def chosen_cards(values: Values) -> List[ModelCard]:

@@ -8,9 +8,12 @@ import collections
 import contextlib
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Callable, ContextManager, Deque, Iterable, Iterator, Optional, TypeVar
+from typing import Any, Callable, ContextManager, Deque, Iterable, Iterator, Mapping, Optional, Sequence, TypeVar
 
+import numpy as np
 import tensorflow.compat.v1 as tf
+
+from quant_accuracy import graph_errors
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -42,13 +45,63 @@ def config() -> tf.ConfigProto:
     return tf.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=cores())
 
 
+class GraphSession:
+    """A session whose errors are ours: one line that names the graph, the op and what to do. Threads may share it.
+
+    Args:
+        session: The session; who opened it closes it.
+        label: Which graph it runs, for messages: `the float graph`.
+    """
+
+    def __init__(self, session: tf.Session, label: str) -> None:
+        self._session, self._label = session, label
+
+    def run(self, fetches: Any, feed: Optional[Mapping[str, np.ndarray]] = None) -> Any:
+        """As `tf.Session.run`.
+
+        Raises:
+            GraphError: TensorFlow fails; an OutOfMemoryError for want of memory.
+        """
+        with self._translated():
+            return self._session.run(fetches, feed)
+
+    def make_callable(self, fetches: Sequence[str], feeds: Sequence[str]) -> Callable[..., Sequence[np.ndarray]]:
+        """As `tf.Session.make_callable`; what it gives raises as `run` does."""
+        with self._translated():
+            call = self._session.make_callable(fetches, feeds)
+
+        def run(*values: np.ndarray) -> Sequence[np.ndarray]:
+            with self._translated():
+                found: Sequence[np.ndarray] = call(*values)
+                return found
+
+        return run
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            ours = graph_errors.of_run(error, self._label, self._session.graph)
+            if ours is None:
+                raise
+            raise ours from error
+
+
 @contextlib.contextmanager
-def open_session(graph: tf.GraphDef) -> Iterator[tf.Session]:
-    """A session on a graph of its own."""
+def open_session(graph: tf.GraphDef, label: str = "the graph") -> Iterator[GraphSession]:
+    """A session on a graph of its own; `label` says in messages which one it is.
+
+    Raises:
+        GraphError: TensorFlow cannot build the graph.
+    """
     with tf.Graph().as_default() as scope:
-        tf.import_graph_def(graph, name="")
+        try:
+            tf.import_graph_def(graph, name="")
+        except (ValueError, TypeError, KeyError, tf.errors.OpError) as error:
+            raise graph_errors.of_building(error, label) from error
     with session_of(scope) as session:
-        yield session
+        yield GraphSession(session, label)
 
 
 def session_of(graph: tf.Graph) -> ContextManager[tf.Session]:

@@ -346,7 +346,8 @@ def _garble(name: str, text: Optional[str]) -> Callable[[Path], object]:
     (_garble("detections/float.json", '[{"image_id": 1.5, "bbox": [1, 2, 3, 4], "score": 1, "category_id": 1}]'),
      "float.json: holds an id that is not a whole number"),
     (_garble("detections/float.json", "[]"), "float.json: holds 0 detections, but"),
-    (_garble("snapshot.json", '[{"tensor": "a:0"}]'), "snapshot.json: 0.kind is missing; make it again with"),
+    (_garble("snapshot.json", '[{"tensor": "a:0"}]'),
+     "snapshot.json: 0.kind is missing; add it to the snapshot, or make it again with"),
     (_garble("snapshot.json", "nothing"), "snapshot.json: cannot be read"),
 ])
 def test_damaged_files_are_one_clear_line_and_status_2(copy: Path, w8: Path, demo: DataPaths,

@@ -215,9 +215,10 @@ def test_a_wrong_configuration_says_where_and_what(tmp_path: Path, changes: Dict
 def test_an_unreadable_configuration_names_its_file(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"defaults": ')
 
-    for path in (tmp_path / "config.json", tmp_path / "missing.json"):
-        with pytest.raises(ConfigurationError, match=f"{path.name}: not readable as JSON"):
-            configuration.load(path)
+    for name, message in (("config.json", "not readable as JSON .*line 1.*repair it there"),
+                          ("missing.json", "cannot be read .No such file.*correct --quantsim-config, or config in")):
+        with pytest.raises(ConfigurationError, match=f"{name}: {message}"):
+            configuration.load(tmp_path / name)
 
 
 def test_two_ops_that_contradict_each_other_are_an_error_that_names_the_tensor(tmp_path: Path,

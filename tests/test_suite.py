@@ -218,12 +218,13 @@ def _shards_that_calibrate(folder: Path) -> List[str]:
 
 
 class _Renewed(NamedTuple):
-    """Runs without a baseline, with `--update-baselines`, and after that; and the folder that was written."""
+    """Runs without a baseline, with `--update-baselines`, and after that; what was written where; what was typed."""
 
     missing: suite.Finished
     written: suite.Finished
     after: suite.Finished
     folder: Path
+    typed: str
 
 
 @pytest.fixture(scope="module")
@@ -231,18 +232,20 @@ def renewed(demo: DataPaths, tmp_path_factory: pytest.TempPathFactory) -> _Renew
     folder = tmp_path_factory.mktemp("renewed")
     arguments = ["--baseline-dir", str(folder / "new"), *_shards_that_calibrate(folder)]
     return _Renewed(suite.run(folder, *arguments), suite.run(folder, *arguments, "--update-baselines"),
-                    suite.run(folder, *arguments), folder / "new" / options.DEMO_CARD)
+                    suite.run(folder, *arguments), folder / "new" / options.DEMO_CARD,
+                    f"--model {folder / 'card.yaml'} --TFRecord-file-pattern 'demo_val.record-0000[0-2]-of-00010' "
+                    f"--baseline-dir {folder / 'new'}")
 
 
 def test_new_baselines_are_written_but_the_run_fails_and_the_next_is_green(renewed: _Renewed) -> None:
-    missing, written, after, _ = renewed
+    missing, written, after = renewed[:3]
 
     compared = [f"test_encodings_are_those_of_the_snapshot[{_DEMO}]", f"test_gate[{_DEMO}-float_mAP_baseline]",
                 f"test_gate[{_DEMO}-mAP_baseline]", f"test_quantizers_are_those_of_the_snapshot[{_DEMO}]"]
     assert missing.red() == written.red() == compared
     assert missing.status == written.status == 1
     for name in compared:
-        assert f"pytest --model {options.DEMO_CARD} --update-baselines" in missing.messages[name]
+        assert f"`./run pytest {renewed.typed} --update-baselines`, look at it" in missing.messages[name]
         assert "look at what changed, commit it, and run again" in written.messages[name]
     assert after.status == 0, after.said
 

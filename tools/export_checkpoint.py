@@ -4,7 +4,7 @@
         --checkpoint DIR/model.ckpt --output OUT
 
 makes OUT/model.ckpt.{meta,index,data-*} and OUT/frozen_inference_graph.pb. A graph_rewriter block in the
-pipeline.config is dropped, and moving averages are taken where the checkpoint has them.
+pipeline.config is dropped; moving averages are taken where its eval_config has use_moving_averages: true.
 """
 
 import argparse
@@ -34,6 +34,9 @@ def _export(values: argparse.Namespace) -> int:
 
     exported = checkpoint.export(values.pipeline_config, values.checkpoint, values.output)
     print(f"restored {exported.variables} variables, {exported.averaged} of them from moving averages")
+    if exported.passed_over:
+        print(f"the checkpoint holds moving averages of {exported.passed_over} of them, which were not taken: "
+              "eval_config of pipeline.config has no use_moving_averages: true", file=sys.stderr)
     print(f"--model-checkpoint {exported.prefix}")
     print(f"frozen graph: {exported.frozen}")
     return command_line.MEASURED

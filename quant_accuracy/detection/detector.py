@@ -10,6 +10,7 @@ from quant_accuracy import sessions
 from quant_accuracy.detection import nms
 from quant_accuracy.detection.nms import Detections
 from quant_accuracy.detection.postprocessing import Postprocessing
+from quant_accuracy.errors import GraphError
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph.names import GraphNames
 
@@ -22,7 +23,7 @@ Detector = Callable[[np.ndarray, Feed], List[Detections]]
 
 @contextlib.contextmanager
 def open_detector(graph: tf.GraphDef, names: GraphNames, postprocessing: Optional[Postprocessing],
-                  total: int = 0, network: Optional[Network] = None) -> Iterator[Detector]:
+                  total: int = 0, network: Optional[Network] = None, label: str = "the graph") -> Iterator[Detector]:
     """Give a function from images to their detections; threads may share it.
 
     Args:
@@ -32,6 +33,9 @@ def open_detector(graph: tf.GraphDef, names: GraphNames, postprocessing: Optiona
         total: Most detections of an image; needed with `postprocessing`.
         network: Runs the network elsewhere, from images to the outputs that `names` lists; the graph then does only
             what comes behind them.
+        label: Which graph it is, for messages: `the float graph`.
+
+    The function raises a GraphError where the graph cannot be run on the images, or gives NaN.
     """
     def feed(images: np.ndarray, more: Feed) -> Feed:
         outputs = network(images) if network is not None else []
@@ -40,20 +44,41 @@ def open_detector(graph: tf.GraphDef, names: GraphNames, postprocessing: Optiona
 
     if postprocessing is None:
         fetches = [name + ":0" for name in names.detections]
-        with sessions.open_session(graph) as session:
-            yield lambda images, more: _own_detections(*session.run(fetches, feed(images, more)))
+        with sessions.open_session(graph, label) as session:
+            yield lambda images, more: _own_detections(label, names,
+                                                       _numbers(label, fetches,
+                                                                session.run(fetches, feed(images, more))))
     else:
         before = [postprocessing.boxes, postprocessing.scores]
         # Most of the graph's ops are those of the suppression: without them its session starts sooner.
         needed = graph_nodes.subgraph(graph, [graph_nodes.op_of(tensor) for tensor in before])
-        with sessions.open_session(needed) as session, \
+        with sessions.open_session(needed, label) as session, \
                 nms.open_suppression(_parameters(postprocessing, total)) as suppress:
             yield lambda images, more: [suppress(boxes[:, 0], scores)
-                                        for boxes, scores in zip(*session.run(before, feed(images, more)))]
+                                        for boxes, scores in
+                                        zip(*_numbers(label, before, session.run(before, feed(images, more))))]
 
 
-def _own_detections(boxes: np.ndarray, scores: np.ndarray, classes: np.ndarray,
-                    counts: np.ndarray) -> List[Detections]:
+def _numbers(label: str, tensors: Sequence[str], values: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+    """The values, after a check: what is NaN would be left out of the detections without a word."""
+    for tensor, value in zip(tensors, values):
+        wrong = np.flatnonzero(np.isnan(value).reshape(len(value), -1).any(axis=1))
+        if len(wrong):
+            raise GraphError(f"{label}: {tensor} is NaN for {len(wrong)} of {len(value)} images of a batch; a weight, "
+                             "a constant or an encoding makes it so: train or export the checkpoint again, or leave "
+                             "--load-encodings out")
+    return values
+
+
+def _own_detections(label: str, names: GraphNames, outputs: Sequence[np.ndarray]) -> List[Detections]:
+    """From boxes [n, k, 4], scores [n, k], classes [n, k] and counts [n] to the detections of each image."""
+    boxes, scores, classes, counts = outputs
+    for name, value, wanted in zip(names.detections, outputs,
+                                   ((*scores.shape[:2], 4), scores.shape[:2], scores.shape[:2], scores.shape[:1])):
+        if value.shape != wanted:
+            raise GraphError(f"{label}: {name} has the shape {list(value.shape)}, not {list(wanted)}; "
+                             "correct detections in the model card: boxes, scores, classes and count, each under the "
+                             "name of its op")
     return [Detections(boxes[i, :count], scores[i, :count], np.rint(classes[i, :count]).astype(np.int32))
             for i, count in enumerate(counts.astype(np.int64))]
 
@@ -76,12 +101,12 @@ def verified_total(graph: tf.GraphDef, names: GraphNames, postprocessing: Option
         return 0
     # Both in one run: they differ in nothing but the suppression.
     fetches = [*(name + ":0" for name in names.detections), postprocessing.boxes, postprocessing.scores]
-    with sessions.open_session(graph) as session:
+    with sessions.open_session(graph, "the float graph") as session:
         outputs = [session.run(fetches, {names.image_input + ":0": image}) for image in images]
     total = int(outputs[0][1].shape[1])
     with nms.open_suppression(_parameters(postprocessing, total)) as suppress:
         for *detections, boxes, scores in outputs:
-            own, ours = _own_detections(*detections)[0], suppress(boxes[0, :, 0], scores[0])
+            own, ours = _own_detections("the float graph", names, detections)[0], suppress(boxes[0, :, 0], scores[0])
             if not all(np.array_equal(a, b) for a, b in zip(own, ours)):
                 return 0
     return total

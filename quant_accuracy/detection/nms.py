@@ -77,7 +77,7 @@ def open_suppression(parameters: Parameters) -> Iterator[Suppress]:
                                                      parameters.score_threshold)[0].name
             for slot in range(_SLOTS)
         ]
-    with sessions.open_session(graph.as_graph_def()) as session:
+    with sessions.open_session(graph.as_graph_def(), "the suppression of overlaps") as session:
         kernel = session.make_callable(selected, [boxes.name, scores.name, limits.name])
         yield lambda boxes, scores: _detections(kernel, boxes, scores, parameters)
 

@@ -10,7 +10,10 @@ from quant_accuracy.data import images
 from quant_accuracy.data.shards import Shard
 from quant_accuracy.detection import store
 from quant_accuracy.detection.nms import Detections
-from quant_accuracy.errors import DataError
+from quant_accuracy.errors import DataError, GraphError
+
+# Images that a message names.
+_SHOWN = 4
 
 
 class Run(NamedTuple):
@@ -94,6 +97,7 @@ def detect(work: Iterable[Work], detectors: Mapping[str, Detector], batch_size: 
 
     Raises:
         DataError: A record is damaged; the shards before it have been handed over.
+        GraphError: A graph cannot be run on an image, which is named.
     """
     taken: List[Work] = []
     open_shards: Dict[int, _Open] = {}
@@ -114,7 +118,11 @@ def detect(work: Iterable[Work], detectors: Mapping[str, Detector], batch_size: 
         found, seconds = {}, {}
         for run in taken[batch.shard].runs:
             start = time.perf_counter()
-            found[run] = detectors[run.variant](batch.images, run)
+            try:
+                found[run] = detectors[run.variant](batch.images, run)
+            except GraphError as error:
+                few = ", ".join(map(str, batch.image_ids.tolist()[:_SHOWN]))
+                raise type(error)(f"{taken[batch.shard].shard.path}, image {few}: {error}") from error
             seconds[run] = time.perf_counter() - start
         return _BatchResult(batch, found, seconds)
 

@@ -15,9 +15,19 @@ import tensorflow.compat.v1 as tf
 from quant_accuracy import artifacts, files
 from quant_accuracy.data.shards import Shard
 from quant_accuracy.detection.run import Work
-from quant_accuracy.errors import ConfigurationError, DataError, QuantAccuracyError
+from quant_accuracy.errors import (
+    ConfigurationError,
+    DataError,
+    GraphError,
+    OutOfMemoryError,
+    QuantAccuracyError,
+    unexpected,
+)
 from quant_accuracy.executors import assignment
 from quant_accuracy.executors.assignment import Assignment, Found
+
+# What the machine refuses now (memory, threads, descriptors) it may grant another actor, or later.
+_MAY_PASS = (OutOfMemoryError, MemoryError, OSError, RuntimeError)
 
 
 class Place(NamedTuple):
@@ -56,8 +66,10 @@ class ShardActor:
                                       "figures would not be the same; bring all nodes to one version")
         try:
             self._run = self._held.enter_context(assignment.open_worker(told, threads))
-        except QuantAccuracyError as error:
-            return error
+        except _MAY_PASS:
+            raise
+        except Exception as error:
+            return unexpected(error)
         return place
 
     def detect(self, item: Work, digest: str,
@@ -70,10 +82,14 @@ class ShardActor:
             with _as_file(item.shard, content) as shard:
                 try:
                     return self._run(Work(shard, item.runs))
-                except DataError as error:
-                    return DataError(str(error).replace(str(shard.path), str(item.shard.path)))
-        except QuantAccuracyError as error:
-            return error
+                except (DataError, GraphError) as error:
+                    if isinstance(error, OutOfMemoryError):
+                        raise
+                    return type(error)(str(error).replace(str(shard.path), str(item.shard.path)))
+        except _MAY_PASS:
+            raise
+        except Exception as error:
+            return unexpected(error)
 
 
 def code() -> str:

@@ -101,7 +101,7 @@ def _open(told: Assignment, variant: str) -> Iterator[Detector]:
         if variant == QUANTIZED and told.aimet_folder is not None:
             network = stack.enter_context(aimet.open_network(told.aimet_folder, told.names))
             detect = stack.enter_context(open_detector(told.graph(FLOAT), told.names, told.postprocessing, told.total,
-                                                       network))
+                                                       network, "the float graph behind AIMET's outputs"))
             yield lambda images, run: detect(images, {})
             return
         switched, scaled = any(run.off for run in runs), any(run.scale != 1.0 for run in runs)
@@ -109,7 +109,8 @@ def _open(told: Assignment, variant: str) -> Iterator[Detector]:
             else told.graph(variant)
         if scaled:
             graph = scale.scale_input(graph, told.names.starting_op)
-        detect = stack.enter_context(open_detector(graph, told.names, told.postprocessing, told.total))
+        detect = stack.enter_context(open_detector(graph, told.names, told.postprocessing, told.total,
+                                                   label=f"the {variant} graph"))
 
         def detect_as(images: np.ndarray, run: Run) -> List[Detections]:
             factor = {scale.FACTOR + ":0": np.float32(run.scale)} if scaled else {}

@@ -161,8 +161,9 @@ class _Dispatcher:
             return
         self._without_room = self._without_room or time.monotonic()
         if time.monotonic() - self._without_room > _ROOM_SECONDS:
-            raise WorkerError(f"executor {self._name}: no worker is left for {self._left} shards; start more; "
-                              "finished shards are kept, the same command goes on from there")
+            raise WorkerError(f"executor {self._name}: no worker is left for {self._left} shards; start more, or "
+                              "raise --jobs so that each needs fewer cores; finished shards are kept, the same command "
+                              "goes on from there")
 
     def _give(self) -> None:
         while self._idle:
@@ -198,9 +199,12 @@ class _Dispatcher:
         late = [worker for worker, under_way in self._under_way.items()
                 if self._timeout is not None and now - under_way.since >= self._timeout]
         for worker in late:
-            self._lose(worker, f"it took longer than {self._timeout:g} s, and its worker was killed")
+            self._lose(worker, f"{self._too_long()}, and its worker was killed")
         for worker in [worker for worker, since in self._starting.items() if now - since >= _START_SECONDS]:
             self._lose(worker, f"its worker was not ready after {_START_SECONDS:g} s")
+
+    def _too_long(self) -> str:
+        return f"it took longer than {self._timeout:g} s"
 
     def _lose(self, worker: int, reason: str) -> None:
         self._pool.kill(worker)
@@ -219,10 +223,12 @@ class _Dispatcher:
         reasons = self._reasons.setdefault(shard.index, [])
         reasons.append(reason)
         if len(reasons) >= ATTEMPTS:
+            slow = self._timeout is not None and any(self._too_long() in said for said in reasons)
+            remedy = "raise --shard-timeout or leave it out" if slow else \
+                "look at the memory of the workers and use fewer --jobs, or --executor local, which says more"
             raise WorkerError(f"{shard.path}: shard {shard.index} was given up after {ATTEMPTS} attempts "
-                              f"({'; '.join(dict.fromkeys(reasons))}); look at the memory of the workers, use fewer "
-                              "--jobs, or raise --shard-timeout; finished shards are kept, the same command goes on "
-                              "from there")
+                              f"({'; '.join(dict.fromkeys(reasons))}); {remedy}; finished shards are kept, the same "
+                              "command goes on from there")
         self._again.append(under_way.item)
         retry = Retry(shard.index, self._name, reason)
         self._retried(retry)

@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 from quant_accuracy import sessions
 from quant_accuracy.detection.run import Run, Speed, Work
-from quant_accuracy.errors import QuantAccuracyError, first_line
+from quant_accuracy.errors import OutOfMemoryError, QuantAccuracyError, first_line, unexpected
 from quant_accuracy.executors import assignment, dispatch, interrupts
 from quant_accuracy.executors.assignment import Assignment
 from quant_accuracy.executors.contract import Executor, Retry, Workload
@@ -132,10 +132,11 @@ def _serve(connection: Connection, threads: int) -> None:
             connection.send(None)
             while True:
                 connection.send(run(inbox.get()))
-    except QuantAccuracyError as error:
-        connection.send(error)
-    except Exception as error:  # TensorFlow has many, for want of memory among others
+    except (OutOfMemoryError, MemoryError, OSError, RuntimeError) as error:
+        # What the machine refuses now (memory, threads, descriptors) it may grant another worker, or later.
         connection.send(f"{type(error).__name__}: {first_line(error)}")
+    except Exception as error:
+        connection.send(unexpected(error))
     # Not before the message is read: it would be lost.
     threading.Event().wait()
 

@@ -81,12 +81,21 @@ def connected(address: str, threads: Optional[int]) -> Iterator[None]:
             ray.init(**settings)
     except (OSError, RuntimeError, ValueError, RayError) as error:
         ray.shutdown()
-        raise ConfigurationError(f"--ray-address {address}: no cluster that can be used ({first_line(error)}); start "
-                                 "this machine's node with './run ray start', or use --ray-address local") from error
+        raise ConfigurationError(f"--ray-address {address}: no cluster that can be used ({first_line(error)}); "
+                                 f"{_remedy(address, error)}") from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _remedy(address: str, error: Exception) -> str:
+    """What to do where Ray does not connect, or does not start."""
+    if address == RAY_LOCAL:
+        return "look at the memory and the shared memory (/dev/shm) of this machine, or use --executor processes"
+    if "ersion" in str(error):
+        return "bring all machines to one version with './run ray-install', or use --ray-address local"
+    return "start this machine's node with './run ray start', correct the address, or use --ray-address local"
 
 
 def _check_answer(address: str) -> None:

@@ -34,13 +34,26 @@ class Baseline:
     provenance: Mapping[str, Any]
 
 
-def remedy(model: str) -> str:
-    """What to do where a baseline is missing."""
-    return (f"make it with `pytest --model {model} --update-baselines`, look at it, and commit it")
+def remedy(typed: str) -> str:
+    """What to do where a baseline is missing.
+
+    Args:
+        typed: The options that name model and data, as `Request.again` has them: the command can be pasted.
+    """
+    return f"make it with `./run pytest {typed} --update-baselines`, look at it, and commit it"
 
 
-def read(folder: Path) -> Optional[Baseline]:
+def damaged(typed: str) -> str:
+    """What to do where a baseline cannot be read; `typed` as for `remedy`."""
+    return f"restore it, or delete it and {remedy(typed)}"
+
+
+def read(folder: Path, typed: str = "") -> Optional[Baseline]:
     """The figures of a baseline; None where there are none.
+
+    Args:
+        folder: Where it lies.
+        typed: As for `remedy`.
 
     Raises:
         ConfigurationError: The file is damaged.
@@ -48,22 +61,22 @@ def read(folder: Path) -> Optional[Baseline]:
     path = folder / _FIGURES_FILE
     if not path.exists():
         return None
-    whole = Section(str(path), "", require_json(path, snapshot.REMEDY), "the baseline")
-    whole.of_version(SCHEMA_VERSION, "make the baseline again with pytest --update-baselines")
+    whole = Section(str(path), "", require_json(path, damaged(typed)), f"the baseline, or {damaged(typed)}")
+    whole.of_version(SCHEMA_VERSION, f"delete it and {remedy(typed)}")
     whole.only("schema_version", "model", "metrics", "jitter", "provenance")
     whole.section("provenance").section(_DATA)
     return Baseline({name: metrics.read(section) for name, section in whole.section("metrics").sections().items()},
                     jitter.from_document(whole.section("jitter")), whole.section("provenance").items())
 
 
-def read_quantizers(folder: Path) -> Optional[List[Placed]]:
-    """The quantizers of a baseline; None where there are none.
+def read_quantizers(folder: Path, typed: str = "") -> Optional[List[Placed]]:
+    """The quantizers of a baseline; None where there are none. `typed` as for `remedy`.
 
     Raises:
         ConfigurationError: The file is damaged.
     """
     path = folder / _QUANTIZERS_FILE
-    return snapshot.read(path) if path.exists() else None
+    return snapshot.read(path, damaged(typed)) if path.exists() else None
 
 
 def write(folder: Path, model: str, found: Baseline, quantizers: Sequence[Placed]) -> List[Path]:

@@ -60,7 +60,7 @@ class Figures(NamedTuple):
         baseline: What was committed; None where nothing was.
         jitter: How far the figures move for no reason; None where it is not known.
         provenance: What the metrics were measured from.
-        model: Name of the model card.
+        model: The options that name model and data, as `Request.again` has them, for commands in messages.
     """
 
     before: Metrics
@@ -168,4 +168,5 @@ def mean_ap(metrics: Metrics) -> float:
 def no_truth() -> QuantAccuracyError:
     """The error where nothing can be judged."""
     return QuantAccuracyError("there is no ground truth in the evaluated images, so there is no mAP; "
-                              "evaluate more shards")
+                              "evaluate more shards, or name the annotations of these images with "
+                              "--annotation-json-file")

@@ -1,13 +1,13 @@
 """From a training checkpoint of the Object Detection API to the evaluation checkpoint that gets quantized."""
 
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Tuple
+from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import tensorflow.compat.v1 as tf
 from object_detection import exporter
 
 from quant_accuracy import files
-from quant_accuracy.errors import CheckpointError, first_line
+from quant_accuracy.errors import CheckpointError, ConfigurationError, first_line
 from quant_accuracy.graph import load
 from quant_accuracy.preparation import pipeline_config
 
@@ -23,18 +23,22 @@ class Exported(NamedTuple):
         frozen: The frozen graph.
         variables: How many variables were restored.
         averaged: How many of them from their moving averages.
+        passed_over: How many variables have moving averages that were not taken.
     """
 
     prefix: Path
     frozen: Path
     variables: int
     averaged: int
+    passed_over: int
 
 
 def export(config_file: Path, checkpoint: Path, output: Path) -> Exported:
     """Build the inference graph, restore the trained weights, and save a checkpoint with its graph.
 
-    A `graph_rewriter` block in the configuration is dropped; moving averages are taken where the checkpoint has them.
+    A `graph_rewriter` block in the configuration is dropped. As the Object Detection API's exporter does, moving
+    averages are taken where `eval_config.use_moving_averages` is true, and the variables themselves where it is false,
+    which is its default; where it does not say and the checkpoint holds nothing but averages, those.
 
     Args:
         config_file: The `pipeline.config`.
@@ -43,13 +47,21 @@ def export(config_file: Path, checkpoint: Path, output: Path) -> Exported:
 
     Raises:
         ConfigurationError: The configuration cannot be used.
-        CheckpointError: The checkpoint cannot be read or belongs to another model.
+        CheckpointError: The checkpoint cannot be read or belongs to another model, or does not hold what the
+            configuration asks for.
     """
-    config = pipeline_config.load(config_file)
+    pipeline = pipeline_config.read(config_file)
     with tf.Graph().as_default():
-        build_inference_graph(config)
+        try:
+            build_inference_graph(pipeline.config)
+        except Exception as error:  # the API's builders raise many kinds for what they cannot build
+            raise ConfigurationError(f"{config_file}: the installed Object Detection API cannot build the model "
+                                     f"({type(error).__name__}: {first_line(error)}); name the pipeline.config of an "
+                                     "SSD that it knows") from error
+        _require_outputs(config_file, pipeline.config)
         variables = tf.global_variables()
-        sources = _sources(checkpoint, variables)
+        shapes = _shapes(checkpoint)
+        sources = _sources(checkpoint, variables, shapes, pipeline.averages)
         with tf.Session() as session:
             try:
                 reader = tf.train.NewCheckpointReader(str(checkpoint))
@@ -62,7 +74,8 @@ def export(config_file: Path, checkpoint: Path, output: Path) -> Exported:
                                       "copy the checkpoint again") from error
             prefix, frozen = _save(session, output)
     averaged = sum(name.endswith(_AVERAGE) for name in sources)
-    return Exported(prefix, frozen, len(sources), averaged)
+    passed_over = sum(name + _AVERAGE in shapes for name in sources)
+    return Exported(prefix, frozen, len(sources), averaged, passed_over)
 
 
 def build_inference_graph(config: Any) -> None:
@@ -71,27 +84,77 @@ def build_inference_graph(config: Any) -> None:
     exporter.build_detection_graph("image_tensor", model, None, "inference_op", None)
 
 
-def _sources(checkpoint: Path, variables: List[tf.Variable]) -> Dict[str, tf.Variable]:
-    """Which name of the checkpoint each variable is restored from."""
+def _require_outputs(config_file: Path, config: Any) -> None:
+    names = {operation.name for operation in tf.get_default_graph().get_operations()}
+    if not names.issuperset(_OUTPUTS):
+        raise ConfigurationError(f"{config_file}: describes a {config.model.WhichOneof('model')}, whose graph has no "
+                                 f"{next(name for name in _OUTPUTS if name not in names)!r}; only SSDs are exported "
+                                 "here: name the pipeline.config of one")
+
+
+def _shapes(checkpoint: Path) -> Mapping[str, Sequence[int]]:
+    """What the checkpoint holds: shapes by name."""
+    if not checkpoint.is_file():
+        # One file of that very name is a checkpoint of TensorFlow's first format.
+        if not Path(f"{checkpoint}.index").is_file():
+            raise CheckpointError(f"{checkpoint}.index: no such file; --checkpoint takes the prefix that .index and "
+                                  f".data-* share{_found_near(checkpoint)}")
+        load.data_files(checkpoint)
     try:
-        shapes = tf.train.NewCheckpointReader(str(checkpoint)).get_variable_to_shape_map()
+        found: Mapping[str, Sequence[int]] = tf.train.NewCheckpointReader(str(checkpoint)).get_variable_to_shape_map()
     except (tf.errors.OpError, ValueError) as error:
         raise CheckpointError(f"{checkpoint}: not a readable checkpoint ({first_line(error)}); "
-                              "name the prefix that its .index and .data-* files share") from error
+                              "copy it again, with all its .data-* files") from error
+    return found
+
+
+def _found_near(checkpoint: Path) -> str:
+    """The prefixes that could have been meant, in the folder that was named or that of a file."""
+    folder = checkpoint if checkpoint.is_dir() else checkpoint.parent
+    near = sorted(str(path)[:-len(".index")] for path in folder.glob("*.index"))
+    return f": {' or '.join(near[:3])}" if near else ""
+
+
+def _sources(checkpoint: Path, variables: Sequence[tf.Variable], shapes: Mapping[str, Sequence[int]],
+             averages: Optional[bool]) -> Dict[str, tf.Variable]:
+    """Which name of the checkpoint each variable is restored from.
+
+    Args:
+        checkpoint: Prefix of the checkpoint's files, for messages.
+        variables: Those of the network.
+        shapes: What the checkpoint holds.
+        averages: Whether moving averages are taken; None takes them only of variables of which nothing else is there.
+    """
+    # What is not trained, such as the moments of a batch norm, has no moving average of its own.
+    trained = {variable.op.name for variable in tf.trainable_variables()}
+    if averages and not any(name + _AVERAGE in shapes for name in trained):
+        raise CheckpointError(f"{checkpoint}: holds no moving averages, which eval_config of pipeline.config asks for; "
+                              "set use_moving_averages to false, or name the training checkpoint")
     sources: Dict[str, tf.Variable] = {}
     for variable in variables:
         name = variable.op.name
-        source = name + _AVERAGE if name + _AVERAGE in shapes else name
+        only_average = averages is None and name not in shapes and name + _AVERAGE in shapes
+        source = name + _AVERAGE if only_average or (averages and name in trained) else name
         if source not in shapes:
             if name == "global_step":
                 continue
-            raise CheckpointError(f"{checkpoint}: has no variable {name!r}; "
-                                  "use the pipeline.config that belongs to this checkpoint")
+            raise _missing(checkpoint, source, name, shapes)
         if shapes[source] != variable.shape.as_list():
             raise CheckpointError(f"{checkpoint}: {source!r} has the shape {shapes[source]}, pipeline.config asks for "
                                   f"{variable.shape.as_list()}; use the configuration of this checkpoint")
         sources[source] = variable
     return sources
+
+
+def _missing(checkpoint: Path, source: str, name: str, shapes: Mapping[str, Sequence[int]]) -> CheckpointError:
+    """An error about a variable that the checkpoint does not hold in the form that is asked for."""
+    other = name if source != name else name + _AVERAGE
+    if other in shapes:
+        value, what = ("false", "not its moving average") if source != name else ("true", "only its moving average")
+        return CheckpointError(f"{checkpoint}: of the variable {name!r} it holds {what}; set use_moving_averages in "
+                               f"eval_config of pipeline.config to {value}")
+    return CheckpointError(f"{checkpoint}: has no variable {name!r}; use the pipeline.config that belongs to this "
+                           "checkpoint")
 
 
 def _save(session: tf.Session, output: Path) -> Tuple[Path, Path]:

@@ -49,7 +49,7 @@ import importlib_metadata
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy import files, progress
+from quant_accuracy import files, progress, sessions
 from quant_accuracy.errors import (
     ConfigurationError,
     DataError,
@@ -81,7 +81,8 @@ WHEELS = "https://github.com/quic/aimet/releases/tag/1.19.1.py37"
 _DISTRIBUTIONS = ("AimetTensorflow", "AimetCommon")
 _PLACEHOLDER = "aimet-tensorflow"
 _INSTALL = (f"install the wheels AimetCommon and AimetTensorflow from {WHEELS} (pip install --no-deps, and "
-            "jsonschema), or use the built-in simulator")
+            "jsonschema), or use --backend builtin")
+_ELSE = "AIMET wrote it so: look at the calibration images and at the weights, or use --backend builtin"
 _BITWIDTHS = range(4, 33)
 _EXPORT, _CHECKPOINT, _PREFIX = "export", "aimet", "model"
 
@@ -172,11 +173,11 @@ def build(checkpoint: Path, names: GraphNames, settings: Settings, config_file: 
         with _step("restoring the checkpoint", GraphError, "export the checkpoint again"):
             session = stack.enter_context(contextlib.closing(_restored(meta, checkpoint, names)))
         with _step("folding batch norms", GraphError, "correct starting_op and output_ops in the model card, "
-                                                      "or use the built-in simulator"):
+                                                      "or use --backend builtin"):
             folded, _ = aimet.batch_norm_fold.fold_all_batch_norms(session, [names.starting_op], list(names.output_ops))
             stack.callback(folded.close)
         with _step("building the quantization simulation", GraphError,
-                   "correct the model card or the quantizer configuration, or use the built-in simulator"):
+                   "correct the model card or the quantizer configuration, or use --backend builtin"):
             sim = _simulation(aimet, folded, names, settings, config_file)
             stack.callback(sim.session.close)
             quantizers = _overridden(sim, _quantizers(aimet, sim, names), settings.overrides)
@@ -212,8 +213,9 @@ def open_network(folder: Path, names: GraphNames) -> Iterator[Callable[[np.ndarr
     with _step("loading the quantization simulation", StorageError, f"delete {folder}, it will be made again"):
         # The quantize ops hold the addresses of objects that belong to `sim`: it has to outlive the session.
         sim = aimet.quantsim.load_checkpoint(str(path), _PREFIX)
-    with contextlib.closing(sim.session) as session:
-        fetches = _fetches(session.graph, names.output_ops)
+    with contextlib.closing(sim.session):
+        fetches = _fetches(sim.session.graph, names.output_ops)
+        session = sessions.GraphSession(sim.session, "AIMET's simulation")
         # Each run adds to the statistics of the weights' quantizers, which are not made for two threads.
         lock = threading.Lock()
 
@@ -348,7 +350,8 @@ def _check_bitwidths(settings: Settings) -> None:
     for key, bits in widths:
         if bits not in _BITWIDTHS:
             raise ConfigurationError(f"{key} is {bits}, and AIMET takes {_BITWIDTHS.start} to {_BITWIDTHS.stop - 1}; "
-                                     "change it in the model card, or use the built-in simulator")
+                                     "change it with --default-param-bw or --default-output-bw, or in the model card, "
+                                     "or use --backend builtin")
 
 
 def _restored(meta: Path, checkpoint: Path, names: GraphNames) -> tf.Session:
@@ -483,7 +486,7 @@ def _calibrate_and_save(aimet: _Aimet, sim: Any, quantizers: Sequence[Quantizer]
     with _step("exporting", StorageError, f"see that {folder} can be written and has space"):
         # The export copies a file of the working folder that the next simulation would overwrite.
         sim.export(str(folder / _EXPORT), _PREFIX)
-        encodings = _complete(quantizers, encodings_file.read(folder / _EXPORT / f"{_PREFIX}.encodings").all())
+        encodings = _complete(quantizers, encodings_file.read(folder / _EXPORT / f"{_PREFIX}.encodings", _ELSE).all())
     with _step("saving the simulation", StorageError, f"see that {folder} can be written and has space"):
         aimet.quantsim.save_checkpoint(sim, str(folder / _CHECKPOINT), _PREFIX)
     return encodings

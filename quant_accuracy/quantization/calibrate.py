@@ -23,6 +23,9 @@ from quant_accuracy.quantization.records import (
     Symmetry,
 )
 
+# Quantizers come in the network's order: the first tensor that is no number is the nearest to what makes it so.
+_REPAIR = "a weight or a batch norm before it makes it so: train or export the checkpoint again"
+
 
 def calibrate(graph: tf.GraphDef, quantizers: Sequence[Quantizer], settings: Settings, image_input: str,
               batches: Iterable[np.ndarray], frozen: Optional[Encodings] = None) -> Encodings:
@@ -78,7 +81,9 @@ def _named(quantizer: Quantizer, encode: _Encode) -> Encoding:
     try:
         return encode(quantizer.bitwidth, quantizer.symmetry)
     except DataError as error:
-        raise DataError(f"{quantizer.kind} {quantizer.tensor}: {error}") from error
+        seen = "" if quantizer.kind == PARAM else " on the calibration images"
+        raise DataError(f"{quantizer.kind} {quantizer.tensor} cannot be quantized: it is NaN or infinite{seen} "
+                        f"({str(error).split(';')[0]}); {_REPAIR}") from error
 
 
 def _observed(graph: tf.GraphDef, tensors: Sequence[str], settings: Settings, image_input: str,
@@ -135,8 +140,7 @@ def observe_histograms(graph: tf.GraphDef, tensors: Sequence[str], image_input: 
     for values in _run_all(needed, tensors, image_input, batches):
         for index, value in enumerate(values):
             if not np.isfinite(value).all():
-                raise DataError(f"activation {tensors[index]} is NaN or infinite on the calibration images; "
-                                "look for the weights that make it so")
+                raise DataError(f"activation {tensors[index]} is NaN or infinite on the calibration images; {_REPAIR}")
             seen[index] = histogram.update(seen[index], value)
     return seen
 
@@ -145,7 +149,7 @@ def _run_all(graph: tf.GraphDef, fetches: Sequence[str], image_input: str,
              batches: Iterable[np.ndarray]) -> Iterator[Sequence[np.ndarray]]:
     """The fetched values of each batch, in order; no batch at all is an error."""
     count = 0
-    with sessions.open_session(graph) as session:
+    with sessions.open_session(graph, "the float graph, on calibration images") as session:
         for values in sessions.run_concurrently(
                 lambda batch: session.run(list(fetches), {image_input + ":0": batch}), batches):
             yield values

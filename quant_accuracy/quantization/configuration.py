@@ -13,7 +13,7 @@ from typing import Any, Dict, Mapping, Optional, Tuple
 
 from quant_accuracy import files
 from quant_accuracy.document import Section, read_json
-from quant_accuracy.errors import ConfigurationError, shown
+from quant_accuracy.errors import ConfigurationError, first_line, shown
 
 WEIGHT, BIAS = "weight", "bias"
 
@@ -107,9 +107,12 @@ def load(path: Path) -> Configuration:
     """
     try:
         document = read_json(path)
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{path}: not readable as JSON ({error}); give one of AIMET's configuration files "
-                                 "with --quantsim-config") from error
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read ({error.strerror}); correct --quantsim-config, or config in "
+                                 "the model card") from error
+    except ValueError as error:
+        raise ConfigurationError(f"{path}: not readable as JSON ({first_line(error)}); repair it there, or give one of "
+                                 "AIMET's configuration files") from error
     return _read(Section(str(path), "", document, _DOCUMENT))
 
 
@@ -198,6 +201,8 @@ def _supergroup(document: Section, number: int, group: Any) -> Tuple[str, ...]:
     types = section.names("op_list", at_least=2)
     for name in types:
         if name not in OP_TYPES:
-            near = difflib.get_close_matches(name[:100], OP_TYPES, n=1, cutoff=0.0)
-            raise section.error("op_list", f"names the unknown op type {shown(name)}; did you mean {near[0]!r}?")
+            near = difflib.get_close_matches(name[:100], OP_TYPES, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}? Else remove the group" if near else \
+                f"remove the group; known here: {', '.join(OP_TYPES)}"
+            raise section.error("op_list", f"names the unknown op type {shown(name)}; {hint}")
     return tuple(types)

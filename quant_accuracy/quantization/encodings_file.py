@@ -1,4 +1,8 @@
-"""Encodings in AIMET's export format, version 0.5.0: written, read, and checked against a network's quantizers."""
+"""Encodings in AIMET's export format, version 0.5.0: written, read, and checked against a network's quantizers.
+
+Read is more than what is written: versions up to 0.6.1, the file of params alone that AIMET's AdaRound leaves, numbers
+and flags as other writers of JSON have them, and the YAML that stands beside an export.
+"""
 
 import difflib
 import json
@@ -6,15 +10,22 @@ import math
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Tuple
 
+import yaml
+
 from quant_accuracy import files
-from quant_accuracy.document import read_json
-from quant_accuracy.errors import ConfigurationError, StorageError, first_line, shown
+from quant_accuracy.document import as_flag, as_number, parse_json, parsing, read_text
+from quant_accuracy.errors import ConfigurationError, QuantAccuracyError, StorageError, first_line, shown
 from quant_accuracy.quantization.encodings import holds_zero
 from quant_accuracy.quantization.records import ACTIVATION, PARAM, Encoding, Encodings, Quantizer
 
 VERSION = "0.5.0"
+# Its files are lists with other keys.
+_OTHER_VERSION = "1."
+AGAIN = "make it again with ./run report --quantsim-output-dir DIR, which writes DIR/model.encodings"
 # The most steps that a quantizer has.
 _LARGEST_OFFSET = 2 ** 32
+_ROUNDING = 1e-3
+_SAME = "use the checkpoint and the quantizer configuration that the file was made with"
 _SECTIONS = {ACTIVATION: "activation_encodings", PARAM: "param_encodings"}
 
 
@@ -46,37 +57,79 @@ def write(path: Path, quantizers: Sequence[Quantizer], encodings: Encodings) -> 
     files.write_text(path, json.dumps(document, sort_keys=True, indent=4) + "\n")
 
 
-def read(path: Path) -> Stored:
+def read(path: Path, remedy: str = AGAIN) -> Stored:
     """Read an encodings file.
+
+    Args:
+        path: The file, JSON; YAML where its name ends so.
+        remedy: What to do where it cannot be used.
 
     Raises:
         StorageError: The file is missing, is not an encodings file, or an encoding in it is unusable: NaN, infinite,
             inverted, without zero, or with a scale that contradicts its range.
     """
     try:
-        document = read_json(path)
-        return Stored(path, {kind: {str(tensor): _encodings(path, tensor, items)
-                                    for tensor, items in document[section].items()}
-                             for kind, section in _SECTIONS.items()})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        sections = _sections(path, _document(path), remedy)
+        return Stored(path, {kind: {str(tensor): _encodings(path, tensor, items, remedy)
+                                    for tensor, items in sections[kind].items()} for kind in _SECTIONS})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, yaml.YAMLError) as error:
+        if isinstance(error, QuantAccuracyError):
+            raise
         raise StorageError(f"{path}: not readable as an encodings file of version {VERSION} "
-                           f"({type(error).__name__}: {first_line(error)}); make it again with "
-                           "--quantsim-output-dir") from error
+                           f"({type(error).__name__}: {first_line(error)}); {remedy}") from error
 
 
-def _encodings(path: Path, tensor: str, items: Sequence[Mapping[str, Any]]) -> Tuple[Encoding, ...]:
+def _document(path: Path) -> Any:
+    text = read_text(path)
+    if path.suffix not in (".yaml", ".yml"):
+        return parse_json(text)
+    with parsing():
+        return yaml.safe_load(text)
+
+
+def _sections(path: Path, document: Any, remedy: str) -> Mapping[str, Mapping[str, Any]]:
+    """The encodings of each kind, as they stand there by tensor name."""
+    if not isinstance(document, dict):
+        raise StorageError(f"{path}: holds no mapping of encodings; name the model.encodings of an "
+                           f"export, or {remedy}")
+    if str(document.get("version", "")).startswith(_OTHER_VERSION):
+        raise StorageError(f"{path}: is of version {shown(document['version'])}, which has other keys than the "
+                           "versions up to 0.6.1; export it again with one of those")
+    found = {kind: document[section] for kind, section in _SECTIONS.items() if section in document}
+    if not found and document and all(isinstance(items, list) and items for items in document.values()):
+        # As AdaRound exports them.
+        return {PARAM: document, ACTIVATION: {}}
+    if not found:
+        raise StorageError(f"{path}: has neither {' nor '.join(_SECTIONS.values())}; name the model.encodings of an "
+                           f"export, or {remedy}")
+    return {kind: found.get(kind, {}) for kind in _SECTIONS}
+
+
+def _encodings(path: Path, tensor: str, items: Sequence[Mapping[str, Any]], remedy: str) -> Tuple[Encoding, ...]:
+    if any(str(item.get("dtype", "int")).lower() != "int" for item in items):
+        raise StorageError(f"{path}: the encoding of {tensor!r} is of floating-point numbers, and only integers are "
+                           f"simulated; {remedy}")
     found = tuple(_encoding(item) for item in items)
     problems = [problem for encoding in found for problem in _problems(encoding)] or ([] if found else ["it is empty"])
     if problems:
-        raise StorageError(f"{path}: the encoding of {tensor!r} cannot be used: {problems[0]}; "
-                           "make the file again with --quantsim-output-dir")
+        raise StorageError(f"{path}: the encoding of {tensor!r} cannot be used: {problems[0]}; {remedy}")
     return found
 
 
 def _encoding(item: Mapping[str, Any]) -> Encoding:
-    symmetric = {"True": True, "False": False, True: True, False: False}[item["is_symmetric"]]
-    return Encoding(float(item["min"]), float(item["max"]), float(item["scale"]), int(item["offset"]),
-                    int(item["bitwidth"]), symmetric)
+    symmetric = as_flag(item["is_symmetric"])
+    if symmetric is None:
+        raise ValueError(f"is_symmetric is {shown(item['is_symmetric'])}")
+    return Encoding(float(item["min"]), float(item["max"]), float(item["scale"]), _whole(item, "offset"),
+                    _whole(item, "bitwidth"), symmetric)
+
+
+def _whole(item: Mapping[str, Any], key: str) -> int:
+    """A whole number, also as `8.0` or "8"; writers with less precision than ours miss it by a little."""
+    number = as_number(item[key])
+    if number is None or abs(number - round(number)) > _ROUNDING:
+        raise ValueError(f"{key} is {shown(item[key])}, not a whole number")
+    return round(number)
 
 
 def _problems(encoding: Encoding) -> List[str]:
@@ -113,24 +166,35 @@ def matching(stored: Stored, quantizers: Sequence[Quantizer], kinds: Sequence[st
     found: Dict[str, Tuple[Encoding, ...]] = {}
     for kind in kinds:
         wanted = {q.tensor: q for q in quantizers if q.enabled and q.kind == kind}
-        given = stored.by_kind[kind]
+        given = {_tensor(name, wanted): encodings for name, encodings in stored.by_kind[kind].items()}
+        if wanted and not given:
+            others = "; give it with --load-param-encodings" if kind == ACTIVATION and stored.by_kind[PARAM] else \
+                f"; {AGAIN}"
+            raise ConfigurationError(f"{stored.path}: holds no encodings of {kind}s{others}")
+        lacking = [tensor for tensor in wanted if tensor not in given]
         for tensor in given:
             if tensor not in wanted:
-                near = difflib.get_close_matches(tensor[:200], wanted, n=1)
+                # Networks have many names that are alike: only one that is nearly another is misspelt.
+                near = difflib.get_close_matches(tensor[:200], lacking or wanted, n=1, cutoff=0.9)
                 raise ConfigurationError(f"{stored.path}: {shown(tensor)} is no enabled {kind} quantizer of this "
-                                         "network; " + (f"did you mean {near[0]!r}?" if near else
-                                            "use the configuration that the file was made with"))
+                                         f"network; {f'did you mean {near[0]!r}? Else ' if near else ''}{_SAME}")
         for tensor, quantizer in wanted.items():
             if tensor not in given:
                 raise ConfigurationError(f"{stored.path}: has no encoding for the enabled {kind} quantizer {tensor!r}; "
-                                         "use the configuration that the file was made with")
+                                         f"{_SAME}")
             _check(stored.path, quantizer, given[tensor])
             found[tensor] = given[tensor]
     return found
 
 
+def _tensor(name: str, wanted: Mapping[str, Quantizer]) -> str:
+    """The name of a tensor, for which some writers give the name of its op."""
+    return name if name in wanted or f"{name}:0" not in wanted else f"{name}:0"
+
+
 def _check(path: Path, quantizer: Quantizer, encodings: Sequence[Encoding]) -> None:
-    remedy = "use the bit widths and the configuration that the file was made with"
+    bits = "--default-param-bw" if quantizer.kind == PARAM else "--default-output-bw"
+    remedy = f"use the bit widths ({bits}) and the configuration that the file was made with"
     for encoding in encodings:
         if encoding.bitwidth != quantizer.bitwidth:
             raise ConfigurationError(f"{path}: {quantizer.tensor!r} has {encoding.bitwidth} bits, its quantizer "

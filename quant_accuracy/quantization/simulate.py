@@ -5,7 +5,7 @@ from typing import Dict, Sequence
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.errors import GraphError
+from quant_accuracy.errors import ConfigurationError, GraphError
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.quantization.encodings import quantize_dequantize
 from quant_accuracy.quantization.records import ACTIVATION, PARAM, Encoding, Encodings, Quantizer
@@ -21,6 +21,7 @@ def quantize_weights(graph: tf.GraphDef, quantizers: Sequence[Quantizer], encodi
 
     Raises:
         GraphError: A weight is missing.
+        ConfigurationError: A weight has another number of channels than its encodings.
     """
     nodes = graph_nodes.by_name(graph)
     wanted: Dict[str, Quantizer] = {}
@@ -44,6 +45,10 @@ def _on_grid(values: np.ndarray, quantizer: Quantizer, encodings: Sequence[Encod
     if quantizer.axis is None:
         return quantize_dequantize(values, encodings[0])
     channels = np.moveaxis(values, quantizer.axis, 0)
+    if len(encodings) != len(channels):
+        raise ConfigurationError(f"{quantizer.tensor} has {len(channels)} channels and {len(encodings)} "
+                                 "encodings; use the checkpoint and the per_channel_quantization that the encodings "
+                                 "were made with")
     quantized = np.stack([quantize_dequantize(channel, encoding) for channel, encoding in zip(channels, encodings)])
     return np.moveaxis(quantized, 0, quantizer.axis)
 

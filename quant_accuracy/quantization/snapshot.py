@@ -11,9 +11,6 @@ from quant_accuracy.document import Section, require_json
 from quant_accuracy.errors import ConfigurationError
 from quant_accuracy.quantization.records import ACTIVATION, PARAM, Encodings, Quantizer
 
-# Of a committed file that cannot be used.
-REMEDY = "restore it, or make it again with pytest --update-baselines"
-
 
 @dataclass(frozen=True)
 class Placed:
@@ -83,22 +80,27 @@ def write(path: Path, placed: Sequence[Placed]) -> None:
     files.write_text(path, "[\n" + ",\n".join(json.dumps(asdict(item)) for item in placed) + "\n]\n")
 
 
-def read(path: Path) -> List[Placed]:
+def read(path: Path, remedy: str = "repair it") -> List[Placed]:
     """Read a snapshot.
+
+    Args:
+        path: The file.
+        remedy: What to do where it cannot be used.
 
     Raises:
         ConfigurationError: The file is missing or is not a snapshot.
     """
-    document = require_json(path, REMEDY)
+    document = require_json(path, remedy)
     if not isinstance(document, list):
-        raise ConfigurationError(f"{path}: is not a list of quantizers; {REMEDY}")
-    return [_placed(Section(str(path), f"{number}.", item, "the snapshot")) for number, item in enumerate(document)]
+        raise ConfigurationError(f"{path}: is not a list of quantizers; {remedy}")
+    return [_placed(Section(str(path), f"{number}.", item, f"the snapshot, or {remedy}"))
+            for number, item in enumerate(document)]
 
 
 def _placed(item: Section) -> Placed:
     item.only("tensor", "kind", "enabled", "bitwidth", "symmetric", "rule", "ranges")
     if item.text("kind") not in (PARAM, ACTIVATION):
-        raise item.error("kind", f"is {item.text('kind')!r}; it should be {PARAM} or {ACTIVATION}")
+        raise item.error("kind", f"is {item.text('kind')!r}; repair it: {PARAM} or {ACTIVATION}")
     ranges = item.get("ranges")
     if not isinstance(ranges, list):
         raise item.error("ranges", "is not a list; repair the snapshot")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from quant_accuracy import files, progress
-from quant_accuracy.document import Section, parse_json
+from quant_accuracy.document import Section, decoded, parse_json
 from quant_accuracy.errors import ConfigurationError, StorageError
 from quant_accuracy.judging import baseline
 
@@ -98,8 +98,8 @@ def append(path: Path, line: Entry) -> None:
             start = "\n" if size > 0 and os.pread(file, 1, size - 1) != b"\n" else ""
             _write(file, f"{start}{text}\n".encode("ascii"), size)
     except OSError as error:
-        raise StorageError(f"{path}: the history cannot be written ({error.strerror}); free some space, or name a file "
-                           "that can be written") from error
+        remedy = "free some space" if error.errno in files.FULL else "name a file that can be written with --history"
+        raise StorageError(f"{path}: the history cannot be written ({error.strerror}); {remedy}") from error
 
 
 def _without_derived(line: Entry) -> Dict[str, Any]:
@@ -166,7 +166,8 @@ def _content(path: Path) -> bytes:
 def _parse(path: Path, number: int, line: bytes) -> Optional[Entry]:
     """The entry of a line; None, with a warning, where the line is cut short."""
     try:
-        document = parse_json(line.decode("utf-8"))
+        # An editor may have put a byte-order mark before the first line.
+        document = parse_json(decoded(line))
     except ValueError:
         progress.say(f"warning: {path}: line {number} is cut short or damaged and is left out; delete it")
         return None

@@ -9,7 +9,7 @@ import numpy as np
 from quant_accuracy.data.identifiers import as_integer
 from quant_accuracy.detection.merge import Results
 from quant_accuracy.document import Section, read_json
-from quant_accuracy.errors import ConfigurationError
+from quant_accuracy.errors import ConfigurationError, first_line
 from quant_accuracy.judging.verdicts import CHECK, FAIL, GATE, INCONCLUSIVE, PASS, Verdict
 from quant_accuracy.quantization import snapshot
 from quant_accuracy.quantization.snapshot import Placed
@@ -105,8 +105,12 @@ def _read_json(path: Path, missing: str) -> Any:
         return read_json(path)
     except FileNotFoundError as error:
         raise ConfigurationError(missing) from error
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{path}: cannot be read ({error}); {AGAIN}") from error
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read ({error.strerror}); see that it can, or {AGAIN}") from error
+    except ValueError as error:
+        # A page or a summary is no report that can be read, whatever made it.
+        other = f"name the report.json beside it, or {AGAIN}" if path.suffix != ".json" else AGAIN
+        raise ConfigurationError(f"{path}: cannot be read ({first_line(error)}); {other}") from error
 
 
 def _verdicts(whole: Section) -> List[Verdict]:
@@ -137,13 +141,7 @@ def read_quantizers(folder: Path) -> Optional[List[Placed]]:
         ConfigurationError: The file is damaged.
     """
     path = folder / SNAPSHOT_FILE
-    if not path.exists():
-        return None
-    try:
-        return snapshot.read(path)
-    except ConfigurationError as error:
-        # A snapshot's own remedy is that of a baseline.
-        raise ConfigurationError(f"{str(error).rsplit('; ', 1)[0]}; {AGAIN}") from error
+    return snapshot.read(path, AGAIN) if path.exists() else None
 
 
 def detections_of(run: ReportedRun, variant: str) -> Results:

@@ -100,7 +100,8 @@ def open_meter(network: Network) -> Iterator[Callable[[np.ndarray, Callable[[], 
     params = _of_params(network)
     settings: List[List[str]] = [[], *([other for other in tensors if other != tensor] for tensor in tensors),
                                  *([tensor] for tensor in tensors)]
-    with sessions.open_session(graph_nodes.subgraph(graph, list(map(graph_nodes.op_of, fetches)))) as session:
+    needed = graph_nodes.subgraph(graph, list(map(graph_nodes.op_of, fetches)))
+    with sessions.open_session(needed, "the quantized graph with switches") as session:
 
         def run(image: np.ndarray, off: Sequence[str], wanted: Sequence[str]) -> List[np.ndarray]:
             feed = {network.names.image_input + ":0": image, **switches.all_but(network.quantizers, off)}

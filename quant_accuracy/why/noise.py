@@ -41,15 +41,15 @@ class Network(NamedTuple):
 
 @dataclass(frozen=True)
 class Noise:
-    """Squared sums over an image, or over several; `q` quantizers that are on, `o` outputs of the network.
+    """Squared sums over an image, or over several; `q` quantizers that are on, `g` groups of them, `o` outputs.
 
     Attributes:
         own: float64 [q, 2] signal and noise at the quantizer's own tensor, an activation of the float network; of a
             param the same for every image.
         signal: float64 [o] of the float network's outputs.
         all_on: float64 [o] noise with all quantizers on.
-        only_on: float64 [q, o] noise with one quantizer on.
-        only_off: float64 [q, o] noise with one quantizer off.
+        only_on: float64 [g, o] noise with one group on.
+        only_off: float64 [g, o] noise with one group off.
     """
 
     own: np.ndarray
@@ -69,15 +69,15 @@ def save(path: Path, noise: Noise) -> None:
     arrays.save(path, {name: getattr(noise, name) for name in _FIELDS})
 
 
-def load(path: Path, quantizers: int) -> Noise:
+def load(path: Path, quantizers: int, groups: int) -> Noise:
     """Read the noise of an image.
 
     Raises:
-        StorageError: The file is missing, damaged, or holds another number of quantizers.
+        StorageError: The file is missing, damaged, or holds another number of quantizers or groups.
     """
     found = Noise(**arrays.load(path, _FIELDS, "noise"))
     outputs = len(found.signal)
-    shapes = [(quantizers, 2), (outputs,), (outputs,), (quantizers, outputs), (quantizers, outputs)]
+    shapes = [(quantizers, 2), (outputs,), (outputs,), (groups, outputs), (groups, outputs)]
     for name, shape in zip(_FIELDS, shapes):
         if getattr(found, name).shape != shape:
             raise arrays.misshapen(path, name, getattr(found, name))
@@ -85,10 +85,15 @@ def load(path: Path, quantizers: int) -> Noise:
 
 
 @contextlib.contextmanager
-def open_meter(network: Network) -> Iterator[Callable[[np.ndarray, Callable[[], object]], Noise]]:
+def open_meter(network: Network, groups: Sequence[Sequence[str]],
+               ) -> Iterator[Callable[[np.ndarray, Callable[[], object]], Noise]]:
     """Give a function from an image, uint8 [1, height, width, 3], to its noise.
 
     The function's other argument is called after each of the `runs` of the network that an image takes.
+
+    Args:
+        network: What is measured.
+        groups: Tensors whose quantizers are switched together.
     """
     measured = network.measured()
     tensors = [quantizer.tensor for quantizer in measured]
@@ -98,8 +103,8 @@ def open_meter(network: Network) -> Iterator[Callable[[np.ndarray, Callable[[], 
     fetches = [*outputs, *(name for pair in observed for name in pair)]
     graph = _with_observers(switches.insert_switches(network.graph, network.quantizers, network.encodings), network)
     params = _of_params(network)
-    settings: List[List[str]] = [[], *([other for other in tensors if other != tensor] for tensor in tensors),
-                                 *([tensor] for tensor in tensors)]
+    settings: List[List[str]] = [[], *([tensor for tensor in tensors if tensor not in group] for group in groups),
+                                 *(list(group) for group in groups)]
     with sessions.open_session(graph_nodes.subgraph(graph, list(map(graph_nodes.op_of, fetches)))) as session:
 
         def run(image: np.ndarray, off: Sequence[str], wanted: Sequence[str]) -> List[np.ndarray]:
@@ -114,25 +119,30 @@ def open_meter(network: Network) -> Iterator[Callable[[np.ndarray, Callable[[], 
             for found in sessions.run_concurrently(lambda off: _difference(run(image, off, outputs), floats), settings):
                 noise.append(found)
                 ran()
-            all_on, only_on, only_off = np.split(np.array(noise), [1, 1 + len(measured)])
+            all_on, only_on, only_off = np.split(np.array(noise), [1, 1 + len(groups)])
             return Noise(np.array([params.get(tensor) or next(own) for tensor in tensors], np.float64),
                          np.array([_power(values) for values in floats]), all_on[0], only_on, only_off)
 
         yield meter
 
 
-def runs(network: Network) -> int:
+def singles(network: Network) -> List[List[str]]:
+    """Each quantizer as a group of its own."""
+    return [[quantizer.tensor] for quantizer in network.measured()]
+
+
+def runs(groups: Sequence[Sequence[str]]) -> int:
     """How often the network runs for an image."""
-    return 2 + 2 * len(network.measured())
+    return 2 + 2 * len(groups)
 
 
-def layers(network: Network) -> Dict[str, str]:
+def layers(network: Network) -> Dict[str, tf.NodeDef]:
     """The op that each quantizer belongs to, by tensor name; a BiasAdd belongs to the op before it."""
     nodes, uses = graph_nodes.by_name(network.graph), graph_nodes.uses(network.graph.node)
     found = {}
     for quantizer in network.measured():
         node = uses[quantizer.tensor][0].node if quantizer.kind == PARAM else nodes[graph_nodes.op_of(quantizer.tensor)]
-        found[quantizer.tensor] = graph_nodes.op_of(node.input[0]) if node.op == "BiasAdd" else node.name
+        found[quantizer.tensor] = nodes[graph_nodes.op_of(node.input[0])] if node.op == "BiasAdd" else node
     return found
 
 

@@ -10,14 +10,14 @@ from quant_accuracy.quantization.records import AIMET, with_layer
 from quant_accuracy.scoring.metrics import Metrics
 from quant_accuracy.why import families as family_kinds
 from quant_accuracy.why import goal as goals
-from quant_accuracy.why import whereabouts
+from quant_accuracy.why import investigation, whereabouts
 from quant_accuracy.why.bisection import Trial
 from quant_accuracy.why.budget import Budget
 from quant_accuracy.why.culprits import BITS as BITS_CUT
 from quant_accuracy.why.culprits import Found, Raised
 from quant_accuracy.why.families import Family
 from quant_accuracy.why.goal import Goal
-from quant_accuracy.why.investigation import BITS, Investigation, Loudness
+from quant_accuracy.why.investigation import BITS, Loudness
 from quant_accuracy.why.sensitivity import Sensitivities
 from quant_accuracy.why.whereabouts import Attribution
 
@@ -148,12 +148,12 @@ def explain(done: Evaluation, minutes: float, most_images: int = IMAGES) -> Answ
     before, after = (done.variants[name].metrics for name in (FLOAT, QUANTIZED))
     wanted = goals.of_verdicts(done.verdicts, before, after)
     reachable = wanted is not None and wanted.met(before)
-    asked = Investigation(done, most_images, budget)
     found = None
-    if wanted is not None and reachable and asked.families:
-        found = asked.search(wanted)
-    else:
-        asked.rank(budget)
+    with investigation.of_evaluation(done, most_images, budget) as asked:
+        if wanted is not None and reachable and asked.families:
+            found = asked.search(wanted)
+        else:
+            asked.rank(budget)
     return Answer(before, after, asked.families, asked.loudness, asked.sensitivities, wanted, reachable, found,
                   whereabouts.of_evaluation(done), asked.spent(), 60.0 * minutes)
 

@@ -82,6 +82,13 @@ class Trials:
             self._done[off] = Trial(listed, metrics, self._lacking(metrics))
         return self._done[off].met
 
+    def hopeless(self, off: Off) -> bool:
+        """Whether the goal is missed with these off and more, which is all the more so with these alone.
+
+        Not always: noise can be worth more than its absence. Good enough for where to look first.
+        """
+        return any(not trial.met and off <= known for known, trial in self._done.items())
+
     def done(self) -> List[Trial]:
         """All measurements, in their order."""
         return list(self._done.values())
@@ -97,14 +104,21 @@ class Trials:
         return min(done, key=lambda trial: (trial.lacking, len(trial.off))) if done else None
 
 
-def smallest(groups: Sequence[Group], holds: Callable[[Off], bool]) -> List[Group]:
+def smallest(groups: Sequence[Group], trials: Trials, budget: Budget) -> List[Group]:
     """The groups of which none can be switched on again.
 
     Args:
         groups: The groups, those that are most likely to be needed first; with all of them off the goal is met.
-        holds: Whether it is with some tensors off.
+        trials: Measures, and knows what was measured.
+        budget: How long.
+
+    Raises:
+        OutOfTimeError: The budget is used up.
     """
-    needed = list(range(_leading(groups, holds)))
+    def holds(off: Off) -> bool:
+        return trials.holds(off, budget)
+
+    needed = list(range(_leading(groups, lambda off: not trials.hopeless(off) and holds(off))))
     size = (len(needed) + 1) // 2
     while size:
         backwards = needed[::-1]

@@ -146,7 +146,7 @@ class _Search:
 
     def _part(self, groups: Sequence[Group], budget: Budget, what: str) -> Optional[List[Group]]:
         try:
-            return bisection.smallest(groups, lambda off: self._trials.holds(off, budget))
+            return bisection.smallest(groups, self._trials, budget)
         except OutOfTimeError:
             self._cut.add(what)
             return None

@@ -22,7 +22,7 @@ from quant_accuracy.why.budget import Budget
 from quant_accuracy.why.culprits import Found, Ways
 from quant_accuracy.why.families import Family
 from quant_accuracy.why.goal import Goal
-from quant_accuracy.why.noise import Network
+from quant_accuracy.why.noise import Listener, Network
 from quant_accuracy.why.sensitivity import Place, Sensitivities, Together
 
 # Quantizers with fewer bits can be given so many instead of being switched off.
@@ -40,6 +40,15 @@ class Loudness(NamedTuple):
     together: Together
 
 
+@contextlib.contextmanager
+def of_evaluation(done: Evaluation, most_images: int, budget: Budget) -> "Iterator[Investigation]":
+    """An investigation, whose session ends with the block."""
+    built = done.artifacts
+    network = Network(built.graph(FLOAT), done.request.card.graph, built.quantizers, built.encodings)
+    with noise.listening(network) as listener:
+        yield Investigation(done, listener, most_images, budget)
+
+
 class Investigation:
     """Measures quantizers of an evaluated model, until a budget is used up.
 
@@ -51,14 +60,14 @@ class Investigation:
 
     Args:
         done: The evaluation.
+        listener: Measures noise at the outputs of its network.
         most_images: On how many calibration images each quantizer is measured, at most.
         budget: Until when.
     """
 
-    def __init__(self, done: Evaluation, most_images: int, budget: Budget) -> None:
-        built, card = done.artifacts, done.request.card
-        self._network = Network(built.graph(FLOAT), card.graph, built.quantizers, built.encodings)
-        self._done, self.budget = done, budget
+    def __init__(self, done: Evaluation, listener: Listener, most_images: int, budget: Budget) -> None:
+        card = done.request.card
+        self._done, self._listener, self._network, self.budget = done, listener, listener.network, budget
         self._most = min(most_images, card.calibration_images)
         count = min(max(self._most, _FAMILY_IMAGES), card.calibration_images)
         self._pictures = images.read_images(artifacts.calibration_shards(done.prepared.every_shard, count), count,
@@ -72,25 +81,24 @@ class Investigation:
     def rank(self, budget: Budget) -> List[str]:
         """The tensors of all quantizers, most harmful first."""
         with self._measuring(_RANKING):
-            self.sensitivities = sensitivity.measure(self._network, self._pictures[:self._most], self._place({}),
+            self.sensitivities = sensitivity.measure(self._listener, self._pictures[:self._most], self._place({}),
                                                      budget)
         return [item.tensor for item in self.sensitivities.quantizers]
 
     def search(self, wanted: Goal) -> Found:
         """The smallest set of quantizers without which a goal is met, which all of them off meet."""
-        start = self.budget.clock()
         groups = list(dict.fromkeys([*family_kinds.kinds(self.families), *self.families]))
         tensors = [group.tensors for group in groups]
         with self._measuring(_RANKING):
-            shown = self._pictures[:_FAMILY_IMAGES]
-            found = sensitivity.of_groups(self._network, tensors, shown, self._place({"groups": tensors}), self.budget)
+            found = sensitivity.of_groups(self._listener, tensors, self._pictures[:_FAMILY_IMAGES],
+                                          self._place({"groups": tensors}), self.budget)
         loudness = [Loudness(group, together) for group, together in zip(groups, found)]
         self.loudness = sorted(loudness, key=lambda item: -item.together.blame)
-        runs = [noise.runs(tensors) * len(shown), noise.runs(noise.singles(self._network))]
         low = [quantizer.tensor for quantizer in self._network.measured() if quantizer.bitwidth < BITS]
         ways = Ways(lambda off: self._without(off, wanted),
                     (lambda tensors, off: self._raised(tensors, off, wanted)) if self._can_be_raised() else None,
-                    wanted.lacking, self.rank, self._cost(), (self.budget.clock() - start) * runs[1] / runs[0])
+                    wanted.lacking, self.rank, self._cost(),
+                    self._listener.seconds * noise.runs(noise.singles(self._network)))
         return culprits.find(self.families, {item.family.name: item.together.blame for item in loudness}, low, ways,
                              self.budget)
 

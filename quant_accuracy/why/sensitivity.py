@@ -5,9 +5,7 @@ network on its own, because boxes and scores have different units; of several ou
 culprits needs no more of this than an order, so images are only looked at until the order is stable.
 """
 
-import contextlib
 import math
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Callable, Iterator, List, NamedTuple, Optional, Sequence
@@ -18,7 +16,7 @@ from quant_accuracy import progress
 from quant_accuracy.errors import StorageError
 from quant_accuracy.why import noise
 from quant_accuracy.why.budget import Budget
-from quant_accuracy.why.noise import Network, Noise
+from quant_accuracy.why.noise import Listener, Network, Noise
 
 # The order is stable when the first few are the same after each of the last few images.
 _TOP, _UNCHANGED = 4, 3
@@ -85,14 +83,14 @@ class Sensitivities:
     stable: bool
 
 
-def measure(network: Network, images: Sequence[np.ndarray], place: Place,
+def measure(listener: Listener, images: Sequence[np.ndarray], place: Place,
             budget: Optional[Budget] = None) -> Sensitivities:
     """Measure every quantizer that is on, image by image, until more images change nothing at the top of the list.
 
     The noise of each image is kept as soon as it is whole: an interrupted measurement goes on with the next image.
 
     Args:
-        network: What is measured.
+        listener: Measures the network.
         images: uint8 [1, height, width, 3] each.
         place: Where the noise of each image is kept.
         budget: No image is begun that it does not allow, except the first; None sets no limit.
@@ -100,11 +98,12 @@ def measure(network: Network, images: Sequence[np.ndarray], place: Place,
     Raises:
         StorageError: The noise of an image cannot be written.
     """
+    network = listener.network
     if not network.measured():
         return Sensitivities([], network.names.output_ops, None, 0, len(images), False)
     found: List[Noise] = []
     orders: List[Sequence[str]] = []
-    for noise_of_image in _noise(network, noise.singles(network), images, place, budget):
+    for noise_of_image in _noise(listener, noise.singles(network), images, place, budget):
         found.append(noise_of_image)
         ranked = summarize(network, noise.add(found), len(found), len(images))
         orders.append([item.tensor for item in ranked.quantizers[:_TOP]])
@@ -113,44 +112,31 @@ def measure(network: Network, images: Sequence[np.ndarray], place: Place,
     return ranked
 
 
-def of_groups(network: Network, groups: Sequence[Sequence[str]], images: Sequence[np.ndarray], place: Place,
+def of_groups(listener: Listener, groups: Sequence[Sequence[str]], images: Sequence[np.ndarray], place: Place,
               budget: Optional[Budget] = None) -> List[Together]:
     """What the quantizers on some tensors do together, for each group; see `measure`.
 
     Raises:
         StorageError: The noise of an image cannot be written.
     """
-    total = noise.add(list(_noise(network, groups, images, place, budget)))
+    total = noise.add(list(_noise(listener, groups, images, place, budget)))
     return [Together(_decibels(only_on), _decibels(only_off), float(blame)) for only_on, only_off, blame in
             zip(*_effects(total)[1:])]
 
 
-def _noise(network: Network, groups: Sequence[Sequence[str]], images: Sequence[np.ndarray], place: Place,
+def _noise(listener: Listener, groups: Sequence[Sequence[str]], images: Sequence[np.ndarray], place: Place,
            budget: Optional[Budget]) -> Iterator[Noise]:
     """The noise of one image after the other: that of the first, and of as many more as the budget allows."""
-    clock = time.monotonic if budget is None else budget.clock
-    measure: Optional[Callable[[np.ndarray], Noise]] = None
-    cost = 0.0
-    with contextlib.ExitStack() as stack:
-        for index, image in enumerate(images):
-            found = _kept(network, len(groups), place(index))
+    runs = noise.runs(groups)
+    kept = [_kept(listener.network, len(groups), place(index)) for index in range(len(images))]
+    with progress.counter(kept.count(None) * runs, "runs", "why: ranking") as counter:
+        for index, (image, found) in enumerate(zip(images, kept)):
             if found is None:
-                if index and budget is not None and not budget.allows(cost):
+                if index and budget is not None and not budget.allows(listener.seconds * runs):
                     return
-                measure = measure or stack.enter_context(_open(network, groups, len(images) - index))
-                start = clock()
-                found = measure(image)
-                cost = clock() - start
+                found = listener.measure(image, groups, counter.update)
                 noise.save(place(index), found)
             yield found
-
-
-@contextlib.contextmanager
-def _open(network: Network, groups: Sequence[Sequence[str]], images: int) -> Iterator[Callable[[np.ndarray], Noise]]:
-    """A function from an image to its noise, which advances a bar on its way to so many images."""
-    with noise.open_meter(network, groups) as meter, \
-            progress.counter(images * noise.runs(groups), "runs", "why: ranking") as counter:
-        yield lambda image: meter(image, counter.update)
 
 
 def _kept(network: Network, groups: int, path: Path) -> Optional[Noise]:

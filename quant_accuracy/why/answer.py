@@ -23,7 +23,7 @@ from quant_accuracy.why.whereabouts import Attribution
 
 IMAGES = 16
 _NAMED = 3
-_GO_ON = "raise --why-budget, finished ones are kept"
+_GO_ON = "raise --why-budget, what is finished is kept"
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Answer:
         before: The metrics of the float variant.
         after: The metrics of the quantized variant.
         families: The families of the quantizers that are on.
-        loudness: What families do to the network's outputs, the most harmful first; empty where nothing was looked for.
+        loudness: What families do to the network's outputs, the most harmful first; empty where that was not needed.
         sensitivities: What each quantizer does to the network's outputs.
         goal: What the failed gates ask for; None where no gate on the quantized mAP failed for a loss.
         float_meets_goal: Whether the float variant does; otherwise no quantizer is to blame.
@@ -90,10 +90,7 @@ class Answer:
     def _nothing_found(self, found: Found) -> str:
         total, closest = len(self.sensitivities.quantizers), found.closest
         if closest is None:
-            worst = self.loudness[0]
-            return (f"no set of quantizers was measured, time ran out before; the most noise at the outputs is that of "
-                    f"{worst.family.name} ({len(worst.family.tensors)} of {total} quantizers, alone "
-                    f"{_decibels(worst.together.only_on)}), wanted: {self.goal}; {_GO_ON}")
+            return f"no set of quantizers was measured that could give {self.goal}: time ran out before; {_GO_ON}"
         tried = "; ".join(f"without {family_kinds.describe(trial.off, self.families)} {_figure(trial.metrics)}"
                           for trial in sorted(found.trials, key=lambda trial: trial.lacking)[1:1 + _NAMED])
         ended = f"time ran out after {len(found.trials)} measurements; {_GO_ON}" if found.cut \

@@ -1,8 +1,9 @@
 """The search for culprits: from the coarse to the fine, so that whenever time runs out an answer of some use stands.
 
 First kinds (weights, activations), then families (depthwise weights, activations of Relu6), then single quantizers of
-the families that were found. Each step asks for the smallest part of what the step before has left. Where quantizers
-have few bits, what was found is also given more of them instead of being switched off.
+the families that were found. Each step asks for the smallest part of what the step before has left. Families and
+quantizers are tried in the order of the noise that they bring into the outputs, which is measured when it is needed.
+Where quantizers have few bits, what was found is also given more of them instead of being switched off.
 """
 
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from quant_accuracy.why.bisection import Group, Measured, OutOfTimeError, Trial,
 from quant_accuracy.why.budget import Budget
 from quant_accuracy.why.families import Family
 
+# Shares of the time that is left.
+_RANKING_FAMILIES, _RANKING = 0.25, 0.5
 # What was still to be done when time ran out.
 FAMILIES, QUANTIZERS, BITS = "families", "quantizers", "bits"
 
@@ -71,37 +74,40 @@ class Ways:
         raised: Gives the figures with more bits for the first tensors, and without quantizers on the second ones; None
             where bits cannot be changed.
         lacking: By how much AP figures miss the goal; 0 or less where they meet it.
+        blame: Gives how much harm each family does, by name, within a budget.
         rank: Gives the tensors of all quantizers, most harmful first, within a budget.
+        ranking_cost: Gives how many seconds `rank` takes at least, as far as is known.
         cost: Seconds that a measurement takes, as far as is known.
-        ranking_cost: Seconds that ranking takes at least.
     """
 
     without: Callable[[Sequence[str]], Measured]
     raised: Optional[Callable[[Sequence[str], Sequence[str]], Metrics]]
     lacking: Callable[[Metrics], float]
+    blame: Callable[[Budget], Mapping[str, float]]
     rank: Callable[[Budget], Sequence[str]]
+    ranking_cost: Callable[[], float]
     cost: float = 0.0
-    ranking_cost: float = 0.0
 
 
-def find(families: Sequence[Family], blame: Mapping[str, float], low: Collection[str], ways: Ways,
-         budget: Budget) -> Found:
+def find(families: Sequence[Family], low: Collection[str], ways: Ways, budget: Budget) -> Found:
     """Find a smallest set of quantizers without which the goal is met.
 
+    Ranking families gets a quarter of the time that is left when their kinds are known, ranking quantizers half of the
+    rest: more than half of the whole is left for measurements.
+
     Args:
-        families: All quantizers that are on.
-        blame: How much harm each family and each kind does, by name: the most harmful is tried first.
+        families: All quantizers that are on; the kind of the first family is tried first.
         low: Tensors whose quantizers may be given more bits.
         ways: How things are measured.
-        budget: When it is used up no measurement is begun, except that ranking is asked for at least once.
+        budget: When it is used up no measurement is begun, except that quantizers are ranked once in any case.
     """
-    return _Search(families, blame, low, ways, budget).run()
+    return _Search(families, low, ways, budget).run()
 
 
 class _Search:
-    def __init__(self, families: Sequence[Family], blame: Mapping[str, float], low: Collection[str], ways: Ways,
-                 budget: Budget) -> None:
-        self._families, self._blame, self._low, self._ways, self._budget = families, blame, low, ways, budget
+    def __init__(self, families: Sequence[Family], low: Collection[str], ways: Ways, budget: Budget) -> None:
+        self._families, self._low, self._ways, self._budget = families, set(low), ways, budget
+        self._blame: Mapping[str, float] = {}
         self._everything = [tensor for family in families for tensor in family.tensors]
         self._trials = Trials(self._everything, ways.without, ways.lacking, ways.cost)
         self._raised: Dict[FrozenSet[str], Raised] = {}
@@ -109,12 +115,10 @@ class _Search:
         self._cut: Set[str] = set()
 
     def run(self) -> Found:
-        # Ranking comes later and wants its time.
-        coarse = self._budget.keeping(self._ways.ranking_cost)
-        families = self._chosen(coarse)
-        ranked = self._ways.rank(self._budget.part(0.5))
+        families = self._chosen(self._coarse)
+        ranked = self._ways.rank(self._budget.part(_RANKING))
         if families is None:
-            families = self._chosen(self._budget)
+            families = self._chosen(lambda: self._budget)
         single = None
         if families is not None:
             chosen = _tensors(families)
@@ -125,24 +129,30 @@ class _Search:
         return Found(best, self._trials.closest(), single is not None and best is not None, self._trials.done(),
                      list(self._raised.values()), sorted(self._cut))
 
-    def _chosen(self, budget: Budget) -> Optional[List[Family]]:
-        """The families that are needed; None where time ran out. They are also given more bits."""
-        self._cut.discard(FAMILIES)
-        kinds = self._narrowed(family_kinds.kinds(self._families), budget)
+    def _coarse(self) -> Budget:
+        """What may be used before ranking, which wants some of its time."""
+        return self._budget.keeping(min(self._ways.ranking_cost(), _RANKING * max(0.0, self._budget.left())))
+
+    def _chosen(self, budget: Callable[[], Budget]) -> Optional[List[Family]]:
+        """The families that are needed; None where time ran out. They and their kinds are also given more bits."""
+        self._cut -= {FAMILIES, BITS}
+        kinds = self._needed(family_kinds.kinds(self._families), self._budget)
         if kinds is None:
             return None
-        names = [kind.name for kind in kinds]
-        families = self._narrowed([family for family in self._families if family.kind in names], budget)
-        if families is not None:
-            # A larger set where that is not enough.
-            any(self._raise(tensors, budget) for tensors in (_tensors(families), _tensors(kinds), self._low))
-        return families
+        # All that has few bits where that is not enough.
+        any(self._raise(tensors, budget()) for tensors in (_tensors(kinds), self._low))
+        families = [family for family in self._families if family.kind in {kind.name for kind in kinds}]
+        if len(families) > 1 and not self._blame:
+            self._blame = self._ways.blame(self._budget.part(_RANKING_FAMILIES))
+        found = self._needed(sorted(families, key=lambda family: (-self._blame.get(family.name, 0.0), family.name)),
+                             budget())
+        if found is not None:
+            self._raise(_tensors(found), budget())
+        return found
 
-    def _narrowed(self, families: Sequence[Family], budget: Budget) -> Optional[List[Family]]:
-        """The families that are needed; None where time ran out."""
-        ordered = sorted(families, key=lambda family: (-self._blame[family.name], family.name))
-        found = self._part([family.tensors for family in ordered], budget, FAMILIES)
-        return None if found is None else [family for family in ordered if family.tensors in found]
+    def _needed(self, families: Sequence[Family], budget: Budget) -> Optional[List[Family]]:
+        found = self._part([family.tensors for family in families], budget, FAMILIES)
+        return None if found is None else [family for family in families if family.tensors in found]
 
     def _part(self, groups: Sequence[Group], budget: Budget, what: str) -> Optional[List[Group]]:
         try:

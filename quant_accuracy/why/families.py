@@ -9,6 +9,7 @@ from typing import Collection, Dict, Iterable, List, NamedTuple, Sequence, Set, 
 from quant_accuracy.quantization.records import INPUT, PARAM, Quantizer
 
 WEIGHTS, BIASES, ACTIVATIONS = "weights", "biases", "activations"
+_KINDS = (WEIGHTS, ACTIVATIONS, BIASES)
 _BIAS = "bias"
 _WEIGHTS_OF = {"DepthwiseConv2dNative": "depthwise weights", "Conv2D": "convolution weights",
                "MatMul": "dense weights"}
@@ -31,7 +32,8 @@ class Family(NamedTuple):
 def of_quantizers(quantizers: Iterable[Quantizer], op_types: Sequence[str]) -> List[Family]:
     """Sort quantizers into families.
 
-    Where quantizers of one kind have several bit widths, those of each are a kind of their own.
+    Where quantizers of one kind have several bit widths, those of each are a kind of their own. Families of few bits
+    come first, and weights before activations: that is where to look first while nothing else is known.
 
     Args:
         quantizers: The quantizers that are on, in the network's order.
@@ -46,7 +48,10 @@ def of_quantizers(quantizers: Iterable[Quantizer], op_types: Sequence[str]) -> L
         kind = _kind(quantizer)
         bits = f" at {quantizer.bitwidth} bits" if len(widths[kind]) > 1 else ""
         found.setdefault((kind + bits, _name(quantizer, op_type) + bits), []).append(quantizer.tensor)
-    return [Family(name, kind, tuple(tensors)) for (kind, name), tensors in found.items()]
+    bitwidths = {quantizer.tensor: quantizer.bitwidth for quantizer, _ in listed}
+    families = [Family(name, kind, tuple(tensors)) for (kind, name), tensors in found.items()]
+    return sorted(families, key=lambda family: (bitwidths[family.tensors[0]],
+                                                _KINDS.index(family.kind.split(" at ")[0])))
 
 
 def kinds(families: Sequence[Family]) -> List[Family]:

@@ -85,22 +85,24 @@ class Investigation:
                                                      budget)
         return [item.tensor for item in self.sensitivities.quantizers]
 
-    def search(self, wanted: Goal) -> Found:
-        """The smallest set of quantizers without which a goal is met, which all of them off meet."""
-        groups = list(dict.fromkeys([*family_kinds.kinds(self.families), *self.families]))
-        tensors = [group.tensors for group in groups]
+    def blame(self, budget: Budget) -> Dict[str, float]:
+        """How much harm each family does, by name."""
+        tensors = [family.tensors for family in self.families]
         with self._measuring(_RANKING):
             found = sensitivity.of_groups(self._listener, tensors, self._pictures[:_FAMILY_IMAGES],
-                                          self._place({"groups": tensors}), self.budget)
-        loudness = [Loudness(group, together) for group, together in zip(groups, found)]
-        self.loudness = sorted(loudness, key=lambda item: -item.together.blame)
+                                          self._place({"groups": tensors}), budget)
+        self.loudness = sorted((Loudness(family, together) for family, together in zip(self.families, found)),
+                               key=lambda item: -item.together.blame)
+        return {item.family.name: item.together.blame for item in self.loudness}
+
+    def search(self, wanted: Goal) -> Found:
+        """The smallest set of quantizers without which a goal is met, which all of them off meet."""
         low = [quantizer.tensor for quantizer in self._network.measured() if quantizer.bitwidth < BITS]
+        runs = noise.runs(noise.singles(self._network))
         ways = Ways(lambda off: self._without(off, wanted),
                     (lambda tensors, off: self._raised(tensors, off, wanted)) if self._can_be_raised() else None,
-                    wanted.lacking, self.rank, self._cost(),
-                    self._listener.seconds * noise.runs(noise.singles(self._network)))
-        return culprits.find(self.families, {item.family.name: item.together.blame for item in loudness}, low, ways,
-                             self.budget)
+                    wanted.lacking, self.blame, self.rank, lambda: self._listener.seconds * runs, self._cost())
+        return culprits.find(self.families, low, ways, self.budget)
 
     def spent(self) -> Dict[str, float]:
         """Seconds for ranking and for the search."""

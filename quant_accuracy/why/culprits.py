@@ -142,6 +142,10 @@ class _Search:
         # All that has few bits where that is not enough.
         any(self._raise(tensors, budget()) for tensors in (_tensors(kinds), self._low))
         families = [family for family in self._families if family.kind in {kind.name for kind in kinds}]
+        if not self._budget.allows(self._trials.cost):
+            # Nor is there time to find out which of them to try first.
+            self._cut.add(FAMILIES)
+            return None
         if len(families) > 1 and not self._blame:
             self._blame = self._ways.blame(self._budget.part(_RANKING_FAMILIES))
         found = self._needed(sorted(families, key=lambda family: (-self._blame.get(family.name, 0.0), family.name)),

@@ -63,7 +63,7 @@ _SIX = _families(("depthwise weights", "weights", 6), ("convolution weights", "w
 def _search(value: Callable[[FrozenSet[str]], float], families: Sequence[Family] = tuple(_ONE),
             blame: Optional[Dict[str, float]] = None, ranked: Sequence[str] = tuple(_RANKED), seconds: float = 1e9,
             low: Sequence[str] = (), raised: Optional[Callable[[FrozenSet[str]], float]] = None,
-            known: float = 0.0, kept: int = 0, ranking: float = 0.0) -> _Search:
+            known: float = 0.0, kept: int = 0, ranking: float = 0.0, ranked_in: float = 20.0) -> _Search:
     """Search where the mAP without a set is a function of the set, and 0.5 is wanted.
 
     Measuring takes 10 seconds, with more bits 14, ranking 20, ranking of families 5; the first `kept` sets were
@@ -91,7 +91,7 @@ def _search(value: Callable[[FrozenSet[str]], float], families: Sequence[Family]
 
     def rank(budget: Budget) -> Sequence[str]:
         steps.append(f"rank {budget.left():g}")
-        clock.now += 20.0
+        clock.now += ranked_in
         return ranked
 
     ways = Ways(without, None if raised is None else with_bits, lambda metrics: 0.5 - (metrics.figures["mAP"] or 0.0),
@@ -245,13 +245,20 @@ def test_whenever_time_runs_out_the_best_so_far_is_the_answer_and_nothing_is_beg
 def test_more_than_half_of_the_time_is_left_for_measurements() -> None:
     done = _search(_good(lambda off: "t0" in off), _SIX, seconds=110.0)
 
-    assert done.steps == ["without 20", "blame 25", "without 6", "rank 42.5", "without 1"]
+    assert done.steps == ["without 20", "blame 25", "without 6", "rank 28.3333", "without 1"]
 
 
 def test_what_tells_kinds_apart_is_measured_before_anything_is_ranked() -> None:
+    done = _search(_good(lambda off: {"t0", "t20"} <= off), _SIX, seconds=40.0)
+
+    assert done.steps[:3] == ["without 20", "without 20", "blame 5"]
+
+
+def test_families_are_not_ranked_when_there_is_no_time_to_measure_one() -> None:
     done = _search(_good(lambda off: {"t0", "t20"} <= off), _SIX, seconds=25.0)
 
-    assert done.steps[:3] == ["without 20", "without 20", "blame 1.25"]
+    assert done.steps == ["without 20", "without 20", "rank 1.66667"]
+    assert done.found.cut == [culprits.FAMILIES]
 
 
 def test_what_was_kept_from_before_says_nothing_of_what_the_next_measurement_takes() -> None:
@@ -273,9 +280,11 @@ def test_a_search_goes_on_where_one_with_a_smaller_budget_stopped() -> None:
 
 def test_what_the_time_for_ranking_has_left_is_for_the_families() -> None:
     """The time that was set aside for ranking was more than it took: its rest is not lost."""
-    done = _search(_HARD, _SIX, seconds=65.0, known=10.0, ranking=90.0)
+    done = _search(_good(lambda off: {"t0", "t6", "t16"} <= off), _SIX, seconds=65.0, known=10.0, ranking=90.0,
+                   ranked_in=2.0)
 
-    assert done.steps == ["without 20", "blame 13.75", "without 6", "without 16", "rank 15", "without 10"]
+    assert done.steps == ["without 20", "blame 13.75", "without 6", "without 16", "without 14", "rank 6.66667",
+                          "without 10"]
 
 
 def test_without_time_for_any_measurement_nothing_is_claimed() -> None:

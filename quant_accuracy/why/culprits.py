@@ -17,7 +17,7 @@ from quant_accuracy.why.budget import Budget
 from quant_accuracy.why.families import Family
 
 # Shares of the time that is left.
-_RANKING_FAMILIES, _RANKING = 0.25, 0.5
+_RANKING_FAMILIES, _RANKING = 1 / 4, 1 / 3
 # What was still to be done when time ran out.
 FAMILIES, QUANTIZERS, BITS = "families", "quantizers", "bits"
 
@@ -92,8 +92,8 @@ class Ways:
 def find(families: Sequence[Family], low: Collection[str], ways: Ways, budget: Budget) -> Found:
     """Find a smallest set of quantizers without which the goal is met.
 
-    Ranking families gets a quarter of the time that is left when their kinds are known, ranking quantizers half of the
-    rest: more than half of the whole is left for measurements.
+    Ranking families gets a quarter of the time that is left when their kinds are known, ranking quantizers a third of
+    the rest: more than half of the whole is left for measurements.
 
     Args:
         families: All quantizers that are on; the kind of the first family is tried first.
@@ -142,7 +142,7 @@ class _Search:
         # All that has few bits where that is not enough.
         any(self._raise(tensors, budget()) for tensors in (_tensors(kinds), self._low))
         families = [family for family in self._families if family.kind in {kind.name for kind in kinds}]
-        if not self._budget.allows(self._trials.cost):
+        if len(families) > 1 and not self._budget.allows(self._trials.cost):
             # Nor is there time to find out which of them to try first.
             self._cut.add(FAMILIES)
             return None

@@ -1,5 +1,6 @@
 """The answer to "why?": which quantizers, which classes, which kind of error, which images."""
 
+import time
 from dataclasses import asdict, dataclass
 from typing import Any, Collection, Dict, List, Optional, Sequence
 
@@ -12,7 +13,7 @@ from quant_accuracy.why import families as family_kinds
 from quant_accuracy.why import goal as goals
 from quant_accuracy.why import investigation, whereabouts
 from quant_accuracy.why.bisection import Trial
-from quant_accuracy.why.budget import Budget
+from quant_accuracy.why.budget import Budget, Clock
 from quant_accuracy.why.culprits import BITS as BITS_CUT
 from quant_accuracy.why.culprits import Found, Raised
 from quant_accuracy.why.families import Family
@@ -123,7 +124,7 @@ class Answer:
         return ", ".join([*(with_layer(tensor, known[tensor]) for tensor in self.by_harm(tensors)[:_NAMED]), *more])
 
 
-def explain(done: Evaluation, minutes: float, most_images: int = IMAGES) -> Answer:
+def explain(done: Evaluation, minutes: float, most_images: int = IMAGES, clock: Clock = time.monotonic) -> Answer:
     """Find out why the quantized variant is worse than the float one.
 
     Whatever was measured is kept in the cache: an interrupted search goes on where it stopped.
@@ -133,6 +134,7 @@ def explain(done: Evaluation, minutes: float, most_images: int = IMAGES) -> Answ
         minutes: Nothing is begun that would end after so long, as far as is known, except what an answer needs at the
             least: each quantizer on one image. What is known by then is the answer.
         most_images: On how many calibration images each quantizer is measured, at most.
+        clock: Gives the time in seconds.
 
     Raises:
         ConfigurationError: AIMET runs the network.
@@ -141,7 +143,7 @@ def explain(done: Evaluation, minutes: float, most_images: int = IMAGES) -> Answ
     if done.artifacts.simulator == AIMET:
         raise ConfigurationError("AIMET runs a graph of its own, whose quantizers cannot be switched; ask why with "
                                  "--simulate builtin")
-    budget = Budget(60.0 * minutes)
+    budget = Budget(60.0 * minutes, clock)
     before, after = (done.variants[name].metrics for name in (FLOAT, QUANTIZED))
     wanted = goals.of_verdicts(done.verdicts, before, after)
     reachable = wanted is not None and wanted.met(before)

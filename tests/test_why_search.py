@@ -233,7 +233,7 @@ def test_whenever_time_runs_out_the_best_so_far_is_the_answer_and_nothing_is_beg
 
     assert done.asked == whole.asked[:len(done.asked)]
     # Ranking is asked for once in any case.
-    assert done.clock.now <= max(seconds, 10.0) + 20.0
+    assert done.clock.now <= max(seconds, 5.0) + 20.0
     assert sum(step.startswith("rank") for step in done.steps) == 1
     if seconds >= 10:
         assert done.found.best is not None
@@ -288,8 +288,11 @@ def test_what_the_time_for_ranking_has_left_is_for_the_families() -> None:
 
 
 def test_without_time_for_any_measurement_nothing_is_claimed() -> None:
-    found = _search(_HARD, _SIX, seconds=15.0, known=20.0).found
+    done = _search(_HARD, _SIX, seconds=15.0, known=20.0)
+    found = done.found
 
+    # Noise is all that there is to tell of families.
+    assert done.steps == ["blame 3.75", "rank 3.33333"]
     assert (found.best, found.closest, found.smallest, list(found.trials)) == (None, None, False, [])
     assert found.cut == [culprits.FAMILIES]
 

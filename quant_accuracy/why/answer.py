@@ -91,7 +91,10 @@ class Answer:
     def _nothing_found(self, found: Found) -> str:
         total, closest = len(self.sensitivities.quantizers), found.closest
         if closest is None:
-            return f"no set of quantizers was measured that could give {self.goal}: time ran out before; {_GO_ON}"
+            family, together = self.loudness[0]
+            return (f"no set of quantizers was measured that could give {self.goal}: time ran out before; most noise "
+                    f"at the outputs is that of {family.name} ({len(family.tensors)} of {total} quantizers, alone "
+                    f"{_decibels(together.only_on)}); {_GO_ON}")
         tried = "; ".join(f"without {family_kinds.describe(trial.off, self.families)} {_figure(trial.metrics)}"
                           for trial in sorted(found.trials, key=lambda trial: trial.lacking)[1:1 + _NAMED])
         ended = f"time ran out after {len(found.trials)} measurements; {_GO_ON}" if found.cut \

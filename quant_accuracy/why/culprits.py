@@ -99,7 +99,8 @@ def find(families: Sequence[Family], low: Collection[str], ways: Ways, budget: B
         families: All quantizers that are on; the kind of the first family is tried first.
         low: Tensors whose quantizers may be given more bits.
         ways: How things are measured.
-        budget: When it is used up no measurement is begun, except that quantizers are ranked once in any case.
+        budget: When it is used up no measurement is begun, except that quantizers are ranked once in any case, and
+            families where there is nothing else to tell of them.
     """
     return _Search(families, low, ways, budget).run()
 
@@ -116,6 +117,9 @@ class _Search:
 
     def run(self) -> Found:
         families = self._chosen(self._coarse)
+        if not self._trials.done():
+            # No measurement fits: noise is the next best to tell which family it is.
+            self._rank_families()
         ranked = self._ways.rank(self._budget.part(_RANKING))
         if families is None:
             families = self._chosen(lambda: self._budget)
@@ -146,13 +150,17 @@ class _Search:
             # Nor is there time to find out which of them to try first.
             self._cut.add(FAMILIES)
             return None
-        if len(families) > 1 and not self._blame:
-            self._blame = self._ways.blame(self._budget.part(_RANKING_FAMILIES))
+        if len(families) > 1:
+            self._rank_families()
         found = self._needed(sorted(families, key=lambda family: (-self._blame.get(family.name, 0.0), family.name)),
                              budget())
         if found is not None:
             self._raise(_tensors(found), budget())
         return found
+
+    def _rank_families(self) -> None:
+        if not self._blame:
+            self._blame = self._ways.blame(self._budget.part(_RANKING_FAMILIES))
 
     def _needed(self, families: Sequence[Family], budget: Budget) -> Optional[List[Family]]:
         found = self._part([family.tensors for family in families], budget, FAMILIES)

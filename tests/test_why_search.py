@@ -368,6 +368,7 @@ def test_quantizers_of_one_kind_with_several_bit_widths_are_told_apart() -> None
     (_RANKED, "all quantizers"), (_RANKED[:20], "weights"), (_RANKED[20:], "activations"),
     (_RANKED[:6], "depthwise weights"), (_RANKED[:5], "5 of 6 depthwise weights"),
     ([*_RANKED[:6], *_RANKED[20:32]], "depthwise weights and activations of Relu6"),
+    ([*_RANKED[:20], *_RANKED[20:38]], "weights and activations of Relu6, Conv2D"),
     ([*_RANKED[:20], "t20"], "weights and 1 of 12 activations of Relu6"),
     (["t0", "t6", *_RANKED[16:20]], "1 of 6 depthwise weights, 1 of 10 convolution weights and dense weights"),
 ])

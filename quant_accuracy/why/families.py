@@ -10,6 +10,7 @@ from quant_accuracy.quantization.records import INPUT, PARAM, Quantizer
 
 WEIGHTS, BIASES, ACTIVATIONS = "weights", "biases", "activations"
 _KINDS = (WEIGHTS, ACTIVATIONS, BIASES)
+_ACTIVATIONS_OF = "activations of "
 _BIAS = "bias"
 _WEIGHTS_OF = {"DepthwiseConv2dNative": "depthwise weights", "Conv2D": "convolution weights",
                "MatMul": "dense weights"}
@@ -67,18 +68,27 @@ def describe(tensors: Collection[str], families: Sequence[Family]) -> str:
     chosen, everything = set(tensors), {tensor for family in families for tensor in family.tensors}
     if chosen == everything:
         return "all quantizers"
-    parts = []
+    parts: List[str] = []
     for kind in kinds(families):
         if chosen.issuperset(kind.tensors):
             parts.append(kind.name)
             continue
+        whole: List[str] = []
         for family in (family for family in families if family.kind == kind.name):
             count = len(chosen.intersection(family.tensors))
             if count == len(family.tensors):
-                parts.append(family.name)
+                whole.append(family.name)
             elif count:
                 parts.append(f"{count} of {len(family.tensors)} {family.name}")
+        parts += _joined(whole)
     return " and ".join([*([", ".join(parts[:-1])] if parts[:-1] else []), *parts[-1:]])
+
+
+def _joined(names: Sequence[str]) -> List[str]:
+    """The names of whole families, those of activations said at once: `activations of Relu6, AddV2`."""
+    alike = [name for name in names if name.startswith(_ACTIVATIONS_OF) and " at " not in name]
+    together = [_ACTIVATIONS_OF + ", ".join(name[len(_ACTIVATIONS_OF):] for name in alike)] if alike else []
+    return [*(name for name in names if name not in alike), *together]
 
 
 def _kind(quantizer: Quantizer) -> str:
@@ -93,4 +103,4 @@ def _name(quantizer: Quantizer, op_type: str) -> str:
         return _WEIGHTS_OF.get(op_type, f"weights of {op_type}")
     if kind == BIASES:
         return BIASES
-    return "model input" if quantizer.role == INPUT else f"activations of {op_type}"
+    return "model input" if quantizer.role == INPUT else _ACTIVATIONS_OF + op_type

@@ -28,8 +28,7 @@ from quant_accuracy.why.sensitivity import Place, Sensitivities, Together
 # Quantizers with fewer bits can be given so many instead of being switched off.
 BITS = 8
 _FAMILY_IMAGES = 4
-
-
+# Steps of the stopwatch.
 _RANKING, _SEARCH = "why: each quantizer", "why: culprits"
 
 

@@ -44,7 +44,7 @@ from quant_accuracy.quantization import calibrate, placement
 from quant_accuracy.quantization.records import TF_ENHANCED, Settings
 from quant_accuracy.scoring import attribution, bootstrap, coco, matching
 from quant_accuracy.scoring.metrics import FIGURES
-from quant_accuracy.why import answer, sensitivity
+from quant_accuracy.why import answer, noise, sensitivity
 from quant_accuracy.why.noise import Network
 
 _DEMO_CONFIG = options.ROOT / "demo" / "pipeline.config"
@@ -179,7 +179,8 @@ def measure_why(cache: Cache, scratch: Path) -> None:
     network = Network(built.graph(FLOAT), model.graph, built.quantizers, built.encodings)
     pictures = images.read_images(_shards(data), answer.IMAGES, model.height, model.width)
     start = time.perf_counter()
-    found = sensitivity.measure(network, pictures, lambda index: scratch / "why" / f"{index}.npz")
+    with noise.listening(network) as listener:
+        found = sensitivity.measure(listener, pictures, lambda index: scratch / "why" / f"{index}.npz")
     _print(f"sensitivity of {len(found.quantizers)} quantizers of the full-size network, {found.images} images",
            time.perf_counter() - start, "s", "< 180 s")
 

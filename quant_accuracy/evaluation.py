@@ -1,6 +1,6 @@
 """The whole way from a request to verdicts, for both variants."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -30,6 +30,7 @@ from quant_accuracy.judging.checks import Committed, Network
 from quant_accuracy.judging.jitter import Jitter
 from quant_accuracy.judging.verdicts import Classes, Figures, Part, Verdict
 from quant_accuracy.quantization import effects, snapshot
+from quant_accuracy.quantization.records import Override
 from quant_accuracy.quantization.snapshot import Placed
 from quant_accuracy.request import Request
 from quant_accuracy.scoring import bootstrap, coco, matching, numbering
@@ -335,6 +336,23 @@ def measure_without(prepared: Prepared, off: Sequence[str]) -> Variant:
     """
     run = Run(QUANTIZED, off=tuple(sorted(off)))
     return _score(prepared, inference.detect(prepared.task, [run])[run])
+
+
+def measure_overridden(prepared: Prepared, overrides: Sequence[Override]) -> Variant:
+    """The quantized variant of a model card that has more overrides: placed, calibrated and evaluated anew.
+
+    Raises:
+        ConfigurationError: The card allows no such overrides.
+        QuantAccuracyError: Something could not be measured.
+    """
+    task = prepared.task
+    settings, every = task.request.card.quantization, prepared.every_shard
+    card = replace(task.request.card, quantization=replace(settings, overrides=(*settings.overrides, *overrides)))
+    request = replace(task.request, card=card)
+    built = artifact_steps.build(card, request.data.checkpoint, every, task.cache, request.trusted,
+                                 request.batch_size)
+    run = Run(QUANTIZED)
+    return _score(prepared, inference.detect(replace(task, request=request, artifacts=built), [run])[run])
 
 
 def write_baseline(evaluation: Evaluation) -> List[Path]:

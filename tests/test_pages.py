@@ -283,7 +283,8 @@ def test_a_tensor_whose_name_does_not_tell_is_shown_with_its_layer(form: str) ->
 @pytest.mark.parametrize("form", ["html", "md"])
 @pytest.mark.parametrize(("changes", "said"), [
     ({}, "met with 1 quantizer off; with any one of them on again it is not met"),
-    ({"smallest": False, "off": ["a", "b"]}, "met with 2 quantizers off"),
+    ({"smallest": False, "off": ["a", "b"], "name": "depthwise weights"},
+     "met with 2 quantizers (depthwise weights) off"),
     ({"met": False, "smallest": False}, "not met with 1 quantizer off"),
     ({"met": False, "smallest": False, "off": [], "mAP": None, "drop": None}, "no such set was found"),
     ({"note": "time ran out"}, "time ran out"),
@@ -297,7 +298,8 @@ def test_the_bisection_says_how_it_ended(form: str, changes: Dict[str, Any], sai
 def test_trials_and_attribution_are_told() -> None:
     page = _read(everything(), "html")
 
-    assert ["box/weights:0, conv/Relu6:0", "2", "0.5970", "0.0030", "yes"] in page.rows
+    assert ["box/weights:0, conv/weights:0", "2", "off", "0.5970", "0.0030", "yes"] in page.rows
+    assert ["box/weights:0", "1", "at 8 bits", "0.5910", "0.0090", "yes"] in page.rows
     assert ["dog", "0.0500", "61 %"] in page.rows
     assert ["missed", "0.0151"] in page.rows
     assert "Without 2 of the images the mAP drop is 0.0042: 17, 4." in page.text
@@ -340,9 +342,12 @@ def test_what_is_no_picture_is_not_embedded(tmp_path: Path) -> None:
 
 def _with_name(name: str) -> Dict[str, Any]:
     """A document with a name at every place where a name from outside may stand."""
-    answer = why(lines=[name, name, name], bisection={**why()["bisection"], "goal": name, "note": name, "off": [name],
-                                                      "trials": [{"off": [name], "mAP": 0.5, "drop": 0.1,
-                                                                  "met": True}]})
+    tried = {"name": name, "mAP": 0.5, "drop": 0.1, "met": True}
+    answer = why(lines=[name, name, name], bisection={
+        **why()["bisection"], "goal": name, "note": name, "name": name, "off": [name, name],
+        "trials": [{**tried, "off": [name]}, {**tried, "off": 5 * [name]}],
+        "raised": [{**tried, "bitwidth": 8, "tensors": 5 * [name], "off": [name]}]})
+    answer["sensitivity"]["families"][0]["name"] = name
     answer["sensitivity"]["outputs"] = [name]
     answer["sensitivity"]["quantizers"][0]["tensor"] = name
     answer["attribution"]["classes"][0]["name"] = name

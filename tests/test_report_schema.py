@@ -50,7 +50,8 @@ def _cut(*path: Any) -> Callable[[Dict[str, Any]], None]:
 
 @pytest.mark.parametrize("change", [
     _cut("model"), _cut("why"), _cut("metrics", "float", "figures", "AR1"), _cut("verdicts", 0, "jitter"),
-    _cut("why", "bisection", "goal"), _cut("history", 0, "changed"), _cut("run", "machine", "cores"),
+    _cut("why", "bisection", "goal"), _cut("why", "bisection", "raised"), _cut("history", 0, "changed"),
+    _cut("run", "machine", "cores"),
     _set("surprise", 1), _set("metrics", "third", {}), _set("quantizers", 0, "colour", "red"),
     _set("intervals", "drop", "AP60", None), _set("why", "sensitivity", "quantizers", 0, "sqnr_db", 1.0),
     _set("schema_version", 2), _set("verdicts", 0, "outcome", "skipped"), _set("quantizers", 0, "kind", "bias"),

@@ -1,9 +1,10 @@
 """Why a gate is red: switches, the noise of each quantizer, and planted culprits on the demo."""
 
+import itertools
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Callable, List, Mapping, Sequence, Set, Tuple
+from typing import Callable, List, Mapping, Optional, Sequence, Set, Tuple
 
 import numpy as np
 import pytest
@@ -14,15 +15,17 @@ from quant_accuracy.cache import Cache
 from quant_accuracy.card import DataPaths, ModelCard
 from quant_accuracy.data import images, shards
 from quant_accuracy.errors import ConfigurationError, GraphError
-from quant_accuracy.evaluation import Evaluation, evaluate
+from quant_accuracy.evaluation import Evaluation, evaluate, measure_overridden, measure_without, prepare
 from quant_accuracy.graph.names import GraphNames
 from quant_accuracy.judging.verdicts import FAIL, Verdict
 from quant_accuracy.quantization import calibrate, placement, simulate, switches
 from quant_accuracy.quantization.encodings import quantize_dequantize
-from quant_accuracy.quantization.records import AIMET, PARAM, Settings, with_layer
+from quant_accuracy.quantization.records import AIMET, PARAM, Override, Settings, with_layer
 from quant_accuracy.request import Request
-from quant_accuracy.why import answer, noise, sensitivity
-from quant_accuracy.why.noise import Network
+from quant_accuracy.why import answer, families, noise, sensitivity
+from quant_accuracy.why.budget import Budget
+from quant_accuracy.why.noise import Network, Noise
+from quant_accuracy.why.sensitivity import Sensitivities
 from tests import planted
 from tests.conftest import Run
 
@@ -121,8 +124,8 @@ def test_noise_is_that_of_a_graph_built_for_each_setting(network: Network, run_g
         return float(np.mean([((a - b) ** 2).sum(dtype=np.float64) / (b ** 2).sum(dtype=np.float64)
                               for a, b in zip(outputs(on), outputs(lambda _: False))]))
 
-    with noise.open_meter(network) as meter:
-        found = sensitivity.summarize(network, meter(picture, lambda: None), 1, 1)
+    with noise.listening(network) as listener:
+        found = sensitivity.summarize(network, listener.measure(picture, noise.singles(network), lambda: None), 1, 1)
 
     all_on = ratio(lambda _: True)
     assert found.all_on == pytest.approx(-10 * math.log10(all_on), abs=1e-4)
@@ -143,15 +146,15 @@ def test_noise_is_that_of_a_graph_built_for_each_setting(network: Network, run_g
 def test_an_activation_is_named_by_the_layer_before_its_bias(network: Network) -> None:
     layers = noise.layers(network)
 
-    assert layers["b/BiasAdd:0"] == "b/depthwise"
-    assert layers["a/Relu6:0"] == "a/Relu6"
-    assert {layers[q.tensor] for q in network.measured() if q.kind == PARAM} == {"a/Conv2D", "b/depthwise", "end"}
+    assert (layers["b/BiasAdd:0"].name, layers["b/BiasAdd:0"].op) == ("b/depthwise", "DepthwiseConv2dNative")
+    assert (layers["a/Relu6:0"].name, layers["a/Relu6:0"].op) == ("a/Relu6", "Relu6")
+    assert {layers[q.tensor].name for q in network.measured() if q.kind == PARAM} == {"a/Conv2D", "b/depthwise", "end"}
 
 
 def test_a_network_without_quantizers_has_none_to_blame(network: Network, tmp_path: Path) -> None:
     off = [replace(quantizer, enabled=False) for quantizer in network.quantizers]
 
-    found = sensitivity.measure(network._replace(quantizers=off), _pictures(2), _places(tmp_path))
+    found = _measure(network._replace(quantizers=off), _pictures(2), tmp_path)
 
     assert list(found.quantizers) == []
     assert found.all_on is None
@@ -161,16 +164,22 @@ def _places(folder: Path) -> Callable[[int], Path]:
     return lambda index: folder / f"{index}.npz"
 
 
+def _measure(network: Network, pictures: Sequence[np.ndarray], folder: Path,
+             budget: Optional[Budget] = None) -> Sensitivities:
+    with noise.listening(network) as listener:
+        return sensitivity.measure(listener, pictures, _places(folder), budget)
+
+
 def _times(folder: Path) -> Mapping[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in folder.glob("*.npz")}
 
 
 def test_a_measurement_that_ran_out_of_time_goes_on_with_the_images_that_are_missing(network: Network,
                                                                                      tmp_path: Path) -> None:
-    whole = sensitivity.measure(network, _pictures(3), _places(tmp_path / "whole"))
-    part = sensitivity.measure(network, _pictures(3), _places(tmp_path / "parts"), deadline=-math.inf)
+    whole = _measure(network, _pictures(3), tmp_path / "whole")
+    part = _measure(network, _pictures(3), tmp_path / "parts", Budget(0.0))
     first = _times(tmp_path / "parts")
-    rest = sensitivity.measure(network, _pictures(3), _places(tmp_path / "parts"))
+    rest = _measure(network, _pictures(3), tmp_path / "parts")
 
     assert (part.images, part.wanted) == (1, 3)
     assert rest == whole
@@ -181,12 +190,65 @@ def test_a_measurement_that_ran_out_of_time_goes_on_with_the_images_that_are_mis
 
 def test_damaged_noise_of_an_image_is_measured_again_with_a_warning(network: Network, tmp_path: Path,
                                                                     capsys: pytest.CaptureFixture) -> None:
-    before = sensitivity.measure(network, _pictures(2), _places(tmp_path))
+    before = _measure(network, _pictures(2), tmp_path)
     damaged = tmp_path / "1.npz"
     damaged.write_bytes(damaged.read_bytes()[:100])
 
-    assert sensitivity.measure(network, _pictures(2), _places(tmp_path)) == before
+    assert _measure(network, _pictures(2), tmp_path) == before
     assert f"warning: {damaged}" in capsys.readouterr().err
+
+
+def test_images_are_looked_at_until_the_most_harmful_ones_keep_their_order(network: Network, tmp_path: Path) -> None:
+    pictures = _pictures(24)
+    found = _measure(network, pictures, tmp_path)
+    again = _measure(network, pictures, tmp_path)
+
+    assert found.stable
+    assert 4 <= found.images < found.wanted == 24
+    # What is kept gives the same answer, and so do these images alone, whatever they are many of.
+    assert again == found
+    orders = [[item.tensor for item in _measure(network, pictures[:count], tmp_path).quantizers[:4]]
+              for count in range(1, found.images + 1)]
+    assert all(order == orders[-1] for order in orders[-4:])
+    assert not any(all(order == orders[last] for order in orders[last - 3:last]) for last in range(3, found.images - 1))
+
+
+def test_an_image_that_does_not_fit_into_the_time_is_not_begun(network: Network, tmp_path: Path) -> None:
+    """Each image seems to take a minute: two fit into two minutes and a half."""
+    now = [0.0]
+    with noise.listening(network) as listener:
+        measure = listener.measure
+
+        def slow(image: np.ndarray, groups: Sequence[Sequence[str]], ran: Callable[[], object]) -> Noise:
+            found = measure(image, groups, ran)
+            now[0] += 60.0
+            listener.seconds = 60.0 / noise.runs(groups)
+            return found
+
+        listener.measure = slow  # type: ignore[assignment]
+        found = sensitivity.measure(listener, _pictures(3), _places(tmp_path), Budget(150.0, lambda: now[0]))
+
+    assert (found.images, found.stable) == (2, False)
+
+
+def test_noise_of_a_group_is_that_of_its_quantizers_switched_together(network: Network, run_graph: Run,
+                                                                      tmp_path: Path) -> None:
+    picture = _pictures(1)[0]
+    groups = [[q.tensor for q in network.measured() if (q.kind == PARAM) == params] for params in (True, False)]
+    with noise.listening(network) as listener:
+        found = sensitivity.of_groups(listener, groups, [picture], _places(tmp_path))
+
+    def ratio(on: Callable[[str], bool]) -> float:
+        pair = [run_graph(_simulated(network, which), _outputs_of(network, which), {"images:0": picture})
+                for which in (on, lambda _: False)]
+        return float(np.mean([((a - b) ** 2).sum(dtype=np.float64) / (b ** 2).sum(dtype=np.float64)
+                              for a, b in zip(*pair)]))
+
+    for group, effect in zip(groups, found):
+        only_on, only_off = ratio(lambda t, g=group: t in g), ratio(lambda t, g=group: t not in g)  # type: ignore[misc]
+        assert effect.only_on == pytest.approx(-10 * math.log10(only_on), abs=1e-4)
+        assert effect.only_off == pytest.approx(-10 * math.log10(only_off), abs=1e-4)
+        assert effect.blame == pytest.approx((only_on + ratio(lambda _: True) - only_off) / 2, rel=1e-4)
 
 
 def _drop(done: Evaluation) -> float:
@@ -236,6 +298,51 @@ def test_a_float_variant_that_does_not_reach_the_goal_leaves_no_quantizer_to_bla
     assert found.found is None
     assert found.lines()[0].startswith("no quantizer is to blame: the float variant does not reach quantized mAP at "
                                        "least 0.9900 either")
+
+
+def test_weights_of_few_bits_are_named_as_a_family_that_really_meets_the_gate_off_and_at_8_bits(
+        demo: DataPaths, demo_card: ModelCard, cache: Cache) -> None:
+    """No single culprit: the weights are too coarse as a whole. Few measurements tell, whatever they take."""
+    card = replace(demo_card, calibration_images=4, quantization=replace(demo_card.quantization, param_bitwidth=4))
+    done = evaluate(Request(card, demo, 1, selection="0"), cache)
+    assert _drop(done) > 0.05
+
+    # A second passes each time that someone looks.
+    clock = map(float, itertools.count()).__next__
+    found = answer.explain(_failed(done, 0.02), minutes=0.25, most_images=1, clock=clock)
+
+    assert found.found is not None
+    assert found.found.best is not None
+    assert 1 <= len(found.found.trials) <= 5
+    weights = {q.tensor for q in done.artifacts.quantizers if q.enabled and q.kind == PARAM}
+    off = found.found.best.off
+    assert set(off) <= weights
+    assert f"culprits, {len(off)} of 163 quantizers ({families.describe(off, found.families)}): " in found.lines()[0]
+    assert "time ran out" in found.lines()[0]
+    # Each of these figures is that of a run of its own.
+    without = measure_without(done.prepared, off).metrics
+    raised = found.found.raised[0]
+    assert set(raised.tensors) == weights
+    at_8_bits = evaluate(Request(replace(card, quantization=demo_card.quantization), demo, 1, selection="0"), cache)
+    before = done.variants[FLOAT].metrics.figures["mAP"]
+    assert before is not None
+    for metrics, claimed in ((without, found.found.best.metrics),
+                             (at_8_bits.variants[QUANTIZED].metrics, raised.metrics)):
+        assert metrics == claimed
+        assert (metrics.figures["mAP"] or 0.0) >= before - 0.02
+    assert f"with 8 bits for weights it is {raised.metrics.figures['mAP']:.4f}, enough" in found.lines()[0]
+
+
+def test_other_bits_are_what_a_card_with_these_overrides_gives(demo: DataPaths, demo_card: ModelCard,
+                                                               cache: Cache) -> None:
+    overrides = [Override("*/Relu6:0", bitwidth=4), Override("concat*:0", enabled=False)]
+    found = measure_overridden(prepare(Request(demo_card, demo, 1, selection="0"), cache), overrides)
+
+    card = replace(demo_card, quantization=replace(demo_card.quantization, overrides=tuple(overrides)))
+    done = evaluate(Request(card, demo, 1, selection="0"), cache)
+
+    assert found.metrics == done.variants[QUANTIZED].metrics
+    assert {q.tensor: (q.bitwidth, q.enabled) for q in done.artifacts.quantizers}["concat:0"] == (8, False)
 
 
 def test_attribution_adds_up_to_the_drop(demo: DataPaths, demo_card: ModelCard, cache: Cache) -> None:

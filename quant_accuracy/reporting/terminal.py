@@ -38,7 +38,7 @@ def print_table(evaluation: Evaluation, console: Console, why: Optional[Answer] 
         console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
     for retry in evaluation.prepared.task.retried:
         console.print(retry.line(), highlight=False, markup=False, soft_wrap=True)
-    for line in [] if why is None else why.lines():
+    for line in [] if why is None else [*why.lines(), why.effort()]:
         console.print(f"why: {line}", highlight=False, markup=False, soft_wrap=True)
 
 

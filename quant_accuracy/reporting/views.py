@@ -190,15 +190,33 @@ def _bisection(why: Mapping[str, Any]) -> Dict[str, Any]:
                                            for item in why["sensitivity"]["quantizers"]}
     off, met = [labels.get(tensor, tensor) for tensor in bisection["off"]], bisection["met"]
     count = "1 quantizer" if len(off) == 1 else f"{len(off)} quantizers"
+    count += f" ({bisection['name']})" if len(off) > 1 else ""
     answer = f"{'met' if met else 'not met'} with {count} off" if off else "no such set was found"
     if met and off and bisection["smallest"]:
         answer += "; with any one of them on again it is not met"
-    rows = [[Cell(_named(trial["off"])), Cell(str(len(trial["off"]))), *tables.numbers(trial["mAP"], trial["drop"]),
-             Cell("yes" if trial["met"] else "no")] for trial in bisection["trials"]]
+    rows = [[*_trial(trial["name"], trial["off"], labels), Cell("off"), *_outcome(trial)]
+            for trial in bisection["trials"]]
+    rows += [[*_trial(item["name"], item["tensors"], labels), _bits(item), *_outcome(item)]
+             for item in bisection["raised"]]
     return {"goal": bisection["goal"], "answer": answer, "off": off, "note": bisection["note"],
             "measured": [Entry("mAP", number(bisection["mAP"])), Entry("drop", number(bisection["drop"]))],
-            "trials": Table("Trials", [Column("quantizers that were off", NAME), Column("number"), Column("mAP"),
-                                       Column("drop"), Column("goal met", TEXT)], rows)}
+            "trials": Table("Trials", [Column("quantizers", NAME), Column("number"), Column("were", TEXT),
+                                       Column("mAP"), Column("drop"), Column("goal met", TEXT)], rows)}
+
+
+def _trial(name: str, tensors: Sequence[str], labels: Mapping[str, str]) -> List[Cell]:
+    """A set in words, or by the names of a few, and how many they are."""
+    few = len(tensors) <= _NAMES
+    return [Cell(_named([labels.get(tensor, tensor) for tensor in tensors]) if few else name), Cell(str(len(tensors)))]
+
+
+def _bits(item: Mapping[str, Any]) -> Cell:
+    off = f", {len(item['off'])} others off" if item["off"] else ""
+    return Cell(f"at {item['bitwidth']} bits{off}")
+
+
+def _outcome(trial: Mapping[str, Any]) -> List[Cell]:
+    return [*tables.numbers(trial["mAP"], trial["drop"]), Cell("yes" if trial["met"] else "no")]
 
 
 def _attribution(attribution: Mapping[str, Any]) -> Dict[str, Any]:

@@ -1,62 +1,30 @@
 """The answer to "why?": which quantizers, which classes, which kind of error, which images."""
 
-import math
 import time
 from dataclasses import asdict, dataclass
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Collection, Dict, List, Optional, Sequence
 
-import numpy as np
-import tensorflow.compat.v1 as tf
-
-from quant_accuracy import artifacts, evaluation, progress, sessions
 from quant_accuracy.artifacts import FLOAT, QUANTIZED
-from quant_accuracy.data import images
 from quant_accuracy.errors import ConfigurationError
 from quant_accuracy.evaluation import Evaluation
 from quant_accuracy.quantization.records import AIMET, with_layer
-from quant_accuracy.scoring import attribution, bootstrap, error_kinds
 from quant_accuracy.scoring.metrics import Metrics
-from quant_accuracy.why import bisection, sensitivity
+from quant_accuracy.why import families as family_kinds
 from quant_accuracy.why import goal as goals
-from quant_accuracy.why.bisection import Found, Trial
+from quant_accuracy.why import investigation, whereabouts
+from quant_accuracy.why.bisection import Trial
+from quant_accuracy.why.budget import Budget, Clock
+from quant_accuracy.why.culprits import BITS as BITS_CUT
+from quant_accuracy.why.culprits import Found, Raised
+from quant_accuracy.why.families import Family
 from quant_accuracy.why.goal import Goal
-from quant_accuracy.why.noise import Network
+from quant_accuracy.why.investigation import BITS, Loudness
 from quant_accuracy.why.sensitivity import Sensitivities
+from quant_accuracy.why.whereabouts import Attribution
 
 IMAGES = 16
 _NAMED = 3
-
-
-@dataclass(frozen=True)
-class ClassShare:
-    """What a class contributes to the mAP drop.
-
-    Attributes:
-        name: The class.
-        drop: Its float AP - quantized AP.
-        share: Of the mAP drop, which is the mean over the classes; None where that is no loss.
-    """
-
-    name: str
-    drop: float
-    share: Optional[float]
-
-
-@dataclass(frozen=True)
-class Attribution:
-    """Where the lost AP is.
-
-    Attributes:
-        classes: All classes, the largest drop first.
-        errors: What each kind of error costs in AP50 more than in the float variant, the most first.
-        image_ids: The images whose own AP lost most, a dozen at most.
-        drop_without: The mAP drop without these images; None where nothing is left of it.
-    """
-
-    classes: Sequence[ClassShare]
-    errors: Dict[str, float]
-    image_ids: Sequence[int]
-    drop_without: Optional[float]
+_GO_ON = "raise --why-budget, what is finished is kept"
 
 
 @dataclass(frozen=True)
@@ -66,24 +34,42 @@ class Answer:
     Attributes:
         before: The metrics of the float variant.
         after: The metrics of the quantized variant.
+        families: The families of the quantizers that are on.
+        loudness: What families do to the network's outputs, the most harmful first; empty where that was not needed.
         sensitivities: What each quantizer does to the network's outputs.
         goal: What the failed gates ask for; None where no gate on the quantized mAP failed for a loss.
         float_meets_goal: Whether the float variant does; otherwise no quantizer is to blame.
         found: The smallest set of quantizers without which the goal is met; None where none was looked for.
         attribution: Where the lost AP is.
+        spent: Seconds for `ranking` and for `search`.
+        seconds: Seconds that there were for both.
     """
 
     before: Metrics
     after: Metrics
+    families: Sequence[Family]
+    loudness: Sequence[Loudness]
     sensitivities: Sensitivities
     goal: Optional[Goal]
     float_meets_goal: bool
     found: Optional[Found]
     attribution: Attribution
+    spent: Dict[str, float]
+    seconds: float
 
     def lines(self) -> List[str]:
         """Three lines that name the culprits."""
-        return [self._culprits(), self._most_harmful(), self._where()]
+        return [self._culprits(), self._most_harmful(), self.attribution.line()]
+
+    def effort(self) -> str:
+        """How much was measured, and how long it took."""
+        count = 0 if self.found is None else len(self.found.trials) + len(self.found.raised)
+        return (f"{count} measurements in {self.spent['search']:.0f} s, ranking on {self.sensitivities.images} images "
+                f"in {self.spent['ranking']:.0f} s, of {self.seconds:.0f} s")
+
+    def by_harm(self, tensors: Collection[str]) -> List[str]:
+        """Some tensors, the most harmful first."""
+        return [item.tensor for item in self.sensitivities.quantizers if item.tensor in tensors]
 
     def _culprits(self) -> str:
         if self.goal is None:
@@ -94,14 +80,38 @@ class Answer:
         if self.found is None:
             return "no quantizer is on, so none is to blame"
         if self.found.best is None:
-            return (f"no set of quantizers was found whose removal gives {self.goal}: time ran out after "
-                    f"{len(self.found.trials)} measurements; raise --why-budget, finished ones are kept")
+            return self._nothing_found(self.found)
         best, total = self.found.best, len(self.sensitivities.quantizers)
-        smallest = "" if self.found.smallest else "; perhaps not the smallest set: time ran out"
         who, them = ("culprit", "it") if len(best.off) == 1 else ("culprits", "them")
-        return (f"{who}, {len(best.off)} of {total} quantizers{self._alike(best.off)}: {self._named(best.off)}; "
+        alike = "" if len(best.off) == 1 else f" ({family_kinds.describe(best.off, self.families)})"
+        return (f"{who}, {len(best.off)} of {total} quantizers{alike}: {self._named(best.off)}; "
                 f"without {them} the quantized mAP is {_figure(best.metrics)} instead of {_figure(self.after)}, "
-                f"wanted: {self.goal}{smallest}")
+                f"wanted: {self.goal}{self._with_bits(self.found)}{_cut(self.found)}")
+
+    def _nothing_found(self, found: Found) -> str:
+        total, closest = len(self.sensitivities.quantizers), found.closest
+        if closest is None:
+            family, together = self.loudness[0]
+            return (f"no set of quantizers was measured that could give {self.goal}: time ran out before; most noise "
+                    f"at the outputs is that of {family.name} ({len(family.tensors)} of {total} quantizers, alone "
+                    f"{_decibels(together.only_on)}); {_GO_ON}")
+        tried = "; ".join(f"without {family_kinds.describe(trial.off, self.families)} {_figure(trial.metrics)}"
+                          for trial in sorted(found.trials, key=lambda trial: trial.lacking)[1:1 + _NAMED])
+        ended = f"time ran out after {len(found.trials)} measurements; {_GO_ON}" if found.cut \
+            else f"only without all {total} quantizers is it reached"
+        return (f"no set of quantizers that was measured gives {self.goal}: closest is "
+                f"{family_kinds.describe(closest.off, self.families)}, {len(closest.off)} of {total} quantizers, "
+                f"without which the quantized mAP is {_figure(closest.metrics)} instead of {_figure(self.after)}"
+                f"{f' ({tried})' if tried else ''}{self._with_bits(found)}; {ended}")
+
+    def _with_bits(self, found: Found) -> str:
+        """What more bits give: the fewest that are enough, or what comes closest to it."""
+        if not found.raised:
+            return ""
+        best = min(found.raised, key=lambda item: (not item.met, len(item.tensors) if item.met else item.lacking))
+        off = f", without {family_kinds.describe(best.off, self.families)}" if best.off else ""
+        return (f"; with {BITS} bits for {family_kinds.describe(best.tensors, self.families)}{off} it is "
+                f"{_figure(best.metrics)}, {'enough' if best.met else 'not enough'}")
 
     def _most_harmful(self) -> str:
         worst = self.sensitivities.quantizers[:_NAMED]
@@ -111,43 +121,23 @@ class Answer:
                            f"alone {_decibels(item.only_on)} at the outputs)" for item in worst)
         return f"most harmful on {self.sensitivities.images} calibration images: {listed}"
 
-    def _where(self) -> str:
-        found = self.attribution
-        classes = ", ".join(f"{item.name} {item.drop:.4f}" for item in found.classes[:_NAMED] if item.drop > 0)
-        parts = [f"AP drop by class {classes}" if classes else "no class lost AP"]
-        kinds = [f"{kind} {dap:+.4f}" for kind, dap in found.errors.items() if dap > 0][:1]
-        parts += [f"AP50 lost to errors of kind {kinds[0]}"] if kinds else []
-        if found.image_ids and found.drop_without is not None:
-            few = ", ".join(map(str, found.image_ids[:_NAMED]))
-            more = len(found.image_ids) - _NAMED
-            parts.append(f"without images {few}{f' and {more} more' if more > 0 else ''} the mAP drop would be "
-                         f"{found.drop_without:.4f}")
-        return "; ".join(parts)
-
-    def _alike(self, tensors: Sequence[str]) -> str:
-        """What many culprits have in common, where it tells them from the others."""
-        families = {item.tensor: (item.kind, item.bitwidth) for item in self.sensitivities.quantizers}
-        of_culprits = {families[tensor] for tensor in tensors}
-        if len(tensors) <= _NAMED or len(of_culprits) > 1 or of_culprits == set(families.values()):
-            return ""
-        kind, bitwidth = of_culprits.pop()
-        return f", all of them {kind}s with {bitwidth} bits"
-
     def _named(self, tensors: Sequence[str]) -> str:
         known = {item.tensor: item.layer for item in self.sensitivities.quantizers}
         more = [f"{len(tensors) - _NAMED} more"] if len(tensors) > _NAMED else []
-        return ", ".join([*(with_layer(tensor, known[tensor]) for tensor in tensors[:_NAMED]), *more])
+        return ", ".join([*(with_layer(tensor, known[tensor]) for tensor in self.by_harm(tensors)[:_NAMED]), *more])
 
 
-def explain(done: Evaluation, minutes: float, most_images: int = IMAGES) -> Answer:
+def explain(done: Evaluation, minutes: float, most_images: int = IMAGES, clock: Clock = time.monotonic) -> Answer:
     """Find out why the quantized variant is worse than the float one.
 
     Whatever was measured is kept in the cache: an interrupted search goes on where it stopped.
 
     Args:
         done: The evaluation.
-        minutes: After so long no measurement is begun; what is known by then is the answer.
+        minutes: Nothing is begun that would end after so long, as far as is known, except what an answer needs at the
+            least: each quantizer on one image. What is known by then is the answer.
         most_images: On how many calibration images each quantizer is measured, at most.
+        clock: Gives the time in seconds.
 
     Raises:
         ConfigurationError: AIMET runs the network.
@@ -156,66 +146,24 @@ def explain(done: Evaluation, minutes: float, most_images: int = IMAGES) -> Answ
     if done.artifacts.simulator == AIMET:
         raise ConfigurationError("AIMET runs a graph of its own, whose quantizers cannot be switched; ask why with "
                                  "--simulate builtin")
-    deadline = time.monotonic() + 60.0 * minutes
+    budget = Budget(60.0 * minutes, clock)
     before, after = (done.variants[name].metrics for name in (FLOAT, QUANTIZED))
-    with done.prepared.watch.step("why: each quantizer"):
-        sensitivities = _sensitivities(done, most_images, deadline)
     wanted = goals.of_verdicts(done.verdicts, before, after)
     reachable = wanted is not None and wanted.met(before)
     found = None
-    if wanted is not None and reachable and sensitivities.quantizers:
-        with done.prepared.watch.step("why: culprits"):
-            found = _search(done, wanted, sensitivities, deadline)
-    return Answer(before, after, sensitivities, wanted, reachable, found, _attribution(done))
+    with investigation.of_evaluation(done, most_images, budget) as asked:
+        if wanted is not None and reachable and asked.families:
+            found = asked.search(wanted)
+        else:
+            asked.rank(budget)
+    return Answer(before, after, asked.families, asked.loudness, asked.sensitivities, wanted, reachable, found,
+                  whereabouts.of_evaluation(done), asked.spent(), 60.0 * minutes)
 
 
-def _sensitivities(done: Evaluation, most: int, deadline: float) -> Sensitivities:
-    task, card, built = done.prepared.task, done.request.card, done.artifacts
-    count = min(most, card.calibration_images)
-    pictures = images.read_images(artifacts.calibration_shards(done.prepared.every_shard, count), count, card.height,
-                                  card.width)
-    inputs = {"quantsim": built.quantsim_folder.name, "tensorflow": tf.__version__,
-              "code": artifacts.code_digest("graph", "quantization", "why")}
-    network = Network(built.graph(FLOAT), card.graph, built.quantizers, built.encodings)
-    # One process measures, others wait and find what it has kept.
-    with task.cache.hold(f"sensitivity-{built.quantsim_folder.name}"), sessions.limited_to(task.request.threads):
-        return sensitivity.measure(network, pictures,
-                                   lambda index: task.cache.path("sensitivity", {**inputs, "image": index}, ".npz"),
-                                   deadline)
-
-
-def _search(done: Evaluation, wanted: Goal, sensitivities: Sensitivities, deadline: float) -> Found:
-    ranked = [item.tensor for item in sensitivities.quantizers]
-
-    def measure(off: Sequence[str]) -> Metrics:
-        metrics = evaluation.measure_without(done.prepared, off).metrics
-        progress.note(f"why: without {len(off)} of {len(ranked)} quantizers the quantized mAP is {_figure(metrics)}, "
-                      f"wanted: {wanted}")
-        return metrics
-
-    families: Dict[Tuple[str, int], List[str]] = {}
-    for item in sensitivities.quantizers:
-        families.setdefault((item.kind, item.bitwidth), []).append(item.tensor)
-    return bisection.search(ranked, sorted(families.values(), key=len), measure, wanted.met,
-                            lambda: time.monotonic() < deadline)
-
-
-def _attribution(done: Evaluation) -> Attribution:
-    before, after = (done.variants[name] for name in (FLOAT, QUANTIZED))
-    drops = goals.class_drops(before.metrics, after.metrics)
-    total = sum(drops.values())
-    classes = [ClassShare(name, drop, drop / total if total > 0 else None) for name, drop in drops.items()]
-    truth = done.prepared.truth
-    kinds = error_kinds.difference(*(error_kinds.analyse(variant.merged, truth, variant.matches)
-                                     for variant in (before, after)))
-    errors = {kind: dap for kind, dap in kinds.dap.items() if dap is not None}
-    changed = attribution.changed_images(before.matches, after.matches)
-    without = ~np.isin(before.matches.image_ids, changed)
-    maps = [bootstrap.mean_aps(variant.matches, without[None].astype(np.int64))[0] for variant in (before, after)]
-    drop = float(maps[0] - maps[1])
-    return Attribution(sorted(classes, key=lambda item: (-item.drop, item.name)),
-                       dict(sorted(errors.items(), key=lambda item: -item[1])), changed,
-                       None if math.isnan(drop) else drop)
+def _cut(found: Found) -> str:
+    parts = [] if found.smallest else ["perhaps not the smallest set"]
+    parts += [f"{BITS} bits were not tried"] if BITS_CUT in found.cut and not found.raised else []
+    return f"; {', and '.join(parts)}: time ran out" if parts else ""
 
 
 def _figure(metrics: Metrics) -> str:
@@ -233,7 +181,10 @@ def as_document(answer: Answer) -> Dict[str, Any]:
     return {
         "lines": answer.lines(),
         "sensitivity": {"images": sensitivities.images, "wanted_images": sensitivities.wanted,
-                        "outputs": list(sensitivities.outputs), "all_on": sensitivities.all_on,
+                        "stable": sensitivities.stable, "outputs": list(sensitivities.outputs),
+                        "all_on": sensitivities.all_on,
+                        "families": [{"name": item.family.name, "quantizers": len(item.family.tensors),
+                                      **asdict(item.together)} for item in answer.loudness],
                         "quantizers": [asdict(item) for item in sensitivities.quantizers]},
         "bisection": None if answer.found is None else _bisection(answer, answer.found),
         "attribution": {"classes": [asdict(item) for item in where.classes],
@@ -244,15 +195,27 @@ def as_document(answer: Answer) -> Dict[str, Any]:
 
 
 def _bisection(answer: Answer, found: Found) -> Dict[str, Any]:
-    best: Dict[str, Any] = {"off": [], "mAP": None, "drop": None, "met": False}
-    if found.best is not None:
-        best = _trial(answer, found.best)
+    chosen = found.best or found.closest
+    best: Dict[str, Any] = {"name": "", "off": [], "mAP": None, "drop": None, "met": False}
+    if chosen is not None:
+        best = _trial(answer, chosen)
     return {"goal": str(answer.goal), **best, "smallest": found.smallest,
             "trials": [_trial(answer, trial) for trial in found.trials],
-            "note": "" if found.smallest else "time ran out; the same command with a larger --why-budget goes on"}
+            "raised": [_raised(answer, item) for item in found.raised],
+            "note": "time ran out; the same command with a larger --why-budget goes on" if found.cut else ""}
 
 
 def _trial(answer: Answer, trial: Trial) -> Dict[str, Any]:
-    before, after = answer.before.figures["mAP"], trial.metrics.figures["mAP"]
-    return {"off": list(trial.off), "mAP": after, "met": trial.met,
-            "drop": None if before is None or after is None else before - after}
+    return {"name": family_kinds.describe(trial.off, answer.families), "off": answer.by_harm(trial.off),
+            **_figures(answer, trial.metrics), "met": trial.met}
+
+
+def _raised(answer: Answer, item: Raised) -> Dict[str, Any]:
+    return {"name": family_kinds.describe(item.tensors, answer.families), "bitwidth": BITS,
+            "tensors": answer.by_harm(item.tensors), "off": answer.by_harm(item.off),
+            **_figures(answer, item.metrics), "met": item.met}
+
+
+def _figures(answer: Answer, metrics: Metrics) -> Dict[str, Any]:
+    before, after = answer.before.figures["mAP"], metrics.figures["mAP"]
+    return {"mAP": after, "drop": None if before is None or after is None else before - after}

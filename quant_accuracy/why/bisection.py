@@ -1,19 +1,25 @@
-"""The smallest set of quantizers without which a goal is met, found by measuring the real figures.
+"""The smallest part of a set of quantizers without which a goal is met, found by measuring the real figures.
 
-Quantizers come ranked. As many of the first as needed are switched off, their number found by doubling and halving;
-where a few do not suffice, only those of a family that does are looked at. Then those that are not needed are switched
-on again, part by part (Zeller and Hildebrandt, Simplifying and isolating failure-inducing input, IEEE TSE 2002), until
-none of the rest can be.
+The set falls into groups, which come ranked. As many of the first groups as needed are switched off, their number found
+by doubling and halving. Then those that are not needed are switched on again, part by part (Zeller and Hildebrandt,
+Simplifying and isolating failure-inducing input, IEEE TSE 2002), until none of the rest can be.
 """
 
 from dataclasses import dataclass
-from typing import Callable, Dict, FrozenSet, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
 
 from quant_accuracy.scoring.metrics import Metrics
+from quant_accuracy.why.budget import Budget
 
 Off = FrozenSet[str]
-# So many are culprits of their own; more have something in common.
-_FEW = (1, 2, 4)
+Group = Sequence[str]
+
+
+class Measured(NamedTuple):
+    """Figures, and whether they were measured now: what was kept says nothing of what the next ones cost."""
+
+    metrics: Metrics
+    now: bool
 
 
 @dataclass(frozen=True)
@@ -21,104 +27,121 @@ class Trial:
     """A measurement with some quantizers off.
 
     Attributes:
-        off: Their tensors, in the order of the ranking.
+        off: Their tensors, in the network's order.
         metrics: The figures of the quantized variant without them.
-        met: Whether they meet the goal.
+        lacking: By how much AP they miss the goal; 0 or less where they meet it.
     """
 
     off: Tuple[str, ...]
     metrics: Metrics
-    met: bool
+    lacking: float
+
+    @property
+    def met(self) -> bool:
+        """Whether the goal is met."""
+        return self.lacking <= 0
 
 
-@dataclass(frozen=True)
-class Found:
-    """What was found.
-
-    Attributes:
-        best: The trial with the smallest set that meets the goal; None where none was found in time.
-        smallest: None of the set can be switched on again: time did not run out before that was known.
-        trials: All measurements, in their order.
-    """
-
-    best: Optional[Trial]
-    smallest: bool
-    trials: Sequence[Trial]
-
-
-class _OutOfTimeError(Exception):
+class OutOfTimeError(Exception):
     """There is no time for another measurement."""
 
 
-def search(ranked: Sequence[str], families: Sequence[Sequence[str]], measure: Callable[[Sequence[str]], Metrics],
-           met: Callable[[Metrics], bool], time_left: Callable[[], bool]) -> Found:
-    """Find a smallest set whose removal meets a goal.
+class Trials:
+    """Measures sets of quantizers that are off: each once, while there is time for as much as the last one took.
 
     Args:
-        ranked: Tensors of all quantizers that are on, most harmful first; with all of them off the goal is met.
-        families: Tensors that have something in common, the family that is tried first at the beginning.
+        everything: Tensors of all quantizers that are on, in the network's order; with all of them off the goal is met.
         measure: Gives the figures without the quantizers on some tensors.
-        met: Whether figures meet the goal.
-        time_left: Whether there is time for another measurement.
+        lacking: By how much AP figures miss the goal; 0 or less where they meet it.
+        cost: Seconds that a measurement takes, as far as is known.
     """
-    order = {tensor: place for place, tensor in enumerate(ranked)}
-    trials: Dict[Off, Trial] = {}
 
-    def holds(off: Off) -> bool:
-        if len(off) == len(ranked):
+    def __init__(self, everything: Sequence[str], measure: Callable[[Sequence[str]], Measured],
+                 lacking: Callable[[Metrics], float], cost: float = 0.0) -> None:
+        self.cost = cost
+        self._order = {tensor: place for place, tensor in enumerate(everything)}
+        self._measure, self._lacking = measure, lacking
+        self._done: Dict[Off, Trial] = {}
+
+    def holds(self, off: Off, budget: Budget) -> bool:
+        """Whether the goal is met with these off.
+
+        Raises:
+            OutOfTimeError: That is not known, and the budget does not allow to measure it.
+        """
+        if len(off) == len(self._order):
             return True
-        if off not in trials:
-            if not time_left():
-                raise _OutOfTimeError
-            listed = tuple(sorted(off, key=order.__getitem__))
-            metrics = measure(listed)
-            trials[off] = Trial(listed, metrics, met(metrics))
-        return trials[off].met
+        if off not in self._done:
+            if not budget.allows(self.cost):
+                raise OutOfTimeError
+            start = budget.clock()
+            listed = tuple(sorted(off, key=self._order.__getitem__))
+            metrics, now = self._measure(listed)
+            if now:
+                self.cost = budget.clock() - start
+            self._done[off] = Trial(listed, metrics, self._lacking(metrics))
+        return self._done[off].met
 
-    smallest = False
-    try:
-        first = _leading(ranked, families, holds)
-        smallest = _needed(first, order, holds) is not None
-    except _OutOfTimeError:
-        pass
-    good = [trial for trial in trials.values() if trial.met]
-    best = min(good, key=lambda trial: len(trial.off)) if good else None
-    return Found(best, smallest and best is not None, list(trials.values()))
+    def hopeless(self, off: Off) -> bool:
+        """Whether the goal is missed with these off and more, which is all the more so with these alone.
+
+        Not always: noise can be worth more than its absence. Good enough for where to look first.
+        """
+        return any(not trial.met and off <= known for known, trial in self._done.items())
+
+    def done(self) -> List[Trial]:
+        """All measurements, in their order."""
+        return list(self._done.values())
+
+    def best(self) -> Optional[Trial]:
+        """The one with the smallest set that meets the goal, the first of several; None where none does."""
+        good = [trial for trial in self._done.values() if trial.met]
+        return min(good, key=lambda trial: len(trial.off)) if good else None
+
+    def closest(self) -> Optional[Trial]:
+        """The one that comes closest to the goal, of several the smallest set; None before the first one."""
+        done = self.done()
+        return min(done, key=lambda trial: (trial.lacking, len(trial.off))) if done else None
 
 
-def _leading(ranked: Sequence[str], families: Sequence[Sequence[str]], holds: Callable[[Off], bool]) -> Off:
-    """As few of the first as meet the goal, as if more of them never did harm."""
-    for few in _FEW:
-        if holds(frozenset(ranked[:few])):
-            return _halved(ranked, few // 2, few, holds)
-    chosen = next((set(family) for family in families if holds(frozenset(family))), set(ranked))
-    ranked = [tensor for tensor in ranked if tensor in chosen]
-    too_few, enough = 0, 2 * _FEW[-1]
-    while not holds(frozenset(ranked[:enough])):
+def smallest(groups: Sequence[Group], trials: Trials, budget: Budget) -> List[Group]:
+    """The groups of which none can be switched on again.
+
+    Args:
+        groups: The groups, those that are most likely to be needed first; with all of them off the goal is met.
+        trials: Measures, and knows what was measured.
+        budget: How long.
+
+    Raises:
+        OutOfTimeError: The budget is used up.
+    """
+    def holds(off: Off) -> bool:
+        return trials.holds(off, budget)
+
+    needed = list(range(_leading(groups, lambda off: not trials.hopeless(off) and holds(off))))
+    size = (len(needed) + 1) // 2
+    while size:
+        backwards = needed[::-1]
+        parts = [set(backwards[start:start + size]) for start in range(0, len(backwards), size)]
+        for part in parts:
+            rest = [index for index in needed if index not in part]
+            if rest and holds(_union(groups, rest)):
+                needed = rest
+        size //= 2
+    return [groups[index] for index in needed]
+
+
+def _leading(groups: Sequence[Group], holds: Callable[[Off], bool]) -> int:
+    """How many of the first meet the goal, as few as there are if more of them never do harm."""
+    too_few, enough = 0, 1
+    while enough < len(groups) and not holds(_union(groups, range(enough))):
         too_few, enough = enough, 2 * enough
-    return _halved(ranked, too_few, min(enough, len(ranked)), holds)
-
-
-def _halved(ranked: Sequence[str], too_few: int, enough: int, holds: Callable[[Off], bool]) -> Off:
+    enough = min(enough, len(groups))
     while enough - too_few > 1:
         middle = (too_few + enough) // 2
-        too_few, enough = (too_few, middle) if holds(frozenset(ranked[:middle])) else (middle, enough)
-    return frozenset(ranked[:enough])
+        too_few, enough = (too_few, middle) if holds(_union(groups, range(middle))) else (middle, enough)
+    return enough
 
 
-def _needed(off: Off, order: Dict[str, int], holds: Callable[[Off], bool]) -> Off:
-    """What is left of a set when everything is switched on again that need not be off, the least harmful first."""
-    size = (len(off) + 1) // 2
-    while size:
-        groups = _groups(off, order, size)
-        while groups:
-            rest = off - frozenset(groups.pop(0))
-            if rest and holds(rest):
-                off = rest
-        size //= 2
-    return off
-
-
-def _groups(off: Off, order: Dict[str, int], size: int) -> List[List[str]]:
-    listed = sorted(off, key=lambda tensor: -order[tensor])
-    return [listed[start:start + size] for start in range(0, len(listed), size)]
+def _union(groups: Sequence[Group], chosen: Sequence[int]) -> Off:
+    return frozenset(tensor for index in chosen for tensor in groups[index])

@@ -1,5 +1,6 @@
 """What figures a failed gate asks for, in terms of the quantized variant."""
 
+import math
 from dataclasses import dataclass
 from typing import Dict, Optional, Sequence
 
@@ -29,13 +30,18 @@ class Goal:
     class_drop: Optional[float]
     before: Metrics
 
+    def lacking(self, after: Metrics) -> float:
+        """By how much AP these figures of the quantized variant miss the goal; 0 or less where they meet it."""
+        figure, missing = after.figures["mAP"], []
+        if self.mean_ap is not None:
+            missing.append(math.inf if figure is None else self.mean_ap - figure)
+        if self.class_drop is not None:
+            missing += [drop - self.class_drop for drop in class_drops(self.before, after).values()]
+        return max(missing, default=0.0)
+
     def met(self, after: Metrics) -> bool:
         """Whether these figures of the quantized variant are good enough."""
-        figure = after.figures["mAP"]
-        if self.mean_ap is not None and (figure is None or figure < self.mean_ap):
-            return False
-        limit = self.class_drop
-        return limit is None or all(drop <= limit for drop in class_drops(self.before, after).values())
+        return self.lacking(after) <= 0
 
     def __str__(self) -> str:
         parts = [] if self.mean_ap is None else [f"quantized mAP at least {self.mean_ap:.4f}"]

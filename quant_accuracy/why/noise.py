@@ -1,9 +1,10 @@
 """The noise that quantizers bring into a network on one image: measured in one graph, kept as a file."""
 
 import contextlib
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -41,15 +42,15 @@ class Network(NamedTuple):
 
 @dataclass(frozen=True)
 class Noise:
-    """Squared sums over an image, or over several; `q` quantizers that are on, `o` outputs of the network.
+    """Squared sums over an image, or over several; `q` quantizers that are on, `g` groups of them, `o` outputs.
 
     Attributes:
         own: float64 [q, 2] signal and noise at the quantizer's own tensor, an activation of the float network; of a
             param the same for every image.
         signal: float64 [o] of the float network's outputs.
         all_on: float64 [o] noise with all quantizers on.
-        only_on: float64 [q, o] noise with one quantizer on.
-        only_off: float64 [q, o] noise with one quantizer off.
+        only_on: float64 [g, o] noise with one group on.
+        only_off: float64 [g, o] noise with one group off.
     """
 
     own: np.ndarray
@@ -69,71 +70,110 @@ def save(path: Path, noise: Noise) -> None:
     arrays.save(path, {name: getattr(noise, name) for name in _FIELDS})
 
 
-def load(path: Path, quantizers: int) -> Noise:
+def load(path: Path, quantizers: int, groups: int) -> Noise:
     """Read the noise of an image.
 
     Raises:
-        StorageError: The file is missing, damaged, or holds another number of quantizers.
+        StorageError: The file is missing, damaged, or holds another number of quantizers or groups.
     """
     found = Noise(**arrays.load(path, _FIELDS, "noise"))
     outputs = len(found.signal)
-    shapes = [(quantizers, 2), (outputs,), (outputs,), (quantizers, outputs), (quantizers, outputs)]
+    shapes = [(quantizers, 2), (outputs,), (outputs,), (groups, outputs), (groups, outputs)]
     for name, shape in zip(_FIELDS, shapes):
         if getattr(found, name).shape != shape:
             raise arrays.misshapen(path, name, getattr(found, name))
     return found
 
 
-@contextlib.contextmanager
-def open_meter(network: Network) -> Iterator[Callable[[np.ndarray, Callable[[], object]], Noise]]:
-    """Give a function from an image, uint8 [1, height, width, 3], to its noise.
+class Listener:
+    """Listens to a network's outputs while groups of quantizers are switched, in one graph and one session.
 
-    The function's other argument is called after each of the `runs` of the network that an image takes.
+    Both are made when they are needed first, and gone after the block of `listening`.
+
+    Attributes:
+        network: What is measured.
+        seconds: What a run of the network took on the image that was measured last; 0 before.
     """
-    measured = network.measured()
-    tensors = [quantizer.tensor for quantizer in measured]
-    outputs = list(simulate.network_outputs(network.names.output_ops, network.quantizers))
-    observed = [[f"{_OBSERVED}/{index}/{which}:0" for which in ("signal", "noise")]
-                for index, quantizer in enumerate(measured) if quantizer.kind != PARAM]
-    fetches = [*outputs, *(name for pair in observed for name in pair)]
-    graph = _with_observers(switches.insert_switches(network.graph, network.quantizers, network.encodings), network)
-    params = _of_params(network)
-    settings: List[List[str]] = [[], *([other for other in tensors if other != tensor] for tensor in tensors),
-                                 *([tensor] for tensor in tensors)]
-    needed = graph_nodes.subgraph(graph, list(map(graph_nodes.op_of, fetches)))
-    with sessions.open_session(needed, "the quantized graph with switches") as session:
 
-        def run(image: np.ndarray, off: Sequence[str], wanted: Sequence[str]) -> List[np.ndarray]:
-            feed = {network.names.image_input + ":0": image, **switches.all_but(network.quantizers, off)}
-            return list(session.run(list(wanted), feed))
+    def __init__(self, network: Network, stack: contextlib.ExitStack) -> None:
+        self.network = network
+        self.seconds = 0.0
+        self._stack = stack
+        self._session: Optional[sessions.GraphSession] = None
+        self._outputs = list(simulate.network_outputs(network.names.output_ops, network.quantizers))
+        self._fetches = [*self._outputs, *(f"{_OBSERVED}/{index}/{which}:0" for index, quantizer in
+                                           enumerate(network.measured()) if quantizer.kind != PARAM
+                                           for which in ("signal", "noise"))]
+        self._params: Dict[str, Tuple[float, float]] = {}
 
-        def meter(image: np.ndarray, ran: Callable[[], object]) -> Noise:
-            reference = run(image, tensors, fetches)
+    def open(self) -> None:
+        """Make graph and session, if they are not there yet."""
+        if self._session is not None:
+            return
+        network = self.network
+        graph = _with_observers(switches.insert_switches(network.graph, network.quantizers, network.encodings), network)
+        self._params = _of_params(network)
+        needed = graph_nodes.subgraph(graph, list(map(graph_nodes.op_of, self._fetches)))
+        self._session = self._stack.enter_context(
+            sessions.open_session(needed, "the quantized graph with switches"))
+
+    def measure(self, image: np.ndarray, groups: Sequence[Sequence[str]], ran: Callable[[], object]) -> Noise:
+        """The noise of an image.
+
+        Args:
+            image: uint8 [1, height, width, 3].
+            groups: Tensors whose quantizers are switched together.
+            ran: Called after each of the `runs` of the network.
+        """
+        self.open()
+        start = time.perf_counter()
+        tensors = [quantizer.tensor for quantizer in self.network.measured()]
+        reference = self._run(image, tensors, self._fetches)
+        ran()
+        outputs = len(self._outputs)
+        floats, own = reference[:outputs], iter(np.reshape(reference[outputs:], [-1, 2]).tolist())
+        settings: List[List[str]] = [[], *([tensor for tensor in tensors if tensor not in group] for group in groups),
+                                     *(list(group) for group in groups)]
+        noise = []
+        for found in sessions.run_concurrently(lambda off: _difference(self._run(image, off, self._outputs), floats),
+                                               settings):
+            noise.append(found)
             ran()
-            floats, own = reference[:len(outputs)], iter(np.reshape(reference[len(outputs):], [-1, 2]).tolist())
-            noise = []
-            for found in sessions.run_concurrently(lambda off: _difference(run(image, off, outputs), floats), settings):
-                noise.append(found)
-                ran()
-            all_on, only_on, only_off = np.split(np.array(noise), [1, 1 + len(measured)])
-            return Noise(np.array([params.get(tensor) or next(own) for tensor in tensors], np.float64),
-                         np.array([_power(values) for values in floats]), all_on[0], only_on, only_off)
+        self.seconds = (time.perf_counter() - start) / runs(groups)
+        all_on, only_on, only_off = np.split(np.array(noise), [1, 1 + len(groups)])
+        return Noise(np.array([self._params.get(tensor) or next(own) for tensor in tensors], np.float64),
+                     np.array([_power(values) for values in floats]), all_on[0], only_on, only_off)
 
-        yield meter
+    def _run(self, image: np.ndarray, off: Sequence[str], wanted: Sequence[str]) -> List[np.ndarray]:
+        assert self._session is not None
+        feed = {self.network.names.image_input + ":0": image, **switches.all_but(self.network.quantizers, off)}
+        return list(self._session.run(list(wanted), feed))
 
 
-def runs(network: Network) -> int:
+@contextlib.contextmanager
+def listening(network: Network) -> Iterator[Listener]:
+    """A listener, whose session ends with the block."""
+    with contextlib.ExitStack() as stack:
+        yield Listener(network, stack)
+
+
+def singles(network: Network) -> List[List[str]]:
+    """Each quantizer as a group of its own."""
+    return [[quantizer.tensor] for quantizer in network.measured()]
+
+
+def runs(groups: Sequence[Sequence[str]]) -> int:
     """How often the network runs for an image."""
-    return 2 + 2 * len(network.measured())
+    return 2 + 2 * len(groups)
 
 
-def layers(network: Network) -> Dict[str, str]:
+def layers(network: Network) -> Dict[str, tf.NodeDef]:
     """The op that each quantizer belongs to, by tensor name; a BiasAdd belongs to the op before it."""
     nodes, uses = graph_nodes.by_name(network.graph), graph_nodes.uses(network.graph.node)
     found = {}
     for quantizer in network.measured():
         node = uses[quantizer.tensor][0].node if quantizer.kind == PARAM else nodes[graph_nodes.op_of(quantizer.tensor)]
-        found[quantizer.tensor] = graph_nodes.op_of(node.input[0]) if node.op == "BiasAdd" else node.name
+        found[quantizer.tensor] = nodes[graph_nodes.op_of(node.input[0])] if node.op == "BiasAdd" else node
     return found
 
 

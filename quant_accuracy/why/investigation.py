@@ -1,0 +1,156 @@
+"""What the search for culprits asks of an evaluation: noise at the outputs, and real figures of other settings.
+
+Everything is kept in the cache: the same question again, or one with a larger budget, is not measured twice.
+"""
+
+import contextlib
+from typing import Any, Dict, Iterator, List, NamedTuple, Sequence
+
+import tensorflow.compat.v1 as tf
+
+from quant_accuracy import artifacts, evaluation, progress, sessions
+from quant_accuracy.artifacts import FLOAT, QUANTIZED
+from quant_accuracy.data import images
+from quant_accuracy.evaluation import Evaluation
+from quant_accuracy.quantization import aimet
+from quant_accuracy.quantization.records import AUTO, BUILTIN, Override
+from quant_accuracy.scoring.metrics import Metrics
+from quant_accuracy.why import culprits, noise, sensitivity
+from quant_accuracy.why import families as family_kinds
+from quant_accuracy.why.bisection import Measured
+from quant_accuracy.why.budget import Budget
+from quant_accuracy.why.culprits import Found, Ways
+from quant_accuracy.why.families import Family
+from quant_accuracy.why.goal import Goal
+from quant_accuracy.why.noise import Listener, Network
+from quant_accuracy.why.sensitivity import Place, Sensitivities, Together
+
+# Quantizers with fewer bits can be given so many instead of being switched off.
+BITS = 8
+_FAMILY_IMAGES = 4
+# Steps of the stopwatch.
+_RANKING, _SEARCH = "why: each quantizer", "why: culprits"
+
+
+class Loudness(NamedTuple):
+    """A family, and what its quantizers do to the network's outputs together."""
+
+    family: Family
+    together: Together
+
+
+@contextlib.contextmanager
+def of_evaluation(done: Evaluation, most_images: int, budget: Budget) -> "Iterator[Investigation]":
+    """An investigation, whose session ends with the block."""
+    built = done.artifacts
+    network = Network(built.graph(FLOAT), done.request.card.graph, built.quantizers, built.encodings)
+    with noise.listening(network) as listener:
+        yield Investigation(done, listener, most_images, budget)
+
+
+class Investigation:
+    """Measures quantizers of an evaluated model, until a budget is used up.
+
+    Attributes:
+        budget: Until when.
+        families: The families of the quantizers that are on.
+        sensitivities: What each of them does, as soon as that was asked for.
+        loudness: What families do, the most harmful first, as soon as that was asked for.
+
+    Args:
+        done: The evaluation.
+        listener: Measures noise at the outputs of its network.
+        most_images: On how many calibration images each quantizer is measured, at most.
+        budget: Until when.
+    """
+
+    def __init__(self, done: Evaluation, listener: Listener, most_images: int, budget: Budget) -> None:
+        card = done.request.card
+        self._done, self._listener, self._network, self.budget = done, listener, listener.network, budget
+        self._most = min(most_images, card.calibration_images)
+        count = min(max(self._most, _FAMILY_IMAGES), card.calibration_images)
+        self._pictures = images.read_images(artifacts.calibration_shards(done.prepared.every_shard, count), count,
+                                            card.height, card.width)
+        layers = noise.layers(self._network)
+        self.families: List[Family] = family_kinds.of_quantizers(
+            self._network.measured(), [layers[quantizer.tensor].op for quantizer in self._network.measured()])
+        self.sensitivities = Sensitivities([], card.graph.output_ops, None, 0, self._most, False)
+        self.loudness: List[Loudness] = []
+
+    def rank(self, budget: Budget) -> List[str]:
+        """The tensors of all quantizers, most harmful first."""
+        with self._measuring(_RANKING):
+            self.sensitivities = sensitivity.measure(self._listener, self._pictures[:self._most], self._place({}),
+                                                     budget)
+        return [item.tensor for item in self.sensitivities.quantizers]
+
+    def blame(self, budget: Budget) -> Dict[str, float]:
+        """How much harm each family does, by name."""
+        tensors = [family.tensors for family in self.families]
+        with self._measuring(_RANKING):
+            found = sensitivity.of_groups(self._listener, tensors, self._pictures[:_FAMILY_IMAGES],
+                                          self._place({"groups": tensors}), budget)
+        self.loudness = sorted((Loudness(family, together) for family, together in zip(self.families, found)),
+                               key=lambda item: -item.together.blame)
+        return {item.family.name: item.together.blame for item in self.loudness}
+
+    def search(self, wanted: Goal) -> Found:
+        """The smallest set of quantizers without which a goal is met, which all of them off meet."""
+        low = [quantizer.tensor for quantizer in self._network.measured() if quantizer.bitwidth < BITS]
+        runs = noise.runs(noise.singles(self._network))
+        ways = Ways(lambda off: self._without(off, wanted),
+                    (lambda tensors, off: self._raised(tensors, off, wanted)) if self._can_be_raised() else None,
+                    wanted.lacking, self.blame, self.rank, lambda: self._listener.seconds * runs, self._cost())
+        return culprits.find(self.families, low, ways, self.budget)
+
+    def spent(self) -> Dict[str, float]:
+        """Seconds for ranking and for the search."""
+        seconds = self._done.prepared.watch.seconds()
+        return {"ranking": seconds.get(_RANKING, 0.0), "search": seconds.get(_SEARCH, 0.0)}
+
+    def _without(self, off: Sequence[str], wanted: Goal) -> Measured:
+        with self._done.prepared.watch.step(_SEARCH):
+            found = evaluation.measure_without(self._done.prepared, off)
+        self._note(f"without {family_kinds.describe(off, self.families)}", found.metrics, wanted)
+        return Measured(found.metrics, found.speed is not None)
+
+    def _raised(self, low: Sequence[str], off: Sequence[str], wanted: Goal) -> Metrics:
+        """What a card would give that has `BITS` bits for some quantizers and none for others."""
+        overrides = [*(Override(tensor, bitwidth=BITS) for tensor in low),
+                     *(Override(tensor, enabled=False) for tensor in off)]
+        with self._done.prepared.watch.step(_SEARCH):
+            metrics = evaluation.measure_overridden(self._done.prepared, overrides).metrics
+        self._note(f"with {BITS} bits for {family_kinds.describe(low, self.families)}", metrics, wanted)
+        return metrics
+
+    def _can_be_raised(self) -> bool:
+        """Whether encodings are made here, so that others can be made."""
+        settings = self._done.request.card.quantization
+        builtin = settings.backend == BUILTIN or (settings.backend == AUTO and not aimet.installed())
+        return builtin and settings.encodings_file is None
+
+    def _cost(self) -> float:
+        """Seconds that an evaluation of the quantized variant takes; 0 where none was run now."""
+        speed = self._done.variants[QUANTIZED].speed
+        records = sum(shard.records for shard in self._done.shards)
+        return 0.0 if speed is None or not speed.images else speed.seconds * records / speed.images
+
+    def _note(self, what: str, metrics: Metrics, wanted: Goal) -> None:
+        figure = metrics.figures["mAP"]
+        progress.note(f"why: {what} the quantized mAP is {'unknown' if figure is None else f'{figure:.4f}'}, "
+                      f"wanted: {wanted}")
+
+    @contextlib.contextmanager
+    def _measuring(self, step: str) -> Iterator[None]:
+        """One process measures noise, others wait and find what it has kept."""
+        task = self._done.prepared.task
+        with self._done.prepared.watch.step(step), \
+                task.cache.hold(f"sensitivity-{self._done.artifacts.quantsim_folder.name}"), \
+                sessions.limited_to(task.request.threads):
+            yield
+
+    def _place(self, more: Dict[str, Any]) -> Place:
+        inputs = {"quantsim": self._done.artifacts.quantsim_folder.name, "tensorflow": tf.__version__,
+                  "code": artifacts.code_digest("graph", "quantization", "why"), **more}
+        cache = self._done.prepared.task.cache
+        return lambda index: cache.path("sensitivity", {**inputs, "image": index}, ".npz")

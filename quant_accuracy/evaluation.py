@@ -425,6 +425,7 @@ def _provenance(prepared: Prepared) -> Dict[str, Any]:
             "overrides": {override.tensors: asdict(override) for override in settings.overrides},
             "encodings_file": settings.encodings_file and files.digest_file(settings.encodings_file),
             "calibration_images": request.card.calibration_images,
+            "calibration_shards": _calibration_digest(prepared),
             "simulator": built.simulator,
             # Left out where the card says nothing: baselines from before it could are as good.
             **({"spelled_out_batch_norms": settings.spelled_out_batch_norms}
@@ -438,6 +439,13 @@ def _provenance(prepared: Prepared) -> Dict[str, Any]:
         },
         "versions": {"tensorflow": tf.__version__, "numpy": np.__version__},
     }
+
+
+def _calibration_digest(prepared: Prepared) -> str:
+    """Which images calibrate: the first of the data set, whatever the names of its files."""
+    task = prepared.task
+    leading = artifact_steps.calibration_shards(prepared.every_shard, task.request.card.calibration_images)
+    return files.digest_value([task.digests.get(shard.index) or files.digest_file(shard.path) for shard in leading])
 
 
 def _resampled(prepared: Prepared, variants: Mapping[str, Variant]) -> Optional[Dict[str, np.ndarray]]:

@@ -426,6 +426,15 @@ def test_a_goal_on_classes_is_met_when_every_class_keeps_to_it() -> None:
     assert str(found) == "AP drop of each class at most 0.05"
 
 
+def test_a_goal_on_classes_asks_nothing_of_those_that_too_few_images_show() -> None:
+    before = _metrics(0.6, cat=0.5, cup=0.7)
+    found = goal.of_verdicts([_verdict("class_AP_drop", 0.2, upper=0.05)], before, _metrics(0.5, cat=0.3, cup=0.1),
+                             ["cat"])
+
+    assert found is not None
+    assert found.met(_metrics(0.5, cat=0.46, cup=0.1))
+
+
 def test_culprits_are_searched_without_tensorflow() -> None:
     script = "import sys; from quant_accuracy.why import culprits, goal; sys.exit('tensorflow' in sys.modules)"
 

@@ -72,6 +72,12 @@ def judge(gate: Gate, figures: Figures) -> Verdict:
     return Verdict(gate.name, worst.value, None, gate.limit, outcome, message, worst.interval, worst.jitter)
 
 
+def judged(figures: Figures) -> List[str]:
+    """The classes that enough evaluated images show to be judged."""
+    images = figures.classes.images
+    return [name for name, shown in zip(figures.before.per_class, images.evaluated.tolist()) if shown >= images.least]
+
+
 def _drops(figures: Figures) -> List[_Drop]:
     known = [(position, name, before, figures.after.per_class.get(name))
              for position, (name, before) in enumerate(figures.before.per_class.items()) if before is not None]

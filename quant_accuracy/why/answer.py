@@ -7,6 +7,7 @@ from typing import Any, Collection, Dict, List, Optional, Sequence
 from quant_accuracy.artifacts import FLOAT, QUANTIZED
 from quant_accuracy.errors import ConfigurationError
 from quant_accuracy.evaluation import Evaluation
+from quant_accuracy.judging import class_drop
 from quant_accuracy.quantization.records import AIMET, with_layer
 from quant_accuracy.scoring.metrics import Metrics
 from quant_accuracy.why import families as family_kinds
@@ -148,7 +149,7 @@ def explain(done: Evaluation, minutes: float, most_images: int = IMAGES, clock: 
                                  "--simulate builtin")
     budget = Budget(60.0 * minutes, clock)
     before, after = (done.variants[name].metrics for name in (FLOAT, QUANTIZED))
-    wanted = goals.of_verdicts(done.verdicts, before, after)
+    wanted = goals.of_verdicts(done.verdicts, before, after, class_drop.judged(done.figures))
     reachable = wanted is not None and wanted.met(before)
     found = None
     with investigation.of_evaluation(done, most_images, budget) as asked:

@@ -23,12 +23,14 @@ class Goal:
         mean_ap: mAP at least; None where no gate asks for one.
         class_drop: For no class float AP - quantized AP above this; None where no gate asks for it.
         before: The metrics of the float variant.
+        classes: The classes that the gate can judge: the drop of others is chance. None for all of them.
     """
 
     gates: Sequence[str]
     mean_ap: Optional[float]
     class_drop: Optional[float]
     before: Metrics
+    classes: Optional[Sequence[str]] = None
 
     def lacking(self, after: Metrics) -> float:
         """By how much AP these figures of the quantized variant miss the goal; 0 or less where they meet it."""
@@ -36,7 +38,8 @@ class Goal:
         if self.mean_ap is not None:
             missing.append(math.inf if figure is None else self.mean_ap - figure)
         if self.class_drop is not None:
-            missing += [drop - self.class_drop for drop in class_drops(self.before, after).values()]
+            missing += [drop - self.class_drop for name, drop in class_drops(self.before, after).items()
+                        if self.classes is None or name in self.classes]
         return max(missing, default=0.0)
 
     def met(self, after: Metrics) -> bool:
@@ -49,13 +52,15 @@ class Goal:
         return " and ".join(parts)
 
 
-def of_verdicts(verdicts: Sequence[Verdict], before: Metrics, after: Metrics) -> Optional[Goal]:
+def of_verdicts(verdicts: Sequence[Verdict], before: Metrics, after: Metrics,
+                classes: Optional[Sequence[str]] = None) -> Optional[Goal]:
     """The goal that the failed gates on the quantized mAP set; None where none of them failed for a loss.
 
     Args:
         verdicts: What all gates said.
         before: The metrics of the float variant.
         after: The metrics of the quantized variant.
+        classes: The classes that the gate on class drops can judge; None for all of them.
     """
     losses = [verdict for verdict in verdicts if verdict.outcome == FAIL and _is_loss(verdict)]
     ranked = ([verdict for verdict in losses if verdict.gate in gates] for gates in _RANKS)
@@ -64,7 +69,8 @@ def of_verdicts(verdicts: Sequence[Verdict], before: Metrics, after: Metrics) ->
         return None
     needed = [value for value in (_mean_ap(verdict, before, after) for verdict in failed) if value is not None]
     drops = [verdict.upper for verdict in failed if verdict.gate == CLASS_DROP and verdict.upper is not None]
-    return Goal([verdict.gate for verdict in failed], max(needed, default=None), min(drops, default=None), before)
+    return Goal([verdict.gate for verdict in failed], max(needed, default=None), min(drops, default=None), before,
+                classes)
 
 
 def class_drops(before: Metrics, after: Metrics) -> Dict[str, float]:

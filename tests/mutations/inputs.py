@@ -21,6 +21,8 @@ from tests.mutations.plugin import ACTIVATION, ADDITION, FEW_BITS
 
 SCALED, FACTOR = "FeatureExtractor/MobilenetV2/expanded_conv_12/project/weights", 1.5
 NOISE = 0.1
+# The fourth class of the demo, "star"; position 0 of a class predictor is the background.
+LOWERED, _CLASS = 2.0, 4
 _CACHE = Cache(options.ROOT / ".cache")
 
 # Makes what the suite is given in an empty folder, and says with which arguments.
@@ -105,6 +107,12 @@ def scaled_checkpoint(_: Path) -> Sequence[str]:
     return "--model", options.DEMO_CARD, "--model-checkpoint", str(changed)
 
 
+def lowered_class(_: Path) -> Sequence[str]:
+    """The demo's checkpoint with the bias of one class lowered."""
+    changed = _changed_checkpoint("lowering the bias of a class", _lowered, position=_CLASS, by=LOWERED)
+    return "--model", options.DEMO_CARD, "--model-checkpoint", str(changed)
+
+
 def spelled_out_checkpoint(_: Path) -> Sequence[str]:
     """The demo's checkpoint with its batch norms in plain ops; kept in the cache, as the demo's own is."""
     prefix = _demo().checkpoint
@@ -122,6 +130,14 @@ def shard_twice(folder: Path) -> Sequence[str]:
     for name, shard in [*((str(shard.index), shard) for shard in found), ("copy", found[-1])]:
         (folder / f"val-{name}.record").symlink_to(shard.path.resolve())
     return "--model", options.DEMO_CARD, "--dataset-dir", str(folder), "--TFRecord-file-pattern", "val-*.record"
+
+
+def shards_renamed(folder: Path) -> Sequence[str]:
+    """The demo's shards under other names, in the same order."""
+    demo = _demo()
+    for shard in shards.find_shards(demo.dataset_dir, demo.pattern):
+        (folder / f"renamed-{shard.index}.record").symlink_to(shard.path.resolve())
+    return "--model", options.DEMO_CARD, "--dataset-dir", str(folder), "--TFRecord-file-pattern", "renamed-*.record"
 
 
 def shard_missing(folder: Path) -> Sequence[str]:
@@ -153,6 +169,17 @@ _Values = Dict[str, np.ndarray]
 
 def _scaled(values: _Values) -> _Values:
     return {**values, SCALED: values[SCALED] * np.float32(FACTOR)}
+
+
+def _lowered(values: _Values) -> _Values:
+    classes = len(json.loads(_demo().annotations.read_text(encoding="utf-8"))["categories"]) + 1
+    changed = dict(values)
+    for name, value in values.items():
+        if name.endswith("ClassPredictor/biases"):
+            of_anchors = value.reshape([-1, classes]).copy()
+            of_anchors[:, _CLASS] -= np.float32(LOWERED)
+            changed[name] = of_anchors.ravel()
+    return changed
 
 
 def _shaken(values: _Values) -> _Values:

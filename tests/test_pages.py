@@ -84,7 +84,7 @@ def test_the_numbers_of_the_document_appear(form: str) -> None:
 
     assert ["duplicate", "0.1100", "0.1250", "0.0150", "1,234", "1,234"] in page.rows
     assert ["missed", "–", "–", "–", "1,234", "1,234"] in page.rows
-    assert ["mAP_drop", "0.0100", "<= 0.02", "0.0080 .. 0.0123", "±0.0000", "pass", "well below"] in page.rows
+    assert ["mAP_drop", "–", "0.0100", "<= 0.02", "0.0080 .. 0.0123", "±0.0000", "pass", "well below"] in page.rows
     assert [row[0] for row in page.rows if row[0] in FIGURES] == list(FIGURES)
     for shown in ("some_model", "0-3,7", "40"):
         assert shown in page.text
@@ -132,7 +132,7 @@ def test_a_limit_reads_as_a_person_writes_it(form: str, lower: Optional[float], 
                                              limit: str) -> None:
     page = _read(document(verdicts=[verdict("this", lower=lower, upper=upper)]), form)
 
-    assert [row[2] for row in page.rows if row[0] == "this"] == [limit]
+    assert [row[3] for row in page.rows if row[0] == "this"] == [limit]
 
 
 @pytest.mark.parametrize("form", ["html", "md"])
@@ -143,7 +143,7 @@ def test_missing_figures_show_as_a_dash(form: str) -> None:
                                      "class_drop": {}},
                           history=[past_run(None), past_run(None)]), form)
 
-    assert ["this", "–", "<= 0.02", "–", "–", "pass", "well below"] in page.rows
+    assert ["this", "–", "–", "<= 0.02", "–", "–", "pass", "well below"] in page.rows
     assert ["AP_small", "–", "–", "–"] in page.rows
     assert ["emu", "–", "–", "–"] in page.rows
     assert "None" not in page.text
@@ -383,7 +383,7 @@ def test_a_name_from_outside_is_shown_as_it_stands_and_changes_nothing_else(form
         key: len(values) for key, values in expected.attributes.items()}
     assert [len(row) for row in page.rows] == [len(row) for row in expected.rows]
     assert [shown, "0.5000", "0.5000", "0.0000"] in page.rows
-    assert [row[-1] for row in page.rows if row[0] == shown and len(row) == 7 and "pass" in row] == [shown]
+    assert [row[-1] for row in page.rows if row[0] == shown and len(row) == 8 and "pass" in row] == [shown]
     text, plain = (" ".join(found.text.split()) for found in (page, expected))
     assert text.count(shown) == plain.count("zebra")
 

@@ -84,7 +84,7 @@ _AGAIN = "restore it, or delete it and make it with `./run pytest --model 'my ca
     Broken("config.json", _config(model_output=None), configuration.load, "model_output is missing; add it", _config()),
     Broken("config.json", _config()[:-2], configuration.load, "config.json: not readable as JSON (", _config()),
     Broken("figures.json", "{", _baseline, _AGAIN, None),
-    Broken("figures.json", json.dumps({"schema_version": 99}), _baseline, "schema_version is 99, not 1; delete it and "
+    Broken("figures.json", json.dumps({"schema_version": 99}), _baseline, "schema_version is 99, not 2; delete it and "
            "make it with `./run pytest --model 'my card.yaml'", None),
     Broken("quantizers.json", "[{}]", _quantizers, _AGAIN, None),
     Broken("quantizers.json", "{}", _quantizers, "is not a list of quantizers; restore it, or delete it", None),

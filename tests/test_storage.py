@@ -44,8 +44,8 @@ def test_a_damaged_cache_entry_is_made_again_with_a_warning(
 
     said = capsys.readouterr().err
     assert said.count(f"warning: {target}: damaged (") == 1
-    # One bit may turn the name of a file that stands there into another.
-    assert name in said or (name == "digests.json" and "is missing" in said)
+    # One bit may turn the name of a file that stands there into another, or its digest.
+    assert name in said or (name == "digests.json" and ("is missing" in said or "has not the content" in said))
     assert len(made) == 1
     assert files.digest_folder(target) == whole
     assert not broken.temporary(tmp_path)

@@ -8,13 +8,14 @@ confused with. Detections beyond the 100 best of an image and a category, and th
 """
 
 from dataclasses import dataclass, replace
-from typing import Dict, Iterator, Mapping, NamedTuple, Optional, Tuple
+from typing import Dict, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
 
 from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.detection.merge import Merged
 from quant_accuracy.scoring import coco, matching
+from quant_accuracy.scoring.chunks import chunks
 from quant_accuracy.scoring.matching import Matches
 
 # In the order of the paper.
@@ -144,7 +145,7 @@ def _pairs(found: np.ndarray, matches: Matches, objects: _Objects) -> _Pairs:
     counts = np.bincount(objects.images, minlength=len(matches.image_ids))
     starts = np.cumsum(counts) - counts
     parts = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
-    for first, end in _chunks(counts[matches.images]):
+    for first, end in chunks(counts[matches.images], _CHUNK):
         images = matches.images[first:end]
         each = counts[images]
         detections = np.repeat(np.arange(first, end), each)
@@ -156,16 +157,6 @@ def _pairs(found: np.ndarray, matches: Matches, objects: _Objects) -> _Pairs:
         parts.append((detections[near], partners[near], ious[near]))
     rows, partners, overlaps = (np.concatenate(column) for column in zip(*parts))
     return _Pairs(rows, partners, overlaps, matches.categories[rows] == objects.categories[partners])
-
-
-def _chunks(costs: np.ndarray) -> Iterator[Tuple[int, int]]:
-    """Ranges of rows that cost `_CHUNK` at most together, or have one row."""
-    total = np.concatenate([[0], np.cumsum(costs)])
-    first = 0
-    while first < len(costs):
-        end = max(first + 1, int(np.searchsorted(total, total[first] + _CHUNK, side="right")) - 1)
-        yield first, end
-        first = end
 
 
 def _errors(matches: Matches, objects: _Objects, pairs: _Pairs) -> _Errors:

@@ -6,7 +6,7 @@ found at objects of one other category only, are one category with two numbers.
 """
 
 from collections import Counter
-from typing import Dict, Iterator, Mapping, NamedTuple, Sequence, Tuple
+from typing import Dict, Mapping, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.detection.merge import Merged, Results
 from quant_accuracy.errors import shown
 from quant_accuracy.scoring import matching
+from quant_accuracy.scoring.chunks import chunks
 from quant_accuracy.scoring.matching import Truth
 
 # A detection is at the place of an object from this IoU on, that of AP50.
@@ -148,7 +149,7 @@ def _best_detections(results: Results, truth: Truth) -> Tuple[np.ndarray, np.nda
     first = np.searchsorted(truth.images, results.images, side="left")
     each = np.searchsorted(truth.images, results.images, side="right") - first
     parts = [(np.zeros(0, np.int64), np.zeros(0, np.int64))]
-    for start, end in _chunks(each):
+    for start, end in chunks(each, _CHUNK):
         rows = np.repeat(np.arange(start, end), each[start:end])
         before = np.cumsum(each[start:end]) - each[start:end]
         objects = np.arange(len(rows)) - np.repeat(before, each[start:end]) + first[rows]
@@ -159,13 +160,3 @@ def _best_detections(results: Results, truth: Truth) -> Tuple[np.ndarray, np.nda
     order = np.lexsort((-results.scores[rows], objects))
     found, best = np.unique(objects[order], return_index=True)
     return found, results.categories[rows[order][best]]
-
-
-def _chunks(costs: np.ndarray) -> Iterator[Tuple[int, int]]:
-    """Ranges of rows that cost `_CHUNK` at most together, or have one row."""
-    total = np.concatenate([[0], np.cumsum(costs)])
-    first = 0
-    while first < len(costs):
-        end = max(first + 1, int(np.searchsorted(total, total[first] + _CHUNK, side="right")) - 1)
-        yield first, end
-        first = end

@@ -23,7 +23,8 @@ from quant_accuracy.errors import DataError
 from quant_accuracy.evaluation import Evaluation
 from quant_accuracy.reporting import contents, reported
 from quant_accuracy.request import Request
-from quant_accuracy.scoring import bootstrap, coco, matching
+from quant_accuracy.scoring import bootstrap, matching
+from quant_accuracy.scoring.coco import area_of
 from quant_accuracy.scoring.metrics import FIGURES
 from tests import oracle
 from tools import report
@@ -108,7 +109,7 @@ def test_intervals_follow_from_the_detections_beside_the_report(document: Dict[s
     values = [bootstrap.class_figures(side, np.ones([1, 200], np.int32)) for side in matches]
 
     for name in FIGURES:
-        shown = matches[0].class_images(coco.area_of(name))
+        shown = matches[0].class_images(area_of(name))
         if (shown == 0).any():
             continue
         # The spread of a class in k images, as independent data have it.

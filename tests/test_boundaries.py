@@ -249,6 +249,7 @@ def test_a_graph_for_one_image_at_a_time_refuses_larger_batches_before_anything_
     assert not list((tmp_path / "cache").glob("quantsim/*"))
 
 
+@pytest.mark.soak
 def test_the_checkpoint_of_a_rewritten_graph_can_be_exported_without_its_fake_quantization(demo_card: ModelCard,
                                                                                          tmp_path: Path) -> None:
     # Its graph is not read; what it holds beside the weights are ranges.

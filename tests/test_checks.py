@@ -77,6 +77,15 @@ def test_assumptions_turn_round_what_biases_inputs_and_outputs_have_to_be() -> N
     assert _red(checks.of_placement(_network(assumed=other))) == [checks.BIASES, checks.INPUTS, checks.OUTPUTS]
 
 
+def test_an_input_that_should_be_quantized_and_cannot_be_is_named() -> None:
+    identity = Network([_quantizer("a:0")], {}, _NAMES, Assumptions(inputs=True))
+
+    (found,) = [verdict for verdict in checks.of_placement(identity) if verdict.gate == checks.INPUTS]
+
+    assert found.outcome == FAIL
+    assert f"{_NAMES.starting_op}:0 (it has no quantizer" in found.message
+
+
 def test_a_network_without_weights_or_quantized_activations_passes_nothing() -> None:
     empty = Network([], {}, _NAMES, _PLAIN)
 

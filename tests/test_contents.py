@@ -108,6 +108,7 @@ def test_intervals_follow_from_the_detections_beside_the_report(document: Dict[s
     samples = [bootstrap.class_figures(side, bootstrap.draw(200)) for side in matches]
     values = [bootstrap.class_figures(side, np.ones([1, 200], np.int32)) for side in matches]
 
+    compared = []
     for name in FIGURES:
         shown = matches[0].class_images(area_of(name))
         if (shown == 0).any():
@@ -116,9 +117,13 @@ def test_intervals_follow_from_the_detections_beside_the_report(document: Dict[s
         scale = np.sqrt(shown / (shown - 1))
         drops = values[0][name] - values[1][name]
         spread = drops + (samples[0][name] - samples[1][name] - drops) * scale
-        assert not np.isnan(spread).any()
+        if np.isnan(spread).any():
+            # A class that some resample lacks is made up for, which `tests/test_partial.py` is about.
+            continue
+        compared.append(name)
         assert document["intervals"]["drop"][name] == pytest.approx(
             np.percentile(spread.mean(axis=1), [2.5, 97.5]), abs=1e-12)
+    assert {"mAP", "AP50", "AR100"} <= set(compared)
 
 
 def test_on_a_part_of_the_data_gates_and_document_have_the_same_intervals(tmp_path: Path) -> None:

@@ -192,6 +192,7 @@ def test_a_report_on_a_graph_that_fails_ends_with_one_line_and_status_2(
     assert "run again" not in said
 
 
+@pytest.mark.soak
 @pytest.mark.skipif(not choice.ray_installed(), reason="Ray is not installed; './run ray-install' does it")
 def test_an_actor_of_ray_says_the_same(one_at_a_time: DataPaths, folder: Path) -> None:
     arguments = broken.arguments(one_at_a_time, folder, *_PART, "--executor", "ray", "--jobs", "1")

@@ -32,8 +32,11 @@ def _images(done: suite.Finished) -> List[int]:
 
 
 # Test by test or in groups: files are groups as well.
-@pytest.mark.parametrize("more", [("-n", "2"), ("-n", "4", "--dist", "loadgroup", "--threads", "1")],
-                         ids=["-n 2", "loadgroup, more workers than shards, one thread each"])
+@pytest.mark.parametrize("more", [
+    pytest.param(("-n", "2"), id="-n 2"),
+    pytest.param(("-n", "4", "--dist", "loadgroup", "--threads", "1"), marks=pytest.mark.soak,
+                 id="loadgroup, more workers than shards, one thread each"),
+])
 def test_workers_share_the_shards_and_the_verdicts_are_those_of_one_process_on_all_cores(
         alone: suite.Finished, tmp_path: Path, more: List[str]) -> None:
     cache = suite.cache_without_detections(tmp_path / "cache")

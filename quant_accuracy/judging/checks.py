@@ -67,7 +67,7 @@ def of_placement(network: Network) -> List[Verdict]:
         _weights(network.quantizers, free),
         _as_assumed(BIASES, "biases", [q for q in free if q.role == BIAS], assumed.biases),
         _activations(network, free),
-        _as_assumed(INPUTS, "model inputs", _inputs(free, network.names), assumed.inputs),
+        _model_inputs(network, free),
         _outputs(network),
     ]
 
@@ -197,6 +197,15 @@ def _rules(quantizers: Iterable[Quantizer]) -> List[str]:
 
 def _ends(names: GraphNames) -> List[str]:
     return [f"{name}:0" for name in (names.image_input, names.starting_op, *names.output_ops)]
+
+
+def _model_inputs(network: Network, free: Sequence[Quantizer]) -> Verdict:
+    """Inputs that should be quantized, and have no quantizer at all, are not as the card says."""
+    wanted, names = network.assumed.inputs, network.names
+    if wanted and not _inputs(network.quantizers, names):
+        lines = [f"{names.starting_op}:0 (it has no quantizer: AIMET gives none to an Identity; say "inputs: false", or start at the op before)"]
+        return _verdict(INPUTS, "model inputs without a quantizer", lines, "")
+    return _as_assumed(INPUTS, "model inputs", _inputs(free, names), wanted)
 
 
 def _inputs(quantizers: Sequence[Quantizer], names: GraphNames) -> List[Quantizer]:

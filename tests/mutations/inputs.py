@@ -21,8 +21,7 @@ from tests.mutations.plugin import ACTIVATION, ADDITION, FEW_BITS
 
 SCALED, FACTOR = "FeatureExtractor/MobilenetV2/expanded_conv_12/project/weights", 1.5
 NOISE = 0.1
-# The fourth class of the demo, "star"; position 0 of a class predictor is the background.
-LOWERED, _CLASS = 2.0, 4
+LOWERED, _CLASS = 2.0, "star"
 _CACHE = Cache(options.ROOT / ".cache")
 
 # Makes what the suite is given in an empty folder, and says with which arguments.
@@ -109,7 +108,7 @@ def scaled_checkpoint(_: Path) -> Sequence[str]:
 
 def lowered_class(_: Path) -> Sequence[str]:
     """The demo's checkpoint with the bias of one class lowered."""
-    changed = _changed_checkpoint("lowering the bias of a class", _lowered, position=_CLASS, by=LOWERED)
+    changed = _changed_checkpoint("lowering the bias of a class", _lowered, name=_CLASS, by=LOWERED)
     return "--model", options.DEMO_CARD, "--model-checkpoint", str(changed)
 
 
@@ -172,12 +171,15 @@ def _scaled(values: _Values) -> _Values:
 
 
 def _lowered(values: _Values) -> _Values:
-    classes = len(json.loads(_demo().annotations.read_text(encoding="utf-8"))["categories"]) + 1
+    categories = json.loads(_demo().annotations.read_text(encoding="utf-8"))["categories"]
+    # The model counts as COCO does, and the background is class 0.
+    column = next(category["id"] for category in categories if category["name"] == _CLASS)
     changed = dict(values)
     for name, value in values.items():
         if name.endswith("ClassPredictor/biases"):
-            of_anchors = value.reshape([-1, classes]).copy()
-            of_anchors[:, _CLASS] -= np.float32(LOWERED)
+            anchors = len(values[name.replace("ClassPredictor", "BoxEncodingPredictor")]) // 4
+            of_anchors = value.reshape([anchors, -1]).copy()
+            of_anchors[:, column] -= np.float32(LOWERED)
             changed[name] = of_anchors.ravel()
     return changed
 

@@ -203,7 +203,8 @@ def _model_inputs(network: Network, free: Sequence[Quantizer]) -> Verdict:
     """Inputs that should be quantized, and have no quantizer at all, are not as the card says."""
     wanted, names = network.assumed.inputs, network.names
     if wanted and not _inputs(network.quantizers, names):
-        lines = [f"{names.starting_op}:0 (it has no quantizer: AIMET gives none to an Identity; say "inputs: false", or start at the op before)"]
+        lines = [f"{names.starting_op}:0 (it has no quantizer: AIMET gives none to an Identity; say inputs: false, "
+                 "or start at an op before it)"]
         return _verdict(INPUTS, "model inputs without a quantizer", lines, "")
     return _as_assumed(INPUTS, "model inputs", _inputs(free, names), wanted)
 

@@ -133,7 +133,8 @@ def trial(truth: Truth, images: int, seed: int, resamples: int = _RESAMPLES) -> 
     with np.errstate(invalid="ignore"):
         plain = percentile_interval(np.nanmean(samples[0], axis=1) - np.nanmean(samples[1], axis=1))
     part = Part(aps, images, 1, 9)
-    figures = Figures(_metrics(before), _metrics(after), Classes(shown, deviations), part, None, None, None, {}, "mine")
+    classes = Classes(shown, deviations, pair.floats.positives[:, :, 0].sum(axis=0))
+    figures = Figures(_metrics(before), _metrics(after), classes, part, None, None, None, {}, "mine")
     return Trial(
         {DROP: floats - quantized, PLAIN: floats - quantized, RATIO: quantized / floats, FLOAT: floats,
          QUANTIZED: quantized},

@@ -461,14 +461,15 @@ def _certainty(prepared: Prepared, variants: Mapping[str, Variant],
     """How certain the figures are: of each class, and on a part of the data set those of all classes."""
     matches = [variants[name].matches for name in VARIANTS]
     images = ClassImages(matches[0].class_images(), class_images(prepared, matches[0])[:, coco.ALL.area])
+    objects = matches[0].positives[:, :, coco.ALL.area].sum(axis=0)
     if aps is None:
         weights = bootstrap.draw_for_deviations(len(matches[0].image_ids))
         before, after = (bootstrap.class_aps(side, weights) for side in matches)
-        return Classes(images, bootstrap.drop_deviations(before, after)), None
+        return Classes(images, bootstrap.drop_deviations(before, after), objects), None
     before, after = (bootstrap.mean_over_thresholds(aps[name]) for name in VARIANTS)
     once = np.ones([1, len(matches[0].image_ids)], np.int32)
     values = [bootstrap.class_aps(side, once)[0] for side in matches]
     of_part = PartialAps(values[0], values[1], before, after, images, prepared.share())
     chosen = prepared.task.shards
-    return Classes(images, bootstrap.drop_deviations(before, after)), Part(
+    return Classes(images, bootstrap.drop_deviations(before, after), objects), Part(
         of_part, len(matches[0].image_ids), len(chosen), prepared.other_shards())

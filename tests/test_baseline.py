@@ -156,7 +156,7 @@ def _judge(committed: Any, value: float, gate: str = "mAP_baseline", classes: An
     known: Dict[str, Any] = {"part": None, "shard_maps": None, "jitter": None, "model": "--model mine",
                              "provenance": committed and committed.provenance, **more}
     metrics = _metrics(value, **({"car": 0.6, "dog": None} if classes is None else classes))
-    figures = Figures(metrics, metrics, Classes(_SHOWN, np.zeros(2)), baseline=committed, **known)
+    figures = Figures(metrics, metrics, Classes(_SHOWN, np.zeros(2), np.array([50, 0])), baseline=committed, **known)
     return gates.judge_one(Gate(gate, None), figures)
 
 
@@ -249,9 +249,9 @@ def test_a_class_may_move_by_one_box_even_where_nine_values_are_equal(committed:
     still = {"car": (0.6,) * _MANY}
     quiet = replace(committed, jitter=replace(committed.jitter, classes=dict.fromkeys(jitter.VARIANT_FIGURES, still)))
 
-    # One of 30 images crosses one of ten IoU thresholds.
+    # One of 50 objects crosses one of ten IoU thresholds.
     near, far = (_judge(quiet, 0.6, "float_class_AP_baseline", {"car": 0.6 + change, "dog": None})
-                 for change in (0.0033, 0.0034))
+                 for change in (0.00199, 0.00201))
 
     assert [near.outcome, far.outcome] == [PASS, FAIL]
 

@@ -31,7 +31,7 @@ def _of(before: Metrics, after: Metrics, part: Optional[Part] = None, images: in
     """Figures of a data set whose classes all stand in so many evaluated images."""
     count = len(before.per_class)
     evaluated = np.full(count, images)
-    classes = Classes(ClassImages(evaluated, 10 * evaluated), np.full(count, deviation))
+    classes = Classes(ClassImages(evaluated, 10 * evaluated), np.full(count, deviation), 2 * evaluated)
     known: Dict[str, Any] = {"shard_maps": None, "baseline": None, "jitter": None, "provenance": {}, **more}
     return Figures(before, after, classes, part, model="mine", **known)
 

@@ -113,7 +113,7 @@ def _of_classes(gate: Gate, figure: str, value: float, figures: Figures, baselin
 def _changes(gate: Gate, figure: str, figures: Figures, baseline: Baseline) -> List[_Change]:
     metrics = figures.before if figure == jitter.FLOAT_MAP else figures.after
     of_baseline = baseline.jitter.classes[figure]
-    images = dict(zip(metrics.per_class, figures.classes.images.evaluated.tolist()))
+    objects = dict(zip(metrics.per_class, figures.classes.objects.tolist()))
     names = [name for name in metrics.per_class if metrics.per_class[name] is not None or name in of_baseline]
     names += [name for name in of_baseline if name not in metrics.per_class]
     if not names:
@@ -122,8 +122,8 @@ def _changes(gate: Gate, figure: str, figures: Figures, baseline: Baseline) -> L
     changes = []
     for name in names:
         known = jitter.of_values(of_baseline[name], confidence) if name in of_baseline else None
-        # One box that crosses one IoU threshold; nine equal values cannot rule that out.
-        least = 1.0 / (len(IOU_THRESHOLDS) * max(1, images.get(name, 1)))
+        # One box that crosses one IoU threshold is one object more or less there; nine equal values cannot rule it out.
+        least = 1.0 / (len(IOU_THRESHOLDS) * max(1, objects.get(name, 1)))
         limit = gate.limit if gate.limit is not None else max(least, 0.0 if known is None else known.tolerance)
         changes.append(_Change(name, metrics.per_class.get(name), known, limit))
     return changes

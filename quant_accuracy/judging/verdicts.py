@@ -41,10 +41,12 @@ class Classes(NamedTuple):
         images: How many images show it.
         deviations: float64 [c] standard deviation of its AP drop on resamples of the evaluated images; NaN where less
             than two resamples have ground truth of it.
+        objects: int64 [c] number of its objects in the evaluated images, as COCO counts them.
     """
 
     images: ClassImages
     deviations: np.ndarray
+    objects: np.ndarray
 
 
 class Figures(NamedTuple):

@@ -21,7 +21,7 @@ from tests.mutations.plugin import ACTIVATION, ADDITION, FEW_BITS
 
 SCALED, FACTOR = "FeatureExtractor/MobilenetV2/expanded_conv_12/project/weights", 1.5
 NOISE = 0.1
-LOWERED, _CLASS = 2.0, "star"
+LOWERED, _CLASS = 2.0, "hexagon"
 _CACHE = Cache(options.ROOT / ".cache")
 
 # Makes what the suite is given in an empty folder, and says with which arguments.

@@ -209,7 +209,7 @@ def test_the_mean_ap_of_a_part_is_known_downwards_only_by_classes_in_many_images
 
     # That it is too low can be told all the same: few images make it too high.
     assert [many.outcome, few.outcome, low.outcome] == [PASS, INCONCLUSIVE, FAIL]
-    assert "counts as 0 the 1 of 1 classes that fewer than 6 evaluated images show" in few.message
+    assert "1 of 1 classes count as 0, which fewer than 6 evaluated images show" in few.message
 
 
 def test_classes_without_images_widen_an_interval_and_forbid_one_where_they_are_more_than_the_others() -> None:

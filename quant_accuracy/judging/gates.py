@@ -117,8 +117,8 @@ def _unseen(rule: _Rule, aps: PartialAps) -> str:
     if rule.compares:
         return (f"; the interval allows for {images.absent} of {images.classes} classes without ground truth in the "
                 "evaluated images") if images.absent else ""
-    return (f"; mAP is too high on few images of a class, so the lower end counts as 0 the {images.rare} of "
-            f"{images.classes} classes that fewer than {images.least} evaluated images show") if images.rare else ""
+    return (f"; mAP is too high on few images of a class, so at the lower end {images.rare} of {images.classes} "
+            f"classes count as 0, which fewer than {images.least} evaluated images show") if images.rare else ""
 
 
 def _numbers(before: float, after: float, interval: Optional[Interval]) -> str:

@@ -212,8 +212,8 @@ All 45 pairs of shards:
 The baseline knows the mAP of each shard on its own, by the shard's content, so the mean over the selected shards is
 compared with the mean over the same shards. The images are the same, nothing is left to chance, and no interval is
 needed. How far such a mean moves by rounding alone is estimated from the nine values of each shard, which are few: some
-of the 1023 combinations of ten shards look far quieter than they are. So a shard counts with at least the mean variance
-of all shards, and a combination with at least what it shows itself. {runs} independent runs of the demo, which differ
+of the 1023 combinations of ten shards look far quieter than they are. So every shard counts with the largest variance
+of any, and a combination with at least what it shows itself. {runs} independent runs of the demo, which differ
 from the nine by rounding only, are red so often (target: 1 % at most):
 
 {repeats}

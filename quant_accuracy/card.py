@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Mapping, Optional, Tuple
+from typing import Any, Dict, Mapping, Optional, Tuple
 
 import yaml
 
@@ -99,6 +99,22 @@ class ModelCard:
         return f"{self.name}-w{self.quantization.param_bitwidth}a{self.quantization.output_bitwidth}"
 
 
+class _Loader(yaml.SafeLoader):
+    """Reads YAML safely, and refuses a key that stands twice: the first one would be lost without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Dict[Any, Any]:
+        seen: Dict[Any, int] = {}
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                line = key.start_mark.line + 1
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"{key.value} stands twice, in lines {seen[key.value]} and {line}", key.start_mark)
+                seen[key.value] = line
+        found: Dict[Any, Any] = super().construct_mapping(node, deep)
+        return found
+
+
 def load(name_or_path: str) -> ModelCard:
     """Read a model card by name (`models/<name>.yaml`) or by path.
 
@@ -114,7 +130,7 @@ def load(name_or_path: str) -> ModelCard:
             raise ConfigurationError(f"{path}: holds {len(text)} characters, and a model card at most {_LONGEST}; "
                                      "name a model card")
         with parsing():
-            document = yaml.safe_load(text)
+            document = yaml.load(text, _Loader)
     except FileNotFoundError as error:
         known = sorted(card.stem for card in FOLDER.glob("*.yaml"))
         raise ConfigurationError(f"{path}: no such model card; --model takes the path of a .yaml file or one of "

@@ -39,6 +39,9 @@ from quant_accuracy.scoring.metrics import Metrics
 from quant_accuracy.scoring.partial import ClassImages, PartialAps
 from quant_accuracy.stopwatch import Stopwatch
 
+# Where the provenance has which images calibrated.
+_CALIBRATION_KEY = "calibration_shards"
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -138,7 +141,10 @@ class Prepared:
         card, folder = self.task.request.card, self.baseline_folder()
         asked = any(gate.name in (*OF_BASELINE, ENCODINGS_DRIFT) for gate in card.gates)
         typed = self.task.request.again()
-        return Committed(baselines.read_quantizers(folder, typed), asked or folder.exists(), baselines.remedy(typed))
+        figures = baselines.read(folder, typed)
+        known = {} if figures is None else figures.provenance.get("quantization", {})
+        return Committed(baselines.read_quantizers(folder, typed), asked or folder.exists(), baselines.remedy(typed),
+                         known.get(_CALIBRATION_KEY) not in (None, _calibration_digest(self)))
 
 
 @dataclass(frozen=True)
@@ -425,7 +431,7 @@ def _provenance(prepared: Prepared) -> Dict[str, Any]:
             "overrides": {override.tensors: asdict(override) for override in settings.overrides},
             "encodings_file": settings.encodings_file and files.digest_file(settings.encodings_file),
             "calibration_images": request.card.calibration_images,
-            "calibration_shards": _calibration_digest(prepared),
+            _CALIBRATION_KEY: _calibration_digest(prepared),
             "simulator": built.simulator,
             # Left out where the card says nothing: baselines from before it could are as good.
             **({"spelled_out_batch_norms": settings.spelled_out_batch_norms}

@@ -149,6 +149,15 @@ def test_a_damaged_snapshot_names_the_file(tmp_path: Path, text: str) -> None:
         baseline.read_quantizers(tmp_path)
 
 
+def test_a_snapshot_that_contradicts_itself_names_the_tensor(tmp_path: Path) -> None:
+    for placed, message in (([_PLACED, replace(_PLACED, bitwidth=4)], "a:0 stands twice"),
+                            ([replace(_PLACED, ranges=((5.0, 1.0),))], "smallest value is above its largest")):
+        snapshot.write(tmp_path / "quantizers.json", placed)
+
+        with pytest.raises(ConfigurationError, match=message):
+            baseline.read_quantizers(tmp_path)
+
+
 _SHOWN = ClassImages(np.array([30, 0]), np.array([30, 0]))
 
 

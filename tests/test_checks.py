@@ -224,3 +224,13 @@ def test_a_range_that_lies_half_a_step_off_zero_is_without_it(bits: int) -> None
     for shift in (0.5, 1.0, 20.0):
         assert not encodings.holds_zero(shift * step, 1.0 + shift * step, bits)
         assert not encodings.holds_zero(-1.0 - shift * step, -shift * step, bits)
+
+
+def test_drift_says_when_other_images_calibrated() -> None:
+    moved = replace(_PLACED, ranges=((-1.0, 3.5),))
+
+    found = checks.of_drift(0.01, Committed([_PLACED], True, "", recalibrated=True), [moved])
+
+    assert found.outcome == FAIL
+    assert "calibrated on other images" in found.message
+    assert "calibrated" not in checks.of_drift(0.01, Committed([_PLACED], True, ""), [moved]).message

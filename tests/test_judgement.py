@@ -281,11 +281,14 @@ def test_a_card_has_defaults(tmp_path: Path) -> None:
     ("data: {demo: 1}", "data.demo is 1; give true or false"),
     ("name: a/b", "is 'a/b'; use letters"),
     ("x: [", "not YAML"),
+    ("gates: {mAP_drop: 0.1}\ngates: {mAP_drop: 0.5}", "gates stands twice, in lines 5 and 6"),
+    ("gates: {mAP_drop: 0.1, mAP_drop: 0.5}", "mAP_drop stands twice"),
     ("x: !!python/object/apply:os.system [ls]", "not YAML"),
 ])
 def test_a_wrong_card_says_what_is_wrong_and_where(tmp_path: Path, line: str, message: str) -> None:
+    text = _CARD.replace("name: mine\n", "") if line.startswith("name:") else _CARD
     with pytest.raises(ConfigurationError, match=message):
-        card.load(_write_card(tmp_path, _CARD + line + "\n"))
+        card.load(_write_card(tmp_path, text + line + "\n"))
 
 
 def test_a_missing_card_names_those_that_are_there() -> None:

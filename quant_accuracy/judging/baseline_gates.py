@@ -33,7 +33,9 @@ def judge(gate: Gate, figures: Figures) -> Verdict:
                        f"{baselines.remedy(figures.model)}")
     problem = baselines.incomparable(baseline, figures.provenance, whole=figures.part is None)
     if problem is not None:
-        return Verdict(gate.name, value, None, None, FAIL, f"{figure} {value:.4f} cannot be compared: {problem}; "
+        what = f"the {figure.replace('mAP', 'AP')} of each class" if gate.name in CLASS_BASELINES \
+            else f"{figure} {value:.4f}"
+        return Verdict(gate.name, value, None, None, FAIL, f"{what} cannot be compared: {problem}; "
                        f"{baselines.remedy(figures.model)}")
     judged = _of_classes if gate.name in CLASS_BASELINES else _of_mean_ap
     return judged(gate, figure, value, figures, baseline)

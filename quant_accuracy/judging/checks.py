@@ -47,11 +47,13 @@ class Committed(NamedTuple):
         quantizers: The snapshot; None where there is none.
         required: Whether it is missed: the card compares with a baseline, or other files of one are there.
         remedy: What to do where it is missing.
+        recalibrated: Whether it was calibrated on other images, as far as the baseline tells.
     """
 
     quantizers: Optional[Sequence[Placed]]
     required: bool
     remedy: str
+    recalibrated: bool = False
 
 
 def of_placement(network: Network) -> List[Verdict]:
@@ -121,6 +123,8 @@ def of_drift(limit: float, before: Committed, after: Sequence[Placed]) -> Verdic
     lines = [*worse, *(f"{tensor}: {reason}" for tensor, reason in left_out.ranges.items())]
     message = f"{len(lines)} of {every} encodings moved by more than {100 * limit:g} % of their range"
     message += f", of which {len(left_out.ranges)} are other ranges altogether" if left_out.ranges else ""
+    message += "; they were calibrated on other images: the first ones, in the order of the shards' names, are others" \
+        if before.recalibrated else ""
     if not lines:
         message = f"the encodings of {len(found)} quantizers moved by at most {100 * (value or 0.0):.3g} % of their " \
                   f"range, {100 * limit:g} % is allowed" + (f", {found[0]}" if value else "")

@@ -50,12 +50,11 @@ class Jitter:
 
         Nine values tell a deviation to a quarter only, and among many combinations of shards some look far too quiet.
         So the deviation of their mean is taken as what it is among the values, and no smaller than what independent
-        shards give, each of which varies as its own values do or as shards do on average, whichever is more.
+        shards give that all vary as the one does that varies most.
         """
         of_all = self.shards[figure]
         values = np.array([of_all[digest] for digest in digests])
-        usual = np.var(np.array(list(of_all.values())), axis=1, ddof=1).mean()
-        independent = np.maximum(np.var(values, axis=1, ddof=1), usual).sum() / len(values) ** 2
+        independent = np.var(np.array(list(of_all.values())), axis=1, ddof=1).max() / len(values)
         means = values.mean(axis=0)
         deviation = float(np.sqrt(max(independent, np.var(means, ddof=1))))
         return Range(float(means.mean()), _reach(deviation, len(means), _CONFIDENCE))

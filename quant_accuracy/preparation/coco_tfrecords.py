@@ -143,6 +143,8 @@ def _read_image(folder: Path, image: Mapping[str, Any]) -> _Image:
         # RuntimeError: links in a circle. ValueError: a name that no file can have.
         remedy = _where(folder, image["file_name"])
         raise DataError(f"{named} cannot be read ({first_line(error)}); {remedy}") from error
+    if not content:
+        raise DataError(f"{named} is empty; fetch it again")
     try:
         with Image.open(io.BytesIO(content)) as picture:
             form, size = str(picture.format), picture.size

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import List, Mapping, NamedTuple, Optional, Sequence, Tuple
@@ -93,8 +94,12 @@ def read(path: Path, remedy: str = "repair it") -> List[Placed]:
     document = require_json(path, remedy)
     if not isinstance(document, list):
         raise ConfigurationError(f"{path}: is not a list of quantizers; {remedy}")
-    return [_placed(Section(str(path), f"{number}.", item, f"the snapshot, or {remedy}"))
-            for number, item in enumerate(document)]
+    found = [_placed(Section(str(path), f"{number}.", item, f"the snapshot, or {remedy}"))
+             for number, item in enumerate(document)]
+    twice = [tensor for tensor, count in Counter(item.tensor for item in found).items() if count > 1]
+    if twice:
+        raise ConfigurationError(f"{path}: {twice[0]} stands twice; {remedy}")
+    return found
 
 
 def _placed(item: Section) -> Placed:
@@ -105,6 +110,8 @@ def _placed(item: Section) -> Placed:
     if not isinstance(ranges, list):
         raise item.error("ranges", "is not a list; repair the snapshot")
     pairs = [item.within("ranges", {str(number): pair}).numbers(str(number), 2) for number, pair in enumerate(ranges)]
+    if any(low > high for low, high in pairs):
+        raise item.error("ranges", "has a range whose smallest value is above its largest; repair the snapshot")
     return Placed(item.text("tensor"), item.text("kind"), bool(item.flag("enabled")), item.number("bitwidth", 2, 32),
                   bool(item.flag("symmetric")), item.text("rule"), tuple((pair[0], pair[1]) for pair in pairs))
 

@@ -260,7 +260,7 @@ def conclude(prepared: Prepared, detected: Mapping[str, Detected]) -> Evaluation
     watch = prepared.watch
     with watch.step("score"):
         variants = {name: _score(prepared, found) for name, found in detected.items()}
-        _check_numbering(variants[FLOAT].merged, prepared.truth)
+        swapped = _check_numbering(variants[FLOAT].merged, prepared.truth)
     request = prepared.task.request
     moves: Optional[Jitter] = None
     if request.jitter:
@@ -277,7 +277,7 @@ def conclude(prepared: Prepared, detected: Mapping[str, Detected]) -> Evaluation
                           _maps_of_whole_shards(prepared, detected, variants), committed, moves, _provenance(prepared),
                           request.again())
         verdicts = [*gates.judge(request.card.gates, figures), *prepared.checks(), prepared.coverage(detected)]
-        notes = [*prepared.notes(), *_unknown_categories(prepared, variants)]
+        notes = [*prepared.notes(), *swapped, *_unknown_categories(prepared, variants)]
     return Evaluation(prepared, variants, figures, verdicts, aps, notes)
 
 
@@ -388,12 +388,17 @@ def _score(prepared: Prepared, detected: Detected) -> Variant:
                    detected.speed)
 
 
-def _check_numbering(merged: merge.Merged, truth: Annotations) -> None:
-    """Of the float variant: what quantization does to classes is for the gates to judge."""
+def _check_numbering(merged: merge.Merged, truth: Annotations) -> List[str]:
+    """A line for each pair of categories that look swapped.
+
+    Of the float variant: what quantization does to classes is for the gates to judge.
+    """
     found = numbering.compare(merged, truth)
     if found.differs():
         raise DataError(f"{truth.path}: numbers categories differently from the model: {found.line(truth)}; give its "
                         "categories the ids that the model detects, or use the annotations that it was trained for")
+    return [f"categories {one} ({truth.categories[one]}) and {other} ({truth.categories[other]}) of the annotations "
+            "look swapped: most objects of either are detected as the other" for one, other in found.swapped()]
 
 
 def _shard_maps(detected: Detected, matches: Matches, digests: Mapping[int, str]) -> Dict[str, float]:

@@ -98,6 +98,19 @@ def test_a_shift_is_named_with_its_size() -> None:
     assert "of them shifted by +1: 0 ('class 1') as 1, 1 ('class 2') as 2, " in found.line(other)
 
 
+def test_a_pair_of_swapped_categories_is_named_and_no_reason_to_measure_nothing() -> None:
+    truth, results = _drawn(seed=1)
+    one, two = sorted(item.category for item in _compared(_renumbered(truth, {key: key - 1 for key in _IDS}),
+                                                          results).renamed[:2])
+    one, two = one + 1, two + 1
+
+    found = _compared(_renumbered(truth, {**{key: key for key in _IDS}, one: two, two: one}), results)
+
+    assert found.swapped() == [(one, two)]
+    assert not found.differs()
+    assert _compared(truth, results).swapped() == []
+
+
 def test_renumbering_as_the_message_says_is_a_remedy() -> None:
     truth, results = _drawn(seed=1)
     other = _renumbered(truth, {key: place for place, key in enumerate(_IDS)})

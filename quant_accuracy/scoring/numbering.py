@@ -6,7 +6,7 @@ found at objects of one other category only, are one category with two numbers.
 """
 
 from collections import Counter
-from typing import Dict, Mapping, NamedTuple, Sequence, Tuple
+from typing import Dict, List, Mapping, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
@@ -76,6 +76,12 @@ class Numbering(NamedTuple):
             return False
         return len(self.renamed) >= max(1.0, _CATEGORIES * self.judged) \
             and objects >= (_EVIDENCE_OF_FEW if self.judged <= _FEW else _EVIDENCE)
+
+    def swapped(self) -> List[Tuple[int, int]]:
+        """Pairs of categories each of which is found as the other: ids of the annotations, the smaller one first."""
+        other = {item.category: item.detected for item in self.renamed}
+        return sorted((category, detected) for category, detected in other.items()
+                      if category < detected and other.get(detected) == category)
 
     def line(self, annotations: Annotations) -> str:
         """What was found, for a message."""

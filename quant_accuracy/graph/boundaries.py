@@ -14,6 +14,8 @@ from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph.names import GraphNames
 
 VARIABLES = ("VariableV2", "Variable", "VarHandleOp")
+# What a loop over images keeps its tensors in.
+_OF_LOOPS = "TensorArray"
 _SHAPES = ("Shape", "ShapeN", "Size", "Rank")
 # What stands between a convolution and the end of its network, and what joins several of them.
 _GOING_ON = ("BiasAdd", "Add", "AddV2", "Mul", "Sub", "Reshape", "Squeeze", "Identity", "Transpose", "FusedBatchNorm",
@@ -62,6 +64,11 @@ def check(graph: tf.GraphDef, names: GraphNames) -> None:
         raise GraphError(f"the starting op {start!r} leaves weights before it or beside it: those of "
                          f"{_listed(before)} would get no quantizer; {network.start_remedy(start)}")
     needed = graph_nodes.needed(nodes, names.output_ops)
+    preprocessed = network.before_weights()
+    loops = [name for name in [start, *behind] if name in preprocessed and nodes[name].op.startswith(_OF_LOOPS)]
+    if loops:
+        raise GraphError(f"the starting op {start!r} takes in the loop of the preprocessor that resizes images "
+                         f"({min(loops)}), in which no quantizer can stand; {network.start_remedy(start)}")
     left = [item for item in network.weighted if item.op not in needed]
     if left:
         raise GraphError(f"the output ops {', '.join(names.output_ops)} leave weights behind them or beside them: "
@@ -112,6 +119,10 @@ class _Network:
                     seen.add(node.name)
                     waiting.append(node.name)
         return seen
+
+    def before_weights(self) -> Set[str]:
+        """The ops that the first op with weights needs."""
+        return set(graph_nodes.needed(self._nodes, [self.weighted[0].op])) if self.weighted else set()
 
     def _weighted(self, node: tf.NodeDef) -> Optional[_Weighted]:
         if node.op not in graph_nodes.LINEAR:

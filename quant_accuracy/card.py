@@ -130,7 +130,7 @@ def load(name_or_path: str) -> ModelCard:
             raise ConfigurationError(f"{path}: holds {len(text)} characters, and a model card at most {_LONGEST}; "
                                      "name a model card")
         with parsing():
-            document = yaml.load(text, _Loader)
+            document = _Loader(text).get_single_data()
     except FileNotFoundError as error:
         known = sorted(card.stem for card in FOLDER.glob("*.yaml"))
         raise ConfigurationError(f"{path}: no such model card; --model takes the path of a .yaml file or one of "

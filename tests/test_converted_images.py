@@ -75,7 +75,7 @@ def _gif() -> bytes:
     (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 9\n",
      "is a pointer of Git LFS, not the file itself; fetch the file with `git lfs pull`"),
     (b"<html>no such image</html>", "is a web page; the download failed: download the file again"),
-    (encoded()[:-400], "is damaged"), (b"", "is damaged"),
+    (encoded()[:-400], "is damaged"), (b"", "is empty"),
 ])
 def test_an_image_that_cannot_be_decoded_is_named_for_what_it_is(coco_folder: Callable[..., Path], content: bytes,
                                                                  problem: str) -> None:

@@ -180,6 +180,7 @@ def _report(folder: Path, *more: str) -> List[str]:
     return ["--shards", "0-3", "--cache-dir", str(cache), "--output-dir", str(folder / "output"), *more]
 
 
+@pytest.mark.soak
 def test_a_report_whose_worker_is_killed_has_the_same_figures_and_says_what_was_run_again(tmp_path: Path) -> None:
     for name in ("alone", "killed"):
         (tmp_path / name).mkdir()

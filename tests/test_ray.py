@@ -100,6 +100,7 @@ def test_a_node_that_is_killed_midway_changes_no_figure_and_the_report_says_what
     assert _without_run(tmp_path) == _without_run(alone)
 
 
+@pytest.mark.soak
 def test_a_cluster_of_its_own_gives_the_same_and_ends_with_the_report(alone: Path, demo: DataPaths,
                                                                       tmp_path: Path) -> None:
     process = processes.start_report(_arguments(tmp_path, demo, "--shards", _SELECTION, "--executor", "ray"),

@@ -197,7 +197,8 @@ def test_bits_and_scheme_change_the_drop_as_one_expects(demo: DataPaths, cache: 
     assert low < _read(tmp_path)["mAP_drop"] < high
 
 
-@pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "kill -9"])
+@pytest.mark.parametrize("kill", [
+    pytest.param(signal.SIGINT, id="Ctrl-C"), pytest.param(signal.SIGKILL, id="kill -9", marks=pytest.mark.soak)])
 def test_an_interrupted_report_goes_on_and_ends_with_the_same_figures(
         demo: DataPaths, demo_artifacts: Artifacts, reference: Path, tmp_path: Path, kill: signal.Signals) -> None:
     cache, output = tmp_path / "cache", tmp_path / "output"

@@ -3,7 +3,7 @@
 import json
 import shutil
 from pathlib import Path
-from typing import Any, Callable, Dict, Sequence
+from typing import Any, Callable, Dict, Optional, Sequence
 
 import numpy as np
 import pytest
@@ -19,6 +19,11 @@ from quant_accuracy.data import shards
 from quant_accuracy.preparation import coco_tfrecords
 
 Run = Callable[..., Sequence[np.ndarray]]
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> Optional[str]:
+    """Name bytes after their length: those of a compressed file change every second, and xdist compares the names."""
+    return f"{argname} of {len(val)} bytes" if isinstance(val, bytes) else None
 
 
 @pytest.fixture(scope="session")

@@ -13,12 +13,14 @@ from typing import Dict, List, Mapping, NamedTuple, Sequence, Set, Tuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy import files, options, sessions
-from quant_accuracy.graph import fold, load
+from quant_accuracy.base import files
+from quant_accuracy.demo import ready
+from quant_accuracy.graph import fold, load, sessions
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.preparation import checkpoint
 from quant_accuracy.quantization import calibrate, encodings_file, placement, simulate
 from quant_accuracy.quantization.records import ACTIVATION, PARAM, SCHEMES, Encodings, Quantizer, Settings
+from quant_accuracy.settings import options
 
 DATA = options.ROOT / "tests" / "data"
 _REFERENCE = DATA / "aimet_network"
@@ -66,7 +68,7 @@ def network(scratch: Path) -> Network:
     Args:
         scratch: An empty folder.
     """
-    exported = checkpoint.export(options.ROOT / "demo" / "pipeline.config", _REFERENCE / "model.ckpt", scratch)
+    exported = checkpoint.export(ready.PIPELINE_CONFIG, _REFERENCE / "model.ckpt", scratch)
     graph = load.load_frozen(exported.prefix, OUTPUTS)
     return Network(graph, fold.fold_batch_norms(graph, _START, OUTPUTS))
 

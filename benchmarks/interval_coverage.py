@@ -11,13 +11,13 @@ import numpy as np
 
 from benchmarks import population
 from benchmarks.population import Pair
-from quant_accuracy.card import CLASS_DROP, Gate
 from quant_accuracy.judging import gates
 from quant_accuracy.judging.verdicts import Classes, Figures, Part
 from quant_accuracy.scoring import bootstrap
 from quant_accuracy.scoring.intervals import Interval, percentile_interval, student_interval
 from quant_accuracy.scoring.metrics import Metrics
 from quant_accuracy.scoring.partial import ClassImages, PartialAps, joint_confidence
+from quant_accuracy.settings.card import CLASS_DROP, Gate
 
 # Images of a part, and how many trials.
 SIZES = {30: 100, 100: 200, 300: 120, 1000: 60}

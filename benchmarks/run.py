@@ -23,31 +23,33 @@ import tensorflow.compat.v1 as tf
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from demo import ready
-from quant_accuracy import artifacts, card, options, sessions
-from quant_accuracy.artifacts import FLOAT, QUANTIZED, Artifacts
-from quant_accuracy.cache import Cache
-from quant_accuracy.card import DataPaths, ModelCard
+from quant_accuracy.artifacts import build
+from quant_accuracy.artifacts.records import Artifacts
+from quant_accuracy.base.cache import Cache
+from quant_accuracy.base.words import FLOAT, QUANTIZED
 from quant_accuracy.data import annotations, images
 from quant_accuracy.data import shards as shard_files
 from quant_accuracy.data.shards import Shard
+from quant_accuracy.demo import ready
 from quant_accuracy.detection import merge, store
 from quant_accuracy.detection import run as detection
 from quant_accuracy.detection.detector import open_detector
-from quant_accuracy.executors import assignment
-from quant_accuracy.executors.assignment import Assignment
+from quant_accuracy.executors import worker
 from quant_accuracy.executors.contract import Executor, Workload
 from quant_accuracy.executors.processes import ProcessExecutor
-from quant_accuracy.graph import fold, load
+from quant_accuracy.executors.worker import Assignment
+from quant_accuracy.graph import fold, load, sessions
 from quant_accuracy.preparation import checkpoint, pipeline_config
 from quant_accuracy.quantization import calibrate, placement
 from quant_accuracy.quantization.records import TF_ENHANCED, Settings
 from quant_accuracy.scoring import attribution, bootstrap, coco, matching
 from quant_accuracy.scoring.metrics import FIGURES
-from quant_accuracy.why import answer, noise, sensitivity
+from quant_accuracy.settings import card, options
+from quant_accuracy.settings.card import DataPaths, ModelCard
+from quant_accuracy.why import explanation, noise, sensitivity
 from quant_accuracy.why.noise import Network
 
-_DEMO_CONFIG = options.ROOT / "demo" / "pipeline.config"
+_DEMO_CONFIG = ready.PIPELINE_CONFIG
 
 
 def main() -> None:
@@ -75,7 +77,7 @@ def measure_artifacts(cache: Cache, scratch: Path) -> None:
     times = []
     for attempt in range(3):
         start = time.perf_counter()
-        artifacts.build(_demo_card(), data.checkpoint, _shards(data), Cache(scratch / f"cache-{attempt}"))
+        build.build(_demo_card(), data.checkpoint, _shards(data), Cache(scratch / f"cache-{attempt}"))
         times.append(time.perf_counter() - start)
     _print("artifacts of the full-size network, 50 calibration images", statistics.median(times), "s", "< 15 s")
 
@@ -99,7 +101,7 @@ def measure_throughput(cache: Cache, scratch: Path) -> None:
     demo = ready.data_paths(cache)
     full_size = replace(demo, checkpoint=_full_size_checkpoint(scratch / "full-size-throughput"))
     for label, data in (("full-size network", full_size), ("demo network (0.35)", demo)):
-        built = artifacts.build(_demo_card(), data.checkpoint, _shards(data), Cache(scratch / "cache-throughput"))
+        built = build.build(_demo_card(), data.checkpoint, _shards(data), Cache(scratch / "cache-throughput"))
         shards = _shards(data)
         rates: Dict[str, List[float]] = {"bare": [], FLOAT: [], QUANTIZED: []}
         for _ in range(3):
@@ -127,10 +129,11 @@ def measure_report(cache: Cache, scratch: Path) -> None:
 _EVALUATE = """
 import sys
 from pathlib import Path
-from quant_accuracy import card, evaluation, options
-from quant_accuracy.cache import Cache
-from quant_accuracy.card import DataPaths
-from quant_accuracy.request import Request
+from quant_accuracy.pipeline import evaluation
+from quant_accuracy.settings import card, options
+from quant_accuracy.base.cache import Cache
+from quant_accuracy.settings.card import DataPaths
+from quant_accuracy.settings.request import Request
 checkpoint, folder, pattern, annotations, kept = sys.argv[1:]
 data = DataPaths(Path(checkpoint), Path(folder), pattern, Path(annotations))
 evaluation.evaluate(Request(card.load(options.DEMO_CARD), data, options.DEFAULT_BATCH_SIZE), Cache(Path(kept)))
@@ -174,10 +177,10 @@ def _timed(command: List[str], expected: Sequence[int] = (0, 1)) -> float:
 def measure_why(cache: Cache, scratch: Path) -> None:
     """What each quantizer of the full-size network does to its outputs, on 16 images."""
     model, data = _demo_card(), ready.data_paths(cache)
-    built = artifacts.build(model, _full_size_checkpoint(scratch / "full-size-why"), _shards(data),
+    built = build.build(model, _full_size_checkpoint(scratch / "full-size-why"), _shards(data),
                             Cache(scratch / "cache-why"))
     network = Network(built.graph(FLOAT), model.graph, built.quantizers, built.encodings)
-    pictures = images.read_images(_shards(data), answer.IMAGES, model.height, model.width)
+    pictures = images.read_images(_shards(data), explanation.IMAGES, model.height, model.width)
     start = time.perf_counter()
     with noise.listening(network) as listener:
         found = sensitivity.measure(listener, pictures, lambda index: scratch / "why" / f"{index}.npz")
@@ -209,9 +212,9 @@ def measure_parallel(cache: Cache, scratch: Path) -> None:
 def measure_executors(cache: Cache, scratch: Path) -> None:
     """Images a second of two processes against one, one thread each: without their start and without their end."""
     data, model = ready.data_paths(cache, count=500), _demo_card()
-    built = artifacts.build(model, data.checkpoint, _shards(data), cache)
+    built = build.build(model, data.checkpoint, _shards(data), cache)
     runs = [detection.Run(variant) for variant in (FLOAT, QUANTIZED)]
-    told = assignment.of_artifacts(built, model, runs, options.DEFAULT_BATCH_SIZE, {})
+    told = worker.of_artifacts(built, model, runs, options.DEFAULT_BATCH_SIZE, {})
     ratios: List[float] = []
     for _ in range(3):
         rates = {jobs: _steady_rate(ProcessExecutor(jobs, jobs, None), told, 2 * _shards(data), jobs)

@@ -7,17 +7,19 @@ from typing import Dict, List, Mapping, NamedTuple, Sequence, Tuple
 import numpy as np
 
 from benchmarks import interval_coverage
-from demo import ready
-from quant_accuracy import evaluation, files, options
-from quant_accuracy import request as requests
-from quant_accuracy.artifacts import FLOAT, QUANTIZED
-from quant_accuracy.cache import Cache
-from quant_accuracy.evaluation import Evaluation
+from quant_accuracy.base import files
+from quant_accuracy.base.cache import Cache
+from quant_accuracy.base.words import FLOAT, QUANTIZED
+from quant_accuracy.demo import ready
 from quant_accuracy.judging import jitter
 from quant_accuracy.judging.jitter import Jitter
 from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS
-from quant_accuracy.options import Values
-from quant_accuracy.request import Request
+from quant_accuracy.pipeline import evaluation
+from quant_accuracy.pipeline.evaluation import Evaluation
+from quant_accuracy.settings import options
+from quant_accuracy.settings import request as requests
+from quant_accuracy.settings.options import Values
+from quant_accuracy.settings.request import Request
 
 _PAGE = options.ROOT / "docs" / "uncertainty.md"
 _OUTCOMES = (PASS, INCONCLUSIVE, FAIL)

@@ -15,7 +15,7 @@ from quant_accuracy.quantization.records import Quantizer
 
 if TYPE_CHECKING:
     from fixtures.evaluation import Model
-    from quant_accuracy.evaluation import Prepared
+    from quant_accuracy.pipeline.evaluation import Prepared
 
 
 @pytest.fixture

@@ -10,13 +10,14 @@ import pytest
 import tensorflow.compat.v1 as tf
 from PIL import Image
 
-from demo import ready
-from quant_accuracy import artifacts, card, options
-from quant_accuracy.artifacts import Artifacts
-from quant_accuracy.cache import Cache
-from quant_accuracy.card import DataPaths, ModelCard
+from quant_accuracy.artifacts import build
+from quant_accuracy.artifacts.records import Artifacts
+from quant_accuracy.base.cache import Cache
 from quant_accuracy.data import shards
+from quant_accuracy.demo import ready
 from quant_accuracy.preparation import coco_tfrecords
+from quant_accuracy.settings import card, options
+from quant_accuracy.settings.card import DataPaths, ModelCard
 
 Run = Callable[..., Sequence[np.ndarray]]
 
@@ -44,7 +45,7 @@ def demo(cache: Cache) -> DataPaths:
 
 @pytest.fixture(scope="session")
 def demo_artifacts(demo: DataPaths, demo_card: ModelCard, cache: Cache) -> Artifacts:
-    return artifacts.build(demo_card, demo.checkpoint, shards.find_shards(demo.dataset_dir, demo.pattern), cache)
+    return build.build(demo_card, demo.checkpoint, shards.find_shards(demo.dataset_dir, demo.pattern), cache)
 
 
 @pytest.fixture

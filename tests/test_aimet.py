@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy import options
-from quant_accuracy.artifacts import FLOAT, Artifacts
-from quant_accuracy.card import DataPaths, ModelCard
+from quant_accuracy.artifacts.records import Artifacts
+from quant_accuracy.base.errors import GraphError
+from quant_accuracy.base.words import FLOAT
 from quant_accuracy.data import images, shards
-from quant_accuracy.errors import GraphError
 from quant_accuracy.graph import prune
 from quant_accuracy.quantization import aimet, calibrate, encodings_file, placement, simulate
 from quant_accuracy.quantization.aimet import Built
+from quant_accuracy.settings import options
+from quant_accuracy.settings.card import DataPaths, ModelCard
 from tests.conftest import Run
 
 _PLACEMENT = json.loads((Path(__file__).parent / "data" / "aimet_placement.json").read_text())
@@ -98,7 +99,7 @@ def test_pruning_to_an_unknown_op_is_an_error_that_suggests_near_names(demo: Dat
 
 def _require(folder: Path) -> str:
     """What `require` says in a process that finds packages in `folder` first."""
-    script = ("from quant_accuracy.errors import ConfigurationError\n"
+    script = ("from quant_accuracy.base.errors import ConfigurationError\n"
               "from quant_accuracy.quantization import aimet\n"
               "try:\n    print('found', aimet.require())\n"
               "except ConfigurationError as error:\n    print('refused:', error)\n")

@@ -10,8 +10,8 @@ from typing import Any, Callable, Dict
 import numpy as np
 import pytest
 
+from quant_accuracy.base.errors import DataError
 from quant_accuracy.data import annotations
-from quant_accuracy.errors import DataError
 from quant_accuracy.scoring import matching
 
 _DOCUMENT: Dict[str, Any] = {

@@ -10,11 +10,11 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from quant_accuracy.card import DataPaths
 from quant_accuracy.data import annotations
 from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.detection.merge import Merged, Results
 from quant_accuracy.scoring import attribution, matching
+from quant_accuracy.settings.card import DataPaths
 from tests.test_bootstrap import _random_detections
 from tests.test_scoring import _noisy_detections, _random_truth
 

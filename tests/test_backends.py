@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from benchmarks.fidelity import quantizers_of_aimet
-from quant_accuracy.cache import Cache
-from quant_accuracy.card import DataPaths, ModelCard
-from quant_accuracy.errors import ConfigurationError
-from quant_accuracy.evaluation import Evaluation, evaluate
+from quant_accuracy.base.cache import Cache
+from quant_accuracy.base.errors import ConfigurationError
+from quant_accuracy.pipeline.evaluation import Evaluation, evaluate
 from quant_accuracy.quantization import aimet, encodings_file
 from quant_accuracy.quantization.records import ACTIVATION, AIMET, BUILTIN, PARAM
 from quant_accuracy.reporting import output
-from quant_accuracy.request import Request
+from quant_accuracy.settings.card import DataPaths, ModelCard
+from quant_accuracy.settings.request import Request
 
 _WITHOUT_AIMET = pytest.mark.skipif(aimet.installed() is None,
                                     reason=f"AIMET is not installed (wheels: {aimet.WHEELS})")

@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.card import CLASS_BASELINES, Gate
+from quant_accuracy.base.errors import ConfigurationError, GraphError
 from quant_accuracy.data import coverage
-from quant_accuracy.errors import ConfigurationError, GraphError
 from quant_accuracy.graph import scale
 from quant_accuracy.judging import baseline, gates, jitter
 from quant_accuracy.judging.baseline import Baseline
@@ -24,6 +23,7 @@ from quant_accuracy.quantization.records import ACTIVATION, PARAM, Encoding, Ove
 from quant_accuracy.quantization.snapshot import Placed
 from quant_accuracy.scoring.metrics import FIGURES, Metrics
 from quant_accuracy.scoring.partial import ClassImages, PartialAps
+from quant_accuracy.settings.card import CLASS_BASELINES, Gate
 
 _PLACED = Placed("a:0", ACTIVATION, True, 8, False, "defaults", ((-1.0, 3.0),))
 _MANY = len(jitter.SCALES)

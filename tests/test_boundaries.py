@@ -9,18 +9,20 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy import artifacts, card, options, sessions
-from quant_accuracy.artifacts import FLOAT
-from quant_accuracy.cache import Cache
-from quant_accuracy.card import DataPaths, ModelCard
+from quant_accuracy.artifacts import build
+from quant_accuracy.base.cache import Cache
+from quant_accuracy.base.errors import ConfigurationError, GraphError
+from quant_accuracy.base.words import FLOAT
 from quant_accuracy.data import images, shards
+from quant_accuracy.demo import ready
 from quant_accuracy.detection import detector
-from quant_accuracy.errors import ConfigurationError, GraphError
-from quant_accuracy.graph import boundaries, image_input, load
+from quant_accuracy.graph import boundaries, image_input, load, sessions
 from quant_accuracy.graph.names import GraphNames
 from quant_accuracy.preparation import checkpoint
+from quant_accuracy.settings import card, options
+from quant_accuracy.settings.card import DataPaths, ModelCard
 
-_CONFIG, _TRAINED = options.ROOT / "demo" / "pipeline.config", options.ROOT / "demo" / "checkpoint" / "model.ckpt"
+_CONFIG, _TRAINED = ready.PIPELINE_CONFIG, ready.TRAINED
 _FIRST = "FeatureExtractor/MobilenetV2/Conv/Conv2D"
 _START = "starting_op: FeatureExtractor/MobilenetV2/MobilenetV2/input"
 _ENDS = "output_ops: [concat, concat_1]"
@@ -193,7 +195,7 @@ def test_a_graph_that_resizes_to_another_size_is_refused_until_the_card_says_so(
     # The second time the graph is in the cache already.
     for _ in range(2):
         with pytest.raises(GraphError, match="resizes images to 288x320 .*300x300; set input: {height: 288, width: 3"):
-            artifacts.build(few, demo_copy.checkpoint, found, cache)
+            build.build(few, demo_copy.checkpoint, found, cache)
 
     graph = load.load_network(demo_copy.checkpoint, few.graph)
     image_input.check(image_input.describe(graph, few.graph), few.graph, 288, 320, 1)
@@ -203,12 +205,12 @@ def test_a_graph_that_keeps_the_aspect_ratio_gets_images_as_they_are(
         by_aspect_ratio: Path, few: ModelCard, demo: DataPaths, tmp_path: Path) -> None:
     found = shards.find_shards(demo.dataset_dir, demo.pattern)
     with pytest.raises(GraphError, match="by its aspect ratio.*set input: {resize: false} in the model card instead"):
-        artifacts.build(few, by_aspect_ratio, found, Cache(tmp_path))
+        build.build(few, by_aspect_ratio, found, Cache(tmp_path))
     original = replace(few, height=card.ORIGINAL_SIZE, width=card.ORIGINAL_SIZE)
     with pytest.raises(GraphError, match="leave --eval-batch-size out"):
-        artifacts.build(original, by_aspect_ratio, found, Cache(tmp_path), batch_size=2)
+        build.build(original, by_aspect_ratio, found, Cache(tmp_path), batch_size=2)
 
-    built = artifacts.build(original, by_aspect_ratio, found, Cache(tmp_path))
+    built = build.build(original, by_aspect_ratio, found, Cache(tmp_path))
 
     # An oracle of its own: the exported graph on the decoded images.
     frozen = tf.GraphDef.FromString((by_aspect_ratio.parent / "frozen_inference_graph.pb").read_bytes())
@@ -247,7 +249,7 @@ def test_a_graph_for_one_image_at_a_time_refuses_larger_batches_before_anything_
     found = shards.find_shards(demo_copy.dataset_dir, demo_copy.pattern)
 
     with pytest.raises(GraphError, match="takes 1 image at a time, and --eval-batch-size is 4; leave --eval-batch"):
-        artifacts.build(few, demo_copy.checkpoint, found, Cache(tmp_path / "cache"), batch_size=4)
+        build.build(few, demo_copy.checkpoint, found, Cache(tmp_path / "cache"), batch_size=4)
     assert not list((tmp_path / "cache").glob("quantsim/*"))
 
 

@@ -13,20 +13,20 @@ import tensorflow.compat.v1 as tf
 from PIL import Image
 from pycocotools.cocoeval import COCOeval
 
-from quant_accuracy import evaluation
-from quant_accuracy.artifacts import VARIANTS
-from quant_accuracy.cache import Cache
-from quant_accuracy.card import DataPaths, ModelCard
+from quant_accuracy.base.cache import Cache
+from quant_accuracy.base.errors import DataError
+from quant_accuracy.base.words import VARIANTS
 from quant_accuracy.data import annotations
 from quant_accuracy.detection.merge import Merged
-from quant_accuracy.errors import DataError
-from quant_accuracy.evaluation import Evaluation
-from quant_accuracy.reporting import contents, reported
-from quant_accuracy.request import Request
+from quant_accuracy.pipeline import evaluation
+from quant_accuracy.pipeline.evaluation import Evaluation
+from quant_accuracy.reporting.document import contents, read_report
 from quant_accuracy.scoring import bootstrap, matching
 from quant_accuracy.scoring.coco import area_of
 from quant_accuracy.scoring.metrics import FIGURES
-from tests import oracle
+from quant_accuracy.settings.card import DataPaths, ModelCard
+from quant_accuracy.settings.request import Request
+from tests.support import oracle
 from tools import report
 
 
@@ -103,7 +103,7 @@ def test_intervals_follow_from_the_detections_beside_the_report(document: Dict[s
                                                                 demo: DataPaths) -> None:
     truth = annotations.load(demo.annotations)
     ids = np.array(sorted(truth.images))
-    matches = [matching.match(Merged(ids, reported.read_detections(whole / "detections" / f"{variant}.json")), truth)
+    matches = [matching.match(Merged(ids, read_report.read_detections(whole / "detections" / f"{variant}.json")), truth)
                for variant in VARIANTS]
     samples = [bootstrap.class_figures(side, bootstrap.draw(200)) for side in matches]
     values = [bootstrap.class_figures(side, np.ones([1, 200], np.int32)) for side in matches]

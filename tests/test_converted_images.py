@@ -9,11 +9,11 @@ import pytest
 import tensorflow.compat.v1 as tf
 from PIL import Image
 
+from quant_accuracy.base.errors import DataError
 from quant_accuracy.data import annotations, images, shards
 from quant_accuracy.data.shards import Shard
 from quant_accuracy.detection import merge, store
 from quant_accuracy.detection.nms import Detections
-from quant_accuracy.errors import DataError
 from quant_accuracy.preparation import coco_tfrecords
 from tests.test_record_forms import _of_tensorflow, encoded
 from tools import create_coco_tfrecords

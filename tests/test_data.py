@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from demo import dataset
-from quant_accuracy.card import DataPaths
+from quant_accuracy.base.errors import ConfigurationError, DataError
 from quant_accuracy.data import annotations, images, shards
-from quant_accuracy.errors import ConfigurationError, DataError
+from quant_accuracy.demo import dataset
 from quant_accuracy.preparation import coco_tfrecords
+from quant_accuracy.settings.card import DataPaths
 
 
 def _stream(data: DataPaths, batch_size: int = 2) -> List[images.Batch]:

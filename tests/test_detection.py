@@ -8,8 +8,9 @@ import pytest
 import tensorflow.compat.v1 as tf
 from object_detection.core import post_processing
 
-from quant_accuracy.artifacts import FLOAT, QUANTIZED, Artifacts
-from quant_accuracy.card import DataPaths, ModelCard
+from quant_accuracy.artifacts.records import Artifacts
+from quant_accuracy.base.errors import DataError, StorageError
+from quant_accuracy.base.words import FLOAT, QUANTIZED
 from quant_accuracy.data import annotations, images
 from quant_accuracy.data import shards as shard_files
 from quant_accuracy.data.annotations import Annotations
@@ -17,7 +18,7 @@ from quant_accuracy.data.shards import Shard
 from quant_accuracy.detection import merge, nms, postprocessing, run, store
 from quant_accuracy.detection.detector import open_detector
 from quant_accuracy.detection.nms import Detections
-from quant_accuracy.errors import DataError, StorageError
+from quant_accuracy.settings.card import DataPaths, ModelCard
 
 _LIMITS = nms.Parameters(iou_threshold=0.6, score_threshold=1e-8, per_class=20, total=30)
 _CLASSES = 40

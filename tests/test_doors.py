@@ -10,16 +10,16 @@ from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Set, Tuple
 import pytest
 import yaml
 
-from demo import ready
-from quant_accuracy import card, options
-from quant_accuracy.cache import Cache
-from quant_accuracy.card import DataPaths
+from quant_accuracy.base.cache import Cache
+from quant_accuracy.demo import ready
 from quant_accuracy.judging import checks
-from quant_accuracy.options import Values
 from quant_accuracy.quantization.configuration import BIAS, WEIGHT, Configuration, ParamRule
-from quant_accuracy.reporting import reported
-from tests import suite
+from quant_accuracy.reporting.document import read_report
+from quant_accuracy.settings import card, options
+from quant_accuracy.settings.card import DataPaths
+from quant_accuracy.settings.options import Values
 from tests.mutations import inputs, plugin
+from tests.support import suite
 
 _REPORT = ("import sys; from tests.mutations import plugin; plugin.pytest_collection_finish(); "
            "from tools import report; sys.exit(report.main(sys.argv[1:]))")
@@ -185,7 +185,7 @@ def test_without_a_snapshot_both_say_how_to_make_one_and_are_red_where_the_card_
                              "--output-dir", str(tmp_path), *arguments], cwd=str(options.ROOT),
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=suite.environment())
 
-    found = {verdict.gate: verdict for verdict in reported.read_run(tmp_path).verdicts}
+    found = {verdict.gate: verdict for verdict in read_report.read_run(tmp_path).verdicts}
     assert (done.status, report.returncode) == (status, status)
     for check in (checks.SNAPSHOT, _DRIFT):
         (test,) = [test for test, numbers in done.numbers.items() if numbers.get("gate") == check]

@@ -7,7 +7,7 @@ from typing import Any, Dict, List
 import numpy as np
 import pytest
 
-from quant_accuracy.errors import DataError
+from quant_accuracy.base.errors import DataError
 from quant_accuracy.quantization import encodings, histogram
 from quant_accuracy.quantization.encodings import Range
 from quant_accuracy.quantization.records import Encoding, Symmetry

@@ -14,22 +14,25 @@ from typing import Callable, Dict, List, Optional, Sequence
 
 import pytest
 
-from quant_accuracy import files, inference
-from quant_accuracy.artifacts import FLOAT, QUANTIZED, Artifacts
-from quant_accuracy.cache import Cache
-from quant_accuracy.card import DataPaths, ModelCard
+from quant_accuracy.artifacts.records import Artifacts
+from quant_accuracy.base import files
+from quant_accuracy.base.cache import Cache
+from quant_accuracy.base.errors import ConfigurationError, DataError, WorkerError
+from quant_accuracy.base.words import FLOAT, QUANTIZED
 from quant_accuracy.data import shards as shard_files
 from quant_accuracy.detection.run import Run, Speed, Work
-from quant_accuracy.errors import ConfigurationError, DataError, WorkerError
-from quant_accuracy.executors import choice, dispatch
-from quant_accuracy.executors.assignment import Found
-from quant_accuracy.executors.choice import Choice
+from quant_accuracy.executors import dispatch
 from quant_accuracy.executors.contract import Retry, Workload
 from quant_accuracy.executors.dispatch import Done, Event, Lost, Pool, Ready
-from quant_accuracy.inference import Task
-from quant_accuracy.options import PROCESSES, RAY, Values
-from quant_accuracy.request import Request
-from tests import processes, suite
+from quant_accuracy.executors.worker import Found
+from quant_accuracy.pipeline import inference
+from quant_accuracy.pipeline.inference import Task
+from quant_accuracy.settings import executor
+from quant_accuracy.settings.card import DataPaths, ModelCard
+from quant_accuracy.settings.executor import Choice
+from quant_accuracy.settings.options import PROCESSES, RAY, Values
+from quant_accuracy.settings.request import Request
+from tests.support import processes, suite
 
 _RUNS = [Run(FLOAT), Run(QUANTIZED)]
 _IMAGES = 10
@@ -241,14 +244,14 @@ def test_a_run_that_is_stopped_ends_at_once_and_leaves_no_process(tmp_path: Path
 ])
 def test_what_an_executor_cannot_do_is_refused(given: Dict[str, object], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
-        choice.of_values(Values(given))
+        executor.of_values(Values(given))
 
 
 def test_without_ray_one_line_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choice, "ray_installed", lambda: False)
+    monkeypatch.setattr(executor, "ray_installed", lambda: False)
 
     with pytest.raises(ConfigurationError, match=r"Ray is not installed; install it with './run ray-install'"):
-        choice.of_values(Values({"executor": RAY}))
+        executor.of_values(Values({"executor": RAY}))
 
 
 @pytest.mark.soak

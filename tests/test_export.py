@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy import options
-from quant_accuracy.errors import CheckpointError, ConfigurationError
+from quant_accuracy.base.errors import CheckpointError, ConfigurationError
+from quant_accuracy.demo import ready
 from quant_accuracy.preparation import checkpoint, pipeline_config, text_fields
 
-_CONFIG = options.ROOT / "demo" / "pipeline.config"
-_TRAINED = options.ROOT / "demo" / "checkpoint" / "model.ckpt"
+_CONFIG = ready.PIPELINE_CONFIG
+_TRAINED = ready.TRAINED
 _AVERAGE = "/ExponentialMovingAverage"
 _WEIGHTS = "FeatureExtractor/MobilenetV2/Conv/weights"
 _MOMENT = "FeatureExtractor/MobilenetV2/Conv/BatchNorm/moving_mean"

@@ -15,13 +15,15 @@ from typing import Any, Callable, Dict, Tuple
 
 import pytest
 
-from quant_accuracy import evaluation, files, options
-from quant_accuracy.cache import Cache
-from quant_accuracy.card import DataPaths, ModelCard
-from quant_accuracy.errors import ConfigurationError
-from quant_accuracy.evaluation import Evaluation
-from quant_accuracy.request import Request
-from tests import broken, processes, suite
+from quant_accuracy.base import files
+from quant_accuracy.base.cache import Cache
+from quant_accuracy.base.errors import ConfigurationError
+from quant_accuracy.pipeline import evaluation
+from quant_accuracy.pipeline.evaluation import Evaluation
+from quant_accuracy.settings import options
+from quant_accuracy.settings.card import DataPaths, ModelCard
+from quant_accuracy.settings.request import Request
+from tests.support import broken, processes, suite
 from tools import report
 
 _CALIBRATION = 5
@@ -198,7 +200,7 @@ def test_sigterm_ends_the_suite_with_what_is_done_and_it_goes_on_from_there(tmp_
 
 _FINALIZED = """
 import sys, time
-from quant_accuracy import command_line
+from quant_accuracy.base import command_line
 class Slow:
     def __del__(self):
         print("finalizing", flush=True)
@@ -236,10 +238,11 @@ _EVALUATION = """
 import json, sys
 from dataclasses import replace
 from pathlib import Path
-from quant_accuracy import card, evaluation, options
-from quant_accuracy.cache import Cache
-from quant_accuracy.card import DataPaths
-from quant_accuracy.request import Request
+from quant_accuracy.pipeline import evaluation
+from quant_accuracy.settings import card, options
+from quant_accuracy.base.cache import Cache
+from quant_accuracy.settings.card import DataPaths
+from quant_accuracy.settings.request import Request
 checkpoint, folder, pattern, annotations, cache = sys.argv[1:]
 data = DataPaths(Path(checkpoint), Path(folder), pattern, Path(annotations))
 model = replace(card.load(options.DEMO_CARD), calibration_images=5)

@@ -15,10 +15,10 @@ from typing import Dict, Iterable, Iterator, List
 import pytest
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy import options
-from quant_accuracy.card import DataPaths
 from quant_accuracy.scoring.metrics import FIGURES
-from tests import broken, oracle, processes, suite
+from quant_accuracy.settings import options
+from quant_accuracy.settings.card import DataPaths
+from tests.support import broken, oracle, processes, suite
 
 _SELECTION = ("--shards", "0-3")
 _KILLS = 20

@@ -5,8 +5,8 @@ import pytest
 
 from benchmarks import fidelity
 from benchmarks.fidelity import Agreement, Network
-from quant_accuracy import options
 from quant_accuracy.quantization.records import SCHEMES
+from quant_accuracy.settings import options
 
 
 @pytest.fixture(scope="module")

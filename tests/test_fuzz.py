@@ -11,10 +11,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 from PIL import Image
 
-from quant_accuracy import card, options
-from quant_accuracy.card import DataPaths
-from quant_accuracy.data import annotations, images, shards
-from quant_accuracy.errors import (
+from quant_accuracy.base.errors import (
     CheckpointError,
     ConfigurationError,
     DataError,
@@ -22,9 +19,12 @@ from quant_accuracy.errors import (
     QuantAccuracyError,
     StorageError,
 )
+from quant_accuracy.data import annotations, images, shards
 from quant_accuracy.graph import load
 from quant_accuracy.judging import baseline
 from quant_accuracy.quantization import configuration, encodings_file
+from quant_accuracy.settings import card, options
+from quant_accuracy.settings.card import DataPaths
 from tests.fuzz import runner
 from tests.fuzz.data_kinds import bomb, framed
 from tests.fuzz.names import KINDS
@@ -70,7 +70,7 @@ def test_a_record_that_is_no_example_does_not_end_the_process(convert: Callable[
     data = convert()
     _write(data, b"\x0a\xff\xff\xff\xff", b"", b"garbage" * 100)
     script = ("import sys\nfrom pathlib import Path\nfrom quant_accuracy.data import annotations, images, shards\n"
-              "from quant_accuracy.errors import DataError\n"
+              "from quant_accuracy.base.errors import DataError\n"
               "try:\n    list(images.stream(shards.find_shards(Path(sys.argv[1]), sys.argv[2]), 1, 30, 30))\n"
               "except DataError as error:\n    print(error)\n")
 
@@ -235,7 +235,7 @@ def test_names_of_variables_that_would_fill_the_memory_are_refused(demo_copy: Da
 _COLLECTED = """
 import gc, sys
 from pathlib import Path
-from quant_accuracy import document
+from quant_accuracy.base import documents
 class Cleans:
     def __del__(self):
         sorted([self], key=lambda item: id(item))
@@ -246,7 +246,7 @@ for allocations in range(850, 1100):
     del item
     gc.set_threshold(allocations)
     try:
-        document.read_json(Path(sys.argv[1]))
+        documents.read_json(Path(sys.argv[1]))
     except ValueError as error:
         print(error)
 """

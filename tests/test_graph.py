@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.artifacts import FLOAT, QUANTIZED, Artifacts
-from quant_accuracy.card import DataPaths, ModelCard
+from quant_accuracy.artifacts.records import Artifacts
+from quant_accuracy.base.errors import CheckpointError, GraphError
+from quant_accuracy.base.words import FLOAT, QUANTIZED
 from quant_accuracy.data import images, shards
-from quant_accuracy.errors import CheckpointError, GraphError
 from quant_accuracy.graph import fold, load
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.quantization import encodings, placement, simulate
 from quant_accuracy.quantization.records import ACTIVATION, Encoding, Settings
+from quant_accuracy.settings.card import DataPaths, ModelCard
 from tests.conftest import Run
 
 _ORACLE = json.loads((Path(__file__).parent / "data" / "aimet_placement.json").read_text())

@@ -10,18 +10,22 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy import command_line, evaluation, options, sessions
-from quant_accuracy.artifacts import FLOAT, Artifacts
-from quant_accuracy.card import DataPaths, ModelCard
+from quant_accuracy.artifacts.records import Artifacts
+from quant_accuracy.base import command_line
+from quant_accuracy.base.errors import DefectError, GraphError, OutOfMemoryError
+from quant_accuracy.base.words import FLOAT
 from quant_accuracy.detection import detector
 from quant_accuracy.detection.run import Run
-from quant_accuracy.errors import DefectError, GraphError, OutOfMemoryError
-from quant_accuracy.executors import assignment, choice
+from quant_accuracy.executors import worker
 from quant_accuracy.executors.contract import Workload
 from quant_accuracy.executors.processes import ProcessExecutor
+from quant_accuracy.graph import sessions
 from quant_accuracy.graph.names import GraphNames
-from quant_accuracy.sessions import GraphSession
-from tests import broken, defect_plugin, processes, suite
+from quant_accuracy.graph.sessions import GraphSession
+from quant_accuracy.pipeline import evaluation
+from quant_accuracy.settings import executor, options
+from quant_accuracy.settings.card import DataPaths, ModelCard
+from tests.support import broken, defect_plugin, processes, suite
 from tools import report
 
 _IMAGE = np.zeros([1, 4, 4, 3], np.uint8)
@@ -193,7 +197,7 @@ def test_a_report_on_a_graph_that_fails_ends_with_one_line_and_status_2(
 
 
 @pytest.mark.soak
-@pytest.mark.skipif(not choice.ray_installed(), reason="Ray is not installed; './run ray-install' does it")
+@pytest.mark.skipif(not executor.ray_installed(), reason="Ray is not installed; './run ray-install' does it")
 def test_an_actor_of_ray_says_the_same(one_at_a_time: DataPaths, folder: Path) -> None:
     arguments = broken.arguments(one_at_a_time, folder, *_PART, "--executor", "ray", "--jobs", "1")
     process = processes.start_report(arguments)
@@ -272,7 +276,7 @@ def test_what_the_machine_refuses_is_no_defect(error: Exception, message: str, c
 
 
 def test_a_reader_that_goes_away_ends_a_command_line_with_status_2() -> None:
-    program = "import sys\nfrom quant_accuracy import command_line\n" \
+    program = "import sys\nfrom quant_accuracy.base import command_line\n" \
               "def work():\n    while True:\n        print('x' * 10000)\nsys.exit(command_line.exit_status(work))"
     process = subprocess.Popen([sys.executable, "-c", program], cwd=str(options.ROOT), stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True)
@@ -290,7 +294,7 @@ def test_a_reader_that_goes_away_ends_a_command_line_with_status_2() -> None:
     (defect_plugin.EVALUATION, ()), (defect_plugin.EVALUATION, ("-n", "2")), (defect_plugin.REPORT, ())])
 def test_a_crash_under_pytest_has_status_2_and_is_told_once(cache: Any, demo: DataPaths, tmp_path: Path, where: str,
                                                             parallel: Tuple[str, ...]) -> None:
-    done = suite.run(tmp_path, "--shards", "0", "-k", "gate or biases", "-p", "tests.defect_plugin", *parallel,
+    done = suite.run(tmp_path, "--shards", "0", "-k", "gate or biases", "-p", "tests.support.defect_plugin", *parallel,
                      **{defect_plugin.VARIABLE: where})
 
     assert done.status == 2, done.said
@@ -304,7 +308,7 @@ def test_a_crash_under_pytest_has_status_2_and_is_told_once(cache: Any, demo: Da
 
 
 def test_a_crash_of_a_worker_is_one_line_and_not_tried_again(demo_artifacts: Artifacts, demo_card: ModelCard) -> None:
-    told = assignment.of_artifacts(demo_artifacts, demo_card, [Run(FLOAT)], 1, {})
+    told = worker.of_artifacts(demo_artifacts, demo_card, [Run(FLOAT)], 1, {})
     workload = Workload(replace(told, graphs={FLOAT: b"no graph"}), iter([]), 1, 1, lambda *_: None)
     retried: List[Any] = []
 

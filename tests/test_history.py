@@ -11,10 +11,11 @@ from typing import Any, Dict, List
 
 import pytest
 
-from quant_accuracy import files, options
-from quant_accuracy.errors import ConfigurationError, StorageError
-from quant_accuracy.reporting import history
-from quant_accuracy.reporting.history import Entry
+from quant_accuracy.base import files
+from quant_accuracy.base.errors import ConfigurationError, StorageError
+from quant_accuracy.reporting.document import history
+from quant_accuracy.reporting.document.history import Entry
+from quant_accuracy.settings import options
 
 # Makes `entry(model)` and `path` for a process of its own.
 _PROLOGUE = """
@@ -159,7 +160,7 @@ def test_a_line_that_does_not_fit_on_the_disk_leaves_nothing(tmp_path: Path) -> 
     before = path.read_bytes()
     script = """
 import resource
-from quant_accuracy.errors import StorageError
+from quant_accuracy.base.errors import StorageError
 limit = path.stat().st_size + 100
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 try:

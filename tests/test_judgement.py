@@ -9,17 +9,18 @@ from typing import Any, Dict, List, Optional, Tuple
 import numpy as np
 import pytest
 
-from quant_accuracy import card, files, options
-from quant_accuracy import request as requests
-from quant_accuracy.cache import Cache
-from quant_accuracy.card import DataPaths, Gate
-from quant_accuracy.errors import ConfigurationError, QuantAccuracyError, StorageError
+from quant_accuracy.base import files
+from quant_accuracy.base.cache import Cache
+from quant_accuracy.base.errors import ConfigurationError, QuantAccuracyError, StorageError
 from quant_accuracy.judging import gates, jitter
 from quant_accuracy.judging.jitter import Jitter
 from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS, Classes, Figures, Part
-from quant_accuracy.options import Values
 from quant_accuracy.scoring.metrics import Metrics
 from quant_accuracy.scoring.partial import ClassImages, PartialAps
+from quant_accuracy.settings import card, options
+from quant_accuracy.settings import request as requests
+from quant_accuracy.settings.card import DataPaths, Gate
+from quant_accuracy.settings.options import Values
 
 
 def _metrics(mean_ap: Optional[float], **classes: float) -> Metrics:

@@ -12,7 +12,7 @@ from quant_accuracy.data.shards import Shard
 from quant_accuracy.detection import merge, store
 from quant_accuracy.detection.merge import Merged
 from quant_accuracy.detection.nms import Detections
-from quant_accuracy.reporting import reported
+from quant_accuracy.reporting.document import read_report
 from quant_accuracy.scoring import attribution, bootstrap, coco, error_kinds, matching
 from tests.test_scoring import _assert_equal, _of_pycocotools, _random_truth
 
@@ -91,7 +91,7 @@ def test_results_that_are_read_back_have_the_ids_that_were_written(tmp_path: Pat
     found = merge.merge([_detected(large, seed=4)], large)
     (tmp_path / "float.json").write_text(json.dumps(list(found.as_coco())))
 
-    again = reported.read_detections(tmp_path / "float.json")
+    again = read_report.read_detections(tmp_path / "float.json")
 
     assert again.equals(found.results)
     assert coco.score(Merged(found.image_ids, again), large) == coco.score(found, large)

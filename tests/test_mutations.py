@@ -14,7 +14,7 @@ import pytest
 from tests.mutations import __main__ as page
 from tests.mutations import runs
 from tests.mutations.table import DISJOINT_SUBSETS, HARMLESS, MUTATIONS, Mutation
-from tests.suite import FAILED, PASSED, Finished
+from tests.support.suite import FAILED, PASSED, Finished
 
 _BY_NAME = {mutation.name: mutation for mutation in MUTATIONS}
 _HERE = [name for name, mutation in _BY_NAME.items() if not mutation.only_on_page]

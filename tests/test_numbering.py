@@ -10,18 +10,21 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from quant_accuracy import command_line, options
-from quant_accuracy.cache import Cache
-from quant_accuracy.card import DataPaths, ModelCard
+from quant_accuracy.base import command_line
+from quant_accuracy.base.cache import Cache
 from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.detection.merge import Merged, Results
-from quant_accuracy.evaluation import evaluate
-from quant_accuracy.reporting import contents, pages, terminal
-from quant_accuracy.request import Request
+from quant_accuracy.pipeline.evaluation import evaluate
+from quant_accuracy.reporting import terminal
+from quant_accuracy.reporting.document import contents
+from quant_accuracy.reporting.page import pages
 from quant_accuracy.scoring import matching, numbering
 from quant_accuracy.scoring.numbering import Numbering
-from tests import report_documents
-from tests.report_documents import schema_errors
+from quant_accuracy.settings import options
+from quant_accuracy.settings.card import DataPaths, ModelCard
+from quant_accuracy.settings.request import Request
+from tests.support import report_documents
+from tests.support.report_documents import schema_errors
 from tools import report
 
 # COCO's ids have gaps.

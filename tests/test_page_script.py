@@ -12,8 +12,8 @@ from typing import Any, Dict, List
 
 import pytest
 
-from quant_accuracy.reporting import pages
-from tests.report_documents import changed_image, curves, document, everything, variant
+from quant_accuracy.reporting.page import pages
+from tests.support.report_documents import changed_image, curves, document, everything, variant
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _BROWSER = next(filter(None, map(shutil.which, _BROWSERS)), None)

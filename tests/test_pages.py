@@ -14,12 +14,13 @@ import pytest
 from markdown_it import MarkdownIt
 from PIL import Image
 
-from quant_accuracy import files, options
-from quant_accuracy.errors import ConfigurationError, StorageError
-from quant_accuracy.reporting import pages
+from quant_accuracy.base import files
+from quant_accuracy.base.errors import ConfigurationError, StorageError
+from quant_accuracy.reporting.page import pages
 from quant_accuracy.scoring.metrics import FIGURES
-from tests import report_documents
-from tests.report_documents import (
+from quant_accuracy.settings import options
+from tests.support import report_documents
+from tests.support.report_documents import (
     changed_image,
     check,
     document,

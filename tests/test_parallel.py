@@ -10,9 +10,9 @@ from typing import List, Set
 
 import pytest
 
-from quant_accuracy import options
-from quant_accuracy.card import DataPaths
-from tests import suite
+from quant_accuracy.settings import options
+from quant_accuracy.settings.card import DataPaths
+from tests.support import suite
 
 _SHARDS = ("--shards", "0-2")
 _IMAGES, _FILES = 60, 6

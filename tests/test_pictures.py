@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from quant_accuracy.reporting import pictures
-from quant_accuracy.reporting.scenes import Detection, Object, Scene, Side
+from quant_accuracy.reporting.pictures import pictures
+from quant_accuracy.reporting.pictures.scenes import Detection, Object, Scene, Side
 from quant_accuracy.scoring.matching import RIGHT, UNCOUNTED, WRONG
 
 _APS = {"float": 0.8333, "quantized": 0.5}

@@ -10,13 +10,13 @@ import pytest
 import tensorflow.compat.v1 as tf
 import yaml
 
-from quant_accuracy import card, options
-from quant_accuracy.artifacts import Artifacts
-from quant_accuracy.errors import ConfigurationError, GraphError, StorageError
+from quant_accuracy.artifacts.records import Artifacts
+from quant_accuracy.base.errors import ConfigurationError, GraphError, StorageError
 from quant_accuracy.graph import computed
 from quant_accuracy.quantization import assumptions, calibrate, configuration, encodings_file, placement, simulate
 from quant_accuracy.quantization.configuration import Configuration
 from quant_accuracy.quantization.records import ACTIVATION, PARAM, Encoding, Override, Quantizer, Settings
+from quant_accuracy.settings import card, options
 from tests.conftest import Run
 
 _AIMETS = Configuration()

@@ -11,11 +11,11 @@ from xml.etree import ElementTree
 import matplotlib
 import pytest
 
-from quant_accuracy import options
-from quant_accuracy.reporting import plots
-from quant_accuracy.reporting.drawing import Plot
-from tests import report_documents
-from tests.report_documents import curve, curves, document, everything, large, past_run, quantizer, variant, why
+from quant_accuracy.reporting.page import plots
+from quant_accuracy.reporting.page.drawing import Plot
+from quant_accuracy.settings import options
+from tests.support import report_documents
+from tests.support.report_documents import curve, curves, document, everything, large, past_run, quantizer, variant, why
 
 _ROOT = options.ROOT / "quant_accuracy" / "reporting"
 _NAMES = ["<b>&amp;\"'", "$x$", "$\\frac{1}{0}$", "$", "\\", "a\nb", "שלום", "\u202eabc", "🦀", "中文", "\U0010ffff",
@@ -75,7 +75,7 @@ def test_a_curve_passes_through_its_values() -> None:
 def test_both_variants_and_the_three_iou_can_be_told_apart() -> None:
     plot = plots.draw(document()).curves
     styles = {colour: {_style(path).get("stroke-dasharray") for path in _drawn_in(plot, colour)}
-              for colour in plots.VARIANTS}
+              for colour in VARIANTS}
 
     assert len(styles["float"]) == 3
     assert styles["float"] == styles["quantized"]
@@ -98,7 +98,7 @@ def test_the_classes_that_lost_most_have_curves_of_their_own() -> None:
                                       **{"without ground truth": None})})).class_curves
 
     assert [plot.title for plot in found] == names[:12]
-    assert all(len(_drawn_in(plot, colour)) == 1 for plot in found for colour in plots.VARIANTS)
+    assert all(len(_drawn_in(plot, colour)) == 1 for plot in found for colour in VARIANTS)
 
 
 def test_bars_of_errors_are_as_long_as_the_errors() -> None:
@@ -106,7 +106,7 @@ def test_bars_of_errors_are_as_long_as_the_errors() -> None:
     side = {"ap50": 0.8, "counts": {}, "dap": dap}
     plot = plots.draw(document(errors={"float": side, "quantized": side, "difference": side})).errors
 
-    for colour in plots.VARIANTS:
+    for colour in VARIANTS:
         widths = [right - left for left, _, right, _ in _boxes(plot, colour)]
         assert widths == pytest.approx([widths[0], widths[0] / 2, widths[0] / 5, 0.0], abs=0.11)
     assert _texts(plot)[:3] == ["classification", "0.1000", "0.1000"]
@@ -201,7 +201,7 @@ def test_where_there_is_nothing_to_draw_there_is_no_plot() -> None:
     drawn = plots.draw(document(
         curves={"recall": report_documents.RECALL, "mean": {"float": nothing, "quantized": nothing},
                 "classes": {"emu": {"float": None, "quantized": None}}},
-        metrics={side: variant(0.5, emu=None) for side in plots.VARIANTS}, quantizers=[],
+        metrics={side: variant(0.5, emu=None) for side in VARIANTS}, quantizers=[],
         errors=dict.fromkeys(("float", "quantized", "difference"), unknown), history=[past_run()]))
 
     assert not _all(drawn)
@@ -260,7 +260,7 @@ def _with_name(name: str) -> Dict[str, Any]:
     """A document with a name at every place that a plot shows."""
     answer = why()
     answer["sensitivity"]["quantizers"][0]["tensor"] = name
-    return document(curves=curves(name), metrics={side: variant(0.5, **{name: 0.5}) for side in plots.VARIANTS},
+    return document(curves=curves(name), metrics={side: variant(0.5, **{name: 0.5}) for side in VARIANTS},
                     quantizers=[quantizer(name)], why=answer,
                     history=[past_run(0.01, name), past_run(0.02, name)])
 

@@ -10,10 +10,10 @@ from typing import Dict, Iterator, Tuple
 import importlib_metadata
 import pytest
 
-from quant_accuracy import options
+from quant_accuracy.settings import options
 
 # A package may import those before it.
-_LAYERS = ["quant_accuracy", "demo", "tools", "fixtures"]
+_LAYERS = ["quant_accuracy", "tools", "fixtures"]
 
 
 def _imports(path: Path) -> Iterator[str]:
@@ -50,9 +50,10 @@ def test_numbers_are_computed_without_tensorflow() -> None:
     paths = [path for package in ("scoring", "judging") for path in engine.glob(f"{package}/*.py")]
     paths += [engine / f"{name}.py" for name in (
         "quantization/encodings", "quantization/records", "quantization/snapshot", "quantization/assumptions",
-        "data/coverage", "detection/merge", "detection/store", "reporting/gate_table", "reporting/pages",
-        "reporting/views", "reporting/tables", "reporting/plots", "reporting/drawing", "reporting/reported",
-        "reporting/comparison", "reporting/history", "reporting/scenes", "reporting/pictures", "stopwatch")]
+        "data/coverage", "detection/merge", "detection/store", "reporting/gate_table", "reporting/page/pages",
+        "reporting/page/views", "reporting/page/tables", "reporting/page/plots", "reporting/page/drawing",
+        "reporting/document/read_report", "reporting/comparison", "reporting/document/history",
+        "reporting/pictures/scenes", "reporting/pictures/pictures", "base/stopwatch")]
 
     for path in paths:
         assert not [module for module in _imports(path) if "tensorflow" in module]
@@ -119,7 +120,7 @@ def test_the_environment_of_the_tests_is_the_locked_one() -> None:
 def test_ops_run_on_one_thread_whoever_opened_a_session_before() -> None:
     script = """
 import time
-from quant_accuracy import sessions
+from quant_accuracy.graph import sessions
 import numpy as np
 import tensorflow.compat.v1 as tf
 with tf.Graph().as_default() as graph:

@@ -9,14 +9,14 @@ from typing import Any, Dict, Iterator, List
 
 import pytest
 
-from quant_accuracy import options
-from quant_accuracy.card import DataPaths
-from quant_accuracy.errors import ConfigurationError
-from quant_accuracy.executors import choice
-from tests import clusters, processes, suite
-from tests.clusters import Cluster
+from quant_accuracy.base.errors import ConfigurationError
+from quant_accuracy.settings import executor, options
+from quant_accuracy.settings.card import DataPaths
+from tests.support import clusters, processes, suite
+from tests.support.clusters import Cluster
 
-pytestmark = pytest.mark.skipif(not choice.ray_installed(), reason="Ray is not installed; './run ray-install' does it")
+pytestmark = pytest.mark.skipif(not executor.ray_installed(),
+                                reason="Ray is not installed; './run ray-install' does it")
 
 _SELECTION = "0-3"
 

@@ -11,10 +11,10 @@ import pytest
 import tensorflow.compat.v1 as tf
 from PIL import Image
 
+from quant_accuracy.base.errors import DataError
 from quant_accuracy.data import framing, images, records, shards
 from quant_accuracy.data.shards import Shard
-from quant_accuracy.errors import DataError
-from quant_accuracy.reporting import pictures
+from quant_accuracy.reporting.pictures import pictures
 
 _SIZE = (40, 60)
 _PIXELS = np.kron(np.random.RandomState(0).randint(0, 256, (5, 6, 3)), np.ones((8, 10, 1))).astype(np.uint8)

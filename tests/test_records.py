@@ -7,9 +7,9 @@ from typing import Callable, Dict, List
 import pytest
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.card import DataPaths
+from quant_accuracy.base.errors import DataError
 from quant_accuracy.data import framing, records, shards
-from quant_accuracy.errors import DataError
+from quant_accuracy.settings.card import DataPaths
 
 
 @pytest.fixture

@@ -8,19 +8,20 @@ import numpy as np
 import pytest
 import yaml
 
-from quant_accuracy import card, options
-from quant_accuracy import request as requests
-from quant_accuracy.artifacts import Artifacts
-from quant_accuracy.cache import Cache
-from quant_accuracy.card import DataPaths
-from quant_accuracy.document import Section
-from quant_accuracy.errors import ConfigurationError, QuantAccuracyError, StorageError
+from quant_accuracy.artifacts.records import Artifacts
+from quant_accuracy.base.cache import Cache
+from quant_accuracy.base.documents import Section
+from quant_accuracy.base.errors import ConfigurationError, QuantAccuracyError, StorageError
+from quant_accuracy.demo import ready
 from quant_accuracy.judging import baseline
-from quant_accuracy.options import Values
 from quant_accuracy.preparation import checkpoint
 from quant_accuracy.quantization import configuration, encodings_file, simulate
 from quant_accuracy.quantization.records import ACTIVATION, PARAM, Encoding, Quantizer, Symmetry
-from quant_accuracy.reporting import history, reported
+from quant_accuracy.reporting.document import history, read_report
+from quant_accuracy.settings import card, options
+from quant_accuracy.settings import request as requests
+from quant_accuracy.settings.card import DataPaths
+from quant_accuracy.settings.options import Values
 
 _CARD = (card.FOLDER / f"{options.DEMO_CARD}.yaml").read_text()
 _DEMO = card.load(options.DEMO_CARD)
@@ -88,8 +89,8 @@ _AGAIN = "restore it, or delete it and make it with `./run pytest --model 'my ca
            "make it with `./run pytest --model 'my card.yaml'", None),
     Broken("quantizers.json", "[{}]", _quantizers, _AGAIN, None),
     Broken("quantizers.json", "{}", _quantizers, "is not a list of quantizers; restore it, or delete it", None),
-    Broken("report.html", "<html>", reported.read_run, "report.html: cannot be read (Expecting value: line 1 column 1 "
-           "(char 0)); name the report.json beside it", "another"),
+    Broken("report.html", "<html>", read_report.read_run, "report.html: cannot be read (Expecting value: line 1 "
+           "column 1 (char 0)); name the report.json beside it", "another"),
 ])
 def test_doing_what_the_message_says_makes_the_next_run_work(broken: Broken, tmp_path: Path) -> None:
     path = tmp_path / broken.name
@@ -276,7 +277,7 @@ def test_hints_repeat_what_the_user_typed_quoted_for_the_shell(typed: Dict[str, 
 
 
 def test_the_prefix_of_a_training_checkpoint_is_suggested_where_something_near_is_named(tmp_path: Path) -> None:
-    trained = options.ROOT / "demo" / "checkpoint" / "model.ckpt"
+    trained = ready.TRAINED
 
     for named in (trained.parent, trained.with_name("model.ckpt-9")):
         with pytest.raises(QuantAccuracyError, match=f"--checkpoint takes the prefix .*share: {trained}$"):

@@ -16,15 +16,17 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy import options
-from quant_accuracy.artifacts import FLOAT, Artifacts
-from quant_accuracy.cache import Cache
-from quant_accuracy.card import DataPaths
+from quant_accuracy.artifacts.records import Artifacts
+from quant_accuracy.base.cache import Cache
+from quant_accuracy.base.words import FLOAT
+from quant_accuracy.demo import ready
 from quant_accuracy.graph import load
 from quant_accuracy.quantization import encodings_file
 from quant_accuracy.quantization.records import ACTIVATION, PARAM
-from quant_accuracy.reporting import history
-from tests import report_documents, suite
+from quant_accuracy.reporting.document import history
+from quant_accuracy.settings import options
+from quant_accuracy.settings.card import DataPaths
+from tests.support import report_documents, suite
 from tools import create_coco_tfrecords, export_checkpoint, report
 
 _SELECTION = "0-3"
@@ -275,8 +277,8 @@ def test_a_cache_that_cannot_be_written_is_a_clear_error(demo: DataPaths, tmp_pa
     assert "--cache-dir" in capsys.readouterr().err
 
 
-_CONFIG = options.ROOT / "demo" / "pipeline.config"
-_TRAINED = options.ROOT / "demo" / "checkpoint" / "model.ckpt"
+_CONFIG = ready.PIPELINE_CONFIG
+_TRAINED = ready.TRAINED
 
 
 def test_an_export_takes_moving_averages_and_is_the_same_bytes_in_every_process(demo: DataPaths,

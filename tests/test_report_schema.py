@@ -8,7 +8,7 @@ import pytest
 
 from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS
 from quant_accuracy.scoring.metrics import FIGURES
-from tests import report_documents
+from tests.support import report_documents
 
 _SCHEMA = report_documents.SCHEMA
 _DOCUMENTS = {"without why, history and pictures": report_documents.document(),

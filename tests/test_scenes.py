@@ -13,8 +13,8 @@ from pycocotools.cocoeval import COCOeval
 
 from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.detection.merge import Merged, Results
-from quant_accuracy.reporting import scenes
-from quant_accuracy.reporting.scenes import Scene
+from quant_accuracy.reporting.pictures import scenes
+from quant_accuracy.reporting.pictures.scenes import Scene
 from quant_accuracy.scoring import matching
 from quant_accuracy.scoring.matching import RIGHT, UNCOUNTED, WRONG
 from tests.test_bootstrap import _random_detections

@@ -11,11 +11,11 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from quant_accuracy.card import DataPaths
 from quant_accuracy.data import annotations
 from quant_accuracy.detection.merge import Merged, Results
 from quant_accuracy.scoring import coco
 from quant_accuracy.scoring.metrics import FIGURES, Metrics
+from quant_accuracy.settings.card import DataPaths
 
 
 def _noisy_detections(truth: annotations.Annotations, image_ids: List[int]) -> Merged:

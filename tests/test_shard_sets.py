@@ -7,12 +7,12 @@ from typing import List, Sequence
 import pytest
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy import evaluation
-from quant_accuracy.cache import Cache
-from quant_accuracy.card import DataPaths, ModelCard
+from quant_accuracy.base.cache import Cache
+from quant_accuracy.base.errors import ConfigurationError, DataError
 from quant_accuracy.data import shards
-from quant_accuracy.errors import ConfigurationError, DataError
-from quant_accuracy.request import Request
+from quant_accuracy.pipeline import evaluation
+from quant_accuracy.settings.card import DataPaths, ModelCard
+from quant_accuracy.settings.request import Request
 
 
 def _files(folder: Path, *names: str) -> None:

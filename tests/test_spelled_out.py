@@ -9,16 +9,17 @@ import tensorflow.compat.v1 as tf
 from tensorflow.contrib import layers as contrib
 from tensorflow.contrib import slim
 
-from quant_accuracy import artifacts
-from quant_accuracy.artifacts import FLOAT, Artifacts
-from quant_accuracy.card import ModelCard
-from quant_accuracy.errors import GraphError
+from quant_accuracy.artifacts import float_graph
+from quant_accuracy.artifacts.records import Artifacts
+from quant_accuracy.base.errors import GraphError
+from quant_accuracy.base.words import FLOAT
 from quant_accuracy.graph import arithmetic, fold, spelled_out, unfolded
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.quantization import placement
 from quant_accuracy.quantization.records import ACTIVATION, FOLD, KEEP, Settings
-from tests.batch_norms import spell_out
+from quant_accuracy.settings.card import ModelCard
 from tests.conftest import Run
+from tests.support.batch_norms import spell_out
 
 _RANDOM = np.random.RandomState(0)
 _C = 4
@@ -266,7 +267,7 @@ def test_the_check_on_folding_names_what_the_card_has_not_decided_on(demo_artifa
     folded = fold.fold_batch_norms(graph, names.starting_op, names.output_ops, spelled=said == FOLD)
     decided = replace(demo_card, quantization=replace(demo_card.quantization, spelled_out_batch_norms=said))
 
-    left = artifacts.batch_norms_left(decided, folded)
+    left = float_graph.batch_norms_left(decided, folded)
 
     assert len(left) == named
     assert all(item.batch_norm.endswith("/batchnorm/mul_1") and "--spelled-out-batch-norms fold" in item.reason
@@ -279,7 +280,7 @@ def test_what_takes_its_statistics_from_the_batch_is_named_also_where_the_card_k
     kept = replace(demo_card, graph=replace(demo_card.graph, starting_op="start", output_ops=("end",)),
                    quantization=replace(demo_card.quantization, spelled_out_batch_norms=KEEP))
 
-    assert len(artifacts.batch_norms_left(kept, fold.fold_batch_norms(graph, "start", ["end"]))) == 1
+    assert len(float_graph.batch_norms_left(kept, fold.fold_batch_norms(graph, "start", ["end"]))) == 1
 
 
 @pytest.mark.parametrize("build", [

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from quant_accuracy.stopwatch import Stopwatch
+from quant_accuracy.base.stopwatch import Stopwatch
 
 
 def test_a_step_has_the_seconds_that_it_took_and_several_calls_add_up() -> None:

@@ -11,11 +11,12 @@ from typing import Callable, List
 import numpy as np
 import pytest
 
-from quant_accuracy import arrays, files, options
-from quant_accuracy.artifacts import Artifacts
-from quant_accuracy.cache import Cache
-from quant_accuracy.errors import StorageError
-from tests import broken
+from quant_accuracy.artifacts.records import Artifacts
+from quant_accuracy.base import arrays, files
+from quant_accuracy.base.cache import Cache
+from quant_accuracy.base.errors import StorageError
+from quant_accuracy.settings import options
+from tests.support import broken
 
 _ENTRIES = {"float": ("float.pb", "folded.pb", "fold.json", "inputs.json", "digests.json"),
             "quantsim": ("quantsim.pb", "quantizers.json", "model.encodings", "postprocessing.json")}
@@ -94,7 +95,7 @@ def test_no_flipped_bit_and_no_cut_of_a_file_of_arrays_goes_unnoticed(tmp_path: 
 _WRITER = """
 import sys, time
 from pathlib import Path
-from quant_accuracy import files
+from quant_accuracy.base import files
 with files.atomic_path(Path(sys.argv[1])) as path:
     path.write_text("half")
     print("writing", flush=True)
@@ -138,7 +139,7 @@ def test_what_a_killed_process_was_writing_goes_with_the_next_write_and_what_a_l
 _MANY = """
 import sys
 from pathlib import Path
-from quant_accuracy import files
+from quant_accuracy.base import files
 for number in range(300):
     files.write_text(Path(sys.argv[1]) / f"{number % 7}", "whole" * 100)
 """

@@ -10,12 +10,12 @@ from typing import Dict, List, NamedTuple, Tuple
 import pytest
 import yaml
 
-from quant_accuracy import card, options
-from quant_accuracy.card import OF_BASELINE, DataPaths
 from quant_accuracy.judging import baseline, jitter
 from quant_accuracy.quantization import snapshot
-from quant_accuracy.reporting import history
-from tests import suite
+from quant_accuracy.reporting.document import history
+from quant_accuracy.settings import card, options
+from quant_accuracy.settings.card import OF_BASELINE, DataPaths
+from tests.support import suite
 
 _DEMO = "ssd_mobilenet_v2_demo-w8a8"
 

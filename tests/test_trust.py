@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy import artifacts, options
-from quant_accuracy.cache import Cache
-from quant_accuracy.card import DataPaths, ModelCard
+from quant_accuracy.artifacts import build
+from quant_accuracy.base.cache import Cache
+from quant_accuracy.base.errors import DataError, GraphError
 from quant_accuracy.data import shards
-from quant_accuracy.errors import DataError, GraphError
 from quant_accuracy.graph import load, op_types
 from quant_accuracy.preparation import coco_tfrecords
+from quant_accuracy.settings import options
+from quant_accuracy.settings.card import DataPaths, ModelCard
 from tests.conftest import Run
 from tools import report
 
@@ -144,9 +145,9 @@ def test_who_does_not_trust_a_checkpoint_gets_nothing_that_was_made_with_trust(
     # Enough to see that it got past the check.
     few = demo_card.__class__(**{**demo_card.__dict__, "calibration_images": 1})
 
-    assert artifacts.build(few, prefix, found, cache, trusted=True).quantizers
+    assert build.build(few, prefix, found, cache, trusted=True).quantizers
     with pytest.raises(GraphError, match="ReadFile"):
-        artifacts.build(few, prefix, found, cache)
+        build.build(few, prefix, found, cache)
 
 
 def test_the_option_lets_a_checkpoint_through(demo_copy: DataPaths, tmp_path: Path,

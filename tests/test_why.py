@@ -10,24 +10,25 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.artifacts import FLOAT, QUANTIZED, Artifacts
-from quant_accuracy.cache import Cache
-from quant_accuracy.card import DataPaths, ModelCard
+from quant_accuracy.artifacts.records import Artifacts
+from quant_accuracy.base.cache import Cache
+from quant_accuracy.base.errors import ConfigurationError, GraphError
+from quant_accuracy.base.words import FLOAT, QUANTIZED
 from quant_accuracy.data import images, shards
-from quant_accuracy.errors import ConfigurationError, GraphError
-from quant_accuracy.evaluation import Evaluation, evaluate, measure_overridden, measure_without, prepare
 from quant_accuracy.graph.names import GraphNames
 from quant_accuracy.judging.verdicts import FAIL, Verdict
+from quant_accuracy.pipeline.evaluation import Evaluation, evaluate, measure_overridden, measure_without, prepare
 from quant_accuracy.quantization import calibrate, placement, simulate, switches
 from quant_accuracy.quantization.encodings import quantize_dequantize
 from quant_accuracy.quantization.records import AIMET, PARAM, Override, Settings, with_layer
-from quant_accuracy.request import Request
-from quant_accuracy.why import answer, families, noise, sensitivity
+from quant_accuracy.settings.card import DataPaths, ModelCard
+from quant_accuracy.settings.request import Request
+from quant_accuracy.why import explanation, families, noise, sensitivity
 from quant_accuracy.why.budget import Budget
 from quant_accuracy.why.noise import Network, Noise
 from quant_accuracy.why.sensitivity import Sensitivities
-from tests import planted
 from tests.conftest import Run
+from tests.support import planted
 
 _NAMES = GraphNames("images", "start", ("middle", "end"), ("", "", "", ""))
 _OUTPUTS = ["concat:0", "concat_1:0"]
@@ -275,7 +276,7 @@ def test_a_planted_culprit_ranks_first_and_is_all_that_has_to_go(culprit: str, d
     done = evaluate(Request(given.card, given.data, 1, selection="0-1"), cache)
     assert _drop(done) > own + 0.01
 
-    found = answer.explain(_failed(done, (own + _drop(done)) / 2), minutes=5.0, most_images=1)
+    found = explanation.explain(_failed(done, (own + _drop(done)) / 2), minutes=5.0, most_images=1)
 
     first = found.sensitivities.quantizers[0]
     assert first.layer.startswith(given.scope)
@@ -293,8 +294,8 @@ def test_a_float_variant_that_does_not_reach_the_goal_leaves_no_quantizer_to_bla
     done = evaluate(Request(demo_card, demo, 1, selection="0-1"), cache)
     after = done.variants[QUANTIZED].metrics.figures["mAP"]
 
-    found = answer.explain(replace(done, verdicts=[Verdict("mAP_floor", after, 0.99, None, FAIL, "")]), minutes=5.0,
-                           most_images=1)
+    found = explanation.explain(replace(done, verdicts=[Verdict("mAP_floor", after, 0.99, None, FAIL, "")]),
+                                minutes=5.0, most_images=1)
 
     assert found.found is None
     assert found.lines()[0].startswith("no quantizer is to blame: the float variant does not reach quantized mAP at "
@@ -310,7 +311,7 @@ def test_weights_of_few_bits_are_named_as_a_family_that_really_meets_the_gate_of
 
     # A second passes each time that someone looks.
     clock = map(float, itertools.count()).__next__
-    found = answer.explain(_failed(done, 0.02), minutes=0.25, most_images=1, clock=clock)
+    found = explanation.explain(_failed(done, 0.02), minutes=0.25, most_images=1, clock=clock)
 
     assert found.found is not None
     assert found.found.best is not None
@@ -349,7 +350,7 @@ def test_other_bits_are_what_a_card_with_these_overrides_gives(demo: DataPaths, 
 def test_attribution_adds_up_to_the_drop(demo: DataPaths, demo_card: ModelCard, cache: Cache) -> None:
     done = evaluate(Request(demo_card, demo, 1, selection="0-1"), cache)
 
-    where = answer.explain(done, minutes=5.0, most_images=1).attribution
+    where = explanation.explain(done, minutes=5.0, most_images=1).attribution
 
     drops = [item.drop for item in where.classes]
     assert drops == sorted(drops, reverse=True)
@@ -367,4 +368,4 @@ def test_what_aimet_runs_cannot_be_asked_why(demo: DataPaths, demo_card: ModelCa
         task, artifacts=replace(task.artifacts, simulator=AIMET))))
 
     with pytest.raises(ConfigurationError, match="AIMET runs a graph of its own.*--simulate builtin"):
-        answer.explain(of_aimet, minutes=5.0)
+        explanation.explain(of_aimet, minutes=5.0)

@@ -8,10 +8,10 @@ from typing import Callable, Collection, Dict, FrozenSet, List, Mapping, NamedTu
 import numpy as np
 import pytest
 
-from quant_accuracy import options
 from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS, Verdict
 from quant_accuracy.quantization.records import ACTIVATION, PARAM, Quantizer, Symmetry
 from quant_accuracy.scoring.metrics import Metrics
+from quant_accuracy.settings import options
 from quant_accuracy.why import culprits, goal
 from quant_accuracy.why import families as family_kinds
 from quant_accuracy.why.bisection import Measured

@@ -12,9 +12,9 @@ from typing import Dict, List
 import pytest
 import yaml
 
-from quant_accuracy import card, options
-from quant_accuracy.card import DataPaths
-from tests import planted, report_documents, suite
+from quant_accuracy.settings import card, options
+from quant_accuracy.settings.card import DataPaths
+from tests.support import planted, report_documents, suite
 
 _DEMO = "ssd_mobilenet_v2_demo-w8a8"
 

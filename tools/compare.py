@@ -12,15 +12,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from quant_accuracy import command_line, files, options
-from quant_accuracy.errors import ConfigurationError
+from quant_accuracy.base import command_line, files
+from quant_accuracy.base.errors import ConfigurationError
+from quant_accuracy.base.words import VARIANTS
 from quant_accuracy.judging import jitter
 from quant_accuracy.judging.verdicts import CHECK
-from quant_accuracy.options import Values
 from quant_accuracy.reporting import comparison, gate_table
 from quant_accuracy.reporting.comparison import Change, Comparison, VerdictChange
-from quant_accuracy.reporting.reported import VARIANTS
 from quant_accuracy.scoring.intervals import Interval
+from quant_accuracy.settings import options
+from quant_accuracy.settings.options import Values
 
 # Rows and lines that are shown of a long list; the JSON has all.
 _SHOWN = 20

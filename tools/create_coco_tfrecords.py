@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import List, Optional
 
-from quant_accuracy import command_line
+from quant_accuracy.base import command_line
 
 
 def main(arguments: Optional[List[str]] = None) -> int:

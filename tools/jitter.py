@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, List, Mapping, Optional, Sequence, Tuple
 from rich.console import Console
 from rich.table import Table
 
-from quant_accuracy import command_line, files, options
-from quant_accuracy import request as requests
+from quant_accuracy.base import command_line, files
 from quant_accuracy.judging import jitter
-from quant_accuracy.options import Values
+from quant_accuracy.settings import options
+from quant_accuracy.settings import request as requests
+from quant_accuracy.settings.options import Values
 
 if TYPE_CHECKING:
     from quant_accuracy.judging.jitter import Jitter
@@ -31,8 +32,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
 
 def _measure(values: Values) -> int:
     # TensorFlow takes seconds to import: not before the options are known to be right.
-    from demo import ready
-    from quant_accuracy import evaluation
+    from quant_accuracy.demo import ready
+    from quant_accuracy.pipeline import evaluation
 
     with options.cache_folder(values) as kept:
         wanted, cache = requests.resolve(kept, ready.data_paths)

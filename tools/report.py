@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 from typing import List, Optional, Sequence
 
-from quant_accuracy import command_line, options
-from quant_accuracy import request as requests
-from quant_accuracy.options import Values
+from quant_accuracy.base import command_line
+from quant_accuracy.settings import options
+from quant_accuracy.settings import request as requests
+from quant_accuracy.settings.options import Values
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
@@ -24,11 +25,11 @@ def main(arguments: Optional[List[str]] = None) -> int:
 
 def _report(values: Values) -> int:
     # TensorFlow takes seconds to import: not before the options are known to be right.
-    from demo import ready
-    from quant_accuracy import evaluation
+    from quant_accuracy.demo import ready
     from quant_accuracy.judging import verdicts
+    from quant_accuracy.pipeline import evaluation
     from quant_accuracy.reporting import gate_table, output, terminal
-    from quant_accuracy.why import answer
+    from quant_accuracy.why import explanation
 
     red = {verdicts.FAIL, verdicts.INCONCLUSIVE} if values.get("strict") else {verdicts.FAIL}
     failed = False
@@ -36,7 +37,7 @@ def _report(values: Values) -> int:
         wanted, cache = requests.resolve(kept, ready.data_paths)
         for request in wanted:
             result = evaluation.evaluate(request, cache)
-            why = answer.explain(result, options.why_budget(values)) if values.get("why") else None
+            why = explanation.explain(result, options.why_budget(values)) if values.get("why") else None
             written = output.write(result, options.output_folder(values, request.card.name), values.get("history"), why)
             _summarize(written)
             exported = options.quantsim_folder(values, request.card.name)
@@ -52,7 +53,7 @@ def _report(values: Values) -> int:
 
 def _summarize(written: Sequence[Path]) -> None:
     """Show the Markdown report where CI shows summaries."""
-    from quant_accuracy.reporting import pages
+    from quant_accuracy.reporting.page import pages
 
     pages.append_step_summary(next(path for path in written if path.name == "report.md").read_text(encoding="utf-8"))
 

@@ -7,12 +7,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, NamedTuple
 
-from quant_accuracy import files
+from quant_accuracy.base import files
+from quant_accuracy.base.documents import parse_json
+from quant_accuracy.base.errors import DataError, shown
 from quant_accuracy.data import annotation_forms as forms
 from quant_accuracy.data import identifiers, recognition
 from quant_accuracy.data.identifiers import quoted
-from quant_accuracy.document import parse_json
-from quant_accuracy.errors import DataError, shown
 
 _REQUIRED = {
     "images": ("id", "width", "height"),

@@ -11,8 +11,8 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO, List, cast
 
+from quant_accuracy.base.errors import DataError
 from quant_accuracy.data import recognition
-from quant_accuracy.errors import DataError
 
 # Before the content: its length, and the checksum of that. Behind it: its checksum.
 HEADER, FOOTER = struct.Struct("<QI"), struct.Struct("<I")

@@ -7,7 +7,7 @@ names one integer is that integer. A float names one up to 2^53 only; beyond, se
 import re
 from typing import Any
 
-from quant_accuracy.errors import shown
+from quant_accuracy.base.errors import shown
 
 SMALLEST, LARGEST = -(1 << 63), (1 << 63) - 1
 ALLOWED = "an id is a whole number of 64 bits, -2^63 to 2^63 - 1"

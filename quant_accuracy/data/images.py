@@ -10,11 +10,11 @@ from typing import Any, Iterable, Iterator, List, NamedTuple, Sequence, Tuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy import sessions
+from quant_accuracy.base.errors import DataError, first_line
 from quant_accuracy.data import framing, records
 from quant_accuracy.data.records import UnusableError
 from quant_accuracy.data.shards import Shard
-from quant_accuracy.errors import DataError, first_line
+from quant_accuracy.graph import sessions
 
 PREPROCESSING = "decode (JPEG or PNG, 3 channels), bilinear resize without aligned corners, truncate to uint8"
 _UNRESIZED = "decode (JPEG or PNG, 3 channels)"

@@ -9,9 +9,9 @@ import tensorflow.compat.v1 as tf
 from google.protobuf.message import DecodeError
 from PIL import Image
 
+from quant_accuracy.base.errors import DataError, shown
 from quant_accuracy.data import framing, identifiers, recognition, rotation
 from quant_accuracy.data.framing import REMEDY
-from quant_accuracy.errors import DataError, shown
 
 _SOURCE_ID, _ENCODED = "image/source_id", "image/encoded"
 _MAKE = "make the file with tools/create_coco_tfrecords.py"

@@ -9,7 +9,7 @@ import re
 from pathlib import Path, PurePath
 from typing import Dict, List, NamedTuple, Optional, Sequence
 
-from quant_accuracy.errors import DataError
+from quant_accuracy.base.errors import DataError
 
 _NUMBERED = re.compile(r"(.*)-(\d{1,6})-of-(\d{1,6})((?:\.[A-Za-z0-9_]+)*)", re.DOTALL)
 _ONE_SET = "name one set, such as 'coco_val.record-*-of-00010'"

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Set
 
+from quant_accuracy.base.errors import ConfigurationError, DataError
 from quant_accuracy.data import framing, shard_names
-from quant_accuracy.errors import ConfigurationError, DataError
 
 
 @dataclass(frozen=True)

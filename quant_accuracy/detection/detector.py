@@ -6,12 +6,12 @@ from typing import Callable, Iterator, List, Mapping, Optional, Sequence
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy import sessions
+from quant_accuracy.base.errors import GraphError
 from quant_accuracy.detection import nms
 from quant_accuracy.detection.nms import Detections
 from quant_accuracy.detection.postprocessing import Postprocessing
-from quant_accuracy.errors import GraphError
 from quant_accuracy.graph import nodes as graph_nodes
+from quant_accuracy.graph import sessions
 from quant_accuracy.graph.names import GraphNames
 
 Network = Callable[[np.ndarray], Sequence[np.ndarray]]

@@ -5,10 +5,10 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
+from quant_accuracy.base.errors import DataError
 from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.data.shards import Shard
 from quant_accuracy.detection.store import ShardDetections
-from quant_accuracy.errors import DataError
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Callable, Iterator, List, NamedTuple, Sequence, Tuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy import sessions
+from quant_accuracy.graph import sessions
 
 # Classes that share a call of the session: a call has a fixed cost, an empty slot next to none.
 _SLOTS = 16

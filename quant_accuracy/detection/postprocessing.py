@@ -10,7 +10,7 @@ from typing import Dict, List, Mapping, Optional
 
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.errors import GraphError
+from quant_accuracy.base.errors import GraphError
 from quant_accuracy.graph import nodes as graph_nodes
 
 _SUPPRESSIONS = ("NonMaxSuppressionV3", "NonMaxSuppressionV4", "NonMaxSuppressionV5")

@@ -5,12 +5,13 @@ from typing import Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple
 
 import numpy as np
 
-from quant_accuracy import progress, sessions
+from quant_accuracy.base import progress
+from quant_accuracy.base.errors import DataError, GraphError
 from quant_accuracy.data import images
 from quant_accuracy.data.shards import Shard
 from quant_accuracy.detection import store
 from quant_accuracy.detection.nms import Detections
-from quant_accuracy.errors import DataError, GraphError
+from quant_accuracy.graph import sessions
 
 # Images that a message names.
 _SHOWN = 4

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Dict, List, Sequence
 
 import numpy as np
 
-from quant_accuracy import arrays
+from quant_accuracy.base import arrays
 
 if TYPE_CHECKING:
     # It imports TensorFlow, which those who read detections need not.

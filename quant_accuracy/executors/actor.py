@@ -12,10 +12,9 @@ import numpy as np
 import ray
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy import artifacts, files
-from quant_accuracy.data.shards import Shard
-from quant_accuracy.detection.run import Work
-from quant_accuracy.errors import (
+from quant_accuracy.base import files
+from quant_accuracy.base.code import code_digest
+from quant_accuracy.base.errors import (
     ConfigurationError,
     DataError,
     GraphError,
@@ -23,8 +22,10 @@ from quant_accuracy.errors import (
     QuantAccuracyError,
     unexpected,
 )
-from quant_accuracy.executors import assignment
-from quant_accuracy.executors.assignment import Assignment, Found
+from quant_accuracy.data.shards import Shard
+from quant_accuracy.detection.run import Work
+from quant_accuracy.executors import worker
+from quant_accuracy.executors.worker import Assignment, Found
 
 # What the machine refuses now (memory, threads, descriptors) it may grant another actor, or later.
 _MAY_PASS = (OutOfMemoryError, MemoryError, OSError, RuntimeError)
@@ -65,7 +66,7 @@ class ShardActor:
             return ConfigurationError(f"the node {place.address} has another version of this project or of TensorFlow: "
                                       "figures would not be the same; bring all nodes to one version")
         try:
-            self._run = self._held.enter_context(assignment.open_worker(told, threads))
+            self._run = self._held.enter_context(worker.open_worker(told, threads))
         except _MAY_PASS:
             raise
         except Exception as error:
@@ -94,7 +95,7 @@ class ShardActor:
 
 def code() -> str:
     """The digest of everything that figures depend on but what an assignment says."""
-    packages = artifacts.code_digest("graph", "quantization", "data", "detection", "executors")
+    packages = code_digest("graph", "quantization", "data", "detection", "executors")
     return files.digest_value([packages, tf.__version__, np.__version__])
 
 

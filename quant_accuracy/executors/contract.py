@@ -7,7 +7,7 @@ import abc
 from typing import Callable, Dict, Iterable, List, NamedTuple
 
 from quant_accuracy.detection.run import Finished, Run, Speed, Work
-from quant_accuracy.executors.assignment import Assignment
+from quant_accuracy.executors.worker import Assignment
 
 
 class Retry(NamedTuple):

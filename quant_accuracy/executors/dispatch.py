@@ -8,12 +8,12 @@ import collections
 import time
 from typing import Callable, Deque, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple, Union
 
-from quant_accuracy import progress
+from quant_accuracy.base import progress
+from quant_accuracy.base.errors import QuantAccuracyError, WorkerError
 from quant_accuracy.detection.run import Run, Speed, Work
-from quant_accuracy.errors import QuantAccuracyError, WorkerError
 from quant_accuracy.executors import contract
-from quant_accuracy.executors.assignment import Found
 from quant_accuracy.executors.contract import Retry, Workload
+from quant_accuracy.executors.worker import Found
 
 ATTEMPTS = 3
 # Importing TensorFlow and opening sessions takes seconds, on a busy machine many of them.

@@ -10,14 +10,14 @@ from multiprocessing import connection as connections
 from multiprocessing.connection import Connection
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
-from quant_accuracy import sessions
+from quant_accuracy.base.errors import OutOfMemoryError, QuantAccuracyError, first_line, unexpected
 from quant_accuracy.detection.run import Run, Speed, Work
-from quant_accuracy.errors import OutOfMemoryError, QuantAccuracyError, first_line, unexpected
-from quant_accuracy.executors import assignment, dispatch, interrupts
-from quant_accuracy.executors.assignment import Assignment
+from quant_accuracy.executors import dispatch, interrupts, worker
 from quant_accuracy.executors.contract import Executor, Retry, Workload
 from quant_accuracy.executors.dispatch import Done, Event, Failed, Lost, Pool, Ready
-from quant_accuracy.options import PROCESSES
+from quant_accuracy.executors.worker import Assignment
+from quant_accuracy.graph import sessions
+from quant_accuracy.settings.options import PROCESSES
 
 
 class ProcessExecutor(Executor):
@@ -77,7 +77,7 @@ class _Processes(Pool):
             self._workers[worker].connection.send(item)
 
     def events(self, timeout: Optional[float]) -> List[Event]:
-        numbers = {worker.connection: number for number, worker in self._workers.items()}
+        numbers = {running.connection: number for number, running in self._workers.items()}
         return [self._receive(numbers[ready]) for ready in connections.wait(list(numbers), timeout)  # type: ignore
                 if isinstance(ready, Connection)]
 
@@ -101,8 +101,8 @@ class _Processes(Pool):
 
     def close(self) -> None:
         """End all processes; they hold nothing that could be lost."""
-        for worker in self._workers.values():
-            worker.process.kill()
+        for running in self._workers.values():
+            running.process.kill()
         for number in list(self._workers):
             self.kill(number)
 
@@ -128,7 +128,7 @@ def _serve(connection: Connection, threads: int) -> None:
     inbox: "queue.Queue[Any]" = queue.Queue()
     threading.Thread(target=_listen, args=(connection, inbox), daemon=True).start()
     try:
-        with assignment.open_worker(inbox.get(), threads) as run:
+        with worker.open_worker(inbox.get(), threads) as run:
             connection.send(None)
             while True:
                 connection.send(run(inbox.get()))

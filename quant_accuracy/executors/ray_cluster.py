@@ -17,16 +17,17 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from quant_accuracy import files, sessions
+from quant_accuracy.base import files
+from quant_accuracy.base.errors import ConfigurationError, DataError, QuantAccuracyError, WorkerError, first_line
 from quant_accuracy.detection.run import Run, Speed, Work
-from quant_accuracy.errors import ConfigurationError, DataError, QuantAccuracyError, WorkerError, first_line
 from quant_accuracy.executors import actor, dispatch, interrupts
 from quant_accuracy.executors.actor import Place, ShardActor, Unseen
-from quant_accuracy.executors.assignment import Assignment, Found
-from quant_accuracy.executors.choice import RAY_LOCAL
 from quant_accuracy.executors.contract import Executor, Retry, Workload
 from quant_accuracy.executors.dispatch import Done, Event, Failed, Lost, Pool, Ready
-from quant_accuracy.options import RAY
+from quant_accuracy.executors.worker import Assignment, Found
+from quant_accuracy.graph import sessions
+from quant_accuracy.settings.executor import RAY_LOCAL
+from quant_accuracy.settings.options import RAY
 
 # A cluster of this process alone holds no more than what the actors have to know, and a few detections.
 _OWN_STORE = 256 << 20

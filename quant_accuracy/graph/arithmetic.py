@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, List, Mapping, Tuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.errors import GraphError
+from quant_accuracy.base.errors import GraphError
 from quant_accuracy.graph import nodes as graph_nodes
 
 _PASSING = ("Identity", "Enter", "StopGradient", "Snapshot", "CheckNumerics", "EnsureShape", "PreventGradient")

@@ -9,7 +9,7 @@ from typing import AbstractSet, Dict, List, Mapping, NamedTuple, Optional, Seque
 
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.errors import GraphError
+from quant_accuracy.base.errors import GraphError
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph.names import GraphNames
 

@@ -9,8 +9,8 @@ from typing import Dict, List, Mapping, Sequence
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy import sessions
 from quant_accuracy.graph import nodes as graph_nodes
+from quant_accuracy.graph import sessions
 
 _OF_LOOPS = ("Enter", "NextIteration", "Merge", "Switch")
 _OTHERWISE_NEXT_TIME = ("Placeholder", "TensorArray", "Random", "Stateless", "Truncated", "Multinomial")

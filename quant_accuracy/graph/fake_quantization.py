@@ -10,7 +10,7 @@ from typing import Sequence
 
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.errors import GraphError
+from quant_accuracy.base.errors import GraphError
 from quant_accuracy.graph import nodes as graph_nodes
 
 _EXPORT = "export it anew with tools/export_checkpoint.py, from its pipeline.config and training checkpoint, which " \

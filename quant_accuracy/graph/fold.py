@@ -15,7 +15,7 @@ from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tup
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.errors import GraphError
+from quant_accuracy.base.errors import GraphError
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph import spelled_out
 from quant_accuracy.graph.spelled_out import SpelledOut

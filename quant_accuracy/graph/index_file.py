@@ -9,7 +9,7 @@ import struct
 from pathlib import Path
 from typing import Iterator
 
-from quant_accuracy.errors import CheckpointError
+from quant_accuracy.base.errors import CheckpointError
 
 _FOOTER, _TRAILER = 48, 5
 _MAGIC = struct.pack("<Q", 0xDB4775248B80FB57)

@@ -8,7 +8,7 @@ from typing import Callable, Dict, Iterable, List, Mapping, NamedTuple, Sequence
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.errors import GraphError
+from quant_accuracy.base.errors import GraphError
 
 # Ops that multiply by weights, and which of their inputs these are.
 LINEAR = {"Conv2D": 1, "DepthwiseConv2dNative": 1, "MatMul": 1, "Conv2DBackpropInput": 1, "Conv3D": 1, "BatchMatMul": 1,

@@ -2,7 +2,7 @@
 
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.errors import GraphError
+from quant_accuracy.base.errors import GraphError
 from quant_accuracy.graph import nodes as graph_nodes
 
 FACTOR = "quant_accuracy/input_scale"

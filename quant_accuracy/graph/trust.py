@@ -16,7 +16,7 @@ import tensorflow.compat.v1 as tf
 from google.protobuf.message import DecodeError
 from tensorflow.core.framework import variable_pb2
 
-from quant_accuracy.errors import CheckpointError, GraphError
+from quant_accuracy.base.errors import CheckpointError, GraphError
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph import op_types
 

@@ -4,8 +4,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from quant_accuracy import files
-from quant_accuracy.document import Section, require_json
+from quant_accuracy.base import files
+from quant_accuracy.base.documents import Section, require_json
 from quant_accuracy.judging import jitter
 from quant_accuracy.judging.jitter import Jitter
 from quant_accuracy.quantization import snapshot

@@ -2,7 +2,6 @@
 
 from typing import List, NamedTuple, Optional, Sequence
 
-from quant_accuracy.card import CLASS_BASELINES, FLOAT_BASELINES, Gate
 from quant_accuracy.judging import baseline as baselines
 from quant_accuracy.judging import jitter, verdicts
 from quant_accuracy.judging.baseline import Baseline
@@ -10,6 +9,7 @@ from quant_accuracy.judging.jitter import Range
 from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS, Bounds, Figures, Verdict
 from quant_accuracy.scoring.intervals import Interval
 from quant_accuracy.scoring.matching import IOU_THRESHOLDS
+from quant_accuracy.settings.card import CLASS_BASELINES, FLOAT_BASELINES, Gate
 
 _SHOWN = 3
 

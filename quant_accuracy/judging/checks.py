@@ -7,7 +7,6 @@ check cannot see counts as wrong. In a failed verdict each thing that is wrong s
 from dataclasses import replace
 from typing import Iterable, List, Mapping, NamedTuple, Optional, Sequence
 
-from quant_accuracy.card import ENCODINGS_DRIFT
 from quant_accuracy.data import coverage
 from quant_accuracy.graph.names import GraphNames
 from quant_accuracy.judging.verdicts import CHECK, FAIL, INCONCLUSIVE, PASS, Verdict
@@ -16,6 +15,7 @@ from quant_accuracy.quantization.assumptions import Assumptions
 from quant_accuracy.quantization.configuration import BIAS, WEIGHT
 from quant_accuracy.quantization.records import ACTIVATION, INPUT, PARAM, Encodings, Quantizer
 from quant_accuracy.quantization.snapshot import Placed
+from quant_accuracy.settings.card import ENCODINGS_DRIFT
 
 BATCH_NORMS, WEIGHTS, BIASES = "batch_norms_folded", "weights_quantized", "biases"
 ACTIVATIONS, INPUTS, OUTPUTS = "activations_quantized", "model_inputs", "network_outputs"

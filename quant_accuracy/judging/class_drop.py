@@ -2,11 +2,11 @@
 
 from typing import List, NamedTuple, Optional, Sequence
 
-from quant_accuracy.card import Gate
 from quant_accuracy.judging import jitter, verdicts
 from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS, Bounds, Figures, Verdict
 from quant_accuracy.scoring.intervals import Interval, student_interval
 from quant_accuracy.scoring.partial import joint_confidence
+from quant_accuracy.settings.card import Gate
 
 _SHOWN = 3
 

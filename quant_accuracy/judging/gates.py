@@ -2,11 +2,11 @@
 
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
 
-from quant_accuracy.card import CLASS_DROP, ENCODINGS_DRIFT, OF_BASELINE, Gate
 from quant_accuracy.judging import baseline_gates, class_drop, jitter, verdicts
 from quant_accuracy.judging.verdicts import INCONCLUSIVE, PASS, Bounds, Figures, Verdict
 from quant_accuracy.scoring.intervals import Interval
 from quant_accuracy.scoring.partial import PartialAps
+from quant_accuracy.settings.card import CLASS_DROP, ENCODINGS_DRIFT, OF_BASELINE, Gate
 
 # A detector with such a float mAP finds next to nothing: boxes whose x and y are swapped reach as much.
 _NEAR_ZERO = 0.01

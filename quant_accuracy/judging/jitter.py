@@ -11,7 +11,7 @@ from typing import Any, Dict, Mapping, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
-from quant_accuracy.document import Section
+from quant_accuracy.base.documents import Section
 from quant_accuracy.scoring.intervals import student_quantile
 from quant_accuracy.scoring.metrics import Metrics
 

@@ -6,7 +6,7 @@ from typing import Mapping, NamedTuple, Optional
 
 import numpy as np
 
-from quant_accuracy.errors import QuantAccuracyError
+from quant_accuracy.base.errors import QuantAccuracyError
 from quant_accuracy.judging.baseline import Baseline
 from quant_accuracy.judging.jitter import Jitter
 from quant_accuracy.scoring.intervals import Interval

@@ -13,9 +13,9 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
 import tensorflow.compat.v1 as tf
 from PIL import Image
 
-from quant_accuracy import files, progress
+from quant_accuracy.base import files, progress
+from quant_accuracy.base.errors import ConfigurationError, DataError, StorageError, first_line
 from quant_accuracy.data import annotations, recognition, rotation
-from quant_accuracy.errors import ConfigurationError, DataError, StorageError, first_line
 
 _LONGEST_NAME = 1000
 # What the records call the formats that TensorFlow's decoder reads, by Pillow's names.

@@ -12,9 +12,9 @@ from google.protobuf import text_format
 from object_detection.builders import model_builder
 from object_detection.protos import pipeline_pb2
 
-from quant_accuracy import progress
-from quant_accuracy.document import read_text
-from quant_accuracy.errors import ConfigurationError, first_line
+from quant_accuracy.base import progress
+from quant_accuracy.base.documents import read_text
+from quant_accuracy.base.errors import ConfigurationError, first_line
 from quant_accuracy.preparation import text_fields
 from quant_accuracy.preparation.text_fields import Field
 

@@ -49,8 +49,8 @@ import importlib_metadata
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy import files, progress, sessions
-from quant_accuracy.errors import (
+from quant_accuracy.base import files, progress
+from quant_accuracy.base.errors import (
     ConfigurationError,
     DataError,
     GraphError,
@@ -58,7 +58,7 @@ from quant_accuracy.errors import (
     StorageError,
     first_line,
 )
-from quant_accuracy.graph import load, prune
+from quant_accuracy.graph import load, prune, sessions
 from quant_accuracy.graph.names import GraphNames
 from quant_accuracy.quantization import encodings_file, overrides
 from quant_accuracy.quantization.configuration import BIAS, WEIGHT

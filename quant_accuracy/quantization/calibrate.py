@@ -6,9 +6,9 @@ from typing import Callable, Dict, Iterable, Iterator, List, Optional, Sequence,
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy import sessions
-from quant_accuracy.errors import DataError
+from quant_accuracy.base.errors import DataError
 from quant_accuracy.graph import nodes as graph_nodes
+from quant_accuracy.graph import sessions
 from quant_accuracy.quantization import histogram, simulate
 from quant_accuracy.quantization.encodings import Range, range_encoding
 from quant_accuracy.quantization.histogram import Histogram, enhanced_encoding

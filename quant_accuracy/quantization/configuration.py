@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, Mapping, Optional, Tuple
 
-from quant_accuracy import files
-from quant_accuracy.document import Section, read_json
-from quant_accuracy.errors import ConfigurationError, first_line, shown
+from quant_accuracy.base import files
+from quant_accuracy.base.documents import Section, read_json
+from quant_accuracy.base.errors import ConfigurationError, first_line, shown
 
 WEIGHT, BIAS = "weight", "bias"
 

@@ -11,7 +11,7 @@ from typing import Any, Callable, Collection, Dict, Iterator, List, Optional, Se
 
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.errors import QuantAccuracyError
+from quant_accuracy.base.errors import QuantAccuracyError
 from quant_accuracy.graph.names import GraphNames
 from quant_accuracy.quantization import placement
 from quant_accuracy.quantization.configuration import Configuration, OpRule, ParamRule

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from quant_accuracy.errors import DataError
+from quant_accuracy.base.errors import DataError
 from quant_accuracy.quantization.records import Encoding, Symmetry
 
 _NARROWEST_RANGE = 0.01

@@ -12,9 +12,9 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Tuple
 
 import yaml
 
-from quant_accuracy import files
-from quant_accuracy.document import as_flag, as_number, parse_json, parsing, read_text
-from quant_accuracy.errors import ConfigurationError, QuantAccuracyError, StorageError, first_line, shown
+from quant_accuracy.base import files
+from quant_accuracy.base.documents import as_flag, as_number, parse_json, parsing, read_text
+from quant_accuracy.base.errors import ConfigurationError, QuantAccuracyError, StorageError, first_line, shown
 from quant_accuracy.quantization.encodings import holds_zero
 from quant_accuracy.quantization.records import ACTIVATION, PARAM, Encoding, Encodings, Quantizer
 

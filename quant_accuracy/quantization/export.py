@@ -12,7 +12,7 @@ import tensorflow.compat.v1 as tf
 import yaml
 from tensorflow.core.framework import variable_pb2
 
-from quant_accuracy import files
+from quant_accuracy.base import files
 from quant_accuracy.graph import nodes as graph_nodes
 
 PREFIX = "model"

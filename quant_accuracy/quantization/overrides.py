@@ -5,7 +5,7 @@ import fnmatch
 from dataclasses import replace
 from typing import List, Sequence
 
-from quant_accuracy.errors import ConfigurationError
+from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.quantization.records import OVERRIDE, Override, Quantizer, Symmetry
 
 

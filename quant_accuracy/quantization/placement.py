@@ -10,7 +10,7 @@ from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.errors import ConfigurationError
+from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph import spelled_out
 from quant_accuracy.quantization import overrides

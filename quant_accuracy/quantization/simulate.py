@@ -5,7 +5,7 @@ from typing import Dict, Sequence
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.errors import ConfigurationError, GraphError
+from quant_accuracy.base.errors import ConfigurationError, GraphError
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.quantization.encodings import quantize_dequantize
 from quant_accuracy.quantization.records import ACTIVATION, PARAM, Encoding, Encodings, Quantizer

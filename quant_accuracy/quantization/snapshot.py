@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-from quant_accuracy import files
-from quant_accuracy.document import Section, require_json
-from quant_accuracy.errors import ConfigurationError
+from quant_accuracy.base import files
+from quant_accuracy.base.documents import Section, require_json
+from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.quantization.records import ACTIVATION, PARAM, Encodings, Quantizer
 
 

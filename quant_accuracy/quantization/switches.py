@@ -5,7 +5,7 @@ from typing import Collection, Dict, List, Mapping, NamedTuple, Sequence
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.errors import GraphError
+from quant_accuracy.base.errors import GraphError
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.quantization import simulate
 from quant_accuracy.quantization.records import PARAM, Encodings, Quantizer

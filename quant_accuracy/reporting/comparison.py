@@ -11,16 +11,17 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Set
 
 import numpy as np
 
+from quant_accuracy.base.errors import ConfigurationError
+from quant_accuracy.base.words import VARIANTS
 from quant_accuracy.data import annotations as annotation_files
 from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.detection.merge import Merged, Results
-from quant_accuracy.errors import ConfigurationError
 from quant_accuracy.judging import baseline, jitter
 from quant_accuracy.judging.verdicts import CHECK, PASS, Verdict
 from quant_accuracy.quantization import snapshot
 from quant_accuracy.quantization.snapshot import Drift
-from quant_accuracy.reporting import reported
-from quant_accuracy.reporting.reported import AGAIN, VARIANTS, ReportedRun
+from quant_accuracy.reporting.document import read_report
+from quant_accuracy.reporting.document.read_report import AGAIN, ReportedRun
 from quant_accuracy.scoring import bootstrap, coco, matching
 from quant_accuracy.scoring.intervals import Interval, mean_known
 from quant_accuracy.scoring.metrics import FIGURES
@@ -123,7 +124,7 @@ def compare(first: Path, second: Path, annotations: Optional[Path] = None) -> Co
         ConfigurationError: A file is missing or damaged, or the runs evaluated different images.
         DataError: The annotation file is missing or damaged.
     """
-    before, after = reported.read_run(first), reported.read_run(second)
+    before, after = read_report.read_run(first), read_report.read_run(second)
     _check_same_images(before, after)
     return Comparison(
         before, after,
@@ -211,9 +212,9 @@ def _judged(verdict: Optional[Verdict]) -> Optional[Tuple[str, Optional[float], 
 
 
 def _quantizer_changes(before: Path, after: Path) -> QuantizerChanges:
-    old, new = reported.read_quantizers(before), reported.read_quantizers(after)
+    old, new = read_report.read_quantizers(before), read_report.read_quantizers(after)
     if old is None or new is None:
-        lacking = [str(folder / reported.SNAPSHOT_FILE) for folder, found in ((before, old), (after, new))
+        lacking = [str(folder / read_report.SNAPSHOT_FILE) for folder, found in ((before, old), (after, new))
                    if found is None]
         return QuantizerChanges(" and ".join(dict.fromkeys(lacking)) + " missing")
     return QuantizerChanges(placement=snapshot.differences(old, new),
@@ -252,7 +253,7 @@ def _annotations(before: ReportedRun, after: ReportedRun, given: Optional[Path])
 
 
 def _intervals(before: ReportedRun, after: ReportedRun, truth: Annotations) -> Paired:
-    tables = [{variant: reported.detections_of(run, variant) for variant in VARIANTS} for run in (before, after)]
+    tables = [{variant: read_report.detections_of(run, variant) for variant in VARIANTS} for run in (before, after)]
     detected = {image for side in tables for found in side.values() for image in np.unique(found.images).tolist()}
     image_ids, left_out = evaluated_images(before.images, detected, truth)
     if not len(image_ids):

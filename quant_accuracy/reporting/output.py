@@ -5,15 +5,17 @@ import shutil
 from pathlib import Path
 from typing import List, Optional
 
-from quant_accuracy import files
-from quant_accuracy.artifacts import FLOAT, Artifacts
-from quant_accuracy.evaluation import Evaluation, Variant
-from quant_accuracy.options import REPORT_FORMS
+from quant_accuracy.artifacts.records import Artifacts
+from quant_accuracy.base import files
+from quant_accuracy.base.words import FLOAT
+from quant_accuracy.pipeline.evaluation import Evaluation, Variant
 from quant_accuracy.quantization import export, snapshot
 from quant_accuracy.quantization.records import AIMET
-from quant_accuracy.reporting import contents, history, pages
-from quant_accuracy.reporting.reported import SNAPSHOT_FILE
-from quant_accuracy.why.answer import Answer
+from quant_accuracy.reporting.document import contents, history
+from quant_accuracy.reporting.document.read_report import SNAPSHOT_FILE
+from quant_accuracy.reporting.page import pages
+from quant_accuracy.settings.options import REPORT_FORMS
+from quant_accuracy.why.explanation import Answer
 
 _EXPORTED = ("model.encodings", "quantizers.json", "quantsim.pb")
 

@@ -6,11 +6,12 @@ from typing import Optional
 from rich.console import Console
 from rich.table import Table
 
-from quant_accuracy.artifacts import FLOAT, QUANTIZED
-from quant_accuracy.evaluation import Evaluation, Variant
+from quant_accuracy.base.words import FLOAT, QUANTIZED
 from quant_accuracy.judging import verdicts
-from quant_accuracy.reporting import contents, gate_table
-from quant_accuracy.why.answer import Answer
+from quant_accuracy.pipeline.evaluation import Evaluation, Variant
+from quant_accuracy.reporting import gate_table
+from quant_accuracy.reporting.document import contents
+from quant_accuracy.why.explanation import Answer
 
 _SHOWN = ("mAP", "AP50", "AP75", "AR100")
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Mapping, Optional
 
-from quant_accuracy.document import Section
+from quant_accuracy.base.documents import Section
 
 # COCO's 12 figures, in the order of COCOeval.stats.
 FIGURES = ("mAP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large",

@@ -10,9 +10,9 @@ from typing import Dict, List, Mapping, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
+from quant_accuracy.base.errors import shown
 from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.detection.merge import Merged, Results
-from quant_accuracy.errors import shown
 from quant_accuracy.scoring import matching
 from quant_accuracy.scoring.chunks import chunks
 from quant_accuracy.scoring.matching import Truth

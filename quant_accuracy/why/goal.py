@@ -4,9 +4,9 @@ import math
 from dataclasses import dataclass
 from typing import Dict, Optional, Sequence
 
-from quant_accuracy.card import CLASS_DROP
 from quant_accuracy.judging.verdicts import FAIL, Verdict
 from quant_accuracy.scoring.metrics import Metrics
+from quant_accuracy.settings.card import CLASS_DROP
 
 # What quantizers can be to blame for: gates of one rank are met together, and those of a later rank count only where
 # none of an earlier one failed. A baseline leaves no more room than the numerical jitter, which would name half of the

@@ -8,10 +8,14 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Sequence
 
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy import artifacts, evaluation, progress, sessions
-from quant_accuracy.artifacts import FLOAT, QUANTIZED
+from quant_accuracy.artifacts.calibration import calibration_shards
+from quant_accuracy.base import progress
+from quant_accuracy.base.code import code_digest
+from quant_accuracy.base.words import FLOAT, QUANTIZED
 from quant_accuracy.data import images
-from quant_accuracy.evaluation import Evaluation
+from quant_accuracy.graph import sessions
+from quant_accuracy.pipeline import evaluation
+from quant_accuracy.pipeline.evaluation import Evaluation
 from quant_accuracy.quantization import aimet
 from quant_accuracy.quantization.records import AUTO, BUILTIN, Override
 from quant_accuracy.scoring.metrics import Metrics
@@ -69,7 +73,7 @@ class Investigation:
         self._done, self._listener, self._network, self.budget = done, listener, listener.network, budget
         self._most = min(most_images, card.calibration_images)
         count = min(max(self._most, _FAMILY_IMAGES), card.calibration_images)
-        self._pictures = images.read_images(artifacts.calibration_shards(done.prepared.every_shard, count), count,
+        self._pictures = images.read_images(calibration_shards(done.prepared.every_shard, count), count,
                                             card.height, card.width)
         layers = noise.layers(self._network)
         self.families: List[Family] = family_kinds.of_quantizers(
@@ -151,6 +155,6 @@ class Investigation:
 
     def _place(self, more: Dict[str, Any]) -> Place:
         inputs = {"quantsim": self._done.artifacts.quantsim_folder.name, "tensorflow": tf.__version__,
-                  "code": artifacts.code_digest("graph", "quantization", "why"), **more}
+                  "code": code_digest("graph", "quantization", "why"), **more}
         cache = self._done.prepared.task.cache
         return lambda index: cache.path("sensitivity", {**inputs, "image": index}, ".npz")

@@ -9,8 +9,9 @@ from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequenc
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy import arrays, sessions
+from quant_accuracy.base import arrays
 from quant_accuracy.graph import nodes as graph_nodes
+from quant_accuracy.graph import sessions
 from quant_accuracy.graph.names import GraphNames
 from quant_accuracy.quantization import simulate, switches
 from quant_accuracy.quantization.records import PARAM, Encodings, Quantizer

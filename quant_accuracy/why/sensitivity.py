@@ -12,8 +12,8 @@ from typing import Callable, Iterator, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
-from quant_accuracy import progress
-from quant_accuracy.errors import StorageError
+from quant_accuracy.base import progress
+from quant_accuracy.base.errors import StorageError
 from quant_accuracy.why import noise
 from quant_accuracy.why.budget import Budget
 from quant_accuracy.why.noise import Listener, Network, Noise

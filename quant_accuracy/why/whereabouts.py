@@ -6,8 +6,8 @@ from typing import Dict, Optional, Sequence
 
 import numpy as np
 
-from quant_accuracy.artifacts import FLOAT, QUANTIZED
-from quant_accuracy.evaluation import Evaluation
+from quant_accuracy.base.words import FLOAT, QUANTIZED
+from quant_accuracy.pipeline.evaluation import Evaluation
 from quant_accuracy.scoring import attribution, bootstrap, error_kinds
 from quant_accuracy.why import goal as goals
 

@@ -8,15 +8,15 @@ from typing import Any, Dict, List
 
 import numpy as np
 
-from quant_accuracy import options as project
 from quant_accuracy.detection import store
 from quant_accuracy.detection.nms import Detections
 from quant_accuracy.judging import baseline
 from quant_accuracy.quantization import snapshot
-from quant_accuracy.reporting import history, reported
-from tests import report_documents
+from quant_accuracy.reporting.document import history, read_report
+from quant_accuracy.settings import options as project
 from tests.fuzz import mutations
 from tests.fuzz.kind import SIZE, Kind, at, json_kind
+from tests.support import report_documents
 
 
 def snapshot_kind(_: Path) -> Kind:
@@ -70,7 +70,7 @@ def history_kind(_: Path) -> Kind:
 def report_kind(_: Path) -> Kind:
     """Reports: both variants, and a drop that can be."""
     def use(path: Path) -> None:
-        found = reported.read_run(path)
+        found = read_report.read_run(path)
         assert set(found.metrics) == {"float", "quantized"}
         assert found.drop() is None or abs(float(found.drop() or 0.0)) <= 1
 
@@ -85,7 +85,7 @@ def results_kind(_: Path) -> Kind:
                                   for n in range(4)]
 
     def use(path: Path) -> None:
-        found = reported.read_detections(path)
+        found = read_report.read_detections(path)
         assert found.images.dtype == found.categories.dtype == np.int64
         assert np.isfinite(found.boxes).all()
         assert np.isfinite(found.scores).all()

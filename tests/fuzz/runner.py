@@ -158,7 +158,7 @@ def _serve(connection: Connection, seed: int, folder: str) -> None:
 
 
 def _run(kind: Any, case: Case, seed: int, folder: Path) -> Tuple[Case, str, float, float]:
-    from quant_accuracy.errors import QuantAccuracyError
+    from quant_accuracy.base.errors import QuantAccuracyError
 
     random = Random(f"{seed} {case[0]} {case[1]}")
     path = kind.place(folder)

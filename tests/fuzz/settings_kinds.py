@@ -7,10 +7,10 @@ from typing import Any, Dict
 
 import yaml
 
-from quant_accuracy import card
-from quant_accuracy import options as project
 from quant_accuracy.quantization import configuration, encodings_file, placement
 from quant_accuracy.quantization.records import ACTIVATION, PARAM, Settings
+from quant_accuracy.settings import card
+from quant_accuracy.settings import options as project
 from tests.fuzz import mutations
 from tests.fuzz.kind import Kind, at, json_kind
 from tests.fuzz.networks import OUTPUTS, network

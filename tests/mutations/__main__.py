@@ -6,10 +6,11 @@ import textwrap
 from concurrent.futures import ThreadPoolExecutor
 from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-from quant_accuracy import files, options
+from quant_accuracy.base import files
+from quant_accuracy.settings import options
 from tests.mutations import runs
 from tests.mutations.table import HARMLESS, MUTATIONS, SUBSETS, Mutation
-from tests.suite import SKIPPED, Finished
+from tests.support.suite import SKIPPED, Finished
 
 PAGE = options.ROOT / "docs" / "mutations.md"
 _FLOAT, _QUANTIZED = "float_mAP_baseline", "mAP_baseline"

@@ -8,16 +8,18 @@ from typing import Any, Callable, Dict, Mapping, Sequence
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from demo import ready
-from quant_accuracy import artifacts, card, files, options
-from quant_accuracy.cache import Cache
-from quant_accuracy.card import DataPaths
+from quant_accuracy.artifacts import build
+from quant_accuracy.base import files
+from quant_accuracy.base.cache import Cache
 from quant_accuracy.data import shards
+from quant_accuracy.demo import ready
 from quant_accuracy.graph import load
 from quant_accuracy.quantization import configuration
 from quant_accuracy.quantization.configuration import Configuration
-from tests import batch_norms
+from quant_accuracy.settings import card, options
+from quant_accuracy.settings.card import DataPaths
 from tests.mutations.plugin import ACTIVATION, ADDITION, FEW_BITS
+from tests.support import batch_norms
 
 SCALED, FACTOR = "FeatureExtractor/MobilenetV2/expanded_conv_12/project/weights", 1.5
 NOISE = 0.1
@@ -94,7 +96,7 @@ def _loaded(folder: Path, document: Mapping[str, Any]) -> Sequence[str]:
 def _encodings(checkpoint: Path) -> Dict[str, Any]:
     """The encodings of a checkpoint, calibrated on the demo's images."""
     demo = _demo()
-    found = artifacts.build(card.load(options.DEMO_CARD), checkpoint,
+    found = build.build(card.load(options.DEMO_CARD), checkpoint,
                             shards.find_shards(demo.dataset_dir, demo.pattern), _CACHE)
     document: Dict[str, Any] = json.loads((found.quantsim_folder / "model.encodings").read_text(encoding="utf-8"))
     return document

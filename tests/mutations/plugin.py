@@ -123,9 +123,10 @@ def pytest_collection_finish() -> None:
     """Break the engine; nothing of it that needs TensorFlow has been imported before."""
     name = os.environ[VARIABLE]
     chosen = BREAKS[name]
-    _wrap(chosen.module, chosen.function, lambda right: lambda *given, **named: chosen.change(right(*given, **named)))
     if chosen.package is not None:
-        _wrap("artifacts", "code_digest", lambda right: _salted(right, name, str(chosen.package)))
+        # First: the modules that import it by its name are not imported yet.
+        _wrap("base.code", "code_digest", lambda right: _salted(right, name, str(chosen.package)))
+    _wrap(chosen.module, chosen.function, lambda right: lambda *given, **named: chosen.change(right(*given, **named)))
 
 
 def _wrap(module: str, function: str, wrapped: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
@@ -134,7 +135,7 @@ def _wrap(module: str, function: str, wrapped: Callable[[Callable[..., Any]], Ca
 
 
 def _salted(right: Callable[..., str], name: str, package: str) -> Callable[..., str]:
-    from quant_accuracy import files
+    from quant_accuracy.base import files
 
     salt = [name, files.digest_file(Path(__file__))]
     return lambda *packages: files.digest_value([right(*packages), *salt]) if package in packages else right(*packages)

@@ -5,10 +5,10 @@ import tempfile
 from pathlib import Path
 from typing import Dict, Iterable, List, Mapping, Sequence
 
-from tests import suite
 from tests.mutations import plugin
 from tests.mutations.table import HARMLESS, OF_CLASSES, Mutation
-from tests.suite import Finished
+from tests.support import suite
+from tests.support.suite import Finished
 
 # Two at a time on two cores are faster than one after the other: much of a short run happens on one.
 AT_A_TIME = 2

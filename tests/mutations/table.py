@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Mapping, Optional, Tuple
 
-from demo import ready
+from quant_accuracy.demo import ready
 from quant_accuracy.quantization.configuration import Configuration, OpRule, ParamRule
 from tests.mutations import inputs
 from tests.mutations.inputs import FACTOR, LOWERED, NOISE, Arguments, configured, nothing, typed

@@ -1,0 +1,74 @@
+"""Steps 1 to 5: everything that is made once from a checkpoint and loaded by every process that evaluates."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Sequence
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from quant_accuracy.artifacts import float_graph, quantsim, suppression
+from quant_accuracy.artifacts.calibration import calibration_shards
+from quant_accuracy.artifacts.records import Artifacts, read
+from quant_accuracy.base import files
+from quant_accuracy.base.cache import Cache
+from quant_accuracy.base.code import code_digest
+from quant_accuracy.data import images
+from quant_accuracy.data.shards import Shard
+from quant_accuracy.graph import image_input, load
+from quant_accuracy.quantization import aimet
+from quant_accuracy.quantization.records import (
+    AIMET,
+)
+from quant_accuracy.settings.card import ModelCard
+
+
+def build(card: ModelCard, checkpoint: Path, shards: Sequence[Shard], cache: Cache,
+          trusted: bool = False, batch_size: int = 1) -> Artifacts:
+    """Make the artifacts, or find them in the cache.
+
+    Args:
+        card: The model card.
+        checkpoint: Prefix of the checkpoint's files.
+        shards: All shards of the data set: calibration takes the first images of all, whatever is evaluated.
+        cache: Where artifacts are kept.
+        trusted: The checkpoint's graph may hold ops that reach outside.
+        batch_size: How many images the graph will be given at once.
+
+    Raises:
+        GraphError: The graph does not take the images that the card describes, or not so many of them.
+        QuantAccuracyError: Of the kind that the failing step documents.
+    """
+    card = replace(card, quantization=quantsim.settled(card.quantization))
+    parts = load.checkpoint_files(checkpoint)
+    float_inputs = {
+        "checkpoint": {path.name: files.digest_file(path) for path in parts},
+        "graph": asdict(card.graph),
+        "spelled_out_batch_norms": card.quantization.spelled_out_batch_norms,
+        "code": code_digest("graph"),
+        "tensorflow": tf.__version__,
+        # What was let through once is not let through for those who do not trust it.
+        **({"trusted": True} if trusted else {}),
+    }
+    float_folder = cache.folder("float", float_inputs, "loading and folding the checkpoint",
+                                lambda folder: float_graph.make(folder, card, checkpoint, trusted))
+    image_input.check(float_graph.read_image_input(float_folder), card.graph, card.height, card.width, batch_size)
+
+    def make_quantsim(folder: Path) -> None:
+        quantsim.make(folder, card, float_folder, calibration, checkpoint,
+                       suppression.verified(card, float_folder, calibration, cache))
+
+    calibration = calibration_shards(shards, card.calibration_images)
+    quantsim_inputs = {
+        "float": float_folder.name,
+        "quantization": quantsim.settings_inputs(card.quantization),
+        "calibration": {"images": card.calibration_images, "size": [card.height, card.width],
+                        "preprocessing": images.PREPROCESSING,
+                        "shards": [files.digest_file(shard.path) for shard in calibration]},
+        "code": code_digest("graph", "quantization", "data", "detection"),
+        "numpy": np.__version__,
+        "aimet": aimet.installed() if card.quantization.backend == AIMET else None,
+    }
+    quantsim_folder = cache.folder("quantsim", quantsim_inputs, "calibrating and building the quantization simulation",
+                                   make_quantsim)
+    return read(float_folder, quantsim_folder)

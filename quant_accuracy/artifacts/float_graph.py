@@ -1,0 +1,61 @@
+"""Steps 1 and 2: the checkpoint as a frozen graph, its batch norms folded."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import List
+
+from quant_accuracy.artifacts.records import read_json
+from quant_accuracy.base import files
+from quant_accuracy.base.errors import StorageError
+from quant_accuracy.graph import computed, fold, image_input, load, spelled_out, unfolded
+from quant_accuracy.graph.image_input import ImageInput
+from quant_accuracy.quantization.records import (
+    FOLD,
+    KEEP,
+)
+from quant_accuracy.settings.card import ModelCard
+
+
+def make(folder: Path, card: ModelCard, checkpoint: Path, trusted: bool) -> None:
+    """Write `float.pb`, `folded.pb`, `fold.json` and `input.json`.
+
+    Raises:
+        CheckpointError: A file of the checkpoint is missing or damaged.
+        GraphError: The graph is not one that can be evaluated.
+    """
+    names, spelled = card.graph, card.quantization.spelled_out_batch_norms
+    graph = load.load_network(checkpoint, names, trusted)
+    stored = computed.store_weights(graph, names.starting_op, names.output_ops)
+    folded = fold.fold_batch_norms(stored, names.starting_op, names.output_ops, spelled == FOLD)
+    (folder / "float.pb").write_bytes(graph.SerializeToString(deterministic=True))
+    (folder / "folded.pb").write_bytes(folded.graph.SerializeToString(deterministic=True))
+    files.write_json(folder / "input.json", asdict(image_input.describe(graph, names)))
+    left_out = batch_norms_left(card, folded)
+    files.write_json(folder / "fold.json", {"folded": [asdict(item) for item in folded.folded],
+                                            "left_out": [asdict(item) for item in left_out],
+                                            "batch_norms": [item.batch_norm for item in left_out]})
+
+
+def read_image_input(folder: Path) -> ImageInput:
+    """Load what the graph takes as images.
+
+    Raises:
+        StorageError: The record is damaged.
+    """
+    try:
+        return ImageInput(**read_json(folder / "input.json"))
+    except TypeError as error:
+        raise StorageError(f"{folder}: damaged ({error}); delete it, it will be made again") from error
+
+
+def batch_norms_left(card: ModelCard, folded: fold.FoldResult) -> List[fold.LeftOut]:
+    """The batch norms that are in a network after folding, with the reason, but for those that the card keeps there."""
+    names = card.graph
+    # Looked for in what came out by other means, and not believed to be what folding says of itself.
+    found = {item.op: item.reason for item in unfolded.find(folded.graph, names.starting_op, names.output_ops)}
+    known = {item.batch_norm: item.reason for item in folded.left_out}
+    for group in spelled_out.find(folded.graph, names.starting_op, names.output_ops, combined=True):
+        found = {name: reason for name, reason in found.items() if name not in group.chain}
+        if card.quantization.spelled_out_batch_norms == KEEP and group.scale is not None:
+            known.pop(group.name, None)
+    return [fold.LeftOut(name, reason) for name, reason in {**found, **known}.items()]

@@ -1,0 +1,94 @@
+"""Steps 3 to 5: quantizers placed, calibrated, and simulated."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Mapping, Sequence
+
+from quant_accuracy.artifacts.records import read_graph
+from quant_accuracy.artifacts.suppression import Suppression
+from quant_accuracy.base import files
+from quant_accuracy.base.errors import ConfigurationError
+from quant_accuracy.data import images
+from quant_accuracy.data.shards import Shard
+from quant_accuracy.quantization import aimet, calibrate, configuration, encodings_file, placement, simulate
+from quant_accuracy.quantization.records import (
+    ACTIVATION,
+    AIMET,
+    AUTO,
+    BUILTIN,
+    FOLD,
+    PARAM,
+    Encodings,
+    Quantizer,
+    Settings,
+)
+from quant_accuracy.settings.card import ModelCard
+
+
+def settled(settings: Settings) -> Settings:
+    """The settings with backend and simulator named.
+
+    Raises:
+        ConfigurationError: They contradict each other, or AIMET is asked for and not there.
+    """
+    backend = settings.backend
+    if backend == AUTO:
+        backend = AIMET if aimet.installed() else BUILTIN
+    simulator = settings.simulate or backend
+    if backend == AIMET:
+        aimet.require()
+        if settings.configuration.per_channel:
+            raise ConfigurationError("AIMET 1.19 ignores per_channel_quantization; set it to False, "
+                                     "or use --backend builtin")
+        if settings.spelled_out_batch_norms == FOLD:
+            raise ConfigurationError("AIMET cannot fold batch norms that are spelled out in plain ops; use --backend "
+                                     "builtin, or --spelled-out-batch-norms keep")
+    if simulator == AIMET and backend != AIMET:
+        raise ConfigurationError("AIMET can run only what it has built; use --backend aimet, or --simulate builtin")
+    if simulator == AIMET and settings.encodings_file is not None:
+        raise ConfigurationError("AIMET cannot run with encodings from a file; use --simulate builtin")
+    return replace(settings, backend=backend, simulate=simulator)
+
+
+def settings_inputs(settings: Settings) -> Mapping[str, Any]:
+    """The settings as they name a place in the cache: of a file its content counts."""
+    content = settings.encodings_file and files.digest_file(settings.encodings_file)
+    return {**asdict(settings), "encodings_file": content}
+
+
+def make(folder: Path, card: ModelCard, float_folder: Path, calibration: Sequence[Shard], checkpoint: Path,
+         suppression: Suppression) -> None:
+    """Write `quantizers.json`, `model.encodings`, `quantsim.pb` and `postprocessing.json`.
+
+    Raises:
+        QuantAccuracyError: A quantizer cannot be placed or calibrated, or an image cannot be read.
+    """
+    names = card.graph
+    graph = read_graph(float_folder / "folded.pb")
+    settings = card.quantization
+    batches = images.read_images(calibration, card.calibration_images, card.height, card.width)
+    if settings.backend == AIMET:
+        configuration.write(folder / "configuration.json", settings.configuration)
+        built = aimet.build(checkpoint, names, settings, folder / "configuration.json", batches, folder,
+                            simulate=settings.simulate == AIMET)
+        quantizers: Sequence[Quantizer] = built.quantizers
+        encodings: Encodings = {**built.encodings, **_frozen(settings, quantizers)}
+    else:
+        quantizers = placement.place_quantizers(graph, names.starting_op, names.output_ops, settings)
+        encodings = calibrate.calibrate(graph, quantizers, settings, names.image_input, batches,
+                                        _frozen(settings, quantizers))
+    weights_done = simulate.quantize_weights(graph, quantizers, encodings)
+    quantsim = simulate.insert_fake_quant(weights_done, quantizers, encodings)
+    (folder / "quantsim.pb").write_bytes(quantsim.SerializeToString(deterministic=True))
+    files.write_json(folder / "quantizers.json", [asdict(quantizer) for quantizer in quantizers])
+    encodings_file.write(folder / "model.encodings", quantizers, encodings)
+    files.write_json(folder / "postprocessing.json", {"place": suppression.place and asdict(suppression.place),
+                                                      "total": suppression.total, "simulator": settings.simulate})
+
+
+def _frozen(settings: Settings, quantizers: Sequence[Quantizer]) -> Encodings:
+    """The encodings that are given instead of calibrated."""
+    if settings.encodings_file is None:
+        return {}
+    kinds = [PARAM] if settings.params_only else [PARAM, ACTIVATION]
+    return encodings_file.matching(encodings_file.read(settings.encodings_file), quantizers, kinds)

@@ -1,0 +1,5 @@
+"""Words that many rooms share."""
+
+FLOAT, QUANTIZED = "float", "quantized"
+VARIANTS = (FLOAT, QUANTIZED)
+REPORT_SCHEMA_VERSION = 4

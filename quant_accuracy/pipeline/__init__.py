@@ -1,0 +1,1 @@
+"""The way from a request to verdicts, for both variants."""

@@ -1,0 +1,1 @@
+"""The report as data: written, read again, and kept as history."""

@@ -1,0 +1,122 @@
+"""A report's document as pages: HTML for a browser, Markdown for a pull request, JSON for programs."""
+
+import base64
+import hashlib
+import json
+import os
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+import jinja2
+from markupsafe import Markup, escape
+
+from quant_accuracy.base import files
+from quant_accuracy.base.errors import ConfigurationError, StorageError
+from quant_accuracy.reporting.page import views
+from quant_accuracy.settings.options import REPORT_FORMS
+
+SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
+_TEMPLATES = Path(__file__).resolve().parent / "templates"
+# What Markdown reads as its own. Names are full of underscores; only one that ends a word can end emphasis.
+_MARKDOWN = re.compile(r"[\\|`*~$\[]|_(?![^\W_])")
+_PICTURES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG": "image/png"}
+
+
+def render(document: Mapping[str, Any], form: str, folder: Path) -> str:
+    """A report's document in one of `REPORT_FORMS`.
+
+    Args:
+        document: What `contents.as_document` makes of an evaluation.
+        form: `html` (one page that needs no other file), `json` or `md`.
+        folder: Where the pictures that the document names lie.
+
+    Raises:
+        ConfigurationError: There is no such format.
+    """
+    if form not in REPORT_FORMS:
+        raise ConfigurationError(f"{form!r} is no format of a report; choose from {', '.join(REPORT_FORMS)}")
+    if form == "json":
+        return json.dumps(document, indent=1, sort_keys=True) + "\n"
+    shown = views.view(document)
+    if form == "html":
+        shown.update(_drawn(document), images=[{**image, "source": _embedded(folder / image["picture"])}
+                                               for image in shown["images"]])
+    text = _environment(form).get_template(f"report.{form}.j2").render(shown)
+    # Names from JSON may hold halves of characters, which no file takes.
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def write(document: Mapping[str, Any], folder: Path, forms: Sequence[str]) -> List[Path]:
+    """Write `report.<form>` in each of the formats, each whole or not at all; say where.
+
+    Raises:
+        ConfigurationError: There is no such format; then nothing is written.
+        StorageError: The disk is full or the folder cannot be written.
+    """
+    pages = {folder / f"report.{form}": render(document, form, folder) for form in forms}
+    for target, text in pages.items():
+        files.write_text(target, text)
+    return list(pages)
+
+
+def append_step_summary(text: str) -> None:
+    """Add Markdown to the summary of a CI step, where the environment variable GITHUB_STEP_SUMMARY names its file.
+
+    Raises:
+        StorageError: The file cannot be written.
+    """
+    path = os.environ.get(SUMMARY_VARIABLE)
+    if not path:
+        return
+    try:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(text if text.endswith("\n") else f"{text}\n")
+    except OSError as error:
+        raise StorageError(f"{path}: the step's summary cannot be written ({error.strerror}); let {SUMMARY_VARIABLE} "
+                           "name a file that can be written, or unset it") from error
+
+
+def _drawn(document: Mapping[str, Any]) -> Dict[str, Any]:
+    """What only the HTML page has: plots, and the script that sorts tables."""
+    # Half a second for matplotlib.
+    from quant_accuracy.reporting.page import plots
+
+    script = (_TEMPLATES / "sort.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    return {"plots": plots.draw(document), "script": Markup(script), "script_digest": digest}
+
+
+def _embedded(picture: Path) -> Optional[str]:
+    """A picture as an address that holds it; None where it is missing or is neither JPEG nor PNG."""
+    try:
+        content = picture.read_bytes()
+    except (OSError, ValueError):
+        return None
+    kind = next((kind for start, kind in _PICTURES.items() if content.startswith(start)), None)
+    return kind and f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+@lru_cache(maxsize=None)
+def _environment(form: str) -> jinja2.Environment:
+    """What fills templates; whatever comes from data is escaped as the format needs it."""
+    # What is escaped for Markdown is not escaped once more for HTML.
+    found = jinja2.Environment(loader=jinja2.FileSystemLoader(str(_TEMPLATES)), autoescape=True,
+                               finalize=_escape_markdown if form == "md" else None, undefined=jinja2.StrictUndefined,
+                               trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+    found.filters["breakable"] = _breakable
+    return found
+
+
+def _breakable(name: object) -> Markup:
+    """A long name that may go on in the next line after a slash, or a point before a letter."""
+    return Markup(re.sub(r"(/|\.(?=[A-Za-z]))", r"\1<wbr>", str(escape(name))))
+
+
+def _escape_markdown(value: object) -> Markup:
+    """One line that Markdown shows as it stands, in the cell of a table too; what a macro made stays as it is."""
+    if isinstance(value, Markup):
+        return value
+    line = " ".join(str(value).split())
+    return Markup(_MARKDOWN.sub(r"\\\g<0>", line).replace("&", "&amp;").replace("<", "&lt;"))

@@ -1,0 +1,248 @@
+"""The plots of the report's page: curves, errors, ranges, sensitivity and history.
+
+A plot that would be empty is None. Drawing imports matplotlib, so import this module late.
+"""
+
+import math
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+
+from matplotlib.ticker import MaxNLocator
+
+from quant_accuracy.base.words import VARIANTS
+from quant_accuracy.quantization.records import ACTIVATION, PARAM, with_layer
+from quant_accuracy.reporting.gate_table import number
+from quant_accuracy.reporting.page import drawing
+from quant_accuracy.reporting.page.drawing import Plot, Sheet
+
+# How the page's key shows the means at these IoU.
+IOU_STYLES = {"0.50": "-", "0.75": "--", "0.50:0.95": ":"}
+# So many classes, quantizers and runs can be told apart.
+CLASSES, HARMFUL, RUNS = 12, 15, 200
+_WIDTH = 400
+_NAN = float("nan")
+_QUARTERS = {0.0: "0", 0.25: "0.25", 0.5: "0.5", 0.75: "0.75", 1.0: "1"}
+# Of more runs, or more changes, dots and numbers would run into each other.
+_DOTTED, _NUMBERED = 60, 12
+
+
+class Plots(NamedTuple):
+    """All plots of a page; None, or no elements, where there is nothing to draw."""
+
+    curves: Optional[Plot]
+    class_curves: Sequence[Plot]
+    errors: Optional[Plot]
+    ranges: Sequence[Plot]
+    sensitivity: Optional[Plot]
+    history: Optional[Plot]
+
+
+def draw(document: Mapping[str, Any]) -> Plots:
+    """Draw what a report's document holds."""
+    why = document["why"]
+    with drawing.own_settings():
+        placed = [_ranges(document["quantizers"], kind, title)
+                  for kind, title in ((PARAM, "Ranges of params"), (ACTIVATION, "Ranges of activations"))]
+        return Plots(_curves(document["curves"]), _class_curves(document), _errors(document["errors"]),
+                     [plot for plot in placed if plot is not None],
+                     None if why is None else _sensitivity(why["sensitivity"]), _history(document["history"]))
+
+
+def _curves(curves: Mapping[str, Any]) -> Optional[Plot]:
+    """The mean over classes, of both variants at several IoU."""
+    known = [(variant, iou, values) for variant in VARIANTS for iou, values in curves["mean"][variant].items()
+             if values is not None]
+    if not known:
+        return None
+    sheet = Sheet(_WIDTH, 292)
+    axes = sheet.axes(44, 24, _WIDTH - 14, 252, (0, 1), (0, 1))
+    sheet.levels(axes, _QUARTERS)
+    sheet.columns(axes, _QUARTERS)
+    sheet.write(_WIDTH / 2 + 15, 284, "recall", "middle")
+    sheet.write(0, 6, "precision")
+    for variant, iou, values in known:
+        sheet.line(axes, curves["recall"], values, variant, style=IOU_STYLES.get(iou, "-."))
+    areas = {(variant, iou): number(sum(values) / len(values)) for variant, iou, values in known}
+    told = [f"{' → '.join(areas[variant, iou] for variant in VARIANTS if (variant, iou) in areas)} at IoU {iou}"
+            for iou in sorted({iou for _, iou in areas}, key=lambda iou: (":" in iou, iou))]
+    return _named(sheet, "Precision over recall, mean over classes",
+                  f"Area below the curve, float → quantized: {', '.join(told)}.")
+
+
+def _class_curves(document: Mapping[str, Any]) -> List[Plot]:
+    """A small plot for each of the classes that lost the most AP."""
+    before, after = (document["metrics"][variant]["per_class"] for variant in VARIANTS)
+    losses = {name: before[name] - after[name] for name, curve in document["curves"]["classes"].items()
+              if None not in (before.get(name), after.get(name), curve["float"], curve["quantized"])}
+    worst = sorted(losses, key=lambda name: losses[name], reverse=True)[:CLASSES]
+    return [_class_curve(name, document["curves"]["recall"], document["curves"]["classes"][name],
+                         f"AP {number(before[name])}, quantized {number(after[name])}") for name in worst]
+
+
+def _class_curve(name: str, recall: Sequence[float], curve: Mapping[str, Sequence[float]], summary: str) -> Plot:
+    sheet = Sheet(180, 130)
+    axes = sheet.axes(22, 8, 172, 112, (0, 1), (0, 1))
+    corners = {0.0: "0", 1.0: "1"}
+    sheet.levels(axes, {**corners, 0.5: ""})
+    sheet.columns(axes, {**corners, 0.5: ""})
+    for variant in VARIANTS:
+        sheet.line(axes, recall, curve[variant], variant)
+    return Plot(name, summary, sheet.svg(f"Precision over recall at IoU 0.50 of {_apart(name)}: {summary}"))
+
+
+def _errors(errors: Mapping[str, Any]) -> Optional[Plot]:
+    """How much AP50 each kind of error costs, side by side."""
+    sides = [errors[variant]["dap"] for variant in VARIANTS]
+    known = [value for side in sides for value in side.values() if value is not None]
+    if not known:
+        return None
+    sheet = Sheet(_WIDTH, 40 * len(sides[0]) + 12)
+    axes = sheet.axes(100, 4, _WIDTH - 54, sheet.height - 4, (min(0.0, *known), max(1e-4, *known)),
+                      (len(sides[0]) - 0.5, -0.5))
+    sheet.line(axes, (0, 0), (-0.5, len(sides[0]) - 0.5), drawing.LINE, 1.0)
+    for row, kind in enumerate(sides[0]):
+        sheet.write(92, sheet.place(axes, 0, row)[1], kind, "end", drawing.INK)
+        for variant, side, offset in zip(VARIANTS, sides, (-0.36, 0.02)):
+            value = side.get(kind)
+            if value is not None:
+                sheet.box(axes, (0, value), (row + offset, row + offset + 0.34), variant)
+            x, y = sheet.place(axes, max(value or 0.0, 0.0), row + offset + 0.17)
+            sheet.write(x + 5, y, number(value))
+    worst = max(sides[1], key=lambda kind: sides[1][kind] or 0.0)
+    return _named(sheet, "AP50 lost to each kind of error",
+                  f"Quantized, {worst} costs the most: {number(sides[1][worst])}, float {number(sides[0].get(worst))}.")
+
+
+def _ranges(quantizers: Sequence[Mapping[str, Any]], kind: str, title: str) -> Optional[Plot]:
+    """The range of every quantizer of a kind that is on, in the network's order; of channels the outermost ends."""
+    ranges = [(item["tensor"], place, min(low for low, _ in item["ranges"]), max(high for _, high in item["ranges"]))
+              for place, item in enumerate(quantizers, start=1) if item["kind"] == kind and item["ranges"]]
+    if not ranges:
+        return None
+    low, high = min(0.0, *(item[2] for item in ranges)), max(0.0, *(item[3] for item in ranges))
+    linear = _linear_part(ranges)
+    sheet = Sheet(_WIDTH, 260)
+    axes = sheet.axes(52, 10, _WIDTH - 8, 226, (-1, len(ranges)), (low, high if high > low else low + 1))
+    axes.set_yscale("symlog", linthresh=linear)
+    sheet.levels(axes, _powers(linear, low, high))
+    for column, (tensor, place, bottom, top) in enumerate(ranges):
+        sheet.box(axes, (column - 0.35, column + 0.35), (bottom, top), drawing.QUANTIZED,
+                  f"#{place} {tensor}: {bottom:.4g} .. {top:.4g}")
+    sheet.write(52, 246, "input")
+    sheet.write(_WIDTH - 8, 246, "output", "end")
+    widest = max(ranges, key=lambda item: item[3] - item[2])
+    return _named(sheet, f"{title}, in the network's order",
+                  f"#{widest[1]} {_apart(widest[0])} is the widest of {len(ranges)}: {widest[2]:.4g} .. "
+                  f"{widest[3]:.4g}.")
+
+
+def _linear_part(ranges: Sequence[Tuple[str, int, float, float]]) -> float:
+    """Where the scale turns from linear to logarithmic: below the narrowest range, but four decades at most."""
+    ends = [max(abs(low), abs(high)) for _, _, low, high in ranges]
+    narrowest = min((end for end in ends if end > 0), default=1.0)
+    return float(10.0 ** math.floor(math.log10(max(narrowest, max(ends) / 1e4, 1e-30))))
+
+
+def _powers(linear: float, low: float, high: float) -> Dict[float, str]:
+    """Powers of ten within both ends, and zero."""
+    found = {0.0: "0"}
+    size = linear
+    while size <= max(high, -low):
+        found.update({value: f"{value:g}" for value in (size, -size) if low <= value <= high})
+        size *= 10
+    return found
+
+
+def _sensitivity(sensitivity: Mapping[str, Any]) -> Optional[Plot]:
+    """The most harmful quantizers: the noise that each makes alone, and what leaving it out gains."""
+    all_on, worst = sensitivity["all_on"], sensitivity["quantizers"][:HARMFUL]
+    if all_on is None or not worst:
+        return None
+    noises = [0.0 if item["only_on"] is None else 100 * 10 ** ((all_on - item["only_on"]) / 10) for item in worst]
+    gains = [math.inf if item["only_off"] is None else item["only_off"] - all_on for item in worst]
+    sheet = Sheet(_WIDTH, 38 * len(worst) + 44)
+    _bars(sheet, 0, ("noise with only this one on,", "% of that with all on"), noises, drawing.FLOAT, 1)
+    _bars(sheet, _WIDTH / 2 + 6, ("gain with only this one off,", "dB"), gains, drawing.QUANTIZED, 2)
+    for row, item in enumerate(worst):
+        sheet.write(0, 38 * row + 46, _shortened(with_layer(item["tensor"], item["layer"])), colour=drawing.INK)
+    first = _apart(with_layer(worst[0]["tensor"], worst[0]["layer"]))
+    return _named(sheet, "The most harmful quantizers",
+                  f"{first} alone makes {noises[0]:.1f} % of the noise that all make; without it the outputs gain "
+                  f"{_signed(gains[0], 2)} dB.")
+
+
+def _bars(sheet: Sheet, left: float, heading: Tuple[str, str], values: Sequence[float], colour: str,
+          digits: int) -> None:
+    """A column of bars below two lines, each with its value at its end; what is infinite fills the column."""
+    for line, text in enumerate(heading):
+        sheet.write(left, 8 + 15 * line, text, colour=colour)
+    finite = [value for value in values if math.isfinite(value)]
+    low, high = min([0.0, *finite]), max([1e-9, *finite])
+    axes = sheet.axes(left, 38, left + _WIDTH / 2 - 58, sheet.height, (low, high), (len(values), 0))
+    for row, value in enumerate(values):
+        end = min(value, high)
+        sheet.box(axes, (0, end), (row + 0.45, row + 0.78), colour)
+        x, y = sheet.place(axes, max(end, 0.0), row + 0.615)
+        sheet.write(x + 5, y, _signed(value, digits))
+
+
+def _signed(value: float, digits: int) -> str:
+    return f"{round(value, digits) + 0.0:.{digits}f}" if math.isfinite(value) else "∞"
+
+
+def _shortened(tensor: str, length: int = 52) -> str:
+    """The end of a tensor's name, from a slash if there is one: tensors of one network begin alike."""
+    if len(tensor) <= length:
+        return tensor
+    end = tensor[1 - length:]
+    return f"…{end[max(end.find('/'), 0):]}"
+
+
+def _apart(name: str) -> str:
+    """A name in a sentence, whose direction of writing it does not turn."""
+    return name if name.isascii() else f"\N{FIRST STRONG ISOLATE}{name}\N{POP DIRECTIONAL ISOLATE}"
+
+
+def _history(history: Sequence[Mapping[str, Any]]) -> Optional[Plot]:
+    """The mAP of both variants and its drop, run after run; vertical lines where something else was measured."""
+    runs = list(enumerate(history, start=1))[-RUNS:]
+    known = [item for _, item in runs if item["drop"] is not None]
+    if len(known) < 2:
+        return None
+    places, changed = [place for place, _ in runs], [place for place, item in runs if item["changed"]]
+    x = (places[0] - 0.3, places[-1] + 0.3)
+    sheet = Sheet(_WIDTH, 330)
+    above = [("float_mAP", drawing.FLOAT), ("quantized_mAP", drawing.QUANTIZED)]
+    panels = [(22, 172, "mAP", above), (204, 294, "drop", [("drop", drawing.INK)])]
+    for top, bottom, name, lines in panels:
+        series = [([_NAN if item[key] is None else item[key] for _, item in runs], colour) for key, colour in lines]
+        ticks = _ticks([value for values, _ in series for value in values if value == value])
+        axes = sheet.axes(52, top, _WIDTH - 10, bottom, x, (ticks[0], ticks[-1]))
+        sheet.levels(axes, {value: f"{value:.4g}" for value in ticks})
+        sheet.write(0, top - 16, name, colour=drawing.INK)
+        for place in changed:
+            sheet.line(axes, (place, place), (ticks[0], ticks[-1]), drawing.MARK, 1.5, "--")
+        for values, colour in series:
+            sheet.line(axes, places, values, colour)
+            if len(places) <= _DOTTED:
+                sheet.dots(axes, places, values, colour)
+    for place in changed if len(changed) <= _NUMBERED else ():
+        sheet.write(sheet.place(axes, place, 0)[0], 188, f"#{place}", "middle", drawing.MARK)
+    sheet.write(52, 316, f"#{places[0]}: {runs[0][1]['time'][:10]}")
+    sheet.write(_WIDTH - 10, 316, f"#{places[-1]}: {runs[-1][1]['time'][:10]}", "end")
+    drops = [item["drop"] for item in known]
+    times = "once" if len(changed) == 1 else f"{len(changed)} times"
+    return _named(sheet, "mAP and its drop, run after run",
+                  f"{len(runs)} runs; the provenance changed {times}; the drop was {number(min(drops))} .. "
+                  f"{number(max(drops))}.")
+
+
+def _ticks(values: Sequence[float]) -> List[float]:
+    """A few round values that enclose these."""
+    low, high = min(values), max(values)
+    if high - low < 1e-4:
+        low, high = low - 5e-5, high + 5e-5
+    return [round(float(value), 9) + 0.0 for value in MaxNLocator(4).tick_values(low, high)]
+
+
+def _named(sheet: Sheet, title: str, summary: str) -> Plot:
+    return Plot(title, summary, sheet.svg(f"{title}. {summary}"))

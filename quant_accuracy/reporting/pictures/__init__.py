@@ -1,0 +1,1 @@
+"""Images with boxes: what both variants saw."""

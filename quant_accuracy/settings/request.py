@@ -1,0 +1,149 @@
+"""What to evaluate, and how it follows from options and model cards."""
+
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+
+from quant_accuracy.base.cache import Cache
+from quant_accuracy.base.errors import ConfigurationError
+from quant_accuracy.quantization import configuration
+from quant_accuracy.quantization.records import Settings
+from quant_accuracy.settings import card as cards
+from quant_accuracy.settings import executor
+from quant_accuracy.settings.card import DataPaths, ModelCard
+from quant_accuracy.settings.executor import Choice
+from quant_accuracy.settings.options import (
+    DEFAULT_BATCH_SIZE,
+    INI,
+    PATHS,
+    ROOT,
+    SETTINGS,
+    Values,
+    changed_by_options,
+    retyped,
+    variable,
+)
+
+BASELINES = ROOT / "baselines"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One evaluation.
+
+    Attributes:
+        card: The model card.
+        data: Checkpoint, shards and annotations.
+        batch_size: Images per batch.
+        selection: Shards to evaluate, such as `0,3-5`; None takes all.
+        num_examples: Images to evaluate; None takes all of the selected shards.
+        shard_count: How many of the data set's shards to evaluate, from the first on; None takes all.
+        threads: Cores to use for detection; None takes all.
+        baselines: Folder of the committed baselines.
+        jitter: Measure the numerical jitter instead of taking the baseline's.
+        changes: What options changed of the card, by the option's name, as text.
+        executor: Who runs the shards.
+        trusted: The checkpoint's graph may hold ops that reach outside.
+        typed: The typed options that name model and data, for commands in messages; see `options.retyped`.
+    """
+
+    card: ModelCard
+    data: DataPaths
+    batch_size: int
+    selection: Optional[str] = None
+    num_examples: Optional[int] = None
+    shard_count: Optional[int] = None
+    threads: Optional[int] = None
+    baselines: Path = BASELINES
+    jitter: bool = False
+    changes: Mapping[str, str] = field(default_factory=dict)
+    executor: Choice = field(default_factory=Choice)
+    trusted: bool = False
+    typed: str = ""
+
+    def again(self) -> str:
+        """The options of another command about the same model and data."""
+        return self.typed or f"--model {self.card.given or self.card.name}"
+
+
+def resolve(values: Values, demo: Callable[[Cache], DataPaths]) -> Tuple[List[Request], Cache]:
+    """What the options and the model cards ask for, one request for each card.
+
+    Args:
+        values: The options.
+        demo: Makes the embedded demo ready, called when a card wants it.
+
+    Raises:
+        ConfigurationError: A card cannot be used, or something is given neither by an option nor by the card.
+    """
+    cache = chosen_cache(values)
+    return [of_card(card, values, cache, demo) for card in chosen_cards(values)], cache
+
+
+def chosen_cache(values: Values) -> Cache:
+    """Where artifacts and finished shards are kept."""
+    return Cache(Path(values.get("cache_dir") or ROOT / ".cache"))
+
+
+def baseline_folder(values: Values) -> Path:
+    """Where the committed baselines are, a folder for each model card."""
+    return Path(values.get("baseline_dir") or BASELINES)
+
+
+def of_card(card: ModelCard, values: Values, cache: Cache, demo: Callable[[Cache], DataPaths]) -> Request:
+    """What the options ask for of one model card; otherwise as `resolve`."""
+    chosen = executor.of_values(values)
+    data = _data_paths(card, values.paths(card.demo), lambda: demo(cache))
+    return Request(card, data, values.get("eval_batch_size") or DEFAULT_BATCH_SIZE, values.get("shards"),
+                   values.get("eval_num_examples"), values.get("shard_count"), values.get("threads"),
+                   baseline_folder(values), bool(values.get("jitter")), changed_by_options(values),
+                   chosen, bool(values.get("trust_checkpoint")),
+                   retyped(values, card.given or card.name, card.demo))
+
+
+def chosen_cards(values: Values) -> List[ModelCard]:
+    """The model cards that the options choose, with what they change in them.
+
+    Raises:
+        ConfigurationError: A card cannot be used, or there are two of one name.
+    """
+    chosen = []
+    for name in values.models():
+        card = cards.load(name)
+        if values.get("calibration_images"):
+            card = replace(card, calibration_images=values.get("calibration_images"))
+        chosen.append(replace(card, quantization=_settings(card.quantization, values)))
+    names = [card.name for card in chosen]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigurationError(f"--model: two cards are named {name}; give each model once, under its own name")
+    return chosen
+
+
+def _settings(settings: Settings, values: Values) -> Settings:
+    """The card's settings with what the options change in them."""
+    changed: Dict[str, Any] = {name: values.get(option) for name, option in SETTINGS.items() if values.get(option)}
+    if values.get("quantsim_config"):
+        changed["configuration"] = configuration.load(Path(values.get("quantsim_config")))
+    whole, params = values.get("load_encodings"), values.get("load_param_encodings")
+    if whole and params:
+        raise ConfigurationError("--load-encodings takes params too; leave --load-param-encodings out")
+    given = whole or params
+    if given:
+        if not Path(given).is_file():
+            raise ConfigurationError(f"{given}: no such encodings file; give the model.encodings of an export")
+        changed.update(encodings_file=Path(given), params_only=given == params)
+    return replace(settings, **changed)
+
+
+def _data_paths(card: ModelCard, given: Mapping[str, Any], demo: Callable[[], DataPaths]) -> DataPaths:
+    defaults = asdict(demo()) if card.demo and set(given) != set(PATHS) else card.data
+    known: Dict[str, Optional[Any]] = {name: given.get(name, defaults.get(name)) for name in PATHS}
+    missing = [name for name, value in known.items() if value is None]
+    if missing:
+        flags = ", ".join(f"--{PATHS[name].replace('_', '-')}" for name in missing)
+        raise ConfigurationError(f"{card.name}: set {flags}, or the same names in pytest.ini ({INI}...) or in the "
+                                 f"environment ({variable(PATHS[missing[0]])} ...): the model card does "
+                                 "not say where its data lies")
+    return DataPaths(Path(str(known["checkpoint"])), Path(str(known["dataset_dir"])), str(known["pattern"]),
+                     Path(str(known["annotations"])))

@@ -1,0 +1,222 @@
+"""The answer to "why?": which quantizers, which classes, which kind of error, which images."""
+
+import time
+from dataclasses import asdict, dataclass
+from typing import Any, Collection, Dict, List, Optional, Sequence
+
+from quant_accuracy.base.errors import ConfigurationError
+from quant_accuracy.base.words import FLOAT, QUANTIZED
+from quant_accuracy.judging import class_drop
+from quant_accuracy.pipeline.evaluation import Evaluation
+from quant_accuracy.quantization.records import AIMET, with_layer
+from quant_accuracy.scoring.metrics import Metrics
+from quant_accuracy.why import families as family_kinds
+from quant_accuracy.why import goal as goals
+from quant_accuracy.why import investigation, whereabouts
+from quant_accuracy.why.bisection import Trial
+from quant_accuracy.why.budget import Budget, Clock
+from quant_accuracy.why.culprits import BITS as BITS_CUT
+from quant_accuracy.why.culprits import Found, Raised
+from quant_accuracy.why.families import Family
+from quant_accuracy.why.goal import Goal
+from quant_accuracy.why.investigation import BITS, Loudness
+from quant_accuracy.why.sensitivity import Sensitivities
+from quant_accuracy.why.whereabouts import Attribution
+
+IMAGES = 16
+_NAMED = 3
+_GO_ON = "raise --why-budget, what is finished is kept"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Everything that was found out.
+
+    Attributes:
+        before: The metrics of the float variant.
+        after: The metrics of the quantized variant.
+        families: The families of the quantizers that are on.
+        loudness: What families do to the network's outputs, the most harmful first; empty where that was not needed.
+        sensitivities: What each quantizer does to the network's outputs.
+        goal: What the failed gates ask for; None where no gate on the quantized mAP failed for a loss.
+        float_meets_goal: Whether the float variant does; otherwise no quantizer is to blame.
+        found: The smallest set of quantizers without which the goal is met; None where none was looked for.
+        attribution: Where the lost AP is.
+        spent: Seconds for `ranking` and for `search`.
+        seconds: Seconds that there were for both.
+    """
+
+    before: Metrics
+    after: Metrics
+    families: Sequence[Family]
+    loudness: Sequence[Loudness]
+    sensitivities: Sensitivities
+    goal: Optional[Goal]
+    float_meets_goal: bool
+    found: Optional[Found]
+    attribution: Attribution
+    spent: Dict[str, float]
+    seconds: float
+
+    def lines(self) -> List[str]:
+        """Three lines that name the culprits."""
+        return [self._culprits(), self._most_harmful(), self.attribution.line()]
+
+    def effort(self) -> str:
+        """How much was measured, and how long it took."""
+        count = 0 if self.found is None else len(self.found.trials) + len(self.found.raised)
+        return (f"{count} measurements in {self.spent['search']:.0f} s, ranking on {self.sensitivities.images} images "
+                f"in {self.spent['ranking']:.0f} s, of {self.seconds:.0f} s")
+
+    def by_harm(self, tensors: Collection[str]) -> List[str]:
+        """Some tensors, the most harmful first."""
+        return [item.tensor for item in self.sensitivities.quantizers if item.tensor in tensors]
+
+    def _culprits(self) -> str:
+        if self.goal is None:
+            return "no gate on the quantized mAP failed for a loss: no set of quantizers was looked for"
+        if not self.float_meets_goal:
+            return (f"no quantizer is to blame: the float variant does not reach {self.goal} either "
+                    f"(mAP {_figure(self.before)}); look at checkpoint, preprocessing and data")
+        if self.found is None:
+            return "no quantizer is on, so none is to blame"
+        if self.found.best is None:
+            return self._nothing_found(self.found)
+        best, total = self.found.best, len(self.sensitivities.quantizers)
+        who, them = ("culprit", "it") if len(best.off) == 1 else ("culprits", "them")
+        alike = "" if len(best.off) == 1 else f" ({family_kinds.describe(best.off, self.families)})"
+        return (f"{who}, {len(best.off)} of {total} quantizers{alike}: {self._named(best.off)}; "
+                f"without {them} the quantized mAP is {_figure(best.metrics)} instead of {_figure(self.after)}, "
+                f"wanted: {self.goal}{self._with_bits(self.found)}{_cut(self.found)}")
+
+    def _nothing_found(self, found: Found) -> str:
+        total, closest = len(self.sensitivities.quantizers), found.closest
+        if closest is None:
+            family, together = self.loudness[0]
+            return (f"no set of quantizers was measured that could give {self.goal}: time ran out before; most noise "
+                    f"at the outputs is that of {family.name} ({len(family.tensors)} of {total} quantizers, alone "
+                    f"{_decibels(together.only_on)}); {_GO_ON}")
+        tried = "; ".join(f"without {family_kinds.describe(trial.off, self.families)} {_figure(trial.metrics)}"
+                          for trial in sorted(found.trials, key=lambda trial: trial.lacking)[1:1 + _NAMED])
+        ended = f"time ran out after {len(found.trials)} measurements; {_GO_ON}" if found.cut \
+            else f"only without all {total} quantizers is it reached"
+        return (f"no set of quantizers that was measured gives {self.goal}: closest is "
+                f"{family_kinds.describe(closest.off, self.families)}, {len(closest.off)} of {total} quantizers, "
+                f"without which the quantized mAP is {_figure(closest.metrics)} instead of {_figure(self.after)}"
+                f"{f' ({tried})' if tried else ''}{self._with_bits(found)}; {ended}")
+
+    def _with_bits(self, found: Found) -> str:
+        """What more bits give: the fewest that are enough, or what comes closest to it."""
+        if not found.raised:
+            return ""
+        best = min(found.raised, key=lambda item: (not item.met, len(item.tensors) if item.met else item.lacking))
+        off = f", without {family_kinds.describe(best.off, self.families)}" if best.off else ""
+        return (f"; with {BITS} bits for {family_kinds.describe(best.tensors, self.families)}{off} it is "
+                f"{_figure(best.metrics)}, {'enough' if best.met else 'not enough'}")
+
+    def _most_harmful(self) -> str:
+        worst = self.sensitivities.quantizers[:_NAMED]
+        if not worst:
+            return "no quantizer is on"
+        listed = ", ".join(f"{with_layer(item.tensor, item.layer)} ({item.bitwidth} bits, SQNR {_decibels(item.sqnr)}, "
+                           f"alone {_decibels(item.only_on)} at the outputs)" for item in worst)
+        return f"most harmful on {self.sensitivities.images} calibration images: {listed}"
+
+    def _named(self, tensors: Sequence[str]) -> str:
+        known = {item.tensor: item.layer for item in self.sensitivities.quantizers}
+        more = [f"{len(tensors) - _NAMED} more"] if len(tensors) > _NAMED else []
+        return ", ".join([*(with_layer(tensor, known[tensor]) for tensor in self.by_harm(tensors)[:_NAMED]), *more])
+
+
+def explain(done: Evaluation, minutes: float, most_images: int = IMAGES, clock: Clock = time.monotonic) -> Answer:
+    """Find out why the quantized variant is worse than the float one.
+
+    Whatever was measured is kept in the cache: an interrupted search goes on where it stopped.
+
+    Args:
+        done: The evaluation.
+        minutes: Nothing is begun that would end after so long, as far as is known, except what an answer needs at the
+            least: each quantizer on one image. What is known by then is the answer.
+        most_images: On how many calibration images each quantizer is measured, at most.
+        clock: Gives the time in seconds.
+
+    Raises:
+        ConfigurationError: AIMET runs the network.
+        QuantAccuracyError: Something could not be measured.
+    """
+    if done.artifacts.simulator == AIMET:
+        raise ConfigurationError("AIMET runs a graph of its own, whose quantizers cannot be switched; ask why with "
+                                 "--simulate builtin")
+    budget = Budget(60.0 * minutes, clock)
+    before, after = (done.variants[name].metrics for name in (FLOAT, QUANTIZED))
+    wanted = goals.of_verdicts(done.verdicts, before, after, class_drop.judged(done.figures))
+    reachable = wanted is not None and wanted.met(before)
+    found = None
+    with investigation.of_evaluation(done, most_images, budget) as asked:
+        if wanted is not None and reachable and asked.families:
+            found = asked.search(wanted)
+        else:
+            asked.rank(budget)
+    return Answer(before, after, asked.families, asked.loudness, asked.sensitivities, wanted, reachable, found,
+                  whereabouts.of_evaluation(done), asked.spent(), 60.0 * minutes)
+
+
+def _cut(found: Found) -> str:
+    parts = [] if found.smallest else ["perhaps not the smallest set"]
+    parts += [f"{BITS} bits were not tried"] if BITS_CUT in found.cut and not found.raised else []
+    return f"; {', and '.join(parts)}: time ran out" if parts else ""
+
+
+def _figure(metrics: Metrics) -> str:
+    value = metrics.figures["mAP"]
+    return "unknown" if value is None else f"{value:.4f}"
+
+
+def _decibels(value: Optional[float]) -> str:
+    return "no noise" if value is None else f"{value:.1f} dB"
+
+
+def as_document(answer: Answer) -> Dict[str, Any]:
+    """JSON-like."""
+    where, sensitivities = answer.attribution, answer.sensitivities
+    return {
+        "lines": answer.lines(),
+        "sensitivity": {"images": sensitivities.images, "wanted_images": sensitivities.wanted,
+                        "stable": sensitivities.stable, "outputs": list(sensitivities.outputs),
+                        "all_on": sensitivities.all_on,
+                        "families": [{"name": item.family.name, "quantizers": len(item.family.tensors),
+                                      **asdict(item.together)} for item in answer.loudness],
+                        "quantizers": [asdict(item) for item in sensitivities.quantizers]},
+        "bisection": None if answer.found is None else _bisection(answer, answer.found),
+        "attribution": {"classes": [asdict(item) for item in where.classes],
+                        "errors": [{"kind": kind, "dap": dap} for kind, dap in where.errors.items()],
+                        "images": {"count": len(where.image_ids), "drop_without": where.drop_without,
+                                   "image_ids": list(where.image_ids)}},
+    }
+
+
+def _bisection(answer: Answer, found: Found) -> Dict[str, Any]:
+    chosen = found.best or found.closest
+    best: Dict[str, Any] = {"name": "", "off": [], "mAP": None, "drop": None, "met": False}
+    if chosen is not None:
+        best = _trial(answer, chosen)
+    return {"goal": str(answer.goal), **best, "smallest": found.smallest,
+            "trials": [_trial(answer, trial) for trial in found.trials],
+            "raised": [_raised(answer, item) for item in found.raised],
+            "note": "time ran out; the same command with a larger --why-budget goes on" if found.cut else ""}
+
+
+def _trial(answer: Answer, trial: Trial) -> Dict[str, Any]:
+    return {"name": family_kinds.describe(trial.off, answer.families), "off": answer.by_harm(trial.off),
+            **_figures(answer, trial.metrics), "met": trial.met}
+
+
+def _raised(answer: Answer, item: Raised) -> Dict[str, Any]:
+    return {"name": family_kinds.describe(item.tensors, answer.families), "bitwidth": BITS,
+            "tensors": answer.by_harm(item.tensors), "off": answer.by_harm(item.off),
+            **_figures(answer, item.metrics), "met": item.met}
+
+
+def _figures(answer: Answer, metrics: Metrics) -> Dict[str, Any]:
+    before, after = answer.before.figures["mAP"], metrics.figures["mAP"]
+    return {"mAP": after, "drop": None if before is None or after is None else before - after}

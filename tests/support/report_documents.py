@@ -1,0 +1,167 @@
+"""Documents of a report, as `contents` makes them, for the tests of what is drawn from them."""
+
+import json
+from typing import Any, Dict, List, Optional
+
+import jsonschema
+
+from quant_accuracy.scoring.error_kinds import KINDS
+from quant_accuracy.scoring.metrics import FIGURES
+from quant_accuracy.settings import options
+
+SCHEMA = json.loads((options.ROOT / "quant_accuracy" / "reporting" / "report.schema.json").read_text(encoding="utf-8"))
+
+DIGEST = 64 * "d"
+RECALL = [index / 100 for index in range(101)]
+
+
+def schema_errors(document: Any) -> List[str]:
+    """What of a document the schema refuses."""
+    # A document is what a program reads: tuples are lists there.
+    read = json.loads(json.dumps(document))
+    return [error.message for error in jsonschema.Draft202012Validator(SCHEMA).iter_errors(read)]
+
+
+def verdict(gate: str = "mAP_drop", **changes: Any) -> Dict[str, Any]:
+    return {"gate": gate, "value": 0.01, "lower": None, "upper": 0.02, "outcome": "pass", "message": "well below",
+            "interval": [0.008, 0.01234], "jitter": 0.000031, "figure": None, "kind": "gate", **changes}
+
+
+def check(name: str = "weights_quantized", **changes: Any) -> Dict[str, Any]:
+    return verdict(name, **{"value": None, "upper": None, "interval": None, "jitter": None, "kind": "check",
+                            "message": "72 of 72 weights are quantized", **changes})
+
+
+def variant(mean_ap: float, **per_class: Optional[float]) -> Dict[str, Any]:
+    figures: Dict[str, Optional[float]] = {name: mean_ap + index / 100 for index, name in enumerate(FIGURES)}
+    return {"figures": {**figures, "AP_small": None}, "per_class": per_class, "images": 40, "detections": 4000}
+
+
+def curve(end: float) -> List[float]:
+    """A precision that falls from 1 at recall 0, and is 0 beyond `end`."""
+    return [round(1 - recall / 2, 4) if recall <= end else 0.0 for recall in RECALL]
+
+
+def curves(*classes: str) -> Dict[str, Any]:
+    def mean(end: float) -> Dict[str, Any]:
+        return {"0.50": curve(end), "0.75": curve(end - 0.2), "0.50:0.95": curve(end - 0.3)}
+
+    return {"recall": RECALL, "mean": {"float": mean(0.9), "quantized": mean(0.88)},
+            "classes": {name: {"float": curve(0.8), "quantized": curve(0.75)} for name in classes}}
+
+
+def quantizer(tensor: str, kind: str = "param", **changes: Any) -> Dict[str, Any]:
+    return {"tensor": tensor, "kind": kind, "enabled": True, "bitwidth": 8, "symmetric": False,
+            "rule": "defaults: params are quantized", "ranges": [[-0.5, 1.5]], **changes}
+
+
+def quantizers() -> List[Dict[str, Any]]:
+    return [quantizer("conv/weights:0", ranges=[[-0.25, 0.5], [-1.0, 0.125]]),
+            quantizer("conv/bias:0", enabled=False, ranges=[], rule="params: bias"),
+            quantizer("conv/Relu6:0", "activation", ranges=[[0.0, 6.0]], symmetric=True),
+            quantizer("box/weights:0", bitwidth=4, ranges=[[-30.0, 20.0]])]
+
+
+def why(**changes: Any) -> Dict[str, Any]:
+    heard = [{"tensor": "box/weights:0", "layer": "box/Conv2D", "kind": "param", "bitwidth": 4, "sqnr": 11.26,
+              "only_on": 21.0, "only_off": 31.5, "blame": 0.0085},
+             {"tensor": "conv/Relu6:0", "layer": "conv/Relu6", "kind": "activation", "bitwidth": 8, "sqnr": 33.0,
+              "only_on": 30.0, "only_off": 20.9, "blame": 0.0014},
+             {"tensor": "conv/weights:0", "layer": "conv/Conv2D", "kind": "param", "bitwidth": 8, "sqnr": None,
+              "only_on": None, "only_off": 20.0, "blame": 0.0}]
+    return {
+        "sensitivity": {"images": 16, "wanted_images": 16, "stable": False, "outputs": ["concat", "concat_1"],
+                        "all_on": 20.0, "quantizers": heard, "families": [
+                            {"name": "weights", "quantizers": 2, "only_on": 21.0, "only_off": 30.0, "blame": 0.0085},
+                            {"name": "activations", "quantizers": 1, "only_on": 30.0, "only_off": 20.9,
+                             "blame": 0.0014}]},
+        "bisection": {"goal": "mAP drop at most 0.02", "name": "1 of 2 weights", "off": ["box/weights:0"], "mAP": 0.595,
+                      "drop": 0.005, "met": True, "smallest": True, "note": "",
+                      "trials": [{"name": "weights", "off": ["box/weights:0", "conv/weights:0"], "mAP": 0.597,
+                                  "drop": 0.003, "met": True},
+                                 {"name": "1 of 2 weights", "off": ["box/weights:0"], "mAP": 0.595, "drop": 0.005,
+                                  "met": True}],
+                      "raised": [{"name": "1 of 2 weights", "bitwidth": 8, "tensors": ["box/weights:0"], "off": [],
+                                  "mAP": 0.591, "drop": 0.009, "met": True}]},
+        "attribution": {"classes": [{"name": "dog", "drop": 0.05, "share": 0.61}],
+                        "errors": [{"kind": "missed", "dap": 0.0151}],
+                        "images": {"count": 2, "drop_without": 0.0042, "image_ids": [17, 4]}},
+        "lines": ["box/weights:0 costs most of it", "it has 4 bits", "dog and missed objects suffer"],
+        **changes,
+    }
+
+
+def past_run(drop: Optional[float] = 0.01, *changed: str, day: int = 1) -> Dict[str, Any]:
+    return {"time": f"2026-01-{day:02d}T12:34:56Z", "float_mAP": 0.6, "drop": drop, "images": 40, "shards": "0-3,7",
+            "quantized_mAP": None if drop is None else 0.6 - drop, "changed": list(changed)}
+
+
+def changed_image(number: int, picture: str) -> Dict[str, Any]:
+    return {"image_id": number, "file_name": f"{number:012d}.jpg", "float": 0.9, "quantized": 0.4567,
+            "picture": picture}
+
+
+def document(**changes: Any) -> Dict[str, Any]:
+    """A report without history, pictures and an answer to why."""
+    ends = {name: [index / 1000, index / 1000 + 0.0123] for index, name in enumerate(FIGURES)}
+    intervals = {**ends, "AP_small": None}
+    return {
+        "schema_version": 4,
+        "model": "some_model",
+        "images": 40,
+        "shards": "0-3,7",
+        "annotations": "/data/instances.json",
+        "metrics": {"float": variant(0.6, cat=0.5, dog=0.7, emu=None, fox=0.4),
+                    "quantized": variant(0.58768, cat=0.49, dog=0.65, emu=None, fox=0.41)},
+        "unknown_categories": {"float": {}, "quantized": {}},
+        "mAP_drop": 0.01232,
+        "intervals": {"resamples": 1000, "float": intervals, "quantized": intervals, "drop": intervals,
+                      "class_drop": {"cat": [0.002, 0.018], "dog": [0.041, 0.059], "emu": None, "fox": None}},
+        "verdicts": [verdict()],
+        "notes": [],
+        "errors": {name: {"ap50": 0.8, "counts": dict.fromkeys(KINDS, 1234), "dap": {**dict.fromkeys(KINDS, dap),
+                                                                                     "missed": None}}
+                   for name, dap in (("float", 0.11), ("quantized", 0.125), ("difference", 0.015))},
+        "curves": {**curves("cat", "dog", "emu", "fox"),
+                   "classes": {**curves("cat", "dog", "fox")["classes"], "emu": {"float": None, "quantized": None}}},
+        "quantizers": quantizers(),
+        "batch_norms_left": [{"batch_norm": "tower/norm", "reason": "read twice"}],
+        "changed_images": [],
+        "why": None,
+        "history": [],
+        "provenance": {"batch_size": 1, "simulator": "builtin", "data": {"shards": {"val-00000": "12ab"}},
+                       "checkpoint": {"model.ckpt.meta": DIGEST}, "seed": None},
+        "run": {"ended": "2026-01-09T12:34:56Z", "seconds": {"detect": 4.5},
+                "images_per_second": {"float": 94.2, "quantized": None},
+                "machine": {"system": "Linux", "processor": "", "cores": 2, "python": "3.7.16"},
+                "options": {"shards": None}, "retried": []},
+        **changes,
+    }
+
+
+def everything() -> Dict[str, Any]:
+    """A report with history, pictures (that are missing unless someone makes them), a retry and an answer to why."""
+    retried = [{"shard": 3, "executor": "processes", "reason": "its process was killed (SIGKILL)"}]
+    return document(why=why(), run={**document()["run"], "retried": retried},
+                    changed_images=[changed_image(number, f"images/{number}.jpg") for number in (17, 4)],
+                    history=[past_run(day=1), past_run(0.03, "quantization.scheme", day=2), past_run(0.029, day=3)])
+
+
+def large() -> Dict[str, Any]:
+    """As large as reports get: 80 classes, 280 quantizers, all of them listened to."""
+    classes = [f"class number {number}" for number in range(80)]
+    names = [f"FeatureExtractor/MobilenetV2/expanded_conv_{number}/depthwise/depthwise_weights/read:0"
+             for number in range(280)]
+    heard = [{"tensor": name, "layer": name, "kind": "param", "bitwidth": 8, "sqnr": 30.0, "only_on": 20 + number / 10,
+              "only_off": 19 - number / 1000, "blame": 0.01} for number, name in enumerate(names)]
+    answer = why()
+    answer["sensitivity"] = {**answer["sensitivity"], "quantizers": heard}
+    answer["bisection"] = {**answer["bisection"], "off": names[:40]}
+    return document(
+        metrics={"float": variant(0.6, **{name: 0.5 + index / 1000 for index, name in enumerate(classes)}),
+                 "quantized": variant(0.58, **dict.fromkeys(classes, 0.4))},
+        curves=curves(*classes), why=answer,
+        quantizers=[quantizer(name, ("param", "activation")[index % 2], ranges=[[-index / 3 - 0.1, index / 2 + 0.1]])
+                    for index, name in enumerate(names)],
+        history=[past_run(0.01 + number / 10000, *(["quantization.scheme"] if number % 7 == 0 else []),
+                          day=number % 28 + 1) for number in range(300)])

@@ -1,4 +1,3 @@
-"""Options and fixtures of the suite; the work is done by the engine."""
+"""Loads the plugin of this checkout."""
 
-pytest_plugins = ["fixtures.options", "fixtures.parameters", "fixtures.parallel", "fixtures.evaluation",
-                  "fixtures.verdicts", "fixtures.closing"]
+pytest_plugins = ["quant_accuracy.plugin"]

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Callable, List, Sequence
 
 import pytest
 
-from fixtures.parameters import OTHERS, tensors_of_snapshot
 from quant_accuracy.judging import checks
 from quant_accuracy.judging.verdicts import Verdict
+from quant_accuracy.plugin.parameters import OTHERS, tensors_of_snapshot
 from quant_accuracy.quantization.records import Quantizer
 
 if TYPE_CHECKING:
-    from fixtures.evaluation import Model
     from quant_accuracy.pipeline.evaluation import Prepared
+    from quant_accuracy.plugin.evaluation import Model
 
 
 @pytest.fixture

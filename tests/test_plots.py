@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import matplotlib
 import pytest
 
+from quant_accuracy.base.words import VARIANTS
 from quant_accuracy.reporting.page import plots
 from quant_accuracy.reporting.page.drawing import Plot
 from quant_accuracy.settings import options

@@ -3,6 +3,7 @@
 A step that fails fails for every test that needs it. The first one says so; the others are skipped, and say which.
 """
 
+from types import TracebackType
 from typing import Any, Dict, Generator, List, Tuple
 
 import pytest
@@ -38,10 +39,17 @@ def pytest_runtest_makereport(item: pytest.Item, call: "pytest.CallInfo[None]") 
     item.user_properties.append((NOT_MEASURED, str(error)))
     if not isinstance(error, DefectError):
         line = pytest.fail.Exception(f"could not measure: {error}", pytrace=False)
-        call.excinfo = pytest.ExceptionInfo((type(line), line, excinfo.tb), _ispytest=True)
+        call.excinfo = pytest.ExceptionInfo((type(line), line, _last(excinfo.tb)), _ispytest=True)
     yield
     # A debugger wants the error itself.
     call.excinfo = excinfo
+
+
+def _last(trace: TracebackType) -> TracebackType:
+    """The end of the way to an error: nobody is shown more, and pytest takes long to go all of it hundreds of times."""
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace
 
 
 def _is_ours(excinfo: "pytest.ExceptionInfo[BaseException]") -> bool:

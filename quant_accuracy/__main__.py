@@ -2,7 +2,7 @@
 
 import sys
 
-from quant_accuracy import commands
+from quant_accuracy.commands import console
 
 if __name__ == "__main__":
-    sys.exit(commands.main())
+    sys.exit(console.main())

@@ -15,6 +15,7 @@ import pytest
 from quant_accuracy.settings import options
 from quant_accuracy.settings.card import DataPaths
 from tests.support import suite
+from tests.support.places import ROOT
 
 _PACKAGES = ("quant_accuracy", "test_quant_accuracy")
 _CARDS = {
@@ -75,9 +76,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Wheel:
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     for name in _PACKAGES:
-        shutil.copytree(str(options.ROOT / name), str(source / name), ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(str(ROOT / name), str(source / name), ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md"):
-        shutil.copy(str(options.ROOT / name), str(source / name))
+        shutil.copy(str(ROOT / name), str(source / name))
     pip = ["-m", "pip", "--quiet", "--disable-pip-version-check"]
     _checked([sys.executable, *pip, "wheel", "--no-build-isolation", "--no-deps", "--no-index", "--wheel-dir",
               str(folder), str(source)])
@@ -106,7 +107,7 @@ def repository(demo: DataPaths, tmp_path: Path) -> Path:
     folder = tmp_path / "hers"
     for name, text in {"fixtures/__init__.py": "", "fixtures/scale.py": "HERS = 3\n", "tests/__init__.py": "",
                        "tests/test_hers.py": _HERS, "conftest.py": _CONFTEST,
-                       "pytest.ini": f"[pytest]\nquant_accuracy_cache_dir = {options.ROOT / '.cache'}\n"}.items():
+                       "pytest.ini": f"[pytest]\nquant_accuracy_cache_dir = {ROOT / '.cache'}\n"}.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     (folder / "models").mkdir()
@@ -114,7 +115,7 @@ def repository(demo: DataPaths, tmp_path: Path) -> Path:
         card = _CARD.format(base=options.DEMO_CARD, name=name, differs=differs,
                             baseline="jitter" if not differs else "null")
         (folder / "models" / f"{name}.yaml").write_text(card)
-    shutil.copytree(str(options.ROOT / "baselines" / options.DEMO_CARD), str(folder / "baselines" / "mine_w8a8"))
+    shutil.copytree(str(ROOT / "baselines" / options.DEMO_CARD), str(folder / "baselines" / "mine_w8a8"))
     return folder
 
 
@@ -132,7 +133,7 @@ def test_a_foreign_repository_gets_the_same_from_a_wheel_and_from_the_checkout(w
     installed = _gates(repository, [wheel.command("pytest")], packages)
     reports = {name: json.loads((repository / "output" / name / "report.json").read_text()) for name in _CARDS}
     shutil.rmtree(str(repository / "output"))
-    checkout = _gates(repository, [str(options.ROOT / "run"), "pytest"], options.ROOT)
+    checkout = _gates(repository, [str(ROOT / "run"), "pytest"], ROOT)
 
     assert installed.status == 0, installed.said
     assert checkout.outcomes == installed.outcomes
@@ -147,8 +148,8 @@ def test_a_foreign_repository_gets_the_same_from_a_wheel_and_from_the_checkout(w
 
 def test_the_wheel_holds_every_file_of_the_packages_and_no_other_package(wheel: Wheel) -> None:
     names = set(zipfile.ZipFile(str(wheel.path)).namelist())
-    wanted = {str(path.relative_to(options.ROOT))
-              for package in _PACKAGES for path in (options.ROOT / package).rglob("*")
+    wanted = {str(path.relative_to(ROOT))
+              for package in _PACKAGES for path in (ROOT / package).rglob("*")
               if path.is_file() and "__pycache__" not in path.parts}
 
     assert {name for name in names if ".dist-info/" not in name} == wanted
@@ -190,7 +191,7 @@ def test_the_plugin_can_be_switched_off(wheel: Wheel, tmp_path: Path) -> None:
 
 
 def test_without_the_entry_point_the_checkout_loads_its_plugin_once(tmp_path: Path) -> None:
-    done = subprocess.run([str(options.ROOT / "run"), "pytest", "--collect-only", "-q"], cwd=str(options.ROOT),
+    done = subprocess.run([str(ROOT / "run"), "pytest", "--collect-only", "-q"], cwd=str(ROOT),
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           env=suite.environment(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1"))
 

@@ -9,7 +9,7 @@ import pytest
 
 import quant_accuracy
 from quant_accuracy.commands import console
-from quant_accuracy.settings import options
+from tests.support.places import ROOT
 
 
 @pytest.mark.parametrize("name", list(console.COMMANDS))
@@ -66,9 +66,9 @@ def test_no_command_imports_tensorflow_before_its_options_are_known() -> None:
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("door", sorted(path.name for path in (options.ROOT / "tools").glob("[!_]*.py")))
+@pytest.mark.parametrize("door", sorted(path.name for path in (ROOT / "tools").glob("[!_]*.py")))
 def test_tools_are_doors_to_commands(door: str, tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, str(options.ROOT / "tools" / door), "--help"], cwd=str(tmp_path),
+    done = subprocess.run([sys.executable, str(ROOT / "tools" / door), "--help"], cwd=str(tmp_path),
                           stdout=subprocess.PIPE, text=True)
 
     assert done.returncode == 0

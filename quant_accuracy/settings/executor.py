@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Optional
 
 from quant_accuracy.base.errors import ConfigurationError
-from quant_accuracy.settings.options import LOCAL, RAY, Values
+from quant_accuracy.settings.options import LOCAL, RAY
+from quant_accuracy.settings.values import Values
 
 RAY_LOCAL = "local"
 

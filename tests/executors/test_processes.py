@@ -31,8 +31,9 @@ from quant_accuracy.pipeline.prepared import Prepared
 from quant_accuracy.settings import executor
 from quant_accuracy.settings.card import DataPaths, ModelCard
 from quant_accuracy.settings.executor import Choice
-from quant_accuracy.settings.options import PROCESSES, RAY, Values
+from quant_accuracy.settings.options import PROCESSES, RAY
 from quant_accuracy.settings.request import Request
+from quant_accuracy.settings.values import Values
 from tests.support import processes, suite
 
 _RUNS = [Run(FLOAT), Run(QUANTIZED)]

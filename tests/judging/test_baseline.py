@@ -162,7 +162,7 @@ _SHOWN = ClassImages(np.array([30, 0]), np.array([30, 0]))
 
 
 def _judge(committed: Any, value: float, gate: str = "mAP_baseline", classes: Any = None, **more: Any) -> Any:
-    known: Dict[str, Any] = {"part": None, "shard_maps": None, "jitter": None, "model": "--model mine",
+    known: Dict[str, Any] = {"part": None, "shard_maps": None, "jitter": None, "model": "`./run pytest --model mine --update-baselines`",
                              "provenance": committed and committed.provenance, **more}
     metrics = _metrics(value, **({"car": 0.6, "dog": None} if classes is None else classes))
     figures = Figures(metrics, metrics, Classes(_SHOWN, np.zeros(2), np.array([50, 0])), baseline=committed, **known)

@@ -15,7 +15,7 @@ def command(name: str) -> str:
     """A command of this project: `./run report`, `quant-accuracy report` or `python tools/report.py`."""
     script = Path(sys.argv[0])
     if run():
-        return f"{run()} {name}" if name == "report" else f"{run()} quant-accuracy {name}"
+        return f"{run()} {name}"
     if script.suffix == ".py" and script.parent.name == "tools":
         return f"python {shlex.quote(str(script.with_name(name.replace('-', '_') + '.py')))}"
     return f"quant-accuracy {name}"
@@ -41,3 +41,8 @@ def program(line: str) -> str:
 def run() -> str:
     """The checkout's `run` as it was typed; empty where something else started this process."""
     return shlex.quote(os.environ[_RUN]) if os.environ.get(_RUN) else ""
+
+
+CREATE_TFRECORDS, EXPORT, REPORT = map(command, ("create-coco-tfrecords", "export-checkpoint", "report"))
+RAY_START = program("ray start")
+INSTALL_RAY = program("ray-install") if run() else "pip install 'quant_accuracy[ray]'"

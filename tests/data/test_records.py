@@ -11,6 +11,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 from PIL import Image
 
+from quant_accuracy.base import invocation
 from quant_accuracy.base.errors import DataError
 from quant_accuracy.data import framing, images, records, shards
 from quant_accuracy.data.shards import Shard
@@ -76,7 +77,7 @@ def test_an_id_in_any_form_is_the_image_that_it_names(tmp_path: Path, source_id:
     assert batch.image_ids.dtype == np.int64
 
 
-_REMEDY = "write the COCO image id there, or make the file with "
+_REMEDY = f"write the COCO image id there, or make the file with {invocation.CREATE_TFRECORDS}"
 
 
 @pytest.mark.parametrize(("source_id", "problem"), [

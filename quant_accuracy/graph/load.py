@@ -16,9 +16,7 @@ from google.protobuf.message import DecodeError
 from quant_accuracy.base.errors import CheckpointError, GraphError, first_line
 from quant_accuracy.graph import boundaries, fake_quantization, index_file, trust
 from quant_accuracy.graph import nodes as graph_nodes
-from quant_accuracy.graph.checkpoint_parts import checkpoint_files as checkpoint_files
-from quant_accuracy.graph.checkpoint_parts import data_files as data_files
-from quant_accuracy.graph.checkpoint_parts import existing
+from quant_accuracy.graph.checkpoint_parts import checkpoint_files, data_files, existing
 from quant_accuracy.graph.names import GraphNames
 
 _MERGES, _NEXT_ITERATIONS = ("Merge", "RefMerge"), ("NextIteration", "RefNextIteration")

@@ -23,7 +23,7 @@ from tests.support import suite
 from tests.support.places import ROOT
 
 _REPORT = ("import sys; from tests.mutations import plugin; plugin.pytest_collection_finish(); "
-           "from tools import report; sys.exit(report.main(sys.argv[1:]))")
+           "from quant_accuracy.commands import report; sys.exit(report.main(sys.argv[1:]))")
 # As few images as show whether the network is built as it should be.
 _FEW = ("--shards", "2")
 _DRIFT = card.ENCODINGS_DRIFT

@@ -19,6 +19,7 @@ import tensorflow.compat.v1 as tf
 from quant_accuracy.artifacts.records import Artifacts
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.words import FLOAT
+from quant_accuracy.commands import create_coco_tfrecords, export_checkpoint, report
 from quant_accuracy.demo import ready
 from quant_accuracy.graph import checkpoint_parts
 from quant_accuracy.quantization import encodings_file
@@ -28,7 +29,6 @@ from quant_accuracy.settings import options
 from quant_accuracy.settings.card import DataPaths
 from tests.support import report_documents, suite
 from tests.support.places import ROOT
-from tools import create_coco_tfrecords, export_checkpoint, report
 
 _SELECTION = "0-3"
 

@@ -15,6 +15,7 @@ from quant_accuracy.artifacts.records import Artifacts
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.errors import ConfigurationError, DataError
 from quant_accuracy.base.words import VARIANTS
+from quant_accuracy.commands import compare, report
 from quant_accuracy.data import annotations as annotation_files
 from quant_accuracy.detection.merge import Merged
 from quant_accuracy.quantization import snapshot
@@ -26,7 +27,6 @@ from quant_accuracy.scoring.intervals import Interval
 from quant_accuracy.scoring.metrics import FIGURES
 from quant_accuracy.settings.card import DataPaths
 from tests.support.places import ROOT
-from tools import compare, report
 
 Change = Callable[[Dict[str, Any]], None]
 
@@ -502,7 +502,7 @@ def test_a_difference_has_a_sign_unless_it_shows_as_zero(value: Optional[float],
 
 
 def test_reports_are_compared_without_tensorflow(w8: Path) -> None:
-    script = ("import sys\nfrom tools import compare\n"
+    script = ("import sys\nfrom quant_accuracy.commands import compare\n"
               "status = compare.main(sys.argv[1:])\nsys.exit(status or 'tensorflow' in sys.modules)")
 
     done = subprocess.run([sys.executable, "-c", script, str(w8), str(w8)], cwd=str(ROOT),

@@ -20,7 +20,7 @@ from quant_accuracy.reporting import comparison, gate_table
 from quant_accuracy.reporting.comparison import Change, Comparison, VerdictChange
 from quant_accuracy.scoring.intervals import Interval
 from quant_accuracy.settings import options
-from quant_accuracy.settings.options import Values
+from quant_accuracy.settings.values import Values, from_environment
 
 # Rows and lines that are shown of a long list; the JSON has all.
 _SHOWN = 20
@@ -36,7 +36,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
                         help="annotations that both were scored with, for intervals (default: what the reports name)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the comparison to this file")
     typed = vars(parser.parse_args(arguments))
-    return command_line.exit_status(lambda: _compare(Values(typed, options.from_environment([_ANNOTATIONS]))))
+    return command_line.exit_status(lambda: _compare(Values(typed, from_environment([_ANNOTATIONS]))))
 
 
 def _compare(values: Values) -> int:

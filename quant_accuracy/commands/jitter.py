@@ -13,9 +13,9 @@ from rich.table import Table
 
 from quant_accuracy.base import command_line, files
 from quant_accuracy.judging import jitter
-from quant_accuracy.settings import options
+from quant_accuracy.settings import folders, options
 from quant_accuracy.settings import request as requests
-from quant_accuracy.settings.options import Values
+from quant_accuracy.settings.values import Values, from_environment
 
 if TYPE_CHECKING:
     from quant_accuracy.judging.jitter import Jitter
@@ -26,19 +26,21 @@ def main(arguments: Optional[List[str]] = None) -> int:
     parser = argparse.ArgumentParser(prog="quant-accuracy jitter", description=(__doc__ or "").splitlines()[0])
     options.declare(parser)
     typed = vars(parser.parse_args(arguments))
-    return command_line.exit_status(lambda: _measure(Values(typed, options.from_environment())))
+    return command_line.exit_status(lambda: _measure(Values(typed, from_environment())))
 
 
 def _measure(values: Values) -> int:
-    # TensorFlow takes seconds to import: not before the options are known to be right.
     from quant_accuracy.demo import ready
-    from quant_accuracy.pipeline import prepared, variations
+    from quant_accuracy.settings import preflight
 
-    with options.cache_folder(values) as kept:
-        wanted, cache = requests.resolve(kept, ready.data_paths)
+    with folders.without_cache(requests.expanded(values)) as kept:
+        wanted, cache = preflight.resolve(kept, ready.data_paths)
+        # TensorFlow takes seconds to import: not before the options are known to be right.
+        from quant_accuracy.pipeline import prepared, variations
+
         for request in wanted:
             found = variations.measure_jitter(prepared.prepare(request, cache))
-            target = options.output_folder(values, request.card.name) / "jitter.json"
+            target = folders.output(kept, request.card.name) / "jitter.json"
             files.write_json(target, jitter.as_document(found))
             _print(request.card.name, found, target)
     return command_line.MEASURED

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import List, Optional, Sequence
 
 from quant_accuracy.base import command_line
-from quant_accuracy.settings import options
+from quant_accuracy.base.cache import Cache
+from quant_accuracy.settings import folders, options
 from quant_accuracy.settings import request as requests
-from quant_accuracy.settings.options import Values
+from quant_accuracy.settings.request import Request
+from quant_accuracy.settings.values import Values, from_environment, why_budget
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
@@ -19,12 +21,19 @@ def main(arguments: Optional[List[str]] = None) -> int:
     parser = argparse.ArgumentParser(prog="quant-accuracy report", description=(__doc__ or "").splitlines()[0])
     options.declare(parser, options.REPORT_OPTIONS)
     typed = vars(parser.parse_args(arguments))
-    return command_line.exit_status(lambda: _report(Values(typed, options.from_environment(options.REPORT_OPTIONS))))
+    return command_line.exit_status(lambda: _report(Values(typed, from_environment(options.REPORT_OPTIONS))))
 
 
 def _report(values: Values) -> int:
-    # TensorFlow takes seconds to import: not before the options are known to be right.
     from quant_accuracy.demo import ready
+    from quant_accuracy.settings import preflight
+
+    with folders.without_cache(requests.expanded(values)) as kept:
+        return _report_each(kept, *preflight.resolve(kept, ready.data_paths))
+
+
+def _report_each(values: Values, wanted: Sequence[Request], cache: Cache) -> int:
+    # TensorFlow takes seconds to import: not before the options are known to be right.
     from quant_accuracy.judging import verdicts
     from quant_accuracy.pipeline import evaluation
     from quant_accuracy.reporting import gate_table, output, terminal
@@ -32,21 +41,19 @@ def _report(values: Values) -> int:
 
     red = {verdicts.FAIL, verdicts.INCONCLUSIVE} if values.get("strict") else {verdicts.FAIL}
     failed = False
-    with options.cache_folder(values) as kept:
-        wanted, cache = requests.resolve(kept, ready.data_paths)
-        for request in wanted:
-            result = evaluation.evaluate(request, cache)
-            why = explanation.explain(result, options.why_budget(values)) if values.get("why") else None
-            written = output.write(result, options.output_folder(values, request.card.name), values.get("history"), why)
-            _summarize(written)
-            exported = options.quantsim_folder(values, request.card.name)
-            if exported is not None:
-                written += output.export_quantsim(result.artifacts, exported)
-            terminal.print_table(result, gate_table.console(), why)
-            print("\nwritten:")
-            for path in written:
-                print(f"  {path}")
-            failed |= any(verdict.outcome in red for verdict in result.verdicts)
+    for request in wanted:
+        result = evaluation.evaluate(request, cache)
+        why = explanation.explain(result, why_budget(values)) if values.get("why") else None
+        written = output.write(result, folders.output(values, request.card.name), values.get("history"), why)
+        _summarize(written)
+        exported = folders.quantsim(values, request.card.name)
+        if exported is not None:
+            written += output.export_quantsim(result.artifacts, exported)
+        terminal.print_table(result, gate_table.console(), why)
+        print("\nwritten:")
+        for path in written:
+            print(f"  {path}")
+        failed |= any(verdict.outcome in red for verdict in result.verdicts)
     return command_line.GATE_FAILED if failed else command_line.MEASURED
 
 

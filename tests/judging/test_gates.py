@@ -20,7 +20,7 @@ from quant_accuracy.scoring.partial import ClassImages, PartialAps
 from quant_accuracy.settings import card, options
 from quant_accuracy.settings import request as requests
 from quant_accuracy.settings.card import DataPaths, Gate
-from quant_accuracy.settings.options import Values
+from quant_accuracy.settings.values import Values
 
 
 def _metrics(mean_ap: Optional[float], **classes: float) -> Metrics:

@@ -1,7 +1,8 @@
 """Agreement of the built-in simulator with AIMET 1.19.1: `./run python -m benchmarks.fidelity` writes the page on it.
 
-The reference is in `tests/data/aimet_network`: a trained network of the demo's form, twelve images, and what the real
-AIMET made of them (8 bits asymmetric, its default configuration): encodings from images 0..7, outputs for images 8..11.
+The reference is in `tests/reference/aimet_network`: a trained network of the demo's form, twelve images, and what the
+real AIMET made of them (8 bits asymmetric, its default configuration): encodings from images 0..7, outputs for images
+8..11.
 """
 
 import json
@@ -13,6 +14,7 @@ from typing import Dict, List, Mapping, NamedTuple, Sequence, Set, Tuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from benchmarks.places import ROOT
 from quant_accuracy.base import files
 from quant_accuracy.demo import ready
 from quant_accuracy.graph import fold, load, sessions
@@ -20,16 +22,15 @@ from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.preparation import checkpoint
 from quant_accuracy.quantization import calibrate, encodings_file, placement, simulate
 from quant_accuracy.quantization.records import ACTIVATION, PARAM, SCHEMES, Encodings, Quantizer, Settings
-from quant_accuracy.settings import options
 
-DATA = options.ROOT / "tests" / "data"
+DATA = ROOT / "tests" / "reference"
 _REFERENCE = DATA / "aimet_network"
 _START = "FeatureExtractor/MobilenetV2/MobilenetV2/input"
 OUTPUTS = ("concat", "concat_1")
 _CALIBRATION = 8
 # Every so many anchors of the float outputs are kept for reference.
 _EVERY = 16
-_PAGE = options.ROOT / "docs" / "fidelity.md"
+_PAGE = ROOT / "docs" / "fidelity.md"
 
 
 @dataclass(frozen=True)
@@ -190,8 +191,8 @@ def _decibels(values: Sequence[float]) -> str:
 
 _TEXT = """# How closely the built-in simulator agrees with AIMET 1.19.1
 
-Written by `./run python -m benchmarks.fidelity`. The reference (`tests/data/aimet_network`) is an SSD MobileNet v2 of
-width 0.35 with what the real AIMET made of it: 8 bits asymmetric, AIMET's default configuration, encodings from 8
+Written by `./run python -m benchmarks.fidelity`. The reference (`tests/reference/aimet_network`) is an SSD MobileNet v2
+of width 0.35 with what the real AIMET made of it: 8 bits asymmetric, AIMET's default configuration, encodings from 8
 images, outputs for 4 others.
 
 {table}
@@ -201,8 +202,8 @@ dozens of layers multiply it. So two runs that differ in the last bit of their i
 agreement with AIMET cannot be closer than that. With the same input and the same encoding each operation agrees
 exactly, rounding ties apart.
 
-Besides, `tests/data/aimet_vectors.*` holds 320 encodings that AIMET's own analyzers made of fixed tensors (schemes
-`tf` and `tf_enhanced`, 4 to 16 bits, asymmetric, symmetric, strict, unsigned). `tests/test_encodings.py` compares all
+Besides, `tests/reference/aimet_vectors.*` holds 320 encodings that AIMET's own analyzers made of fixed tensors (schemes
+`tf` and `tf_enhanced`, 4 to 16 bits, asymmetric, symmetric, strict, unsigned). `tests/quantization/` compares all
 of them: scheme `tf` to 1e-6, `tf_enhanced`, which AIMET computes in float32, to 1e-5.
 
 ## Known differences

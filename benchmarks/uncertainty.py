@@ -7,6 +7,7 @@ from typing import Dict, List, Mapping, NamedTuple, Sequence, Tuple
 import numpy as np
 
 from benchmarks import interval_coverage
+from benchmarks.places import ROOT
 from quant_accuracy.base import files
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.words import FLOAT, QUANTIZED
@@ -19,10 +20,10 @@ from quant_accuracy.pipeline.evaluation import Evaluation, evaluate
 from quant_accuracy.pipeline.prepared import prepare
 from quant_accuracy.settings import options
 from quant_accuracy.settings import request as requests
-from quant_accuracy.settings.options import Values
 from quant_accuracy.settings.request import Request
+from quant_accuracy.settings.values import Values
 
-_PAGE = options.ROOT / "docs" / "uncertainty.md"
+_PAGE = ROOT / "docs" / "uncertainty.md"
 _OUTCOMES = (PASS, INCONCLUSIVE, FAIL)
 # Scales of the network's input beside those of the jitter, in steps of 1e-6: runs that differ by rounding only.
 _REPEATS = tuple(sign * step for step in range(5, 17) for sign in (1, -1))
@@ -163,7 +164,7 @@ When all images of the data set are evaluated, a gate compares the figure with i
 is, and is *inconclusive* otherwise. Intervals come from a *paired bootstrap* over images (Efron 1979): images are drawn
 with replacement 1000 times, float and quantized are scored on the same draws. Every image drawn once gives pycocotools'
 figure to 1e-12, and draws with repetitions agree with pycocotools on data sets that really hold the images several
-times to 1e-9 (`tests/test_bootstrap.py`).
+times to 1e-9 (`tests/scoring/test_bootstrap.py`).
 
 On data like COCO's, with many classes most of which are rare, percentiles of the draws are not honest intervals. What
 is done about it (`quant_accuracy/scoring/partial.py`):
@@ -243,7 +244,7 @@ smaller than {least}.
 {harmless}
 
 One thread or all cores, one process or several workers of xdist, cold or warm cache: the same to the last bit
-(`tests/test_parallel.py` compares every number of a run).
+(`tests/as_user/test_parallel.py` compares every number of a run).
 
 ### What a setting is worth, against the jitter
 

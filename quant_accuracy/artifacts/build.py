@@ -15,7 +15,7 @@ from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.code import code_digest
 from quant_accuracy.data import images
 from quant_accuracy.data.shards import Shard
-from quant_accuracy.graph import image_input, load
+from quant_accuracy.graph import checkpoint_parts, image_input
 from quant_accuracy.quantization import aimet
 from quant_accuracy.quantization.records import (
     AIMET,
@@ -54,7 +54,7 @@ def restore(card: ModelCard, prefix: Path, cache: Cache, trusted: bool = False, 
     Raises:
         QuantAccuracyError: As `build`.
     """
-    parts = load.checkpoint_files(prefix)
+    parts = checkpoint_parts.checkpoint_files(prefix)
     inputs = {
         "checkpoint": {path.name: files.digest_file(path) for path in parts},
         "graph": asdict(card.graph),

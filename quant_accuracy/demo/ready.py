@@ -1,13 +1,13 @@
 """The demo's checkpoint and data, made on first use and kept in the cache."""
 
 from pathlib import Path
-from typing import List
 
 import PIL
 
 from quant_accuracy.base import files
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.demo import dataset
+from quant_accuracy.graph import checkpoint_parts
 from quant_accuracy.settings.card import DataPaths
 
 IMAGES = 200
@@ -32,7 +32,7 @@ def data_paths(cache: Cache, count: int = IMAGES, shards: int = SHARDS) -> DataP
         "demo-checkpoint",
         {"config": files.digest_file(PIPELINE_CONFIG),
          "code": files.digest_file(_EXPORT),
-         "trained": [files.digest_file(path) for path in (Path(f"{TRAINED}.index"), *_data_files())]},
+         "trained": [files.digest_file(path) for path in checkpoint_parts.data_files(TRAINED)]},
         "exporting the demo's checkpoint",
         lambda folder: _export(folder))
     data = cache.folder(
@@ -43,10 +43,6 @@ def data_paths(cache: Cache, count: int = IMAGES, shards: int = SHARDS) -> DataP
         lambda folder: _draw(folder, count, shards))
     return DataPaths(checkpoint / "model.ckpt", data, f"demo_val.record-*-of-{shards:05d}",
                      data / "annotations" / "instances.json")
-
-
-def _data_files() -> List[Path]:
-    return sorted(TRAINED.parent.glob(f"{TRAINED.name}.data-*"))
 
 
 def _export(folder: Path) -> None:

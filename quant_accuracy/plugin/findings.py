@@ -94,10 +94,10 @@ def _report(config: pytest.Config, model: str, found: Findings) -> Optional[Mapp
     if not (values.get("report") or values.get("history")):
         return None
     from quant_accuracy.reporting.document import contents
-    from quant_accuracy.settings.options import output_folder
+    from quant_accuracy.settings import folders
 
     assert found.evaluation is not None
     if values.get("report"):
-        return contents.as_document(found.evaluation, output_folder(values, model), found.answer)
+        return contents.as_document(found.evaluation, folders.output(values, model), found.answer)
     # A line in the history needs no pictures.
     return contents.essentials(found.evaluation)

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from quant_accuracy.pipeline.prepared import Prepared
     from quant_accuracy.quantization.records import Quantizer
     from quant_accuracy.settings.card import ModelCard
-    from quant_accuracy.settings.options import Values
     from quant_accuracy.settings.request import Request
+    from quant_accuracy.settings.values import Values
 
 
 @pytest.fixture(scope="session", name=CARD)
@@ -70,9 +70,12 @@ def _quant_accuracy_request(model: "ModelCard", quant_options: "Values", _quant_
                             pytestconfig: pytest.Config) -> "Request":
     """What the options ask for of the model."""
     from quant_accuracy.demo import ready
+    from quant_accuracy.settings import preflight
     from quant_accuracy.settings import request as requests
 
     asked = requests.of_card(model, quant_options, _quant_accuracy_cache, ready.data_paths)
+    # All that is cheap to find is looked for before TensorFlow is imported.
+    preflight.check(asked)
     return replace(asked, threads=asked.threads or parallel.threads(pytestconfig),
                    jitter=asked.jitter or bool(quant_options.get("update_baselines")))
 
@@ -117,7 +120,6 @@ def annotations(_quant_accuracy_request: "Request", _quant_accuracy_watch: "Stop
         return files.load(_quant_accuracy_request.data.annotations)
 
 
-# The checkpoint comes after the data: what is cheap to find is looked for before TensorFlow is imported.
 @pytest.fixture(scope="session")
 def checkpoint(model: "ModelCard", _quant_accuracy_request: "Request", shards: "Sequence[Shard]",
                annotations: "Annotations", _quant_accuracy_cache: "Cache",

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any, Iterable, List, Mapping, Sequence, Tuple
 
 from quant_accuracy.base.errors import QuantAccuracyError
-from quant_accuracy.settings import options
-from quant_accuracy.settings.options import Values
+from quant_accuracy.settings import folders
+from quant_accuracy.settings.values import Values
 
 # What each process found out, by model: see `findings`.
 Found = Sequence[Mapping[str, Mapping[str, Any]]]
@@ -23,7 +23,7 @@ def write(found: Found, values: Values) -> List[str]:
     lines = [f"no report of {name} was written: {failure}" for name, failure in sorted(failures.items())]
     for name, document in sorted(documents.items()):
         document, remembered = _remembered(document, kept) if kept else (document, [])
-        lines += [f"wrote {path}" for path in _written(document, options.output_folder(values, name), forms)]
+        lines += [f"wrote {path}" for path in _written(document, folders.output(values, name), forms)]
         lines += remembered
     return lines
 
@@ -35,7 +35,7 @@ def export(found: Found, values: Values) -> List[str]:
     artifacts = dict(of_models(found, "artifacts"))
     if not artifacts:
         return ["no quantization simulation was exported: none of the selected tests makes one"]
-    return [line for name, folders in sorted(artifacts.items()) for line in _exported(folders, values, name)]
+    return [line for name, made in sorted(artifacts.items()) for line in _exported(made, values, name)]
 
 
 def of_models(found: Found, what: str) -> Iterable[Tuple[str, Any]]:
@@ -58,7 +58,7 @@ def _exported(artifacts: Sequence[str], values: Values, model: str) -> List[str]
     from quant_accuracy.artifacts import records
     from quant_accuracy.reporting import output
 
-    folder = options.quantsim_folder(values, model)
+    folder = folders.quantsim(values, model)
     assert folder is not None
     try:
         return [f"wrote {path}" for path in output.export_quantsim(records.read(*map(Path, artifacts)), folder)]

@@ -1,0 +1,135 @@
+"""The session fixtures as the tests of a repository of somebody else use them."""
+
+from pathlib import Path
+
+import pytest
+
+from quant_accuracy.settings.card import DataPaths
+from tests.support import foreign, suite
+
+_ID = "ssd_mobilenet_v2_demo-w8a8"
+_HERS = """
+    import pytest
+
+
+    def test_chain(model, checkpoint, quantsim, quantizers, shards, annotations, detections, evaluation, verdicts):
+        assert model.name == "ssd_mobilenet_v2_demo"
+        assert checkpoint.folder == quantsim.float_folder
+        assert len(checkpoint.graph().node) > 100
+        assert quantizers is quantsim.quantizers
+        assert [shard.index for shard in shards] == [2]
+        assert [shard for shard, _ in detections["quantized"].parts] == list(shards)
+        assert evaluation.prepared.truth is annotations
+        assert verdicts["mAP_drop"] in evaluation.verdicts
+
+
+    def test_small_objects(evaluation):
+        assert evaluation.quantized.metrics.AP_small > 0.1
+
+
+    @pytest.mark.parametrize("figure", ["AP50", "AR_large"])
+    def test_parametrized(evaluation, figure):
+        assert getattr(evaluation.float.metrics, figure) == evaluation.float.metrics.figures[figure]
+
+
+    def test_settled(network_verdicts, settle):
+        settle(network_verdicts["weights_quantized"])
+
+
+    def test_jitter(jitter):
+        assert jitter.tolerance("mAP drop") > 0
+
+
+    def test_too_high_a_limit(evaluation):
+        assert evaluation.quantized.metrics.mAP > 0.99
+
+
+    def test_a_mistake_of_hers(evaluation):
+        evaluation.no_such_thing
+
+
+    def test_without_a_model():
+        assert True
+"""
+_CONFTEST = """
+    import pytest
+
+
+    @pytest.fixture
+    def model():
+        return "hers"
+
+
+    @pytest.fixture(scope="session")
+    def annotations():
+        return "hers too"
+"""
+_OVERRIDING = """
+    import pytest
+
+
+    def test_her_fixtures_come_first(model, annotations):
+        assert (model, annotations) == ("hers", "hers too")
+
+
+    @pytest.mark.parametrize("checkpoint", ["a", "b"])
+    def test_her_parameters_come_first(checkpoint):
+        assert checkpoint in ("a", "b")
+"""
+
+
+@pytest.fixture(scope="module")
+def hers(demo: DataPaths, tmp_path_factory: pytest.TempPathFactory) -> suite.Finished:
+    """Her own tests and the check on placement in one run, in which two of her tests are red."""
+    folder = foreign.make(tmp_path_factory.mktemp("hers"), {
+        "tests/test_hers.py": _HERS, "tests/apart/conftest.py": _CONFTEST, "tests/apart/test_apart.py": _OVERRIDING})
+    return foreign.run(folder, "--pyargs", "test_quant_accuracy.test_placement", "tests/", "--shards", "2")
+
+
+@pytest.mark.parametrize("test", [
+    f"test_chain[{_ID}]", f"test_small_objects[{_ID}]", f"test_parametrized[{_ID}-AP50]", f"test_settled[{_ID}]",
+    "test_without_a_model", "test_her_fixtures_come_first", "test_her_parameters_come_first[b]",
+    f"test_weights_are_quantized[{_ID}]"])
+def test_a_repository_of_somebody_else_has_the_gates_beside_its_own_tests(hers: suite.Finished, test: str) -> None:
+    assert hers.outcomes[test] == suite.PASSED, hers.said
+
+
+def test_her_own_limits_and_mistakes_are_red_as_ever_and_nothing_that_could_not_be_measured(
+        hers: suite.Finished) -> None:
+    assert hers.red() == [f"test_a_mistake_of_hers[{_ID}]", f"test_too_high_a_limit[{_ID}]"]
+    assert {hers.outcomes[name] for name in hers.red()} == {suite.FAILED}
+    assert hers.status == 1
+    assert "could not measure" not in hers.said
+
+
+def test_jitter_that_is_not_known_skips_the_test_with_what_to_do(hers: suite.Finished) -> None:
+    assert hers.outcomes[f"test_jitter[{_ID}]"] == suite.SKIPPED
+    assert "give --jitter, or evaluate all images" in hers.messages[f"test_jitter[{_ID}]"]
+
+
+def test_every_step_is_done_once_for_each_model_and_tests_of_a_model_stand_together(tmp_path: Path) -> None:
+    folder = foreign.make(tmp_path, {
+        f"models/{name}.yaml": f"base: ssd_mobilenet_v2_demo\nname: {name}\n" for name in ("one", "two")})
+
+    done = foreign.run(folder, "--model", "one", "--model", "two", "--setup-plan", "-p", "no:terminalreporter",
+                       "--pyargs", "test_quant_accuracy")
+    said = foreign.run(folder, "--model", "one", "--model", "two", "--setup-plan", "--pyargs",
+                       "test_quant_accuracy").said
+
+    assert done.status == 0
+    for step in ("model", "checkpoint", "shards", "annotations", "quantsim", "detections", "evaluation", "verdicts"):
+        assert said.count(f"SETUP    S {step}") - said.count(f"SETUP    S {step}_") == 2, step
+
+
+def test_fixtures_are_described_as_in_a_manual(tmp_path: Path) -> None:
+    said = foreign.run(tmp_path, "--fixtures", shared_cache=False).said
+
+    entries = said.split("quant_accuracy.plugin.fixtures")[1].split("fixtures defined from")[0]
+    public = ("model", "shards", "annotations", "checkpoint", "quantsim", "quantizers", "prepared", "network_verdicts",
+              "detections", "evaluation", "verdicts", "jitter")
+    for name in public:
+        description = entries.split(f"\n{name} [session scope]")[1].split(" [session scope]")[0]
+        # The record that it gives, and a test that uses it.
+        assert "`" in description.splitlines()[1], name
+        assert name in description.split("\n\n", 1)[1], name
+    assert "_quant_accuracy" not in said

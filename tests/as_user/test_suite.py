@@ -188,7 +188,7 @@ def test_two_models_are_judged_in_one_run_and_one_without_data_says_what_to_set(
     assert done.status == 2
 
 
-def test_what_cannot_be_measured_is_one_line_of_the_first_test_and_exit_status_2(demo: DataPaths, tmp_path: Path) -> None:
+def test_what_cannot_be_measured_is_one_line_of_one_test_and_exit_status_2(demo: DataPaths, tmp_path: Path) -> None:
     shards = sorted(demo.dataset_dir.glob(demo.pattern))
     for shard in shards[:-1]:
         (tmp_path / shard.name).symlink_to(shard)

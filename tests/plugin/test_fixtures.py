@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from quant_accuracy.settings.card import DataPaths
+from quant_accuracy.settings.folders import SHIPPED_CARDS
 from tests.support import foreign, suite
 
 _ID = "ssd_mobilenet_v2_demo-w8a8"
@@ -107,29 +108,32 @@ def test_jitter_that_is_not_known_skips_the_test_with_what_to_do(hers: suite.Fin
     assert "give --jitter, or evaluate all images" in hers.messages[f"test_jitter[{_ID}]"]
 
 
-def test_every_step_is_done_once_for_each_model_and_tests_of_a_model_stand_together(tmp_path: Path) -> None:
-    folder = foreign.make(tmp_path, {
-        f"models/{name}.yaml": f"base: ssd_mobilenet_v2_demo\nname: {name}\n" for name in ("one", "two")})
+def test_every_step_is_done_once_for_each_model_and_the_tests_of_a_model_stand_together(tmp_path: Path) -> None:
+    card = (SHIPPED_CARDS / "ssd_mobilenet_v2_demo.yaml").read_text()
+    folder = foreign.make(tmp_path, {f"models/{name}.yaml": card.replace("name: ssd_mobilenet_v2_demo", f"name: {name}")
+                                     for name in ("one", "two")})
 
-    done = foreign.run(folder, "--model", "one", "--model", "two", "--setup-plan", "-p", "no:terminalreporter",
-                       "--pyargs", "test_quant_accuracy")
     said = foreign.run(folder, "--model", "one", "--model", "two", "--setup-plan", "--pyargs",
                        "test_quant_accuracy").said
 
-    assert done.status == 0
+    lines = [line.strip() for line in said.splitlines()]
     for step in ("model", "checkpoint", "shards", "annotations", "quantsim", "detections", "evaluation", "verdicts"):
-        assert said.count(f"SETUP    S {step}") - said.count(f"SETUP    S {step}_") == 2, step
+        assert sum(line.split(" (")[0] == f"SETUP    S {step}" for line in lines) == 2, step
+    models = [line.split("[")[1].split("-w8a8")[0] for line in lines if "::test_" in line and "[" in line]
+    assert len(models) > 20
+    assert models == sorted(models)
 
 
 def test_fixtures_are_described_as_in_a_manual(tmp_path: Path) -> None:
+    foreign.make(tmp_path, {})
+
     said = foreign.run(tmp_path, "--fixtures", shared_cache=False).said
 
-    entries = said.split("quant_accuracy.plugin.fixtures")[1].split("fixtures defined from")[0]
-    public = ("model", "shards", "annotations", "checkpoint", "quantsim", "quantizers", "prepared", "network_verdicts",
-              "detections", "evaluation", "verdicts", "jitter")
-    for name in public:
-        description = entries.split(f"\n{name} [session scope]")[1].split(" [session scope]")[0]
-        # The record that it gives, and a test that uses it.
-        assert "`" in description.splitlines()[1], name
-        assert name in description.split("\n\n", 1)[1], name
+    entries = said.split("from quant_accuracy.plugin.fixtures -")[1].split("--- fixtures defined")[0]
+    for name in ("model", "shards", "annotations", "checkpoint", "quantsim", "quantizers", "prepared",
+                 "network_verdicts", "detections", "evaluation", "verdicts", "jitter"):
+        first, *usage = entries.split(f"\n{name} [session scope]")[1].split(" [session scope]")[0].splitlines()[1:]
+        # What record it gives, and how a test uses it.
+        assert "`" in first, name
+        assert any(f"`{word}" in line for line in usage for word in ("assert", "for", "prepared")), name
     assert "_quant_accuracy" not in said

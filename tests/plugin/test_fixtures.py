@@ -124,6 +124,33 @@ def test_every_step_is_done_once_for_each_model_and_the_tests_of_a_model_stand_t
     assert models == sorted(models)
 
 
+def test_tests_in_any_order_get_what_is_of_their_model(demo: DataPaths, tmp_path: Path) -> None:
+    card = (SHIPPED_CARDS / "ssd_mobilenet_v2_demo.yaml").read_text()
+    foreign.make(tmp_path, {
+        **{f"models/{name}.yaml": card.replace("name: ssd_mobilenet_v2_demo", f"name: {name}") for name in ("a", "b")},
+        "conftest.py": """
+            import pytest
+
+
+            @pytest.hookimpl(trylast=True)
+            def pytest_collection_modifyitems(items):
+                items.sort(key=lambda item: item.name.split("[")[0])
+        """, "tests/test_hers.py": """
+            import pytest
+
+
+            @pytest.mark.parametrize("turn", range(3))
+            def test_turn(turn, request, model, prepared):
+                assert f"[{model.name}-w8a8" in request.node.name
+                assert prepared.request.card is model
+        """})
+
+    done = foreign.run(tmp_path, "tests/", "--model", "a", "--model", "b", "--shards", "2")
+
+    assert len(done.outcomes) == 6
+    assert set(done.outcomes.values()) == {suite.PASSED}, done.said
+
+
 def test_fixtures_are_described_as_in_a_manual(tmp_path: Path) -> None:
     foreign.make(tmp_path, {})
 

@@ -2,24 +2,27 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.support import foreign
 
-_HIDING = """
-    import pytest
+
+@pytest.mark.parametrize("name", ["model", "annotations"])
+def test_a_fixture_that_hides_one_of_the_gates_is_refused_in_one_line_with_what_to_do(tmp_path: Path,
+                                                                                     name: str) -> None:
+    foreign.make(tmp_path, {"conftest.py": f"""
+        import pytest
 
 
-    @pytest.fixture
-    def model():
-        return "hers"
-"""
-
-
-def test_a_fixture_that_hides_the_model_from_the_gates_is_refused_in_one_line_with_what_to_do(tmp_path: Path) -> None:
-    foreign.make(tmp_path, {"conftest.py": _HIDING})
+        @pytest.fixture(scope="session")
+        def {name}():
+            return "hers"
+    """})
 
     done = foreign.run(tmp_path, "--pyargs", "test_quant_accuracy")
 
-    assert done.said.count("a conftest.py defines a fixture `model`, which hides the one that the gates need") == 1
+    said = f"could not measure: {tmp_path}/conftest.py: defines a fixture `{name}`, which hides the one that the gates"
+    assert done.said.count(said) == 1
     assert "move it to the conftest.py beside the tests that use it" in done.said
     assert done.status == 2
 

@@ -1,9 +1,6 @@
 """An accuracy regression suite for quantized object detectors; `docs/plugin.md` says what of it is public."""
 
 import importlib
-import logging
-import os
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, List, Union
 
@@ -45,15 +42,6 @@ _HOMES = {
     "Variant": "pipeline.variant",
     "Verdict": "judging.verdicts",
 }
-
-# TensorFlow 1.15 fills the terminal with notes about its own future, from the moment of its import.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-# TensorFlow's threads belong to the process, as many as its first session asked for, whatever later sessions ask. With
-# this each session has its own, so that the sums of ours do not depend on who opened a session before.
-os.environ.setdefault("TF_OVERRIDE_GLOBAL_THREADPOOL", "1")
-logging.getLogger("tensorflow").setLevel(logging.ERROR)
-warnings.filterwarnings("ignore", category=FutureWarning, module=r"tensor(flow|board)\.")
-warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"(tensorflow|object_detection|nets)\.")
 
 
 def __getattr__(name: str) -> Any:

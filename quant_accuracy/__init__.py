@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, List, Union
 
 if TYPE_CHECKING:
-    from quant_accuracy.artifacts.records import Artifacts
+    from quant_accuracy.artifacts.records import Artifacts, Checkpoint
     from quant_accuracy.base.errors import QuantAccuracyError
     from quant_accuracy.data.annotations import Annotations
     from quant_accuracy.data.shards import Shard
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from quant_accuracy.scoring.metrics import Metrics
     from quant_accuracy.settings.card import ModelCard
 
-__all__ = ["Annotations", "Artifacts", "Detected", "Evaluation", "Jitter", "Metrics", "ModelCard", "Prepared",
-           "QuantAccuracyError", "Quantizer", "ReportedRun", "Shard", "Variant", "Verdict", "__version__",
+__all__ = ["Annotations", "Artifacts", "Checkpoint", "Detected", "Evaluation", "Jitter", "Metrics", "ModelCard",
+           "Prepared", "QuantAccuracyError", "Quantizer", "ReportedRun", "Shard", "Variant", "Verdict", "__version__",
            "read_report"]
 __version__ = "0.1.0"
 
@@ -29,6 +29,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Annotations": "data.annotations",
     "Artifacts": "artifacts.records",
+    "Checkpoint": "artifacts.records",
     "Detected": "detection.run",
     "Evaluation": "pipeline.evaluation",
     "Jitter": "judging.jitter",

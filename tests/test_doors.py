@@ -17,6 +17,7 @@ from quant_accuracy.quantization.configuration import BIAS, WEIGHT, Configuratio
 from quant_accuracy.reporting.document import read_report
 from quant_accuracy.settings import card, options
 from quant_accuracy.settings.card import DataPaths
+from quant_accuracy.settings.gates import ENCODINGS_DRIFT
 from quant_accuracy.settings.options import Values
 from tests.mutations import inputs, plugin
 from tests.support import suite
@@ -25,7 +26,7 @@ _REPORT = ("import sys; from tests.mutations import plugin; plugin.pytest_collec
            "from tools import report; sys.exit(report.main(sys.argv[1:]))")
 # As few images as show whether the network is built as it should be.
 _FEW = ("--shards", "2")
-_DRIFT = card.ENCODINGS_DRIFT
+_DRIFT = ENCODINGS_DRIFT
 
 
 class Doors(NamedTuple):

@@ -25,7 +25,7 @@ from quant_accuracy.detection.run import Run, Speed
 from quant_accuracy.detection.store import ShardDetections
 from quant_accuracy.graph import load
 from quant_accuracy.judging import baseline as baselines
-from quant_accuracy.judging import checks, gates, jitter
+from quant_accuracy.judging import checks, gates, jitter, known_failures
 from quant_accuracy.judging.baseline import Baseline
 from quant_accuracy.judging.checks import Committed, Network
 from quant_accuracy.judging.jitter import Jitter
@@ -39,7 +39,7 @@ from quant_accuracy.scoring import bootstrap, coco, matching, numbering
 from quant_accuracy.scoring.matching import Matches
 from quant_accuracy.scoring.metrics import Metrics
 from quant_accuracy.scoring.partial import ClassImages, PartialAps
-from quant_accuracy.settings.card import ENCODINGS_DRIFT, OF_BASELINE
+from quant_accuracy.settings.gates import ENCODINGS_DRIFT, OF_BASELINE
 from quant_accuracy.settings.request import Request
 
 # Where the provenance has which images calibrated.
@@ -114,7 +114,7 @@ class Prepared:
         on = [quantizer for quantizer in network.quantizers if quantizer.enabled]
         before, after = self._committed(), self.snapshot()
         limit = next((gate.limit for gate in self.task.request.card.gates if gate.name == ENCODINGS_DRIFT), None)
-        return [
+        found = [
             checks.of_folding(built.batch_norms, {item.batch_norm: item.reason for item in built.left_out}),
             *checks.of_placement(network),
             checks.of_snapshot(before, after),
@@ -122,6 +122,12 @@ class Prepared:
             checks.of_encodings(on, network),
             checks.of_drift(checks.DRIFT_LIMIT if limit is None else limit, before, after),
         ]
+        # A snapshot that is missing is no known failure of the model.
+        missing = (checks.SNAPSHOT, ENCODINGS_DRIFT) if before.quantizers is None else ()
+        return [verdict if verdict.gate in missing else self._with_known_failure(verdict) for verdict in found]
+
+    def _with_known_failure(self, verdict: Verdict) -> Verdict:
+        return known_failures.apply(verdict, self.task.request.card.known_failures().get(verdict.gate))
 
     def coverage(self, detected: Mapping[str, Detected]) -> Verdict:
         """What the check says of the evaluated images.
@@ -129,9 +135,9 @@ class Prepared:
         Raises:
             DataError: A record is damaged.
         """
-        return checks.of_coverage(self.expected_images(), {
+        return self._with_known_failure(checks.of_coverage(self.expected_images(), {
             variant: [image for _, part in found.parts for image in part.image_ids.tolist()]
-            for variant, found in detected.items()})
+            for variant, found in detected.items()}))
 
     def notes(self) -> List[str]:
         """What is worth a line and no verdict: what was asked for and changes nothing."""

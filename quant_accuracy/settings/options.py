@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Seque
 
 from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.quantization.records import SCHEMES
+from quant_accuracy.settings import card_files
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DEMO_CARD = "ssd_mobilenet_v2_demo"
@@ -129,7 +130,8 @@ def report_forms(text: str) -> Tuple[str, ...]:
 
 
 OPTIONS: Tuple[Option, ...] = (
-    Option("--model", str, f"model card: a name in models/ or a path; several times for several models (default "
+    Option("--model", str, f"model card: a name in models/, a path, or a pattern of either; several times for several "
+           f"models (default "
            f"{DEMO_CARD}, the embedded demo; {REAL_CARD} when --model-checkpoint is given)", "CARD", many=True),
     Option("--model-checkpoint", Path, "prefix of the checkpoint: DIR/model.ckpt", "PREFIX"),
     Option("--trust-checkpoint", switch, "also run a checkpoint's graph that holds ops which reach outside (files, "
@@ -281,10 +283,10 @@ class Values:
                 if value is not None}
 
     def models(self) -> Sequence[str]:
-        """The names or paths of the model cards."""
+        """The names or paths of the model cards; of a pattern, those that it matches."""
         given: Optional[Sequence[str]] = self.get("model")
         if given:
-            return given
+            return card_files.expand(given)
         return [REAL_CARD if any(self.get(key) is not None for key in PATHS.values()) else DEMO_CARD]
 
 

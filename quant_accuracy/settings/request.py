@@ -108,15 +108,10 @@ def chosen_cards(values: Values) -> List[ModelCard]:
         ConfigurationError: A card cannot be used, or there are two of one name.
     """
     chosen = []
-    for name in values.models():
-        card = cards.load(name)
+    for card in cards.load_all(values.models()):
         if values.get("calibration_images"):
             card = replace(card, calibration_images=values.get("calibration_images"))
         chosen.append(replace(card, quantization=_settings(card.quantization, values)))
-    names = [card.name for card in chosen]
-    for name in names:
-        if names.count(name) > 1:
-            raise ConfigurationError(f"--model: two cards are named {name}; give each model once, under its own name")
     return chosen
 
 

@@ -14,8 +14,9 @@ from quant_accuracy.demo import ready
 from quant_accuracy.judging import jitter
 from quant_accuracy.judging.jitter import Jitter
 from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS
-from quant_accuracy.pipeline import evaluation
-from quant_accuracy.pipeline.evaluation import Evaluation
+from quant_accuracy.pipeline import variations
+from quant_accuracy.pipeline.evaluation import Evaluation, evaluate
+from quant_accuracy.pipeline.prepared import prepare
 from quant_accuracy.settings import options
 from quant_accuracy.settings import request as requests
 from quant_accuracy.settings.options import Values
@@ -31,7 +32,7 @@ def outcomes(request: Request, cache: Cache, parts: Sequence[Sequence[int]]) -> 
     """What the accuracy gates say of parts of the shards: how many of each outcome, by gate."""
     found: Dict[str, Dict[str, int]] = {}
     for part in parts:
-        of_part = evaluation.evaluate(replace(request, selection=",".join(map(str, part))), cache)
+        of_part = evaluate(replace(request, selection=",".join(map(str, part))), cache)
         for verdict in of_part.verdicts:
             if verdict.gate in {gate.name for gate in request.card.gates}:
                 found.setdefault(verdict.gate, dict.fromkeys(_OUTCOMES, 0))[verdict.outcome] += 1
@@ -84,7 +85,7 @@ def _without_meaning(request: Request, cache: Cache) -> Mapping[str, Tuple[float
     changes = {"as the baseline: one image at a time, all cores": request,
                "4 images at a time": replace(request, batch_size=4),
                "16 images at a time": replace(request, batch_size=16)}
-    return {name: _mean_aps(evaluation.evaluate(changed, cache)) for name, changed in changes.items()}
+    return {name: _mean_aps(evaluate(changed, cache)) for name, changed in changes.items()}
 
 
 def _with_meaning(values: Sequence[str], cache: Cache) -> Tuple[float, float]:
@@ -92,14 +93,14 @@ def _with_meaning(values: Sequence[str], cache: Cache) -> Tuple[float, float]:
     known = {option.flag: option for option in options.OPTIONS}
     read = {known[flag].key: known[flag].convert(text) for flag, text in typed.items()}
     (request,), _ = requests.resolve(Values({**read, "cache_dir": cache.root}), ready.data_paths)
-    return _mean_aps(evaluation.evaluate(request, cache))
+    return _mean_aps(evaluate(request, cache))
 
 
 def as_markdown(request: Request, cache: Cache) -> str:
     """The page."""
-    prepared = evaluation.prepare(request, cache)
-    moves = evaluation.measure_jitter(prepared)
-    repeats = evaluation.quantized_shard_maps(prepared, [1.0 + step * 1e-6 for step in _REPEATS])
+    prepared = prepare(request, cache)
+    moves = variations.measure_jitter(prepared)
+    repeats = variations.quantized_shard_maps(prepared, [1.0 + step * 1e-6 for step in _REPEATS])
     shards = range(ready.SHARDS)
     return _TEXT.format(
         jitter=_jitter_table(moves),

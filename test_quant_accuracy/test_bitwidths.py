@@ -14,7 +14,7 @@ from quant_accuracy.plugin.parameters import OTHERS, tensors_of_snapshot
 from quant_accuracy.quantization.records import Quantizer
 
 if TYPE_CHECKING:
-    from quant_accuracy.pipeline.evaluation import Prepared
+    from quant_accuracy.pipeline.prepared import Prepared
     from quant_accuracy.plugin.evaluation import Model
 
 

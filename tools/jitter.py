@@ -33,12 +33,12 @@ def main(arguments: Optional[List[str]] = None) -> int:
 def _measure(values: Values) -> int:
     # TensorFlow takes seconds to import: not before the options are known to be right.
     from quant_accuracy.demo import ready
-    from quant_accuracy.pipeline import evaluation
+    from quant_accuracy.pipeline import prepared, variations
 
     with options.cache_folder(values) as kept:
         wanted, cache = requests.resolve(kept, ready.data_paths)
         for request in wanted:
-            found = evaluation.measure_jitter(evaluation.prepare(request, cache))
+            found = variations.measure_jitter(prepared.prepare(request, cache))
             target = options.output_folder(values, request.card.name) / "jitter.json"
             files.write_json(target, jitter.as_document(found))
             _print(request.card.name, found, target)

@@ -11,6 +11,7 @@ from quant_accuracy.data import images
 from quant_accuracy.data.shards import Shard
 from quant_accuracy.detection import store
 from quant_accuracy.detection.nms import Detections
+from quant_accuracy.detection.store import ShardDetections
 from quant_accuracy.graph import sessions
 
 # Images that a message names.
@@ -54,6 +55,18 @@ class Speed(NamedTuple):
         return Speed(self.images + other.images, self.seconds + other.seconds)
 
 
+class Detected(NamedTuple):
+    """The detections of a run.
+
+    Attributes:
+        parts: Each shard with its detections.
+        speed: Of the images that were run now; None when none were.
+    """
+
+    parts: Sequence[Tuple[Shard, ShardDetections]]
+    speed: Optional[Speed]
+
+
 class _BatchResult(NamedTuple):
     batch: images.Batch
     detections: Mapping[Run, List[Detections]]
@@ -70,7 +83,7 @@ class _Open(NamedTuple):
         """How many of its images are done."""
         return sum(len(batch.image_ids) for batch in self.batches)
 
-    def whole(self) -> Dict[Run, store.ShardDetections]:
+    def whole(self) -> Dict[Run, ShardDetections]:
         """The detections of each run."""
         ids, sizes = [batch.image_ids for batch in self.batches], [batch.sizes for batch in self.batches]
         return {run: store.gather(ids, sizes, found) for run, found in self.detections.items()}
@@ -78,7 +91,7 @@ class _Open(NamedTuple):
 
 # From uint8 [n, height, width, 3] images to the detections of each in a run.
 Detector = Callable[[np.ndarray, Run], List[Detections]]
-Finished = Callable[[Work, Mapping[Run, store.ShardDetections]], None]
+Finished = Callable[[Work, Mapping[Run, ShardDetections]], None]
 
 
 def detect(work: Iterable[Work], detectors: Mapping[str, Detector], batch_size: int, size: Tuple[int, int],

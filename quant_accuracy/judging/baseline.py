@@ -17,6 +17,9 @@ SCHEMA_VERSION = 2
 _FIGURES_FILE, _QUANTIZERS_FILE = "figures.json", "quantizers.json"
 # Provenance that decides which images were evaluated, and what they look like to the network.
 _DATA = "data"
+_QUANTIZATION = "quantization"
+# Where the provenance of quantization has which images calibrated.
+CALIBRATION_KEY = "calibration_shards"
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,11 @@ class Baseline:
     metrics: Mapping[str, Metrics]
     jitter: Jitter
     provenance: Mapping[str, Any]
+
+    def calibration(self) -> Optional[str]:
+        """The digest of the images that calibrated; None where it does not say."""
+        found: Optional[str] = self.provenance.get(_QUANTIZATION, {}).get(CALIBRATION_KEY)
+        return found
 
 
 def remedy(typed: str) -> str:

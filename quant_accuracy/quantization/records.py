@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Mapping, Optional, Tuple
+from typing import List, Mapping, Optional, Sequence, Tuple
 
 from quant_accuracy.quantization.configuration import Configuration
 
@@ -137,3 +137,20 @@ class Encoding:
 
 # By tensor name: one encoding for the whole tensor, or one for each channel.
 Encodings = Mapping[str, Tuple[Encoding, ...]]
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """How a network is quantized.
+
+    Attributes:
+        quantizers: Every quantizer of the network, enabled or not, in the order in which the network runs.
+        encodings: The encodings of the enabled ones.
+    """
+
+    quantizers: Sequence[Quantizer]
+    encodings: Encodings
+
+    def enabled(self) -> List[Quantizer]:
+        """The quantizers that quantize, in their order."""
+        return [quantizer for quantizer in self.quantizers if quantizer.enabled]

@@ -8,7 +8,8 @@ from typing import List, Optional
 from quant_accuracy.artifacts.records import Artifacts
 from quant_accuracy.base import files
 from quant_accuracy.base.words import FLOAT
-from quant_accuracy.pipeline.evaluation import Evaluation, Variant
+from quant_accuracy.pipeline.evaluation import Evaluation
+from quant_accuracy.pipeline.variant import Variant
 from quant_accuracy.quantization import export, snapshot
 from quant_accuracy.quantization.records import AIMET
 from quant_accuracy.reporting.document import contents, history

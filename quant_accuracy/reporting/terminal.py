@@ -8,7 +8,8 @@ from rich.table import Table
 
 from quant_accuracy.base.words import FLOAT, QUANTIZED
 from quant_accuracy.judging import verdicts
-from quant_accuracy.pipeline.evaluation import Evaluation, Variant
+from quant_accuracy.pipeline.evaluation import Evaluation
+from quant_accuracy.pipeline.variant import Variant
 from quant_accuracy.reporting import gate_table
 from quant_accuracy.reporting.document import contents
 from quant_accuracy.why.explanation import Answer
@@ -37,7 +38,7 @@ def print_table(evaluation: Evaluation, console: Console, why: Optional[Answer] 
                           highlight=False, markup=False, style=gate_table.COLOURS[verdict.outcome], soft_wrap=True)
     for note in evaluation.notes:
         console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
-    for retry in evaluation.prepared.task.retried:
+    for retry in evaluation.prepared.retried:
         console.print(retry.line(), highlight=False, markup=False, soft_wrap=True)
     for line in [] if why is None else [*why.lines(), why.effort()]:
         console.print(f"why: {line}", highlight=False, markup=False, soft_wrap=True)

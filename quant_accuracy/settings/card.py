@@ -10,8 +10,8 @@ from quant_accuracy.base.errors import ConfigurationError, shown
 from quant_accuracy.graph.names import GraphNames
 from quant_accuracy.quantization.assumptions import Assumptions
 from quant_accuracy.quantization.records import Settings
-from quant_accuracy.settings import card_fields, card_files, gates
-from quant_accuracy.settings.card_files import CardDocument
+from quant_accuracy.settings import card_bases, card_fields, card_files, gates
+from quant_accuracy.settings.card_bases import CardDocument
 from quant_accuracy.settings.gates import KNOWN_FAILURES, Gate, KnownFailure
 
 FOLDER = card_files.SHIPPED
@@ -90,7 +90,7 @@ def load(name_or_path: str, folders: Sequence[Path] = (FOLDER,)) -> ModelCard:
     Raises:
         ConfigurationError: There is no such card, or it says something unknown or wrong.
     """
-    return read(card_files.read(card_files.find(name_or_path, folders), folders), name_or_path)
+    return read(card_bases.read(card_files.find(name_or_path, folders), folders), name_or_path)
 
 
 def load_all(names: Sequence[str], folders: Sequence[Path] = (FOLDER,)) -> List[ModelCard]:

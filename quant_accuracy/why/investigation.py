@@ -14,7 +14,7 @@ from quant_accuracy.base.code import code_digest
 from quant_accuracy.base.words import FLOAT, QUANTIZED
 from quant_accuracy.data import images
 from quant_accuracy.graph import sessions
-from quant_accuracy.pipeline import evaluation
+from quant_accuracy.pipeline import variations
 from quant_accuracy.pipeline.evaluation import Evaluation
 from quant_accuracy.quantization import aimet
 from quant_accuracy.quantization.records import AUTO, BUILTIN, Override
@@ -114,7 +114,7 @@ class Investigation:
 
     def _without(self, off: Sequence[str], wanted: Goal) -> Measured:
         with self._done.prepared.watch.step(_SEARCH):
-            found = evaluation.measure_without(self._done.prepared, off)
+            found = variations.measure_without(self._done.prepared, off)
         self._note(f"without {family_kinds.describe(off, self.families)}", found.metrics, wanted)
         return Measured(found.metrics, found.speed is not None)
 
@@ -123,7 +123,7 @@ class Investigation:
         overrides = [*(Override(tensor, bitwidth=BITS) for tensor in low),
                      *(Override(tensor, enabled=False) for tensor in off)]
         with self._done.prepared.watch.step(_SEARCH):
-            metrics = evaluation.measure_overridden(self._done.prepared, overrides).metrics
+            metrics = variations.measure_overridden(self._done.prepared, overrides).metrics
         self._note(f"with {BITS} bits for {family_kinds.describe(low, self.families)}", metrics, wanted)
         return metrics
 
@@ -147,14 +147,14 @@ class Investigation:
     @contextlib.contextmanager
     def _measuring(self, step: str) -> Iterator[None]:
         """One process measures noise, others wait and find what it has kept."""
-        task = self._done.prepared.task
+        prepared = self._done.prepared
         with self._done.prepared.watch.step(step), \
-                task.cache.hold(f"sensitivity-{self._done.artifacts.quantsim_folder.name}"), \
-                sessions.limited_to(task.request.threads):
+                prepared.cache.hold(f"sensitivity-{self._done.artifacts.quantsim_folder.name}"), \
+                sessions.limited_to(prepared.request.threads):
             yield
 
     def _place(self, more: Dict[str, Any]) -> Place:
         inputs = {"quantsim": self._done.artifacts.quantsim_folder.name, "tensorflow": tf.__version__,
                   "code": code_digest("graph", "quantization", "why"), **more}
-        cache = self._done.prepared.task.cache
+        cache = self._done.prepared.cache
         return lambda index: cache.path("sensitivity", {**inputs, "image": index}, ".npz")

@@ -19,6 +19,7 @@ from quant_accuracy.base import files
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.errors import ConfigurationError, DataError, WorkerError
 from quant_accuracy.base.words import FLOAT, QUANTIZED
+from quant_accuracy.data import annotations
 from quant_accuracy.data import shards as shard_files
 from quant_accuracy.detection.run import Run, Speed, Work
 from quant_accuracy.executors import dispatch
@@ -26,7 +27,7 @@ from quant_accuracy.executors.contract import Retry, Workload
 from quant_accuracy.executors.dispatch import Done, Event, Lost, Pool, Ready
 from quant_accuracy.executors.worker import Found
 from quant_accuracy.pipeline import inference
-from quant_accuracy.pipeline.inference import Task
+from quant_accuracy.pipeline.prepared import Prepared
 from quant_accuracy.settings import executor
 from quant_accuracy.settings.card import DataPaths, ModelCard
 from quant_accuracy.settings.executor import Choice
@@ -41,21 +42,22 @@ _PATIENCE = 10.0
 
 
 @pytest.fixture(scope="module")
-def make_task(demo: DataPaths, demo_artifacts: Artifacts, demo_card: ModelCard) -> Callable[..., Task]:
-    """Makes a task on the first shards, a few images of each, with a cache that has no detections yet."""
+def make_prepared(demo: DataPaths, demo_artifacts: Artifacts, demo_card: ModelCard) -> Callable[..., Prepared]:
+    """Prepares an evaluation of the first shards, a few images of each, with a cache that has no detections yet."""
 
-    def make(folder: Path, chosen: Choice, count: int = 3, data: DataPaths = demo) -> Task:
+    def make(folder: Path, chosen: Choice, count: int = 3, data: DataPaths = demo) -> Prepared:
         found = shard_files.find_shards(data.dataset_dir, data.pattern)[:count]
         cut = [replace(shard, records=_IMAGES) for shard in found]
-        return Task(Request(demo_card, data, 1, executor=chosen), demo_artifacts, cut,
-                    {shard.index: files.digest_file(shard.path) for shard in cut}, Cache(folder / "cache"))
+        digests = {shard.index: files.digest_file(shard.path) for shard in cut}
+        return Prepared(Request(demo_card, data, 1, executor=chosen), demo_artifacts, cut, digests, found,
+                        annotations.load(demo.annotations), Cache(folder / "cache"))
 
     return make
 
 
-def _digests(task: Task) -> Dict[str, str]:
+def _digests(prepared: Prepared) -> Dict[str, str]:
     """The content of every file of detections, by its name."""
-    return {path.name: files.digest_file(path) for path in task.cache.root.glob("detections/*/*.npz")}
+    return {path.name: files.digest_file(path) for path in prepared.cache.root.glob("detections/*/*.npz")}
 
 
 def _children() -> List[int]:
@@ -68,11 +70,11 @@ def _meanwhile(work: Callable[[], None]) -> threading.Thread:
     return thread
 
 
-def _when_a_shard_is_done(task: Task, then: Callable[[], None]) -> Callable[[], None]:
+def _when_a_shard_is_done(prepared: Prepared, then: Callable[[], None]) -> Callable[[], None]:
     """Does something when the first shard is finished and the next one is under way."""
 
     def wait() -> None:
-        while len(_digests(task)) < len(_RUNS):
+        while len(_digests(prepared)) < len(_RUNS):
             time.sleep(0.01)
         time.sleep(0.1)
         then()
@@ -81,83 +83,85 @@ def _when_a_shard_is_done(task: Task, then: Callable[[], None]) -> Callable[[], 
 
 
 @pytest.fixture(scope="module")
-def alone(make_task: Callable[..., Task], tmp_path_factory: pytest.TempPathFactory) -> Dict[str, str]:
+def alone(make_prepared: Callable[..., Prepared], tmp_path_factory: pytest.TempPathFactory) -> Dict[str, str]:
     """The detections of this process."""
-    task = make_task(tmp_path_factory.mktemp("alone"), Choice())
-    inference.detect(task, _RUNS)
-    return _digests(task)
+    prepared = make_prepared(tmp_path_factory.mktemp("alone"), Choice())
+    inference.detect(prepared, _RUNS)
+    return _digests(prepared)
 
 
 def test_processes_give_the_detections_of_this_process_to_the_last_bit(
-        make_task: Callable[..., Task], alone: Dict[str, str], tmp_path: Path) -> None:
-    task = make_task(tmp_path, Choice(PROCESSES, jobs=2))
+        make_prepared: Callable[..., Prepared], alone: Dict[str, str], tmp_path: Path) -> None:
+    prepared = make_prepared(tmp_path, Choice(PROCESSES, jobs=2))
 
-    found = inference.detect(task, _RUNS)
+    found = inference.detect(prepared, _RUNS)
 
-    assert _digests(task) == alone
+    assert _digests(prepared) == alone
     assert len(alone) == 6
     assert [speed and speed.images for speed in (found[run].speed for run in _RUNS)] == [30, 30]
-    assert not task.retried
+    assert not prepared.retried
     assert not _children()
 
 
 def test_processes_scale_the_input_and_switch_quantizers_as_this_process_does(
-        make_task: Callable[..., Task], demo_artifacts: Artifacts, tmp_path: Path) -> None:
+        make_prepared: Callable[..., Prepared], demo_artifacts: Artifacts, tmp_path: Path) -> None:
     off = next(quantizer.tensor for quantizer in demo_artifacts.quantizers if quantizer.enabled)
     runs = [Run(FLOAT, scale=1.001), Run(QUANTIZED, off=(off,))]
-    tasks = [make_task(tmp_path / chosen.name, chosen, count=1) for chosen in (Choice(), Choice(PROCESSES, jobs=1))]
+    evaluations = [make_prepared(tmp_path / chosen.name, chosen, count=1)
+                   for chosen in (Choice(), Choice(PROCESSES, jobs=1))]
 
-    for task in tasks:
-        inference.detect(task, runs)
+    for prepared in evaluations:
+        inference.detect(prepared, runs)
 
-    assert len(_digests(tasks[0])) == 2
-    assert _digests(tasks[0]) == _digests(tasks[1])
+    assert len(_digests(evaluations[0])) == 2
+    assert _digests(evaluations[0]) == _digests(evaluations[1])
 
 
 def test_the_shard_of_a_worker_that_runs_out_of_memory_is_run_again_by_another(
-        make_task: Callable[..., Task], alone: Dict[str, str], tmp_path: Path) -> None:
-    task = make_task(tmp_path, Choice(PROCESSES, jobs=1))
+        make_prepared: Callable[..., Prepared], alone: Dict[str, str], tmp_path: Path) -> None:
+    prepared = make_prepared(tmp_path, Choice(PROCESSES, jobs=1))
     limits = []
 
     def take_the_memory() -> None:
         # What it has it may keep, and not a page more.
         limits.append(resource.prlimit(_children()[0], resource.RLIMIT_AS, (1 << 20, resource.RLIM_INFINITY)))
 
-    _meanwhile(_when_a_shard_is_done(task, take_the_memory))
+    _meanwhile(_when_a_shard_is_done(prepared, take_the_memory))
 
-    inference.detect(task, _RUNS)
+    inference.detect(prepared, _RUNS)
 
     assert len(limits) == 1
-    (retry,) = task.retried
+    (retry,) = prepared.retried
     assert re.search("memory|OOM|thread", retry.reason), retry
-    assert _digests(task) == alone
+    assert _digests(prepared) == alone
     assert not _children()
 
 
 @pytest.mark.soak
 def test_the_shard_of_a_worker_that_hangs_is_run_again_by_another(
-        make_task: Callable[..., Task], alone: Dict[str, str], tmp_path: Path) -> None:
-    task = make_task(tmp_path, Choice(PROCESSES, jobs=1, shard_timeout=_PATIENCE))
-    _meanwhile(_when_a_shard_is_done(task, lambda: os.kill(_children()[0], signal.SIGSTOP)))
+        make_prepared: Callable[..., Prepared], alone: Dict[str, str], tmp_path: Path) -> None:
+    prepared = make_prepared(tmp_path, Choice(PROCESSES, jobs=1, shard_timeout=_PATIENCE))
+    _meanwhile(_when_a_shard_is_done(prepared, lambda: os.kill(_children()[0], signal.SIGSTOP)))
 
-    inference.detect(task, _RUNS)
+    inference.detect(prepared, _RUNS)
 
-    assert [retry.reason for retry in task.retried] == ["it took longer than 10 s, and its worker was killed"]
-    assert _digests(task) == alone
+    assert [retry.reason for retry in prepared.retried] == ["it took longer than 10 s, and its worker was killed"]
+    assert _digests(prepared) == alone
     assert not _children()
 
 
-def test_a_shard_that_takes_too_long_again_and_again_is_named(make_task: Callable[..., Task], tmp_path: Path) -> None:
-    task = make_task(tmp_path, Choice(PROCESSES, jobs=1, shard_timeout=0.001), count=1)
+def test_a_shard_that_takes_too_long_again_and_again_is_named(make_prepared: Callable[..., Prepared],
+                                                              tmp_path: Path) -> None:
+    prepared = make_prepared(tmp_path, Choice(PROCESSES, jobs=1, shard_timeout=0.001), count=1)
 
     with pytest.raises(WorkerError, match=r"shard 0 was given up after 3 attempts .* raise --shard-timeout"):
-        inference.detect(task, _RUNS)
+        inference.detect(prepared, _RUNS)
 
-    assert [retry.shard for retry in task.retried] == [0, 0]
+    assert [retry.shard for retry in prepared.retried] == [0, 0]
     assert not _children()
 
 
-def test_a_damaged_shard_is_the_same_error_whoever_runs_it(make_task: Callable[..., Task], demo_copy: DataPaths,
+def test_a_damaged_shard_is_the_same_error_whoever_runs_it(make_prepared: Callable[..., Prepared], demo_copy: DataPaths,
                                                            tmp_path: Path) -> None:
     damaged = demo_copy.dataset_dir / "val.record-00001-of-00002"
     content = bytearray(damaged.read_bytes())
@@ -166,11 +170,11 @@ def test_a_damaged_shard_is_the_same_error_whoever_runs_it(make_task: Callable[.
     said = []
 
     for chosen in (Choice(), Choice(PROCESSES, jobs=1)):
-        task = make_task(tmp_path / chosen.name, chosen, count=2, data=demo_copy)
+        prepared = make_prepared(tmp_path / chosen.name, chosen, count=2, data=demo_copy)
         with pytest.raises(DataError) as raised:
-            inference.detect(task, _RUNS)
+            inference.detect(prepared, _RUNS)
         said.append(str(raised.value))
-        assert len(_digests(task)) == 2
+        assert len(_digests(prepared)) == 2
 
     assert said[0] == said[1]
     assert str(damaged) in said[0]

@@ -18,7 +18,7 @@ from quant_accuracy.base.words import FLOAT
 from quant_accuracy.data import images, shards
 from quant_accuracy.graph import prune
 from quant_accuracy.quantization import aimet, calibrate, encodings_file, placement, simulate
-from quant_accuracy.quantization.aimet import Built
+from quant_accuracy.quantization.records import Quantization
 from quant_accuracy.settings.card import DataPaths, ModelCard
 from tests.conftest import Run
 from tests.support.places import REFERENCE, ROOT
@@ -164,7 +164,7 @@ def folder(tmp_path_factory: Any) -> Path:
 
 
 @pytest.fixture(scope="module")
-def built(demo: DataPaths, demo_card: ModelCard, calibration: Sequence[np.ndarray], folder: Path) -> Built:
+def built(demo: DataPaths, demo_card: ModelCard, calibration: Sequence[np.ndarray], folder: Path) -> Quantization:
     """The demo, simulated by the real AIMET in `folder`."""
     if aimet.installed() is None:
         pytest.skip(f"AIMET is not installed (wheels: {aimet.WHEELS})")
@@ -172,7 +172,7 @@ def built(demo: DataPaths, demo_card: ModelCard, calibration: Sequence[np.ndarra
 
 
 @pytest.fixture(scope="module")
-def outputs(built: Built, demo_card: ModelCard, calibration: Sequence[np.ndarray],
+def outputs(built: Quantization, demo_card: ModelCard, calibration: Sequence[np.ndarray],
             folder: Path) -> Sequence[np.ndarray]:
     with aimet.open_network(folder, demo_card.graph) as run:
         return run(calibration[0])
@@ -183,20 +183,20 @@ def _decibels(wanted: np.ndarray, found: np.ndarray) -> float:
     return 10.0 * float(np.log10(np.square(wanted).sum() / noise)) if noise else float("inf")
 
 
-def test_aimet_places_the_quantizers_of_the_list(built: Built) -> None:
+def test_aimet_places_the_quantizers_of_the_list(built: Quantization) -> None:
     found = {(q.name, q.tensor, q.kind, q.enabled) for q in built.quantizers}
 
     assert found == {tuple(item) for item in _PLACEMENT["quantizers"]}
 
 
-def test_builtin_simulator_has_aimets_quantizers(built: Built, demo_artifacts: Artifacts) -> None:
+def test_builtin_simulator_has_aimets_quantizers(built: Quantization, demo_artifacts: Artifacts) -> None:
     def facts(quantizers: Sequence[Any]) -> Dict[str, Tuple[Any, ...]]:
         return {q.tensor: (q.name, q.kind, q.bitwidth, q.symmetry, q.enabled) for q in quantizers}
 
     assert facts(demo_artifacts.quantizers) == facts(built.quantizers)
 
 
-def test_builtin_simulator_has_aimets_encodings(built: Built, demo_artifacts: Artifacts, demo_card: ModelCard,
+def test_builtin_simulator_has_aimets_encodings(built: Quantization, demo_artifacts: Artifacts, demo_card: ModelCard,
                                                 calibration: Sequence[np.ndarray]) -> None:
     found = calibrate.calibrate(demo_artifacts.graph(FLOAT), demo_artifacts.quantizers, demo_card.quantization,
                                 demo_card.graph.image_input, calibration)
@@ -210,11 +210,11 @@ def test_builtin_simulator_has_aimets_encodings(built: Built, demo_artifacts: Ar
         assert (encoding.bitwidth, encoding.symmetric) == (wanted.bitwidth, wanted.symmetric), tensor
 
 
-def test_encodings_are_those_of_aimets_export(built: Built, folder: Path) -> None:
+def test_encodings_are_those_of_aimets_export(built: Quantization, folder: Path) -> None:
     assert built.encodings == encodings_file.read(folder / "export" / "model.encodings").all()
 
 
-def test_encodings_without_the_simulation_are_the_same(built: Built, demo: DataPaths, demo_card: ModelCard,
+def test_encodings_without_the_simulation_are_the_same(built: Quantization, demo: DataPaths, demo_card: ModelCard,
                                                        calibration: Sequence[np.ndarray], tmp_path: Path) -> None:
     quick = aimet.build(demo.checkpoint, demo_card.graph, demo_card.quantization, None, calibration, tmp_path, False)
 
@@ -231,7 +231,7 @@ def test_encodings_without_the_simulation_are_the_same(built: Built, demo: DataP
 _SAME = 22.0
 
 
-def test_aimets_outputs_are_near_the_builtin_simulators(outputs: Sequence[np.ndarray], built: Built,
+def test_aimets_outputs_are_near_the_builtin_simulators(outputs: Sequence[np.ndarray], built: Quantization,
                                                         demo_artifacts: Artifacts, demo_card: ModelCard,
                                                         calibration: Sequence[np.ndarray], run_graph: Run) -> None:
     names, graph = demo_card.graph, demo_artifacts.graph(FLOAT)

@@ -17,7 +17,9 @@ from quant_accuracy.base.words import FLOAT, QUANTIZED
 from quant_accuracy.data import images, shards
 from quant_accuracy.graph.names import GraphNames
 from quant_accuracy.judging.verdicts import FAIL, Verdict
-from quant_accuracy.pipeline.evaluation import Evaluation, evaluate, measure_overridden, measure_without, prepare
+from quant_accuracy.pipeline.evaluation import Evaluation, evaluate
+from quant_accuracy.pipeline.prepared import prepare
+from quant_accuracy.pipeline.variations import measure_overridden, measure_without
 from quant_accuracy.quantization import calibrate, placement, simulate, switches
 from quant_accuracy.quantization.encodings import quantize_dequantize
 from quant_accuracy.quantization.records import AIMET, PARAM, Override, Settings, with_layer
@@ -363,9 +365,8 @@ def test_attribution_adds_up_to_the_drop(demo: DataPaths, demo_card: ModelCard, 
 
 def test_what_aimet_runs_cannot_be_asked_why(demo: DataPaths, demo_card: ModelCard, cache: Cache) -> None:
     done = evaluate(Request(demo_card, demo, 1, selection="0-1"), cache)
-    task = done.prepared.task
-    of_aimet = replace(done, prepared=replace(done.prepared, task=replace(
-        task, artifacts=replace(task.artifacts, simulator=AIMET))))
+    artifacts = replace(done.artifacts, simulator=AIMET)
+    of_aimet = replace(done, prepared=replace(done.prepared, artifacts=artifacts))
 
     with pytest.raises(ConfigurationError, match="AIMET runs a graph of its own.*--simulate builtin"):
         explanation.explain(of_aimet, minutes=5.0)

@@ -11,8 +11,9 @@ import numpy as np
 from quant_accuracy.base.words import FLOAT, QUANTIZED, REPORT_SCHEMA_VERSION
 from quant_accuracy.data.shards import format_selection
 from quant_accuracy.graph import sessions
-from quant_accuracy.pipeline import evaluation as evaluations
-from quant_accuracy.pipeline.evaluation import Evaluation, Variant
+from quant_accuracy.pipeline import certainty
+from quant_accuracy.pipeline.evaluation import Evaluation
+from quant_accuracy.pipeline.variant import Variant
 from quant_accuracy.reporting.document.read_report import ANNOTATIONS_KEY
 from quant_accuracy.reporting.pictures import changed_images
 from quant_accuracy.scoring import coco, error_kinds, figure_intervals, matching, numbering
@@ -96,8 +97,8 @@ def _intervals(evaluation: Evaluation) -> Dict[str, Any]:
     before, after = (Scored(evaluation.variants[name].matches, evaluation.variants[name].metrics, aps.get(name))
                      for name in (FLOAT, QUANTIZED))
     prepared = evaluation.prepared
-    found = figure_intervals.measure(before, after, evaluations.draw(prepared),
-                                     evaluations.class_images(prepared, before.matches),
+    found = figure_intervals.measure(before, after, certainty.draw(prepared),
+                                     certainty.class_images(prepared, before.matches),
                                      # What all images say of others like them is left to chance, as it always is.
                                      0.0 if prepared.whole() else prepared.share())
     return {"resamples": found.resamples, FLOAT: _pairs(found.before), QUANTIZED: _pairs(found.after),
@@ -153,7 +154,7 @@ def _run(evaluation: Evaluation) -> Dict[str, Any]:
                     "eval_num_examples": request.num_examples, "eval_batch_size": request.batch_size,
                     "threads": request.threads, "jitter": request.jitter, "executor": request.executor.name,
                     "jobs": request.executor.jobs, "shard_timeout": request.executor.shard_timeout, **request.changes},
-        "retried": [retry._asdict() for retry in evaluation.prepared.task.retried],
+        "retried": [retry._asdict() for retry in evaluation.prepared.retried],
     }
 
 

@@ -8,7 +8,8 @@ from quant_accuracy.base.errors import DataError
 from quant_accuracy.base.words import FLOAT, QUANTIZED
 from quant_accuracy.data import records
 from quant_accuracy.data.records import EncodedImage
-from quant_accuracy.pipeline.evaluation import Evaluation, Variant
+from quant_accuracy.pipeline.evaluation import Evaluation
+from quant_accuracy.pipeline.variant import Variant
 from quant_accuracy.reporting.pictures import pictures, scenes
 from quant_accuracy.reporting.pictures.scenes import Scene
 from quant_accuracy.scoring import attribution

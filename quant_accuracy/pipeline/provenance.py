@@ -1,0 +1,48 @@
+"""What the figures were measured from."""
+
+from dataclasses import asdict
+from typing import Any, Dict
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from quant_accuracy.base import files
+from quant_accuracy.data import images
+from quant_accuracy.graph import load
+from quant_accuracy.judging.baseline import CALIBRATION_KEY
+from quant_accuracy.pipeline.prepared import Prepared
+
+
+def of_prepared(prepared: Prepared) -> Dict[str, Any]:
+    """Everything that the figures depend on, JSON-like, with digests of files."""
+    request, built = prepared.request, prepared.artifacts
+    place, settings = built.postprocessing, request.card.quantization
+    return {
+        "checkpoint": {path.name: files.digest_file(path) for path in load.checkpoint_files(request.data.checkpoint)},
+        "data": {
+            "annotations": prepared.truth.digest(),
+            "shards": {shard.path.name: prepared.digests[shard.index] for shard in prepared.shards},
+            "preprocessing": images.preprocessing(request.card.height, request.card.width),
+        },
+        "quantization": {
+            "scheme": settings.scheme,
+            "param_bitwidth": settings.param_bitwidth,
+            "output_bitwidth": settings.output_bitwidth,
+            "configuration": files.digest_value(asdict(settings.configuration)),
+            "overrides": {override.tensors: asdict(override) for override in settings.overrides},
+            "encodings_file": settings.encodings_file and files.digest_file(settings.encodings_file),
+            "calibration_images": request.card.calibration_images,
+            CALIBRATION_KEY: prepared.calibration_digest(),
+            "simulator": built.simulator,
+            # Only where the card names it: baselines of cards that do not stay comparable.
+            **({"spelled_out_batch_norms": settings.spelled_out_batch_norms}
+               if settings.spelled_out_batch_norms else {}),
+        },
+        "detection": {
+            "batch_size": request.batch_size,
+            "suppression": "outside the graph, verified" if place else "the graph's own",
+            "score_threshold": place and place.score_threshold,
+            "iou_threshold": place and place.iou_threshold,
+        },
+        "versions": {"tensorflow": tf.__version__, "numpy": np.__version__},
+    }

@@ -1,0 +1,68 @@
+"""From a checkpoint to AIMET's quantizers and encodings."""
+
+import contextlib
+from pathlib import Path
+from typing import Optional, Sequence
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from quant_accuracy.base.errors import DataError, GraphError
+from quant_accuracy.graph import load
+from quant_accuracy.graph.names import GraphNames
+from quant_accuracy.quantization import overrides
+from quant_accuracy.quantization.aimet import calibration, simulation
+from quant_accuracy.quantization.aimet.installation import load_modules, require
+from quant_accuracy.quantization.aimet.workspace import step, workspace
+from quant_accuracy.quantization.records import Quantization, Settings
+
+
+def build(checkpoint: Path, names: GraphNames, settings: Settings, config_file: Optional[Path],
+          batches: Sequence[np.ndarray], folder: Path, simulate: bool) -> Quantization:
+    """Fold, place, calibrate and export with AIMET; the encodings are those of its export.
+
+    Args:
+        checkpoint: Prefix of the checkpoint's files.
+        names: The graph's ops.
+        settings: Scheme, bit widths and overrides.
+        config_file: The quantizer configuration, the one that `settings` was read from; None for AIMET's default.
+        batches: Calibration images, uint8 [batch, height, width, 3].
+        folder: Gets AIMET's export in `export`, and for `open_network` its checkpoint in `aimet`.
+        simulate: Whether the network is to be run; otherwise `folder` gets nothing, which is much faster.
+
+    Raises:
+        ConfigurationError: AIMET is not installed, cannot be loaded, or does not take the settings.
+        CheckpointError: A file of the checkpoint is missing.
+        GraphError: AIMET failed on the graph.
+        DataError: There are no images, or AIMET failed on them or saw no values of a quantizer's tensor.
+        StorageError: The folder cannot be written.
+    """
+    require()
+    simulation.check_bitwidths(settings)
+    if len(batches) == 0:
+        raise DataError("there are no calibration images; name shards that hold some")
+    meta = load.checkpoint_files(checkpoint)[0]
+    modules = load_modules()
+    with workspace(modules), contextlib.ExitStack() as stack:
+        with step("restoring the checkpoint", GraphError, "export the checkpoint again"):
+            session = stack.enter_context(contextlib.closing(simulation.restored(meta, checkpoint, names)))
+        with step("folding batch norms", GraphError, "correct starting_op and output_ops in the model card, "
+                                                     "or use --backend builtin"):
+            folded, _ = modules.batch_norm_fold.fold_all_batch_norms(session, [names.starting_op],
+                                                                     list(names.output_ops))
+            stack.callback(folded.close)
+        with step("building the quantization simulation", GraphError,
+                  "correct the model card or the quantizer configuration, or use --backend builtin"):
+            sim = simulation.build(modules, folded, names, settings, config_file)
+            stack.callback(sim.session.close)
+            quantizers = simulation.overridden(sim, simulation.quantizers(modules, sim, names), settings.overrides)
+        overrides.check_symmetry(quantizers)
+
+        def forward(session: tf.Session) -> None:
+            calibration.run(session, names, batches)
+
+        if simulate:
+            encodings = calibration.calibrate_and_save(modules, sim, quantizers, forward, folder)
+        else:
+            encodings = calibration.calibrate(modules, sim, quantizers, forward)
+    return Quantization(quantizers, encodings)

@@ -1,0 +1,134 @@
+"""AIMET's simulation of a network: built from a checkpoint, and read for the quantizers that it has."""
+
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
+
+import tensorflow.compat.v1 as tf
+
+from quant_accuracy.base.errors import ConfigurationError
+from quant_accuracy.graph import prune
+from quant_accuracy.graph.names import GraphNames
+from quant_accuracy.quantization import overrides
+from quant_accuracy.quantization.aimet.installation import Aimet
+from quant_accuracy.quantization.configuration import BIAS, WEIGHT
+from quant_accuracy.quantization.records import (
+    ACTIVATION,
+    INPUT,
+    OUTPUT,
+    PARAM,
+    Override,
+    Quantizer,
+    Settings,
+    Symmetry,
+)
+
+_BITWIDTHS = range(4, 33)
+
+
+def check_bitwidths(settings: Settings) -> None:
+    """Refuse bit widths that AIMET does not take.
+
+    Raises:
+        ConfigurationError: There is one.
+    """
+    widths = [("param_bitwidth", settings.param_bitwidth), ("output_bitwidth", settings.output_bitwidth)]
+    widths += [(f"the bitwidth of {item.tensors}", item.bitwidth) for item in settings.overrides if item.bitwidth]
+    for key, bits in widths:
+        if bits not in _BITWIDTHS:
+            raise ConfigurationError(f"{key} is {bits}, and AIMET takes {_BITWIDTHS.start} to {_BITWIDTHS.stop - 1}; "
+                                     "change it with --default-param-bw or --default-output-bw, or in the model card, "
+                                     "or use --backend builtin")
+
+
+def restored(meta: Path, checkpoint: Path, names: GraphNames) -> tf.Session:
+    """The part of a checkpoint that leads to the network's outputs, in a session of its own."""
+    pruned = prune.prune_meta_graph(tf.MetaGraphDef.FromString(meta.read_bytes()), names.output_ops)
+    with tf.Graph().as_default() as graph:
+        saver = tf.train.import_meta_graph(pruned, clear_devices=True)
+    session = tf.Session(graph=graph, config=_session_config())
+    try:
+        saver.restore(session, str(checkpoint))
+    except BaseException:
+        session.close()
+        raise
+    return session
+
+
+def _session_config() -> tf.ConfigProto:
+    config = tf.ConfigProto()
+    config.gpu_options.allow_growth = True  # AIMET's own sessions want memory of the same device
+    return config
+
+
+def build(modules: Aimet, session: tf.Session, names: GraphNames, settings: Settings,
+          config_file: Optional[Path]) -> Any:
+    """AIMET's `QuantizationSimModel` of a session's network, batch norms folded."""
+    return modules.quantsim.QuantizationSimModel(
+        session, [names.starting_op], list(names.output_ops), quant_scheme=settings.scheme, rounding_mode="nearest",
+        default_output_bw=settings.output_bitwidth, default_param_bw=settings.param_bitwidth,
+        use_cuda=bool(tf.test.is_gpu_available(cuda_only=True)),
+        config_file=None if config_file is None else str(config_file))
+
+
+def fetches(graph: tf.Graph, outputs: Sequence[str]) -> List[str]:
+    """The outputs behind their quantizers: `<output>:0` itself is the tensor before."""
+    names = {op.name for op in graph.get_operations()}
+    return [f"{output}_quantized:0" if f"{output}_quantized" in names else f"{output}:0" for output in outputs]
+
+
+def quantizers(modules: Aimet, sim: Any, names: GraphNames) -> List[Quantizer]:
+    """Every quantizer of a simulation, in the order in which the network runs."""
+    graph = sim.session.graph
+    kinds = {**dict.fromkeys(sim._param_quantizers, PARAM), **dict.fromkeys(sim._activation_quantizers, ACTIVATION)}
+    order = _run_order(graph, fetches(graph, names.output_ops))
+    ops = [graph.get_operation_by_name(name) for name in sorted(kinds, key=lambda name: order.get(name, len(order)))]
+    index = modules.constants.QuantizeOpIndices
+    # One run for all: QuantizerInfo's own properties take a run for each quantizer and property.
+    states = sim.session.run([(op.inputs[index.op_mode], op.inputs[index.bit_width],
+                               op.inputs[index.use_symmetric_encoding]) for op in ops])
+    off = int(modules.libpymo.TensorQuantizerOpMode.passThrough)
+    found = []
+    for op, (mode, bits, symmetric) in zip(ops, states):
+        info, kind = sim.quantizer_config(op.name), kinds[op.name]
+        symmetry = Symmetry(bool(symmetric), bool(info.use_strict_symmetric), bool(info.use_unsigned_symmetric))
+        found.append(Quantizer(op.name, op.inputs[0].name, kind, int(bits), symmetry, int(mode) != off, "AIMET",
+                               _role(op, kind, names)))
+    return found
+
+
+def _role(op: tf.Operation, kind: str, names: GraphNames) -> str:
+    if kind == PARAM:
+        return BIAS if any(reader.type == "BiasAdd" for reader in op.outputs[0].consumers()) else WEIGHT
+    source = op.inputs[0].op.name
+    return INPUT if source == names.starting_op else OUTPUT if source in names.output_ops else ""
+
+
+def overridden(sim: Any, placed: Sequence[Quantizer], wanted: Sequence[Override]) -> List[Quantizer]:
+    """Apply the model card's overrides to the simulation, and give what its quantizers are then."""
+    changed = overrides.apply(placed, wanted)
+    for before, after in zip(placed, changed):
+        info = sim.quantizer_config(before.name)
+        # AIMET fails on being told to enable what is enabled.
+        if after.enabled != before.enabled:
+            info.enabled = after.enabled
+        if after.bitwidth != before.bitwidth:
+            info.bitwidth = after.bitwidth
+        if after.symmetry != before.symmetry:
+            info.use_symmetric_encoding = after.symmetry.symmetric
+    return changed
+
+
+def _run_order(graph: tf.Graph, fetches: Sequence[str]) -> Dict[str, int]:
+    """The ops that the fetches need, each behind those that it needs itself."""
+    order: Dict[str, int] = {}
+    seen: Set[str] = set()
+    stack: List[Tuple[tf.Operation, bool]] = [(graph.get_tensor_by_name(name).op, False) for name in reversed(fetches)]
+    while stack:
+        op, ready = stack.pop()
+        if ready:
+            order[op.name] = len(order)
+        elif op.name not in seen:
+            seen.add(op.name)
+            stack.append((op, True))
+            stack.extend((tensor.op, False) for tensor in reversed(list(op.inputs)))
+    return order

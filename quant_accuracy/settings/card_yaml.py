@@ -63,7 +63,8 @@ def parse(path: Path, folders: Sequence[Path] = (), chain: Sequence[Path] = ()) 
         with parsing():
             return _Loader(text).get_single_data()
     except FileNotFoundError as error:
-        raise ConfigurationError(f"{path}: no such model card; {card_files.known(path.stem, [path.parent, *folders])}") from error
+        raise ConfigurationError(f"{path}: no such model card; "
+                                 f"{card_files.known(path.stem, [path.parent, *folders])}") from error
     except OSError as error:
         raise ConfigurationError(f"{path}{built}: cannot be read ({error.strerror}); let --model name a model card "
                                  "that can") from error

@@ -5,8 +5,8 @@ from typing import Any, Callable, Dict
 
 import pytest
 
-from quant_accuracy.preflight import data
-from quant_accuracy.preflight.data import Found
+from quant_accuracy.card_check import data
+from quant_accuracy.card_check.data import Found
 from quant_accuracy.settings.card import DataPaths, ModelCard
 
 _Document = Dict[str, Any]

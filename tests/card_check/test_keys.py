@@ -4,7 +4,7 @@ from typing import Any, Dict, List
 import pytest
 import yaml
 
-from quant_accuracy.preflight import keys
+from quant_accuracy.card_check import keys
 from quant_accuracy.settings import card_files
 
 _SOUND: Dict[str, Any] = {

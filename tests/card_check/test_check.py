@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from quant_accuracy.preflight import check
+from quant_accuracy.card_check import check
 from quant_accuracy.settings import options
 from quant_accuracy.settings.card import DataPaths
 from tests.support.places import ROOT
@@ -71,7 +71,7 @@ def test_a_damaged_baseline_is_a_fault_for_each_of_its_files(tmp_path: Path) -> 
 
 def test_keys_alone_are_checked_without_tensorflow(tmp_path: Path) -> None:
     model = _card(tmp_path, gates={"mAP_floor": "low"}, data={"demo": "x"})
-    done = subprocess.run([sys.executable, "-c", "import sys; from quant_accuracy.preflight import check; "
+    done = subprocess.run([sys.executable, "-c", "import sys; from quant_accuracy.card_check import check; "
                            f"print(len(check.check({model!r}).faults), 'tensorflow' in sys.modules)"],
                           stdout=subprocess.PIPE, text=True, cwd=str(ROOT))
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from quant_accuracy.base.errors import QuantAccuracyError
+from quant_accuracy.card_check import keys
 from quant_accuracy.judging import baseline as baselines
-from quant_accuracy.preflight import keys
 from quant_accuracy.settings.card import DataPaths, ModelCard
 from quant_accuracy.settings.card_files import SHIPPED
 from quant_accuracy.settings.gates import ENCODINGS_DRIFT, OF_BASELINE
@@ -52,7 +52,7 @@ def check(name_or_path: str, folders: Sequence[Path] = (SHIPPED,), given: Option
         paths = _paths(card, given or {}, demo, notes)
         if paths.get("checkpoint") is not None and not read.faulty & {"graph", "input", "quantization", "assumptions"}:
             # TensorFlow takes seconds to import: not where the keys are all that can be checked.
-            from quant_accuracy.preflight import graph
+            from quant_accuracy.card_check import graph
 
             found = graph.check(card, Path(paths["checkpoint"]), trusted)
             faults += found.faults
@@ -62,7 +62,7 @@ def check(name_or_path: str, folders: Sequence[Path] = (SHIPPED,), given: Option
             notes.append("the checkpoint was not looked at: correct the keys first")
         folder, annotations = (Path(paths[key]) if paths.get(key) else None for key in ("dataset_dir", "annotations"))
         if folder is not None or annotations is not None:
-            from quant_accuracy.preflight import data
+            from quant_accuracy.card_check import data
 
             of_data = data.check(card, folder, paths.get("pattern"), annotations)
             faults += of_data.faults

@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from quant_accuracy.preflight import graph
+from quant_accuracy.card_check import graph
 from quant_accuracy.quantization.records import Override
 from quant_accuracy.settings.card import DataPaths, ModelCard
 

@@ -23,6 +23,7 @@ import tensorflow.compat.v1 as tf
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from benchmarks.places import ROOT
 from quant_accuracy.artifacts import build
 from quant_accuracy.artifacts.records import Artifacts
 from quant_accuracy.base.cache import Cache
@@ -65,7 +66,7 @@ def main() -> None:
     which = parser.parse_args().which or list(measurements)
     print(f"{platform.machine()}, {sessions.cores()} cores, Python {platform.python_version()}, "
           f"TensorFlow {tf.__version__}")
-    cache = Cache(options.ROOT / ".cache")
+    cache = Cache(ROOT / ".cache")
     with tempfile.TemporaryDirectory() as scratch:
         for name in which:
             measurements[name](cache, Path(scratch))
@@ -167,7 +168,7 @@ def measure_report_cost(cache: Cache, scratch: Path) -> None:
 def _timed(command: List[str], expected: Sequence[int] = (0, 1)) -> float:
     """Run a command that measures, whatever its verdicts; give the time that it took."""
     start = time.perf_counter()
-    status = subprocess.run(command, cwd=str(options.ROOT), stdout=subprocess.DEVNULL,
+    status = subprocess.run(command, cwd=str(ROOT), stdout=subprocess.DEVNULL,
                             stderr=subprocess.DEVNULL).returncode
     if status not in expected:
         raise SystemExit(f"{' '.join(command)} ended with status {status}")
@@ -392,7 +393,7 @@ def _report(data: DataPaths, folder: Path) -> int:
 
 def _report_command(data: DataPaths, kept: Path, output: Path) -> List[str]:
     """How a report is run on some data, with a cache of its own."""
-    return [sys.executable, str(options.ROOT / "tools" / "report.py"), "--model", options.DEMO_CARD,
+    return [sys.executable, str(ROOT / "tools" / "report.py"), "--model", options.DEMO_CARD,
             "--model-checkpoint", str(data.checkpoint), "--dataset-dir", str(data.dataset_dir),
             "--TFRecord-file-pattern", data.pattern, "--annotation-json-file", str(data.annotations),
             "--cache-dir", str(kept), "--output-dir", str(output)]

@@ -15,7 +15,7 @@ from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.code import code_digest
 from quant_accuracy.data import images
 from quant_accuracy.data.shards import Shard
-from quant_accuracy.graph import image_input, load
+from quant_accuracy.graph import checkpoint_parts, image_input
 from quant_accuracy.quantization import aimet
 from quant_accuracy.quantization.records import (
     AIMET,
@@ -40,7 +40,7 @@ def build(card: ModelCard, checkpoint: Path, shards: Sequence[Shard], cache: Cac
         QuantAccuracyError: Of the kind that the failing step documents.
     """
     card = replace(card, quantization=quantsim.settled(card.quantization))
-    parts = load.checkpoint_files(checkpoint)
+    parts = checkpoint_parts.checkpoint_files(checkpoint)
     float_inputs = {
         "checkpoint": {path.name: files.digest_file(path) for path in parts},
         "graph": asdict(card.graph),

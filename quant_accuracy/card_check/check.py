@@ -2,15 +2,19 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
 from quant_accuracy.base.errors import QuantAccuracyError
 from quant_accuracy.card_check import keys
+from quant_accuracy.card_check.keys import Read
+from quant_accuracy.graph import checkpoint_parts
 from quant_accuracy.judging import baseline as baselines
+from quant_accuracy.settings import folders
+from quant_accuracy.settings import request as requests
 from quant_accuracy.settings.card import DataPaths, ModelCard
-from quant_accuracy.settings.card_files import SHIPPED
 from quant_accuracy.settings.gates import ENCODINGS_DRIFT, OF_BASELINE
-from quant_accuracy.settings.options import PATHS
+from quant_accuracy.settings.options import OPTIONS, PATHS
+from quant_accuracy.settings.values import Values
 
 
 @dataclass(frozen=True)
@@ -28,75 +32,85 @@ class Findings:
     checked: Sequence[str] = ()
 
 
-def check(name_or_path: str, folders: Sequence[Path] = (SHIPPED,), given: Optional[Mapping[str, Any]] = None,
-          baseline_dir: Optional[Path] = None, demo: Optional[Callable[[], DataPaths]] = None,
-          trusted: bool = False) -> Findings:
+def check(name_or_path: str, values: Values, demo: Optional[Callable[[], DataPaths]] = None) -> Findings:
     """Check keys, paths, the checkpoint's graph, the data set and the baseline of a model card.
 
     Args:
         name_or_path: As for `card.load`.
-        folders: Where names are looked for.
-        given: Data paths that options give, by the card's names; the card's own ones otherwise.
-        baseline_dir: Folder of the baselines; None leaves them out.
+        values: Where cards, data and baselines are, as far as options say so.
         demo: Makes the embedded demo ready, called where the card wants it; None leaves its data out.
-        trusted: The checkpoint's graph may hold ops that reach outside.
     """
-    read = keys.read(name_or_path, folders)
+    read = keys.read(name_or_path, folders.cards(values))
     if read.card is None:
         return Findings(read.faults)
-    faults, notes, checked = list(read.faults), [], [f"{name_or_path}: keys"]
-    card = read.card
+    found = _Collected(list(read.faults), [], [f"{name_or_path}: keys"])
     if "data" in read.faulty:
-        notes.append("checkpoint and data were not looked at: correct the section data first")
+        found.notes.append("checkpoint and data were not looked at: correct the section data first")
     else:
-        paths = _paths(card, given or {}, demo, notes)
-        if paths.get("checkpoint") is not None and not read.faulty & {"graph", "input", "quantization", "assumptions"}:
-            # TensorFlow takes seconds to import: not where the keys are all that can be checked.
-            from quant_accuracy.card_check import graph
-
-            found = graph.check(card, Path(paths["checkpoint"]), trusted)
-            faults += found.faults
-            notes += found.notes
-            checked += [found.summary] if found.summary else []
-        elif paths.get("checkpoint") is not None:
-            notes.append("the checkpoint was not looked at: correct the keys first")
-        folder, annotations = (Path(paths[key]) if paths.get(key) else None for key in ("dataset_dir", "annotations"))
-        if folder is not None or annotations is not None:
-            from quant_accuracy.card_check import data
-
-            of_data = data.check(card, folder, paths.get("pattern"), annotations)
-            faults += of_data.faults
-            notes += of_data.notes
-            checked += [of_data.summary] if of_data.summary else []
-    if baseline_dir is not None and not read.faulty & {"name", "gates"}:
-        _baseline(card, baseline_dir / card.name, faults, notes, checked)
-    return Findings(faults, notes, checked)
+        _model_and_data(read, values, demo, found)
+    if not read.faulty & {"name", "gates"}:
+        _baseline(read.card, values, found)
+    return Findings(*found)
 
 
-def _paths(card: ModelCard, given: Mapping[str, Any], demo: Optional[Callable[[], DataPaths]],
-           notes: List[str]) -> Dict[str, Any]:
-    known: Dict[str, Any] = dict(card.data)
-    if card.demo and demo is not None:
-        known = asdict(demo())
-    known.update(given)
+class _Collected(NamedTuple):
+    faults: List[str]
+    notes: List[str]
+    checked: List[str]
+
+    def add(self, faults: Sequence[str], notes: Sequence[str], summary: str) -> None:
+        self.faults.extend(faults)
+        self.notes.extend(notes)
+        self.checked.extend([summary] if summary else [])
+
+
+def _model_and_data(read: Read, values: Values, demo: Optional[Callable[[], DataPaths]], found: _Collected) -> None:
+    card = read.card
+    assert card is not None
+    paths = _paths(card, values, demo, found)
+    # TensorFlow takes seconds to import: not where the keys are all that can be checked.
+    if "checkpoint" in paths and read.faulty & {"graph", "input", "quantization", "assumptions"}:
+        found.notes.append("the checkpoint was not looked at: correct the keys first")
+    elif "checkpoint" in paths:
+        from quant_accuracy.card_check import graph
+
+        try:
+            checkpoint = checkpoint_parts.prefix(Path(paths["checkpoint"]))
+        except QuantAccuracyError as error:
+            found.faults.append(str(error))
+        else:
+            found.add(*graph.check(card, checkpoint, bool(values.get("trust_checkpoint"))))
+    folder, annotations = (Path(paths[key]) if key in paths else None for key in ("dataset_dir", "annotations"))
+    if folder is not None or annotations is not None:
+        from quant_accuracy.card_check import data
+
+        found.add(*data.check(card, folder, paths.get("pattern"), annotations))
+
+
+def _paths(card: ModelCard, values: Values, demo: Optional[Callable[[], DataPaths]],
+           found: _Collected) -> Dict[str, Any]:
+    """The data paths that are known, by the card's names."""
+    known: Dict[str, Any] = asdict(demo()) if card.demo and demo is not None else dict(card.data)
+    known.update(values.paths(card.demo))
     missing = [key for key in PATHS if known.get(key) is None]
     if missing:
-        flags = ", ".join(f"--{PATHS[key].replace('_', '-')}" for key in missing)
-        notes.append(f"not looked at, because the card does not say where it is: {', '.join(missing)}; give {flags}")
+        flags = [option.flag for option in OPTIONS if option.key in [PATHS[key] for key in missing]]
+        found.notes.append(f"not looked at, because the card does not say where it is: {', '.join(missing)}; give "
+                           f"{', '.join(flags)}")
     return known
 
 
-def _baseline(card: ModelCard, folder: Path, faults: List[str], notes: List[str], checked: List[str]) -> None:
-    typed = f"--model {card.given or card.name}"
+def _baseline(card: ModelCard, values: Values, found: _Collected) -> None:
+    folder, how = folders.baseline(values, card.name, card.given), requests.remake(values, card)
     there = []
     for read in (baselines.read, baselines.read_quantizers):
         try:
-            there.append(read(folder, typed) is not None)
+            there.append(read(folder, how) is not None)
         except QuantAccuracyError as error:
-            faults.append(str(error))
+            found.faults.append(str(error))
             there.append(True)
     if any(there):
-        checked.append(f"{folder}: the baseline")
+        found.checked.append(f"{folder}: the baseline")
     if not all(there) and any(gate.name in (*OF_BASELINE, ENCODINGS_DRIFT) for gate in card.gates):
-        notes.append(f"{folder}: has no baseline yet, and the gates that compare with it will fail; "
-                     f"{baselines.remedy(typed)}")
+        found.notes.append(f"{folder}: has no baseline yet, and the gates that compare with it will fail; "
+                           f"{baselines.remedy(how)}")

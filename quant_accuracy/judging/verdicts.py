@@ -65,7 +65,7 @@ class Figures(NamedTuple):
         baseline: What was committed; None where nothing was.
         jitter: How far the figures move for no reason; None where it is not known.
         provenance: What the metrics were measured from.
-        model: The options that name model and data, as `Request.again` has them, for commands in messages.
+        model: How to make the baseline, as `Request.remake` has it, for messages.
     """
 
     before: Metrics

@@ -107,7 +107,7 @@ def conclude(prepared: Prepared, detected: Mapping[str, Detected]) -> Evaluation
         aps = certainty.resampled(prepared, variants)
         classes, part = certainty.of_variants(prepared, variants, aps)
         figures = Figures(variants[FLOAT].metrics, variants[QUANTIZED].metrics, classes, part, maps, baseline,
-                          known_jitter, provenance.of_prepared(prepared), request.again())
+                          known_jitter, provenance.of_prepared(prepared), request.remake)
         verdicts = [*gates.judge(request.card.gates, figures), *prepared.checks(baseline), prepared.coverage(detected)]
         notes = [*prepared.notes(), *swapped, *_unknown_categories(prepared, variants)]
     return Evaluation(prepared, variants, figures, verdicts, aps, notes)

@@ -1,7 +1,6 @@
 """What is settled before an image is evaluated: data, artifacts, and what they are compared with."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import List, Mapping, Optional, Sequence
 
 from quant_accuracy.artifacts import build
@@ -89,10 +88,6 @@ class Prepared:
         leading = calibration_shards(self.every_shard, self.request.card.calibration_images)
         return files.digest_value([self.digests.get(shard.index) or files.digest_file(shard.path) for shard in leading])
 
-    def baseline_folder(self) -> Path:
-        """Where the baseline of the model lies."""
-        return self.request.baselines / self.request.card.name
-
     def snapshot(self) -> List[Placed]:
         """The quantizers with their ranges."""
         return snapshot.take(self.artifacts.quantizers, self.artifacts.encodings)
@@ -108,7 +103,7 @@ class Prepared:
         Raises:
             ConfigurationError: The file is damaged.
         """
-        return baselines.read(self.baseline_folder(), self.request.again())
+        return baselines.read(self.request.baseline, self.request.remake)
 
     def checks(self, baseline: Optional[Baseline]) -> List[Verdict]:
         """What the checks of the quantized network say; that of the images is `coverage`.
@@ -156,11 +151,11 @@ class Prepared:
 
     def _committed(self, baseline: Optional[Baseline]) -> Committed:
         """The snapshot; without any file of a baseline, only a card that compares with one misses it."""
-        folder, typed = self.baseline_folder(), self.request.again()
+        folder, how = self.request.baseline, self.request.remake
         required = any(gate.name in (*OF_BASELINE, ENCODINGS_DRIFT) for gate in self.request.card.gates)
         recalibrated = baseline is not None and baseline.calibration() not in (None, self.calibration_digest())
-        return Committed(baselines.read_quantizers(folder, typed), required or folder.exists(),
-                         baselines.remedy(typed), recalibrated)
+        return Committed(baselines.read_quantizers(folder, how), required or folder.exists(),
+                         baselines.remedy(how), recalibrated)
 
 
 def prepare(request: Request, cache: Cache) -> Prepared:

@@ -15,7 +15,7 @@ from quant_accuracy.quantization.records import AIMET
 from quant_accuracy.reporting.document import contents, history
 from quant_accuracy.reporting.document.read_report import SNAPSHOT_FILE
 from quant_accuracy.reporting.page import pages
-from quant_accuracy.settings.options import REPORT_FORMS
+from quant_accuracy.settings.converters import REPORT_FORMS
 from quant_accuracy.why.explanation import Answer
 
 _EXPORTED = ("model.encodings", "quantizers.json", "quantsim.pb")

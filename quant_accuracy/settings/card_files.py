@@ -31,7 +31,7 @@ def find(name_or_path: str, folders: Sequence[Path] = (SHIPPED,)) -> Path:
 def expand(names: Sequence[str], folders: Sequence[Path] = (SHIPPED,)) -> List[str]:
     """Names and paths of model cards, with each pattern replaced by what it matches, sorted.
 
-    A pattern with `/` or `.yaml` is one of paths. Any other is one of names, in the first folder that has a match;
+    A pattern that ends with `.yaml` is one of paths. Any other is one of names, in the first folder that has a match;
     cards whose file begins with `_` are there to be built on, and match only patterns that begin so. What a pattern
     matches is left out where it is named before.
 
@@ -52,12 +52,11 @@ def expand(names: Sequence[str], folders: Sequence[Path] = (SHIPPED,)) -> List[s
 
 
 def _matching(pattern: str, folders: Sequence[Path]) -> List[str]:
-    if "/" in pattern or pattern.endswith(SUFFIXES):
-        return sorted(path for path in glob.glob(pattern)
-                      if path.endswith(SUFFIXES) and (_to_run(path) or Path(pattern).name.startswith("_")))
+    if pattern.endswith(SUFFIXES):
+        return sorted(path for path in glob.glob(pattern) if _to_run(path) or not _to_run(pattern))
     for folder in folders:
         matches = [name for name in names_in(folder)
-                   if fnmatch.fnmatchcase(name, pattern) and (_to_run(name) or pattern.startswith("_"))]
+                   if fnmatch.fnmatchcase(name, pattern) and (_to_run(name) or not _to_run(pattern))]
         if matches:
             return matches
     return []

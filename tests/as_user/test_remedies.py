@@ -19,9 +19,6 @@ from quant_accuracy.quantization import configuration, encodings_file, simulate
 from quant_accuracy.quantization.records import ACTIVATION, PARAM, Encoding, Quantizer, Symmetry
 from quant_accuracy.reporting.document import history, read_report
 from quant_accuracy.settings import card, options
-from quant_accuracy.settings import request as requests
-from quant_accuracy.settings.card import DataPaths
-from quant_accuracy.settings.options import Values
 
 _CARD = (card.FOLDER / f"{options.DEMO_CARD}.yaml").read_text()
 _DEMO = card.load(options.DEMO_CARD)
@@ -56,14 +53,15 @@ def _config(**changes: Any) -> str:
 
 
 def _baseline(path: Path) -> Any:
-    return baseline.read(path.parent, "--model 'my card.yaml' --baseline-dir mine")
+    return baseline.read(path.parent, _HOW)
 
 
 def _quantizers(path: Path) -> Any:
-    return baseline.read_quantizers(path.parent, "--model 'my card.yaml' --baseline-dir mine")
+    return baseline.read_quantizers(path.parent, _HOW)
 
 
-_AGAIN = "restore it, or delete it and make it with `./run pytest --model 'my card.yaml' --baseline-dir mine --upd"
+_HOW = "`./run pytest --model 'my card.yaml' --update-baselines`"
+_AGAIN = f"restore it, or delete it and make it with {_HOW}, look at it"
 
 
 @pytest.mark.parametrize("broken", [
@@ -256,24 +254,6 @@ def test_encodings_for_other_channels_are_refused_by_name() -> None:
     with pytest.raises(ConfigurationError, match="w:0 has 3 channels and 1 encodings; use the checkpoint and"):
         simulate._on_grid(np.zeros([2, 3], np.float32), quantizer, [one])
     assert simulate._on_grid(np.zeros([2, 3], np.float32), quantizer, [one] * 3).shape == (2, 3)
-
-
-@pytest.mark.parametrize(("typed", "said"), [
-    ({}, "--model ssd_mobilenet_v2_demo"),
-    ({"model": ["{path}"], "baseline_dir": Path("my baselines")}, "--model '{path}' --baseline-dir 'my baselines'"),
-    ({"model": ["{path}"], "TFRecord_file_pattern": "val-*", "threads": 2, "shards": "0", "trust_checkpoint": True},
-     "--model '{path}' --trust-checkpoint --TFRecord-file-pattern 'val-*'"),
-])
-def test_hints_repeat_what_the_user_typed_quoted_for_the_shell(typed: Dict[str, Any], said: str, demo: DataPaths,
-                                                               tmp_path: Path) -> None:
-    path = tmp_path / "my card.yaml"
-    path.write_text(_CARD)
-    values = Values({key: [str(path)] if value == ["{path}"] else value for key, value in typed.items()})
-
-    request, = requests.resolve(values, lambda _: demo)[0]
-
-    assert request.again() == said.format(path=path)
-    assert f"`./run pytest {request.again()} --update-baselines`" in baseline.remedy(request.again())
 
 
 def test_the_prefix_of_a_training_checkpoint_is_suggested_where_something_near_is_named(tmp_path: Path) -> None:

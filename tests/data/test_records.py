@@ -11,6 +11,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 from PIL import Image
 
+from quant_accuracy.base import invocation
 from quant_accuracy.base.errors import DataError
 from quant_accuracy.data import framing, images, records, shards
 from quant_accuracy.data.shards import Shard
@@ -76,7 +77,7 @@ def test_an_id_in_any_form_is_the_image_that_it_names(tmp_path: Path, source_id:
     assert batch.image_ids.dtype == np.int64
 
 
-_REMEDY = "write the COCO image id there, or make the file with tools/create_coco_tfrecords.py"
+_REMEDY = f"write the COCO image id there, or make the file with {invocation.CREATE_TFRECORDS}"
 
 
 @pytest.mark.parametrize(("source_id", "problem"), [
@@ -220,7 +221,7 @@ def test_a_compressed_shard_that_ends_early_is_named(tmp_path: Path, compression
      "it is a pointer of Git LFS, not the file itself; fetch the file with `git lfs pull`"),
     (b"\n<!DOCTYPE html><html><body>404</body></html>", "it is a web page; the download failed: download the file"),
     (b"PK\x03\x04" + bytes(40), "it is a ZIP archive; unpack it"),
-    (encoded(), "it is a JPEG image; make TFRecords of the images with tools/create_coco_tfrecords.py"),
+    (encoded(), "it is a JPEG image; make TFRecords of the images with "),
     (gzip.compress(b"no records at all"), "record 0 is cut short or its length is damaged, or this is not a TFRecord"),
     (zlib.compress(b"no records at all, but long enough"), "or this is not a TFRecord file"),
     (b"just some text that somebody has put here", "or this is not a TFRecord file; copy the file again"),
@@ -247,7 +248,7 @@ def test_a_length_that_begins_as_a_compressed_file_does_is_no_compression(tmp_pa
 
 
 def test_remedies_for_records_work(tmp_path: Path, convert: Callable[..., Any]) -> None:
-    """What every remedy names, `tools/create_coco_tfrecords.py`, makes records that are read."""
+    """What every remedy names, `create-coco-tfrecords`, makes records that are read."""
     data = convert()
 
     (shard,) = shards.find_shards(data.dataset_dir, data.pattern)

@@ -31,8 +31,9 @@ from quant_accuracy.pipeline.prepared import Prepared
 from quant_accuracy.settings import executor
 from quant_accuracy.settings.card import DataPaths, ModelCard
 from quant_accuracy.settings.executor import Choice
-from quant_accuracy.settings.options import PROCESSES, RAY, Values
+from quant_accuracy.settings.options import PROCESSES, RAY
 from quant_accuracy.settings.request import Request
+from quant_accuracy.settings.values import Values
 from tests.support import processes, suite
 
 _RUNS = [Run(FLOAT), Run(QUANTIZED)]
@@ -254,7 +255,7 @@ def test_what_an_executor_cannot_do_is_refused(given: Dict[str, object], message
 def test_without_ray_one_line_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executor, "ray_installed", lambda: False)
 
-    with pytest.raises(ConfigurationError, match=r"Ray is not installed; install it with './run ray-install'"):
+    with pytest.raises(ConfigurationError, match=r"Ray is not installed; install it with `.*ray"):
         executor.of_values(Values({"executor": RAY}))
 
 

@@ -14,6 +14,7 @@ from quant_accuracy.artifacts.records import Artifacts
 from quant_accuracy.base import command_line
 from quant_accuracy.base.errors import DefectError, GraphError, OutOfMemoryError
 from quant_accuracy.base.words import FLOAT
+from quant_accuracy.commands import report
 from quant_accuracy.detection import detector
 from quant_accuracy.detection.run import Run
 from quant_accuracy.executors import worker
@@ -27,7 +28,6 @@ from quant_accuracy.settings import executor
 from quant_accuracy.settings.card import DataPaths, ModelCard
 from tests.support import broken, defect_plugin, processes, suite
 from tests.support.places import ROOT
-from tools import report
 
 _IMAGE = np.zeros([1, 4, 4, 3], np.uint8)
 

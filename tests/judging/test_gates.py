@@ -21,7 +21,7 @@ from quant_accuracy.settings import card, options
 from quant_accuracy.settings import request as requests
 from quant_accuracy.settings.card import DataPaths
 from quant_accuracy.settings.gates import ENCODINGS_DRIFT, GATES, Gate
-from quant_accuracy.settings.options import Values
+from quant_accuracy.settings.values import Values
 
 
 def _metrics(mean_ap: Optional[float], **classes: float) -> Metrics:

@@ -10,13 +10,13 @@ import tensorflow.compat.v1 as tf
 from PIL import Image
 
 from quant_accuracy.base.errors import DataError
+from quant_accuracy.commands import create_coco_tfrecords
 from quant_accuracy.data import annotations, images, shards
 from quant_accuracy.data.shards import Shard
 from quant_accuracy.detection import merge, store
 from quant_accuracy.detection.nms import Detections
 from quant_accuracy.preparation import coco_tfrecords
 from tests.data.test_records import _of_tensorflow, encoded
-from tools import create_coco_tfrecords
 
 _NO_DETECTIONS = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32))
 

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from quant_accuracy.base import command_line
 from quant_accuracy.base.cache import Cache
+from quant_accuracy.commands import report
 from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.detection.merge import Merged, Results
 from quant_accuracy.pipeline.evaluation import evaluate
@@ -25,7 +26,6 @@ from quant_accuracy.settings.card import DataPaths, ModelCard
 from quant_accuracy.settings.request import Request
 from tests.support import report_documents
 from tests.support.report_documents import schema_errors
-from tools import report
 
 # COCO's ids have gaps.
 _IDS = [number for number in range(1, 91) if number not in (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)]

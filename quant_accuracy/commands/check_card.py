@@ -20,8 +20,8 @@ OPTIONS = [option for option in options.OPTIONS
 def main(arguments: Optional[List[str]] = None) -> int:
     """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(prog="quant-accuracy check-card", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("cards", nargs="+", metavar="CARD", help="model card: the path of a .yaml file, the name of one "
-                        "in models/ or of a shipped one, or a pattern of either")
+    parser.add_argument("cards", nargs="+", metavar="CARD", help="model card: the path of a .yaml file, the name of "
+                        "one in models/ or of a shipped one, or a pattern of either")
     options.declare(parser, OPTIONS)
     typed = vars(parser.parse_args(arguments))
     cards = typed.pop("cards")

@@ -14,7 +14,7 @@ from quant_accuracy.scoring.metrics import Metrics
 from quant_accuracy.scoring.partial import ClassImages, PartialAps
 
 PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
-# It fails, and the model card says why.
+# A failure that the model card names, with its reason.
 KNOWN = "known"
 OUTCOMES = (PASS, FAIL, INCONCLUSIVE, KNOWN)
 # A gate limits a figure; a check says what has to hold whatever the figures are.

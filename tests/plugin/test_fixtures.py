@@ -1,11 +1,11 @@
 """The session fixtures as the tests of a repository of somebody else use them."""
 
 from pathlib import Path
+from typing import Dict
 
 import pytest
 
 from quant_accuracy.settings.card import DataPaths
-from quant_accuracy.settings.folders import SHIPPED_CARDS
 from tests.support import foreign, suite
 
 _ID = "ssd_mobilenet_v2_demo-w8a8"
@@ -79,6 +79,10 @@ _OVERRIDING = """
 """
 
 
+def _cards(*names: str) -> Dict[str, str]:
+    return {f"models/{name}.yaml": f"base: ssd_mobilenet_v2_demo\nname: {name}\n" for name in names}
+
+
 @pytest.fixture(scope="module")
 def hers(demo: DataPaths, tmp_path_factory: pytest.TempPathFactory) -> suite.Finished:
     """Her own tests and the check on placement in one run, in which two of her tests are red."""
@@ -109,9 +113,7 @@ def test_jitter_that_is_not_known_skips_the_test_with_what_to_do(hers: suite.Fin
 
 
 def test_every_step_is_done_once_for_each_model_and_the_tests_of_a_model_stand_together(tmp_path: Path) -> None:
-    card = (SHIPPED_CARDS / "ssd_mobilenet_v2_demo.yaml").read_text()
-    folder = foreign.make(tmp_path, {f"models/{name}.yaml": card.replace("name: ssd_mobilenet_v2_demo", f"name: {name}")
-                                     for name in ("one", "two")})
+    folder = foreign.make(tmp_path, _cards("one", "two"))
 
     said = foreign.run(folder, "--model", "one", "--model", "two", "--setup-plan", "--pyargs",
                        "test_quant_accuracy").said
@@ -125,9 +127,8 @@ def test_every_step_is_done_once_for_each_model_and_the_tests_of_a_model_stand_t
 
 
 def test_tests_in_any_order_get_what_is_of_their_model(demo: DataPaths, tmp_path: Path) -> None:
-    card = (SHIPPED_CARDS / "ssd_mobilenet_v2_demo.yaml").read_text()
     foreign.make(tmp_path, {
-        **{f"models/{name}.yaml": card.replace("name: ssd_mobilenet_v2_demo", f"name: {name}") for name in ("a", "b")},
+        **_cards("a", "b"),
         "conftest.py": """
             import pytest
 

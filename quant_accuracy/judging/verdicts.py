@@ -14,6 +14,8 @@ from quant_accuracy.scoring.metrics import Metrics
 from quant_accuracy.scoring.partial import ClassImages, PartialAps
 
 PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
+# A failure that the model card names, with its reason.
+KNOWN = "known"
 # A gate limits a figure; a check says what has to hold whatever the figures are.
 GATE, CHECK = "gate", "check"
 

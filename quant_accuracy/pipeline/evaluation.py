@@ -45,6 +45,16 @@ class Evaluation:
     notes: Sequence[str] = ()
 
     @property
+    def float(self) -> Variant:
+        """The result of the float variant."""
+        return self.variants[FLOAT]
+
+    @property
+    def quantized(self) -> Variant:
+        """The result of the quantized variant."""
+        return self.variants[QUANTIZED]
+
+    @property
     def request(self) -> Request:
         """What was asked for."""
         return self.prepared.request

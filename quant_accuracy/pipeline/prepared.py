@@ -6,7 +6,7 @@ from typing import List, Mapping, Optional, Sequence
 from quant_accuracy.artifacts import build
 from quant_accuracy.artifacts.calibration import calibration_shards
 from quant_accuracy.artifacts.records import Artifacts
-from quant_accuracy.base import files, progress
+from quant_accuracy.base import files
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.stopwatch import Stopwatch
 from quant_accuracy.base.words import FLOAT
@@ -22,6 +22,8 @@ from quant_accuracy.judging import checks
 from quant_accuracy.judging.baseline import Baseline
 from quant_accuracy.judging.checks import Committed, Network
 from quant_accuracy.judging.verdicts import Verdict
+from quant_accuracy.pipeline import data_set as data_sets
+from quant_accuracy.pipeline.data_set import DataSet
 from quant_accuracy.quantization import effects, snapshot
 from quant_accuracy.quantization.snapshot import Placed
 from quant_accuracy.settings.card import ENCODINGS_DRIFT, OF_BASELINE
@@ -160,18 +162,16 @@ def prepare(request: Request, cache: Cache) -> Prepared:
     """
     watch = Stopwatch()
     with watch.step("prepare"):
-        folder, pattern = request.data.dataset_dir, request.data.pattern
-        available = shard_files.find_shards(folder, pattern)
-        chosen = shard_files.select(available, request.selection, request.num_examples, request.shard_count)
-        # A card that leaves images out on purpose has the data set that its pattern names.
-        on_purpose = request.card.part_of_annotations
-        every_shard = available if on_purpose else shard_files.whole_set(folder, pattern, available)
-        size = every_shard[0].set_size
-        if size is not None and len(available) < size and not on_purpose:
-            progress.say(f"{pattern} takes {len(available)} of the {size} shards of the data set: figures are those of "
-                         "a part")
+        data_set = data_sets.select(request)
         truth = annotation_files.load(request.data.annotations)
-        artifacts = build.build(request.card, request.data.checkpoint, every_shard, cache, request.trusted,
-                                request.batch_size)
-        digests = {shard.index: files.digest_file(shard.path) for shard in chosen}
-    return Prepared(request, artifacts, chosen, digests, every_shard, truth, cache, watch)
+        card = build.settled(request.card)
+        checkpoint = build.restore(card, request.data.checkpoint, cache, request.trusted, request.batch_size)
+        artifacts = build.simulate(card, checkpoint, data_set.every, cache)
+        return of_parts(request, cache, data_set, truth, artifacts, watch)
+
+
+def of_parts(request: Request, cache: Cache, data_set: DataSet, truth: Annotations, artifacts: Artifacts,
+             watch: Stopwatch) -> Prepared:
+    """What `prepare` gives, from what its steps gave."""
+    digests = {shard.index: files.digest_file(shard.path) for shard in data_set.evaluated}
+    return Prepared(request, artifacts, data_set.evaluated, digests, data_set.every, truth, cache, watch)

@@ -57,7 +57,7 @@ def test_two_first_calls_at_once_install_once_and_both_work(tmp_path: Path) -> N
     assert (tmp_path / "python.log").read_text() == "made\n"
     assert sum("waiting for another call" in text for text in said) == 1
     again = _start(tmp_path, environment, "python", "-m", "pytest", "--version", "--version")
-    plugin = tmp_path / "a clone" / ".venv" / "checkout" / "quant_accuracy" / "plugin" / "__init__.py"
+    plugin = tmp_path / "a clone" / ".venv" / "checkout" / "quant_accuracy" / "plugin" / "entry_point.py"
     assert str(plugin) in again.communicate()[0], "the plugin has no entry point"
     assert (tmp_path / "python.log").read_text() == "made\n"
 

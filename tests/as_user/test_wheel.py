@@ -33,6 +33,9 @@ import os
 import pytest
 from fixtures import scale
 
+# What a user may write who does not know that it is loaded already.
+pytest_plugins = ["quant_accuracy.plugin"]
+
 
 def test_her_own_package_is_the_one_that_is_imported():
     assert scale.HERS == 3

@@ -130,3 +130,10 @@ def test_a_folder_of_the_checkout_without_tests_runs_the_gates() -> None:
 
     assert done.returncode == 0, done.stdout
     assert f"test_gate[{DEMO_CARD}-w8a8-mAP_drop]" in done.stdout
+
+
+def test_a_folder_without_tests_is_told_where_the_gates_are(tmp_path: Path) -> None:
+    done = _run("pytest", folder=tmp_path)
+
+    assert done.returncode == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert f"no tests in {tmp_path}; the gates: {ROOT / 'run'} pytest --pyargs test_quant_accuracy\n" in done.stdout

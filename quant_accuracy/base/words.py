@@ -2,6 +2,6 @@
 
 FLOAT, QUANTIZED = "float", "quantized"
 VARIANTS = (FLOAT, QUANTIZED)
-REPORT_SCHEMA_VERSION = 4
+REPORT_SCHEMA_VERSION = 5
 # How encodings are made.
 TF, TF_ENHANCED = SCHEMES = ("tf", "tf_enhanced")

@@ -27,7 +27,7 @@ from quant_accuracy.scoring.intervals import Interval, mean_known
 from quant_accuracy.scoring.metrics import FIGURES
 from quant_accuracy.scoring.partial import ClassImages, PartialAps
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 # Scoring and bootstrap sum in another order.
 _SAME_MAP = 1e-6
 
@@ -203,12 +203,12 @@ def _verdict_changes(before: Sequence[Verdict], after: Sequence[Verdict]) -> Lis
             if _judged(old.get(gate)) != _judged(new.get(gate))]
 
 
-def _judged(verdict: Optional[Verdict]) -> Optional[Tuple[str, Optional[float], Optional[float], str]]:
+def _judged(verdict: Optional[Verdict]) -> Optional[Tuple[object, ...]]:
     if verdict is None:
         return None
     # Two failed checks may complain of different things.
     said = verdict.message if verdict.kind == CHECK and verdict.outcome != PASS else ""
-    return verdict.outcome, verdict.lower, verdict.upper, said
+    return verdict.outcome, verdict.lower, verdict.upper, said, verdict.known_failure
 
 
 def _quantizer_changes(before: Path, after: Path) -> QuantizerChanges:

@@ -67,7 +67,7 @@ _AGAIN = f"restore it, or delete it and make it with {_HOW}, look at it"
 @pytest.mark.parametrize("broken", [
     Broken("card.yaml", f"{_CARD}\ncalibrationn: {{images: 5}}\n", _card, "calibrationn is unknown; did you mean "
            "'calibration'? Else remove it", _CARD),
-    Broken("card.yaml", f"{_CARD}\nzzz: 5\n", _card, "zzz is unknown; remove it; known here: name, graph", _CARD),
+    Broken("card.yaml", f"{_CARD}\nzzz: 5\n", _card, "zzz is unknown; remove it; known here: base, name, gr", _CARD),
     Broken("card.yaml", f"{_CARD}\nx: [1, 2\n", _card, "card.yaml: not YAML (line ", _CARD),
     Broken("card.yaml", _CARD.replace("height: 300", "height: 300.5"), _card, "height is 300.5; give a whole number",
            _CARD),

@@ -21,6 +21,7 @@ from quant_accuracy.graph.names import GraphNames
 from quant_accuracy.preparation import checkpoint
 from quant_accuracy.settings import card, options
 from quant_accuracy.settings.card import DataPaths, ModelCard
+from quant_accuracy.settings.card_fields import ORIGINAL_SIZE
 
 _CONFIG, _TRAINED = ready.PIPELINE_CONFIG, ready.TRAINED
 _FIRST = "FeatureExtractor/MobilenetV2/Conv/Conv2D"
@@ -206,7 +207,7 @@ def test_a_graph_that_keeps_the_aspect_ratio_gets_images_as_they_are(
     found = shards.find_shards(demo.dataset_dir, demo.pattern)
     with pytest.raises(GraphError, match="by its aspect ratio.*set input: {resize: false} in the model card instead"):
         build.build(few, by_aspect_ratio, found, Cache(tmp_path))
-    original = replace(few, height=card.ORIGINAL_SIZE, width=card.ORIGINAL_SIZE)
+    original = replace(few, height=ORIGINAL_SIZE, width=ORIGINAL_SIZE)
     with pytest.raises(GraphError, match="leave --eval-batch-size out"):
         build.build(original, by_aspect_ratio, found, Cache(tmp_path), batch_size=2)
 

@@ -23,7 +23,7 @@ from quant_accuracy.quantization.records import ACTIVATION, PARAM, Encoding, Ove
 from quant_accuracy.quantization.snapshot import Placed
 from quant_accuracy.scoring.metrics import FIGURES, Metrics
 from quant_accuracy.scoring.partial import ClassImages, PartialAps
-from quant_accuracy.settings.card import CLASS_BASELINES, Gate
+from quant_accuracy.settings.gates import CLASS_BASELINES, Gate
 
 _PLACED = Placed("a:0", ACTIVATION, True, 8, False, "defaults", ((-1.0, 3.0),))
 _MANY = len(jitter.SCALES)

@@ -19,7 +19,8 @@ from quant_accuracy.scoring.metrics import Metrics
 from quant_accuracy.scoring.partial import ClassImages, PartialAps
 from quant_accuracy.settings import card, options
 from quant_accuracy.settings import request as requests
-from quant_accuracy.settings.card import DataPaths, Gate
+from quant_accuracy.settings.card import DataPaths
+from quant_accuracy.settings.gates import ENCODINGS_DRIFT, GATES, Gate
 from quant_accuracy.settings.values import Values
 
 
@@ -110,7 +111,7 @@ def test_an_inconclusive_verdict_says_how_many_shards_would_settle_it() -> None:
 
 def test_every_gate_of_the_cards_has_a_rule() -> None:
     figures = _of(_metrics(0.5, car=0.5), _metrics(0.5, car=0.5))
-    names = [gate for gate in card.GATES if gate != card.ENCODINGS_DRIFT]
+    names = [gate for gate in GATES if gate != ENCODINGS_DRIFT]
 
     assert [gates.judge_one(Gate(gate, 0.5, 0.5), figures).gate for gate in names] == names
 

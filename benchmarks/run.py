@@ -39,6 +39,7 @@ from quant_accuracy.executors.contract import Executor, Workload
 from quant_accuracy.executors.processes import ProcessExecutor
 from quant_accuracy.executors.worker import Assignment
 from quant_accuracy.graph import fold, load, sessions
+from quant_accuracy.graph.network import Network
 from quant_accuracy.preparation import checkpoint, pipeline_config
 from quant_accuracy.quantization import calibrate, placement
 from quant_accuracy.quantization.records import TF_ENHANCED, Settings
@@ -47,7 +48,7 @@ from quant_accuracy.scoring.metrics import FIGURES
 from quant_accuracy.settings import card, options
 from quant_accuracy.settings.card import DataPaths, ModelCard
 from quant_accuracy.why import explanation, noise, sensitivity
-from quant_accuracy.why.noise import Network
+from quant_accuracy.why.noise import QuantizedGraph
 
 _DEMO_CONFIG = ready.PIPELINE_CONFIG
 
@@ -87,8 +88,8 @@ def measure_calibration(cache: Cache, scratch: Path) -> None:
     model = _demo_card()
     names, settings = model.graph, Settings(TF_ENHANCED)
     graph = load.load_frozen(_full_size_checkpoint(scratch / "full-size-calibration"), names.output_ops)
-    folded = fold.fold_batch_norms(graph, names.starting_op, names.output_ops).graph
-    quantizers = placement.place_quantizers(folded, names.starting_op, names.output_ops, settings)
+    folded = fold.fold_batch_norms(Network.of(graph, names)).graph
+    quantizers = placement.place_quantizers(Network.of(folded, names), settings)
     shards = _shards(ready.data_paths(cache))
     start = time.perf_counter()
     batches = images.read_images(shards, 50, model.height, model.width)
@@ -134,6 +135,7 @@ from quant_accuracy.settings import card, options
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.settings.card import DataPaths
 from quant_accuracy.settings.request import Request
+from quant_accuracy.graph.network import Network
 checkpoint, folder, pattern, annotations, kept = sys.argv[1:]
 data = DataPaths(Path(checkpoint), Path(folder), pattern, Path(annotations))
 evaluation.evaluate(Request(card.load(options.DEMO_CARD), data, options.DEFAULT_BATCH_SIZE), Cache(Path(kept)))
@@ -179,7 +181,7 @@ def measure_why(cache: Cache, scratch: Path) -> None:
     model, data = _demo_card(), ready.data_paths(cache)
     built = build.build(model, _full_size_checkpoint(scratch / "full-size-why"), _shards(data),
                             Cache(scratch / "cache-why"))
-    network = Network(built.graph(FLOAT), model.graph, built.quantizers, built.encodings)
+    network = QuantizedGraph(built.graph(FLOAT), model.graph, built.quantization)
     pictures = images.read_images(_shards(data), explanation.IMAGES, model.height, model.width)
     start = time.perf_counter()
     with noise.listening(network) as listener:
@@ -370,7 +372,7 @@ def _bare_loop(data: DataPaths, shards: List[Shard]) -> float:
 def _evaluation_rate(built: Artifacts, shards: List[Shard], variant: str) -> float:
     """Images per second with decoding, resizing, post-processing and writing."""
     names = _demo_card().graph
-    with open_detector(built.graph(variant), names, built.postprocessing, built.total) as detect, \
+    with open_detector(built.graph(variant), names, built.suppression) as detect, \
             tempfile.TemporaryDirectory() as folder:
         detect(np.zeros([options.DEFAULT_BATCH_SIZE, 300, 300, 3], np.uint8), {})
         start = time.perf_counter()

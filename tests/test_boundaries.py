@@ -218,7 +218,7 @@ def test_a_graph_that_keeps_the_aspect_ratio_gets_images_as_they_are(
     shown = list(by_size.values())[:2]
     assert len(shown) == 2
     with sessions.open_session(frozen) as session, \
-            detector.open_detector(built.graph(FLOAT), original.graph, built.postprocessing, built.total) as detect:
+            detector.open_detector(built.graph(FLOAT), original.graph, built.suppression) as detect:
         for batch in shown:
             assert batch.images.shape[1:3] == tuple(batch.sizes[0])
             boxes, scores, _, count = session.run([f"{name}:0" for name in original.graph.detections],

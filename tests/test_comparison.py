@@ -295,7 +295,7 @@ def test_quantizers_are_compared_where_both_runs_left_them(copy: Path, w8: Path,
     shutil.copytree(str(copy), str(other))
     assert read_report.read_quantizers(copy) is None
     assert f"{copy / 'snapshot.json'}" in comparison.compare(copy, other).quantizers.missing
-    placed = snapshot.take(demo_artifacts.quantizers, demo_artifacts.encodings)
+    placed = snapshot.take(demo_artifacts.quantization)
     on = [number for number, item in enumerate(placed) if item.enabled]
     moved = list(placed)
     moved[on[0]] = replace(placed[on[0]], bitwidth=4)

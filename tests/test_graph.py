@@ -14,8 +14,9 @@ from quant_accuracy.base.words import FLOAT, QUANTIZED
 from quant_accuracy.data import images, shards
 from quant_accuracy.graph import fold, load
 from quant_accuracy.graph import nodes as graph_nodes
+from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import encodings, placement, simulate
-from quant_accuracy.quantization.records import ACTIVATION, Encoding, Settings
+from quant_accuracy.quantization.records import ACTIVATION, Encoding, Quantization, Settings
 from quant_accuracy.settings.card import DataPaths, ModelCard
 from tests.conftest import Run
 
@@ -122,9 +123,9 @@ def _small_network(shared: bool = False, tapped: bool = False) -> tf.GraphDef:
 @pytest.mark.parametrize(("changes", "reason"), [({"shared": True}, "are shared"),
                                                  ({"tapped": True}, "used elsewhere")])
 def test_a_batch_norm_that_cannot_be_folded_is_left_with_the_reason(changes: Dict[str, bool], reason: str) -> None:
-    result = fold.fold_batch_norms(_small_network(**changes), "start", ["end"])
+    result = fold.fold_batch_norms(Network(_small_network(**changes), "start", ["end"]))
 
-    assert [reason in item.reason for item in result.left_out] == [True]
+    assert [reason in item.reason for item in result.not_folded] == [True]
     assert not result.folded
 
 
@@ -132,7 +133,7 @@ def test_folding_a_small_network_keeps_its_output(run_graph: Run) -> None:
     graph = _small_network()
     feed = {"images:0": np.random.RandomState(1).normal(size=(1, 8, 8, 3)).astype(np.float32)}
 
-    result = fold.fold_batch_norms(graph, "start", ["end"])
+    result = fold.fold_batch_norms(Network(graph, "start", ["end"]))
 
     assert [item.output for item in result.folded] == ["bias_value_1"]
     np.testing.assert_allclose(run_graph(result.graph, ["end:0"], feed)[0], run_graph(graph, ["end:0"], feed)[0],
@@ -140,21 +141,21 @@ def test_folding_a_small_network_keeps_its_output(run_graph: Run) -> None:
 
 
 def test_conv_and_relu_share_one_quantizer_behind_the_relu() -> None:
-    folded = fold.fold_batch_norms(_small_network(), "start", ["end"]).graph
+    folded = fold.fold_batch_norms(Network(_small_network(), "start", ["end"])).graph
 
-    placed = placement.place_quantizers(folded, "start", ["end"], Settings(param_bitwidth=4))
+    placed = placement.place_quantizers(Network(folded, "start", ["end"]), Settings(param_bitwidth=4))
 
     assert {(q.tensor, q.bitwidth, q.enabled) for q in placed} == {
         ("net/weights:0", 4, True), ("bias_value/read:0", 4, False), ("bias_value_1:0", 8, False), ("end:0", 8, True)}
 
 
 def test_a_quantizer_without_its_tensor_is_an_error() -> None:
-    folded = fold.fold_batch_norms(_small_network(), "start", ["end"]).graph
-    placed = placement.place_quantizers(folded, "start", ["end"], Settings())
+    folded = fold.fold_batch_norms(Network(_small_network(), "start", ["end"])).graph
+    placed = placement.place_quantizers(Network(folded, "start", ["end"]), Settings())
     encoding = Encoding(0.0, 1.0, 1 / 255, 0, 8)
 
     with pytest.raises(GraphError, match="0 of 1 activation quantizers"):
-        simulate.insert_fake_quant(tf.GraphDef(), placed, {q.tensor: (encoding,) for q in placed})
+        simulate.insert_fake_quant(tf.GraphDef(), Quantization(placed, {q.tensor: (encoding,) for q in placed}))
 
 
 def test_a_missing_op_is_named_with_near_names(demo_copy: DataPaths) -> None:

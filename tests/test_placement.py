@@ -13,9 +13,10 @@ import yaml
 from quant_accuracy.artifacts.records import Artifacts
 from quant_accuracy.base.errors import ConfigurationError, GraphError, StorageError
 from quant_accuracy.graph import computed
+from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import assumptions, calibrate, configuration, encodings_file, placement, simulate
 from quant_accuracy.quantization.configuration import Configuration
-from quant_accuracy.quantization.records import ACTIVATION, PARAM, Encoding, Override, Quantizer, Settings
+from quant_accuracy.quantization.records import ACTIVATION, PARAM, Encoding, Override, Quantization, Quantizer, Settings
 from quant_accuracy.settings import card, options
 from tests.conftest import Run
 
@@ -67,7 +68,7 @@ def network() -> tf.GraphDef:
 
 def _place(network: tf.GraphDef, configured: Configuration = _AIMETS, *overrides: Override) -> List[Quantizer]:
     settings = Settings(configuration=configured, overrides=overrides)
-    return placement.place_quantizers(network, "images", ["dense/BiasAdd"], settings)
+    return placement.place_quantizers(Network(network, "images", ["dense/BiasAdd"]), settings)
 
 
 def _enabled(quantizers: Sequence[Quantizer]) -> List[str]:
@@ -139,7 +140,7 @@ def test_what_a_plain_add_adds_to_a_matmul_is_a_weight() -> None:
         product = tf.matmul(start, tf.constant(np.ones([4, 5], np.float32), name="weights"), name="product")
         tf.raw_ops.Add(x=product, y=tf.constant(np.ones(5, np.float32), name="bias"), name="end")
 
-    placed = placement.place_quantizers(graph.as_graph_def(), "start", ["end"], Settings())
+    placed = placement.place_quantizers(Network(graph.as_graph_def(), "start", ["end"]), Settings())
 
     assert ("bias:0", "weight", True) in {(q.tensor, q.role, q.enabled) for q in placed}
 
@@ -161,8 +162,8 @@ _VALUES = np.arange(16, dtype=np.float32).reshape(4, 4) - 7
 def test_weights_that_are_computed_from_constants_are_quantized_as_what_they_are(
         weights: Callable[[tf.Tensor], tf.Tensor], run_graph: Run) -> None:
     graph = _weighted(weights)
-    stored = computed.store_weights(graph, "start", ["end"])
-    placed = placement.place_quantizers(stored, "start", ["end"], Settings())
+    stored = computed.store_weights(Network(graph, "start", ["end"]))
+    placed = placement.place_quantizers(Network(stored, "start", ["end"]), Settings())
 
     (encoding,) = calibrate.calibrate_params(stored, placed, Settings())["computed:0"]
 
@@ -173,7 +174,8 @@ def test_weights_that_are_computed_from_constants_are_quantized_as_what_they_are
 
 
 def test_a_product_of_two_activations_has_no_weights() -> None:
-    placed = placement.place_quantizers(_weighted(lambda start: tf.transpose(start)), "start", ["end"], Settings())
+    network = Network(_weighted(lambda start: tf.transpose(start)), "start", ["end"])
+    placed = placement.place_quantizers(network, Settings())
 
     assert [q.tensor for q in placed if q.kind == PARAM] == []
 
@@ -183,17 +185,18 @@ def test_weights_that_change_are_an_error_whose_remedy_works() -> None:
         other = tf.placeholder_with_default(np.bool_(False), [], name="training")
         return tf.cond(other, lambda: tf.constant(_VALUES), lambda: 2.0 * tf.constant(_VALUES), name="switched")
 
-    graph = computed.store_weights(_weighted(switched), "start", ["end"])
+    graph = computed.store_weights(Network(_weighted(switched), "start", ["end"]))
     with pytest.raises(GraphError, match="weights that change") as caught:
-        calibrate.calibrate_params(graph, placement.place_quantizers(graph, "start", ["end"], Settings()), Settings())
+        calibrate.calibrate_params(graph, placement.place_quantizers(Network(graph, "start", ["end"]), Settings()),
+                                   Settings())
     (written,) = re.findall(r"set (quantization: .*) in the model card", str(caught.value))
     (tensor, how), = yaml.safe_load(f"{{{written}}}")["quantization"]["overrides"].items()
 
     settings = Settings(overrides=(Override(tensor, **how),))
-    placed = placement.place_quantizers(graph, "start", ["end"], settings)
+    placed = placement.place_quantizers(Network(graph, "start", ["end"]), settings)
 
     assert calibrate.calibrate_params(graph, placed, settings) == {}
-    assert simulate.quantize_weights(graph, placed, {}) == graph
+    assert simulate.quantize_weights(graph, Quantization(placed, {})) == graph
 
 
 @pytest.mark.parametrize(("changes", "message"), [
@@ -257,7 +260,7 @@ def test_per_channel_weights_have_a_grid_for_each_output_channel(tmp_path: Path,
     placed = _place(network, _load(tmp_path, **changes))
 
     found = calibrate.calibrate_params(network, placed, Settings(param_bitwidth=8))
-    quantized = simulate.quantize_weights(network, placed, found)
+    quantized = simulate.quantize_weights(network, Quantization(placed, found))
 
     assert {q.tensor: len(found[q.tensor]) for q in placed if q.enabled and q.kind == PARAM} == {
         "first/weights:0": 4, "deep/weights:0": 4, "dense/weights:0": 5}
@@ -309,7 +312,7 @@ def test_a_card_says_what_becomes_of_batch_norms_in_plain_ops(tmp_path: Path, sa
 def stored(demo_artifacts: Artifacts, tmp_path: Path) -> Path:
     """The demo's encodings, in a file of their own."""
     path = tmp_path / "given.encodings"
-    encodings_file.write(path, demo_artifacts.quantizers, demo_artifacts.encodings)
+    encodings_file.write(path, demo_artifacts.quantization)
     return path
 
 

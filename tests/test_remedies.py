@@ -162,7 +162,7 @@ def test_a_history_with_a_byte_order_mark_keeps_its_first_line(tmp_path: Path) -
 @pytest.fixture
 def stored(demo_artifacts: Artifacts, tmp_path: Path) -> Path:
     path = tmp_path / "given.encodings"
-    encodings_file.write(path, demo_artifacts.quantizers, demo_artifacts.encodings)
+    encodings_file.write(path, demo_artifacts.quantization)
     return path
 
 

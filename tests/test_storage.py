@@ -19,7 +19,8 @@ from quant_accuracy.settings import options
 from tests.support import broken
 
 _ENTRIES = {"float": ("float.pb", "folded.pb", "fold.json", "inputs.json", "digests.json"),
-            "quantsim": ("quantsim.pb", "quantizers.json", "model.encodings", "postprocessing.json")}
+            "quantsim": ("quantsim.pb", "quantizers.json", "model.encodings", "suppression.json",
+                         "simulator.json")}
 
 
 @pytest.mark.parametrize("damage", [broken.flip_in_the_middle, broken.cut, Path.unlink],

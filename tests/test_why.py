@@ -16,6 +16,7 @@ from quant_accuracy.base.errors import ConfigurationError, GraphError
 from quant_accuracy.base.words import FLOAT, QUANTIZED
 from quant_accuracy.data import images, shards
 from quant_accuracy.graph.names import GraphNames
+from quant_accuracy.graph.network import Network
 from quant_accuracy.judging.verdicts import FAIL, Verdict
 from quant_accuracy.pipeline.evaluation import Evaluation, evaluate
 from quant_accuracy.pipeline.prepared import prepare
@@ -27,7 +28,7 @@ from quant_accuracy.settings.card import DataPaths, ModelCard
 from quant_accuracy.settings.request import Request
 from quant_accuracy.why import explanation, families, noise, sensitivity
 from quant_accuracy.why.budget import Budget
-from quant_accuracy.why.noise import Network, Noise
+from quant_accuracy.why.noise import Noise, QuantizedGraph
 from quant_accuracy.why.sensitivity import Sensitivities
 from tests.conftest import Run
 from tests.support import planted
@@ -37,7 +38,7 @@ _OUTPUTS = ["concat:0", "concat_1:0"]
 
 
 @pytest.fixture(scope="module")
-def network() -> Network:
+def network() -> QuantizedGraph:
     """A net of a few layers with a branch and two outputs, quantized to few bits so that noise is plain."""
     random = np.random.RandomState(3)
 
@@ -55,38 +56,38 @@ def network() -> Network:
         tf.nn.conv2d(joined, values(1, 1, 6, 4), 1, "SAME", name="end")
     frozen = graph.as_graph_def()
     settings = Settings(param_bitwidth=4, output_bitwidth=5)
-    quantizers = placement.place_quantizers(frozen, "start", ["middle", "end"], settings)
-    return Network(frozen, _NAMES, quantizers,
-                   calibrate.calibrate(frozen, quantizers, settings, "images", _pictures(6)))
+    quantizers = placement.place_quantizers(Network(frozen, "start", ["middle", "end"]), settings)
+    return QuantizedGraph(frozen, _NAMES,
+                          calibrate.calibrate(frozen, quantizers, settings, "images", _pictures(6)))
 
 
 def _pictures(count: int) -> List[np.ndarray]:
     return [np.random.RandomState(seed).randint(0, 256, [1, 8, 8, 3]).astype(np.uint8) for seed in range(count)]
 
 
-def _simulated(network: Network, on: Callable[[str], bool]) -> tf.GraphDef:
+def _simulated(network: QuantizedGraph, on: Callable[[str], bool]) -> tf.GraphDef:
     """The simulation with some quantizers only, built for them alone."""
-    chosen = [replace(q, enabled=q.enabled and on(q.tensor)) for q in network.quantizers]
-    return simulate.insert_fake_quant(simulate.quantize_weights(network.graph, chosen, network.encodings), chosen,
-                                      network.encodings)
+    chosen = [replace(q, enabled=q.enabled and on(q.tensor)) for q in network.quantization.quantizers]
+    return simulate.simulate(network.graph, replace(network.quantization, quantizers=chosen))
 
 
-def _outputs_of(network: Network, on: Callable[[str], bool]) -> List[str]:
+def _outputs_of(network: QuantizedGraph, on: Callable[[str], bool]) -> List[str]:
     return [q.name + ":0" if q.enabled and on(q.tensor) else q.tensor
-            for name in network.names.output_ops for q in network.quantizers if q.tensor == name + ":0"]
+            for name in network.names.output_ops for q in network.quantization.quantizers if q.tensor == name + ":0"]
 
 
-def test_any_set_of_switches_gives_the_simulation_of_that_set_to_the_last_bit(network: Network, run_graph: Run) -> None:
-    graph = switches.insert_switches(network.graph, network.quantizers, network.encodings)
+def test_any_set_of_switches_gives_the_simulation_of_that_set_to_the_last_bit(network: QuantizedGraph,
+                                                                              run_graph: Run) -> None:
+    graph = switches.insert_switches(network.graph, network.quantization)
     tensors = [quantizer.tensor for quantizer in network.measured()]
-    outputs = simulate.network_outputs(network.names.output_ops, network.quantizers)
+    outputs = simulate.network_outputs(network.names.output_ops, network.quantization)
     picture = _pictures(1)[0]
     sets: List[Set[str]] = [set(), set(tensors), *({tensor} for tensor in tensors)]
     for seed in range(5):
         sets.append(set(np.array(tensors)[np.random.RandomState(seed).uniform(size=len(tensors)) < 0.5].tolist()))
 
     for off in sets:
-        found = run_graph(graph, outputs, {"images:0": picture, **switches.all_but(network.quantizers, off)})
+        found = run_graph(graph, outputs, {"images:0": picture, **switches.all_but(network.quantization, off)})
         wanted = run_graph(_simulated(network, lambda tensor, off=off: tensor not in off),  # type: ignore[misc]
                            _outputs_of(network, lambda tensor, off=off: tensor not in off),  # type: ignore[misc]
                            {"images:0": picture})
@@ -97,25 +98,25 @@ def test_any_set_of_switches_gives_the_simulation_of_that_set_to_the_last_bit(ne
 def test_all_on_and_all_off_are_the_demos_two_variants_to_the_last_bit(demo: DataPaths, demo_artifacts: Artifacts,
                                                                       run_graph: Run) -> None:
     picture = images.read_images(shards.find_shards(demo.dataset_dir, demo.pattern), 1, 300, 300)[0]
-    quantizers, names = demo_artifacts.quantizers, ("concat", "concat_1")
-    graph = switches.insert_switches(demo_artifacts.graph(FLOAT), quantizers, demo_artifacts.encodings)
-    outputs = simulate.network_outputs(names, quantizers)
+    quantization, names = demo_artifacts.quantization, ("concat", "concat_1")
+    graph = switches.insert_switches(demo_artifacts.graph(FLOAT), quantization)
+    outputs = simulate.network_outputs(names, quantization)
 
-    everything = {quantizer.tensor for quantizer in switches.enabled(quantizers)}
+    everything = {quantizer.tensor for quantizer in quantization.enabled()}
     ways: List[Tuple[str, Set[str], Sequence[str]]] = [(QUANTIZED, set(), outputs), (FLOAT, everything, _OUTPUTS)]
     for variant, off, own in ways:
-        found = run_graph(graph, outputs, {"image_tensor:0": picture, **switches.all_but(quantizers, off)})
+        found = run_graph(graph, outputs, {"image_tensor:0": picture, **switches.all_but(quantization, off)})
         wanted = run_graph(demo_artifacts.graph(variant), own, {"image_tensor:0": picture})
         for a, b in zip(found, wanted):
             np.testing.assert_array_equal(a, b)
 
 
-def test_a_switch_that_does_not_exist_is_named(network: Network) -> None:
+def test_a_switch_that_does_not_exist_is_named(network: QuantizedGraph) -> None:
     with pytest.raises(GraphError, match="'?nowhere:0'? has no enabled quantizer"):
-        switches.all_but(network.quantizers, ["nowhere:0"])
+        switches.all_but(network.quantization, ["nowhere:0"])
 
 
-def test_noise_is_that_of_a_graph_built_for_each_setting(network: Network, run_graph: Run) -> None:
+def test_noise_is_that_of_a_graph_built_for_each_setting(network: QuantizedGraph, run_graph: Run) -> None:
     """An independent way: no switches, a graph for each setting, numpy for the tensors' own noise."""
     picture = _pictures(1)[0]
     feed = {"images:0": picture}
@@ -132,12 +133,12 @@ def test_noise_is_that_of_a_graph_built_for_each_setting(network: Network, run_g
 
     all_on = ratio(lambda _: True)
     assert found.all_on == pytest.approx(-10 * math.log10(all_on), abs=1e-4)
-    assert {item.tensor for item in found.quantizers} == {q.tensor for q in network.quantizers if q.enabled}
+    assert {item.tensor for item in found.quantizers} == {q.tensor for q in network.measured()}
     for item in found.quantizers:
         only_on = ratio(lambda tensor, own=item.tensor: tensor == own)  # type: ignore[misc]
         only_off = ratio(lambda tensor, own=item.tensor: tensor != own)  # type: ignore[misc]
         values = run_graph(network.graph, [item.tensor], feed)[0]
-        error = quantize_dequantize(values, network.encodings[item.tensor][0]).astype(np.float64) - values
+        error = quantize_dequantize(values, network.quantization.encodings[item.tensor][0]).astype(np.float64) - values
         assert item.sqnr == pytest.approx(-10 * math.log10((error ** 2).sum() / (values.astype(float) ** 2).sum()),
                                           abs=1e-3)
         assert item.only_on == pytest.approx(-10 * math.log10(only_on), abs=1e-4)
@@ -146,7 +147,7 @@ def test_noise_is_that_of_a_graph_built_for_each_setting(network: Network, run_g
     assert [item.blame for item in found.quantizers] == sorted((item.blame for item in found.quantizers), reverse=True)
 
 
-def test_an_activation_is_named_by_the_layer_before_its_bias(network: Network) -> None:
+def test_an_activation_is_named_by_the_layer_before_its_bias(network: QuantizedGraph) -> None:
     layers = noise.layers(network)
 
     assert (layers["b/BiasAdd:0"].name, layers["b/BiasAdd:0"].op) == ("b/depthwise", "DepthwiseConv2dNative")
@@ -154,10 +155,11 @@ def test_an_activation_is_named_by_the_layer_before_its_bias(network: Network) -
     assert {layers[q.tensor].name for q in network.measured() if q.kind == PARAM} == {"a/Conv2D", "b/depthwise", "end"}
 
 
-def test_a_network_without_quantizers_has_none_to_blame(network: Network, tmp_path: Path) -> None:
-    off = [replace(quantizer, enabled=False) for quantizer in network.quantizers]
+def test_a_network_without_quantizers_has_none_to_blame(network: QuantizedGraph, tmp_path: Path) -> None:
+    off = [replace(quantizer, enabled=False) for quantizer in network.quantization.quantizers]
+    without = network._replace(quantization=replace(network.quantization, quantizers=off))
 
-    found = _measure(network._replace(quantizers=off), _pictures(2), tmp_path)
+    found = _measure(without, _pictures(2), tmp_path)
 
     assert list(found.quantizers) == []
     assert found.all_on is None
@@ -167,7 +169,7 @@ def _places(folder: Path) -> Callable[[int], Path]:
     return lambda index: folder / f"{index}.npz"
 
 
-def _measure(network: Network, pictures: Sequence[np.ndarray], folder: Path,
+def _measure(network: QuantizedGraph, pictures: Sequence[np.ndarray], folder: Path,
              budget: Optional[Budget] = None) -> Sensitivities:
     with noise.listening(network) as listener:
         return sensitivity.measure(listener, pictures, _places(folder), budget)
@@ -177,7 +179,7 @@ def _times(folder: Path) -> Mapping[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in folder.glob("*.npz")}
 
 
-def test_a_measurement_that_ran_out_of_time_goes_on_with_the_images_that_are_missing(network: Network,
+def test_a_measurement_that_ran_out_of_time_goes_on_with_the_images_that_are_missing(network: QuantizedGraph,
                                                                                      tmp_path: Path) -> None:
     whole = _measure(network, _pictures(3), tmp_path / "whole")
     part = _measure(network, _pictures(3), tmp_path / "parts", Budget(0.0))
@@ -191,7 +193,7 @@ def test_a_measurement_that_ran_out_of_time_goes_on_with_the_images_that_are_mis
     assert _times(tmp_path / "parts")["0.npz"] == first["0.npz"]
 
 
-def test_damaged_noise_of_an_image_is_measured_again_with_a_warning(network: Network, tmp_path: Path,
+def test_damaged_noise_of_an_image_is_measured_again_with_a_warning(network: QuantizedGraph, tmp_path: Path,
                                                                     capsys: pytest.CaptureFixture) -> None:
     before = _measure(network, _pictures(2), tmp_path)
     damaged = tmp_path / "1.npz"
@@ -201,7 +203,8 @@ def test_damaged_noise_of_an_image_is_measured_again_with_a_warning(network: Net
     assert f"warning: {damaged}" in capsys.readouterr().err
 
 
-def test_images_are_looked_at_until_the_most_harmful_ones_keep_their_order(network: Network, tmp_path: Path) -> None:
+def test_images_are_looked_at_until_the_most_harmful_ones_keep_their_order(network: QuantizedGraph,
+                                                                           tmp_path: Path) -> None:
     pictures = _pictures(24)
     found = _measure(network, pictures, tmp_path)
     again = _measure(network, pictures, tmp_path)
@@ -216,7 +219,7 @@ def test_images_are_looked_at_until_the_most_harmful_ones_keep_their_order(netwo
     assert not any(all(order == orders[last] for order in orders[last - 3:last]) for last in range(3, found.images - 1))
 
 
-def test_an_image_that_does_not_fit_into_the_time_is_not_begun(network: Network, tmp_path: Path) -> None:
+def test_an_image_that_does_not_fit_into_the_time_is_not_begun(network: QuantizedGraph, tmp_path: Path) -> None:
     """Each image seems to take a minute: two fit into two minutes and a half."""
     now = [0.0]
     with noise.listening(network) as listener:
@@ -234,7 +237,7 @@ def test_an_image_that_does_not_fit_into_the_time_is_not_begun(network: Network,
     assert (found.images, found.stable) == (2, False)
 
 
-def test_noise_of_a_group_is_that_of_its_quantizers_switched_together(network: Network, run_graph: Run,
+def test_noise_of_a_group_is_that_of_its_quantizers_switched_together(network: QuantizedGraph, run_graph: Run,
                                                                       tmp_path: Path) -> None:
     picture = _pictures(1)[0]
     groups = [[q.tensor for q in network.measured() if (q.kind == PARAM) == params] for params in (True, False)]

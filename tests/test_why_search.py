@@ -16,7 +16,7 @@ from quant_accuracy.why import culprits, goal
 from quant_accuracy.why import families as family_kinds
 from quant_accuracy.why.bisection import Measured
 from quant_accuracy.why.budget import Budget
-from quant_accuracy.why.culprits import Found, Ways
+from quant_accuracy.why.culprits import Culprits, Ways
 from quant_accuracy.why.families import Family
 
 _RANKED = [f"t{number}" for number in range(40)]
@@ -39,7 +39,7 @@ class _Clock:
 class _Search(NamedTuple):
     """A search and what it asked for, in order: sets that were off, and `rank`."""
 
-    found: Found
+    found: Culprits
     asked: List[FrozenSet[str]]
     clock: _Clock
     steps: List[str]
@@ -108,7 +108,7 @@ def _good(rule: Callable[[FrozenSet[str]], bool]) -> Callable[[FrozenSet[str]], 
     return lambda off: float(rule(off))
 
 
-def _off(found: Found) -> Collection[str]:
+def _off(found: Culprits) -> Collection[str]:
     assert found.best is not None
     return found.best.off
 

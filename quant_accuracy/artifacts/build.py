@@ -17,9 +17,7 @@ from quant_accuracy.data import images
 from quant_accuracy.data.shards import Shard
 from quant_accuracy.graph import image_input, load
 from quant_accuracy.quantization import aimet
-from quant_accuracy.quantization.records import (
-    AIMET,
-)
+from quant_accuracy.quantization.records import AIMET
 from quant_accuracy.settings.card import ModelCard
 
 
@@ -56,7 +54,7 @@ def build(card: ModelCard, checkpoint: Path, shards: Sequence[Shard], cache: Cac
 
     def make_quantsim(folder: Path) -> None:
         quantsim.make(folder, card, float_folder, calibration, checkpoint,
-                       suppression.verified(card, float_folder, calibration, cache))
+                      suppression.verified(card, float_folder, calibration, cache))
 
     calibration = calibration_shards(shards, card.calibration_images)
     quantsim_inputs = {

@@ -2,7 +2,7 @@
 
 The Object Detection API suppresses image by image in a while loop, with one NonMaxSuppression op for each class. The
 loop is found from those ops, and what flows into it is fetched instead of what comes out: `nms` does the rest. Whether
-that gives the same detections is not believed but checked on images (`detector.verified_total`).
+that gives the same detections is not believed but checked on images (`detector.verified`).
 """
 
 from dataclasses import dataclass
@@ -34,6 +34,19 @@ class Postprocessing:
     iou_threshold: float
     score_threshold: float
     per_class: int
+
+
+@dataclass(frozen=True)
+class Suppression:
+    """Suppression of overlaps outside of the graph that gives the very detections of the graph's own ops.
+
+    Attributes:
+        postprocessing: The place before suppression.
+        total: Most detections of an image.
+    """
+
+    postprocessing: Postprocessing
+    total: int
 
 
 def find(graph: tf.GraphDef) -> Optional[Postprocessing]:

@@ -21,10 +21,10 @@ from quant_accuracy.base import files
 from quant_accuracy.base.errors import ConfigurationError, DataError, QuantAccuracyError, WorkerError, first_line
 from quant_accuracy.detection.run import Run, Speed, Work
 from quant_accuracy.executors import actor, dispatch, interrupts
-from quant_accuracy.executors.actor import Place, ShardActor, Unseen
+from quant_accuracy.executors.actor import Location, ShardActor, Unseen
 from quant_accuracy.executors.contract import Executor, Retry, Workload
 from quant_accuracy.executors.dispatch import Done, Event, Failed, Lost, Pool, Ready
-from quant_accuracy.executors.worker import Assignment, Found
+from quant_accuracy.executors.worker import Assignment, ShardResult
 from quant_accuracy.graph import sessions
 from quant_accuracy.settings.executor import RAY_LOCAL
 from quant_accuracy.settings.options import RAY
@@ -120,7 +120,7 @@ class _Actors(Pool):
         self._code = actor.code()
         self._home = ray.get_runtime_context().get_node_id()
         self._actors: Dict[int, Any] = {}
-        self._places: Dict[int, Place] = {}
+        self._places: Dict[int, Location] = {}
         self._calls: Dict[Any, _Call] = {}
         self._killers: List[Any] = []
         self._numbers = itertools.count()
@@ -163,10 +163,10 @@ class _Actors(Pool):
             return Lost(worker, self._ending(worker, error))
         if isinstance(value, QuantAccuracyError):
             return Failed(worker, value)
-        if isinstance(value, Place):
+        if isinstance(value, Location):
             self._places[worker] = value
             return Ready(worker)
-        if isinstance(value, Found):
+        if isinstance(value, ShardResult):
             return Done(worker, value)
         assert isinstance(value, Unseen)
         assert item is not None

@@ -13,7 +13,7 @@ from quant_accuracy.judging.verdicts import CHECK, FAIL, INCONCLUSIVE, PASS, Ver
 from quant_accuracy.quantization import assumptions, snapshot
 from quant_accuracy.quantization.assumptions import Assumptions
 from quant_accuracy.quantization.configuration import BIAS, WEIGHT
-from quant_accuracy.quantization.records import ACTIVATION, INPUT, PARAM, Encodings, Quantizer
+from quant_accuracy.quantization.records import ACTIVATION, INPUT, PARAM, Quantization, Quantizer
 from quant_accuracy.quantization.snapshot import Placed
 from quant_accuracy.settings.card import ENCODINGS_DRIFT
 
@@ -24,20 +24,23 @@ DRIFT_LIMIT = 0.01
 _SHOWN = 3
 
 
-class Network(NamedTuple):
+class QuantizedNetwork(NamedTuple):
     """A quantized network, and what its model card expects of it.
 
     Attributes:
-        quantizers: All of its quantizers, enabled or not.
-        encodings: Encodings of the enabled ones, by tensor name.
+        quantization: Its quantizers and encodings.
         names: Its ops.
         assumed: What the model card expects.
     """
 
-    quantizers: Sequence[Quantizer]
-    encodings: Encodings
+    quantization: Quantization
     names: GraphNames
     assumed: Assumptions
+
+    @property
+    def quantizers(self) -> Sequence[Quantizer]:
+        """All of its quantizers, enabled or not."""
+        return self.quantization.quantizers
 
 
 class Committed(NamedTuple):
@@ -56,7 +59,7 @@ class Committed(NamedTuple):
     recalibrated: bool = False
 
 
-def of_placement(network: Network) -> List[Verdict]:
+def of_placement(network: QuantizedNetwork) -> List[Verdict]:
     """Quantizers are where the model card expects them; those that the card itself switches are as it says.
 
     - `weights_quantized`: each weight has an enabled quantizer, and there is a weight;
@@ -85,17 +88,19 @@ def of_folding(batch_norms: Sequence[str], reasons: Mapping[str, str]) -> Verdic
                     [f"{name}: {reasons.get(name, 'not tried')}" for name in batch_norms], "all batch norms are folded")
 
 
-def of_bitwidths(quantizers: Sequence[Quantizer], network: Network) -> Verdict:
+def of_bitwidths(quantizers: Sequence[Quantizer], network: QuantizedNetwork) -> Verdict:
     """`bitwidths`: these enabled quantizers, and their encodings, have the bits and the symmetry that the card says."""
+    encodings = network.quantization.encodings
     lines = [f"{q.tensor}: {text}" for q in quantizers
-             for text in assumptions.wrong_settings(q, network.encodings.get(q.tensor, ()), network.assumed)]
+             for text in assumptions.wrong_settings(q, encodings.get(q.tensor, ()), network.assumed)]
     return _verdict(BITWIDTHS, "not as the card says", lines,
                     f"the bits and the symmetry of {_count(quantizers)} are as the card says")
 
 
-def of_encodings(quantizers: Sequence[Quantizer], network: Network) -> Verdict:
+def of_encodings(quantizers: Sequence[Quantizer], network: QuantizedNetwork) -> Verdict:
     """`encodings_usable`: these enabled quantizers have ranges that are finite, in order, and hold zero."""
-    reasons = [(q.tensor, assumptions.wrong_range(network.encodings.get(q.tensor, ()))) for q in quantizers]
+    encodings = network.quantization.encodings
+    reasons = [(q.tensor, assumptions.wrong_range(encodings.get(q.tensor, ()))) for q in quantizers]
     return _verdict(USABLE, "unusable encodings", [f"{tensor}: {reason}" for tensor, reason in reasons if reason],
                     f"the encodings of {_count(quantizers)} are usable")
 
@@ -172,7 +177,7 @@ def _weights(every: Sequence[Quantizer], free: Sequence[Quantizer]) -> Verdict:
                     "does not switch off")
 
 
-def _activations(network: Network, free: Sequence[Quantizer]) -> Verdict:
+def _activations(network: QuantizedNetwork, free: Sequence[Quantizer]) -> Verdict:
     """Where supergroups cover all activations, none of which the card switches, something is wrong with them."""
     ends = _ends(network.names)
     every, left = ([q for q in side if q.kind == ACTIVATION and q.tensor not in ends]
@@ -203,7 +208,7 @@ def _ends(names: GraphNames) -> List[str]:
     return [f"{name}:0" for name in (names.image_input, names.starting_op, *names.output_ops)]
 
 
-def _model_inputs(network: Network, free: Sequence[Quantizer]) -> Verdict:
+def _model_inputs(network: QuantizedNetwork, free: Sequence[Quantizer]) -> Verdict:
     """Inputs that should be quantized, and have no quantizer at all, are not as the card says."""
     wanted, names = network.assumed.inputs, network.names
     if wanted and not _inputs(network.quantizers, names):
@@ -218,7 +223,7 @@ def _inputs(quantizers: Sequence[Quantizer], names: GraphNames) -> List[Quantize
     return [q for q in quantizers if q.role == INPUT or q.tensor in tensors]
 
 
-def _outputs(network: Network) -> Verdict:
+def _outputs(network: QuantizedNetwork) -> Verdict:
     """An output that has no quantizer at all, not even a disabled one, is found by its name."""
     wanted, on = network.assumed.outputs, {q.tensor for q in network.quantizers if q.enabled}
     tensors = [f"{output}:0" for output in network.names.output_ops]

@@ -70,7 +70,7 @@ def _places(prepared: Prepared, runs: Sequence[Run]) -> _Places:
         "batch_size": prepared.request.batch_size,
         "size": [card.height, card.width],
         "preprocessing": images.PREPROCESSING,
-        "outside_suppression": built.postprocessing is not None,
+        "outside_suppression": built.suppression is not None,
         "code": code_digest("data", "detection"),
         "tensorflow": tf.__version__,
     }

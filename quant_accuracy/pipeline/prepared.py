@@ -21,7 +21,7 @@ from quant_accuracy.executors.contract import Retry
 from quant_accuracy.judging import baseline as baselines
 from quant_accuracy.judging import checks
 from quant_accuracy.judging.baseline import Baseline
-from quant_accuracy.judging.checks import Committed, Network
+from quant_accuracy.judging.checks import Committed, QuantizedNetwork
 from quant_accuracy.judging.verdicts import Verdict
 from quant_accuracy.quantization import effects, snapshot
 from quant_accuracy.quantization.snapshot import Placed
@@ -95,12 +95,12 @@ class Prepared:
 
     def snapshot(self) -> List[Placed]:
         """The quantizers with their ranges."""
-        return snapshot.take(self.artifacts.quantizers, self.artifacts.encodings)
+        return snapshot.take(self.artifacts.quantization)
 
-    def network(self) -> Network:
+    def network(self) -> QuantizedNetwork:
         """The quantized network, with what the card expects of it."""
-        card, built = self.request.card, self.artifacts
-        return Network(built.quantizers, built.encodings, card.graph, card.assumptions)
+        card = self.request.card
+        return QuantizedNetwork(self.artifacts.quantization, card.graph, card.assumptions)
 
     def baseline(self) -> Optional[Baseline]:
         """The committed figures; None where there are none.
@@ -120,15 +120,15 @@ class Prepared:
             ConfigurationError: The snapshot is damaged.
         """
         built, network = self.artifacts, self.network()
-        on = [quantizer for quantizer in network.quantizers if quantizer.enabled]
+        enabled = network.quantization.enabled()
         committed, now = self._committed(baseline), self.snapshot()
         limit = next((gate.limit for gate in self.request.card.gates if gate.name == ENCODINGS_DRIFT), None)
         return [
-            checks.of_folding(built.batch_norms, {item.batch_norm: item.reason for item in built.left_out}),
+            checks.of_folding(built.batch_norms, {item.batch_norm: item.reason for item in built.not_folded}),
             *checks.of_placement(network),
             checks.of_snapshot(committed, now),
-            checks.of_bitwidths(on, network),
-            checks.of_encodings(on, network),
+            checks.of_bitwidths(enabled, network),
+            checks.of_encodings(enabled, network),
             checks.of_drift(checks.DRIFT_LIMIT if limit is None else limit, committed, now),
         ]
 

@@ -16,7 +16,8 @@ from quant_accuracy.pipeline.prepared import Prepared
 def of_prepared(prepared: Prepared) -> Dict[str, Any]:
     """Everything that the figures depend on, JSON-like, with digests of files."""
     request, built = prepared.request, prepared.artifacts
-    place, settings = built.postprocessing, request.card.quantization
+    settings = request.card.quantization
+    place = built.suppression and built.suppression.postprocessing
     return {
         "checkpoint": {path.name: files.digest_file(path) for path in load.checkpoint_files(request.data.checkpoint)},
         "data": {

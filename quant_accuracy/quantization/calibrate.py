@@ -18,6 +18,7 @@ from quant_accuracy.quantization.records import (
     TF_ENHANCED,
     Encoding,
     Encodings,
+    Quantization,
     Quantizer,
     Settings,
     Symmetry,
@@ -28,8 +29,8 @@ _REPAIR = "a weight or a batch norm before it makes it so: train or export the c
 
 
 def calibrate(graph: tf.GraphDef, quantizers: Sequence[Quantizer], settings: Settings, image_input: str,
-              batches: Iterable[np.ndarray], frozen: Optional[Encodings] = None) -> Encodings:
-    """The encoding of every enabled quantizer, by tensor name.
+              batches: Iterable[np.ndarray], frozen: Optional[Encodings] = None) -> Quantization:
+    """The quantizers with an encoding for each that is enabled.
 
     As in AIMET, weights are quantized while activations are observed in floating point.
 
@@ -46,14 +47,14 @@ def calibrate(graph: tf.GraphDef, quantizers: Sequence[Quantizer], settings: Set
     """
     encodings = dict(frozen or {})
     encodings.update(calibrate_params(graph, [q for q in quantizers if q.tensor not in encodings], settings))
-    quantized = simulate.quantize_weights(graph, quantizers, encodings)
+    quantized = simulate.quantize_weights(graph, Quantization(quantizers, encodings))
     activations = [q for q in quantizers if q.enabled and q.kind == ACTIVATION and q.tensor not in encodings]
     if not activations:
-        return encodings
+        return Quantization(quantizers, encodings)
     tensors = [q.tensor for q in activations]
     for quantizer, encode in zip(activations, _observed(quantized, tensors, settings, image_input, batches)):
         encodings[quantizer.tensor] = (_named(quantizer, encode),)
-    return encodings
+    return Quantization(quantizers, encodings)
 
 
 def calibrate_params(graph: tf.GraphDef, quantizers: Sequence[Quantizer], settings: Settings) -> Encodings:

@@ -13,6 +13,7 @@ import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import QuantAccuracyError
 from quant_accuracy.graph.names import GraphNames
+from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import placement
 from quant_accuracy.quantization.configuration import Configuration, OpRule, ParamRule
 from quant_accuracy.quantization.records import TF, Override, Quantizer, Settings
@@ -54,7 +55,7 @@ def without_effect(load: Callable[[], tf.GraphDef], names: GraphNames, settings:
     def does(tried: Settings) -> Optional[_Does]:
         """What the quantizers do; None where such settings contradict themselves."""
         try:
-            placed = placement.place_quantizers(graph, names.starting_op, names.output_ops, tried)
+            placed = placement.place_quantizers(Network.of(graph, names), tried)
         except QuantAccuracyError:
             return None
         return _done_by(placed)

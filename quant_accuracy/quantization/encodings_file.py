@@ -16,7 +16,7 @@ from quant_accuracy.base import files
 from quant_accuracy.base.documents import as_flag, as_number, parse_json, parsing, read_text
 from quant_accuracy.base.errors import ConfigurationError, QuantAccuracyError, StorageError, first_line, shown
 from quant_accuracy.quantization.encodings import holds_zero
-from quant_accuracy.quantization.records import ACTIVATION, PARAM, Encoding, Encodings, Quantizer
+from quant_accuracy.quantization.records import ACTIVATION, PARAM, Encoding, Encodings, Quantization, Quantizer
 
 VERSION = "0.5.0"
 # Its files are lists with other keys.
@@ -45,15 +45,14 @@ class Stored(NamedTuple):
         return {**self.by_kind[ACTIVATION], **self.by_kind[PARAM]}
 
 
-def write(path: Path, quantizers: Sequence[Quantizer], encodings: Encodings) -> None:
+def write(path: Path, quantization: Quantization) -> None:
     """Write the encodings of the enabled quantizers, by tensor name, as AIMET's `export` does."""
     document: Dict[str, Any] = {"version": VERSION, "activation_encodings": {}, "param_encodings": {}}
-    for quantizer in quantizers:
-        if quantizer.enabled:
-            document[_SECTIONS[quantizer.kind]][quantizer.tensor] = [{
-                "bitwidth": encoding.bitwidth, "is_symmetric": str(encoding.symmetric), "max": encoding.maximum,
-                "min": encoding.minimum, "offset": float(encoding.offset), "scale": encoding.scale,
-            } for encoding in encodings[quantizer.tensor]]
+    for quantizer in quantization.enabled():
+        document[_SECTIONS[quantizer.kind]][quantizer.tensor] = [{
+            "bitwidth": encoding.bitwidth, "is_symmetric": str(encoding.symmetric), "max": encoding.maximum,
+            "min": encoding.minimum, "offset": float(encoding.offset), "scale": encoding.scale,
+        } for encoding in quantization.encodings[quantizer.tensor]]
     files.write_text(path, json.dumps(document, sort_keys=True, indent=4) + "\n")
 
 

@@ -45,7 +45,7 @@ class Raised:
 
 
 @dataclass(frozen=True)
-class Found:
+class Culprits:
     """What was found.
 
     Attributes:
@@ -89,7 +89,7 @@ class Ways:
     cost: float = 0.0
 
 
-def find(families: Sequence[Family], low: Collection[str], ways: Ways, budget: Budget) -> Found:
+def find(families: Sequence[Family], low: Collection[str], ways: Ways, budget: Budget) -> Culprits:
     """Find a smallest set of quantizers without which the goal is met.
 
     Ranking families gets a quarter of the time that is left when their kinds are known, ranking quantizers a third of
@@ -115,7 +115,7 @@ class _Search:
         self._raising_cost = 0.0
         self._cut: Set[str] = set()
 
-    def run(self) -> Found:
+    def run(self) -> Culprits:
         families = self._chosen(self._coarse)
         if not self._trials.done():
             # No measurement fits: noise is the next best to tell which family it is.
@@ -130,7 +130,7 @@ class _Search:
         if single is not None:
             self._raise({tensor for group in single for tensor in group}, self._budget)
         best = self._trials.best()
-        return Found(best, self._trials.closest(), single is not None and best is not None, self._trials.done(),
+        return Culprits(best, self._trials.closest(), single is not None and best is not None, self._trials.done(),
                      list(self._raised.values()), sorted(self._cut))
 
     def _coarse(self) -> Budget:

@@ -16,7 +16,7 @@ from quant_accuracy.why import investigation, whereabouts
 from quant_accuracy.why.bisection import Trial
 from quant_accuracy.why.budget import Budget, Clock
 from quant_accuracy.why.culprits import BITS as BITS_CUT
-from quant_accuracy.why.culprits import Found, Raised
+from quant_accuracy.why.culprits import Culprits, Raised
 from quant_accuracy.why.families import Family
 from quant_accuracy.why.goal import Goal
 from quant_accuracy.why.investigation import BITS, Loudness
@@ -53,7 +53,7 @@ class Answer:
     sensitivities: Sensitivities
     goal: Optional[Goal]
     float_meets_goal: bool
-    found: Optional[Found]
+    found: Optional[Culprits]
     attribution: Attribution
     spent: Dict[str, float]
     seconds: float
@@ -89,7 +89,7 @@ class Answer:
                 f"without {them} the quantized mAP is {_figure(best.metrics)} instead of {_figure(self.after)}, "
                 f"wanted: {self.goal}{self._with_bits(self.found)}{_cut(self.found)}")
 
-    def _nothing_found(self, found: Found) -> str:
+    def _nothing_found(self, found: Culprits) -> str:
         total, closest = len(self.sensitivities.quantizers), found.closest
         if closest is None:
             family, together = self.loudness[0]
@@ -105,7 +105,7 @@ class Answer:
                 f"without which the quantized mAP is {_figure(closest.metrics)} instead of {_figure(self.after)}"
                 f"{f' ({tried})' if tried else ''}{self._with_bits(found)}; {ended}")
 
-    def _with_bits(self, found: Found) -> str:
+    def _with_bits(self, found: Culprits) -> str:
         """What more bits give: the fewest that are enough, or what comes closest to it."""
         if not found.raised:
             return ""
@@ -161,7 +161,7 @@ def explain(done: Evaluation, minutes: float, most_images: int = IMAGES, clock: 
                   whereabouts.of_evaluation(done), asked.spent(), 60.0 * minutes)
 
 
-def _cut(found: Found) -> str:
+def _cut(found: Culprits) -> str:
     parts = [] if found.smallest else ["perhaps not the smallest set"]
     parts += [f"{BITS} bits were not tried"] if BITS_CUT in found.cut and not found.raised else []
     return f"; {', and '.join(parts)}: time ran out" if parts else ""
@@ -195,7 +195,7 @@ def as_document(answer: Answer) -> Dict[str, Any]:
     }
 
 
-def _bisection(answer: Answer, found: Found) -> Dict[str, Any]:
+def _bisection(answer: Answer, found: Culprits) -> Dict[str, Any]:
     chosen = found.best or found.closest
     best: Dict[str, Any] = {"name": "", "off": [], "mAP": None, "drop": None, "met": False}
     if chosen is not None:

@@ -23,11 +23,11 @@ from quant_accuracy.why import culprits, noise, sensitivity
 from quant_accuracy.why import families as family_kinds
 from quant_accuracy.why.bisection import Measured
 from quant_accuracy.why.budget import Budget
-from quant_accuracy.why.culprits import Found, Ways
+from quant_accuracy.why.culprits import Culprits, Ways
 from quant_accuracy.why.families import Family
 from quant_accuracy.why.goal import Goal
-from quant_accuracy.why.noise import Listener, Network
-from quant_accuracy.why.sensitivity import Place, Sensitivities, Together
+from quant_accuracy.why.noise import Listener, QuantizedGraph
+from quant_accuracy.why.sensitivity import NoiseFile, Sensitivities, Together
 
 # Quantizers with fewer bits can be given so many instead of being switched off.
 BITS = 8
@@ -47,7 +47,7 @@ class Loudness(NamedTuple):
 def of_evaluation(done: Evaluation, most_images: int, budget: Budget) -> "Iterator[Investigation]":
     """An investigation, whose session ends with the block."""
     built = done.artifacts
-    network = Network(built.graph(FLOAT), done.request.card.graph, built.quantizers, built.encodings)
+    network = QuantizedGraph(built.graph(FLOAT), done.request.card.graph, built.quantization)
     with noise.listening(network) as listener:
         yield Investigation(done, listener, most_images, budget)
 
@@ -98,7 +98,7 @@ class Investigation:
                                key=lambda item: -item.together.blame)
         return {item.family.name: item.together.blame for item in self.loudness}
 
-    def search(self, wanted: Goal) -> Found:
+    def search(self, wanted: Goal) -> Culprits:
         """The smallest set of quantizers without which a goal is met, which all of them off meet."""
         low = [quantizer.tensor for quantizer in self._network.measured() if quantizer.bitwidth < BITS]
         runs = noise.runs(noise.singles(self._network))
@@ -153,7 +153,7 @@ class Investigation:
                 sessions.limited_to(prepared.request.threads):
             yield
 
-    def _place(self, more: Dict[str, Any]) -> Place:
+    def _place(self, more: Dict[str, Any]) -> NoiseFile:
         inputs = {"quantsim": self._done.artifacts.quantsim_folder.name, "tensorflow": tf.__version__,
                   "code": code_digest("graph", "quantization", "why"), **more}
         cache = self._done.prepared.cache

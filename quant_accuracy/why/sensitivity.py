@@ -16,13 +16,13 @@ from quant_accuracy.base import progress
 from quant_accuracy.base.errors import StorageError
 from quant_accuracy.why import noise
 from quant_accuracy.why.budget import Budget
-from quant_accuracy.why.noise import Listener, Network, Noise
+from quant_accuracy.why.noise import Listener, Noise, QuantizedGraph
 
 # The order is stable when the first few are the same after each of the last few images.
 _TOP, _UNCHANGED = 4, 3
 
 # Where the noise of an image, given by its position, is kept.
-Place = Callable[[int], Path]
+NoiseFile = Callable[[int], Path]
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Sensitivities:
     stable: bool
 
 
-def measure(listener: Listener, images: Sequence[np.ndarray], place: Place,
+def measure(listener: Listener, images: Sequence[np.ndarray], place: NoiseFile,
             budget: Optional[Budget] = None) -> Sensitivities:
     """Measure every quantizer that is on, image by image, until more images change nothing at the top of the list.
 
@@ -112,7 +112,7 @@ def measure(listener: Listener, images: Sequence[np.ndarray], place: Place,
     return ranked
 
 
-def of_groups(listener: Listener, groups: Sequence[Sequence[str]], images: Sequence[np.ndarray], place: Place,
+def of_groups(listener: Listener, groups: Sequence[Sequence[str]], images: Sequence[np.ndarray], place: NoiseFile,
               budget: Optional[Budget] = None) -> List[Together]:
     """What the quantizers on some tensors do together, for each group; see `measure`.
 
@@ -124,7 +124,7 @@ def of_groups(listener: Listener, groups: Sequence[Sequence[str]], images: Seque
             zip(*_effects(total)[1:])]
 
 
-def _noise(listener: Listener, groups: Sequence[Sequence[str]], images: Sequence[np.ndarray], place: Place,
+def _noise(listener: Listener, groups: Sequence[Sequence[str]], images: Sequence[np.ndarray], place: NoiseFile,
            budget: Optional[Budget]) -> Iterator[Noise]:
     """The noise of one image after the other: that of the first, and of as many more as the budget allows."""
     runs = noise.runs(groups)
@@ -139,7 +139,7 @@ def _noise(listener: Listener, groups: Sequence[Sequence[str]], images: Sequence
             yield found
 
 
-def _kept(network: Network, groups: int, path: Path) -> Optional[Noise]:
+def _kept(network: QuantizedGraph, groups: int, path: Path) -> Optional[Noise]:
     if path.is_file():
         try:
             return noise.load(path, len(network.measured()), groups)
@@ -148,7 +148,7 @@ def _kept(network: Network, groups: int, path: Path) -> Optional[Noise]:
     return None
 
 
-def summarize(network: Network, total: Noise, images: int, wanted: int) -> Sensitivities:
+def summarize(network: QuantizedGraph, total: Noise, images: int, wanted: int) -> Sensitivities:
     """From squared sums over some images to what each quantizer does, most harmful first."""
     all_on, only_on, only_off, blame = _effects(total)
     own = _ratio(total.own[:, 1], total.own[:, 0])

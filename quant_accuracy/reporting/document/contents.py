@@ -54,7 +54,7 @@ def as_document(evaluation: Evaluation, folder: Path, why: Optional[Answer] = No
         "errors": errors,
         "curves": curves,
         "quantizers": [asdict(item) for item in evaluation.prepared.snapshot()],
-        "batch_norms_left": [asdict(item) for item in evaluation.artifacts.left_out],
+        "batch_norms_left": [asdict(item) for item in evaluation.artifacts.not_folded],
         "changed_images": changed,
         "why": None if why is None else explanation.as_document(why),
         "history": [],

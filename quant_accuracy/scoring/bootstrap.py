@@ -36,22 +36,13 @@ def draw(images: int, resamples: int = RESAMPLES, seed: int = _SEED) -> np.ndarr
     return weights
 
 
-def figures(matches: Matches, weights: np.ndarray, aps: Optional[np.ndarray] = None) -> Dict[str, np.ndarray]:
-    """COCO's 12 figures of each resample.
+def class_figures(matches: Matches, weights: np.ndarray, aps: Optional[np.ndarray] = None) -> Dict[str, np.ndarray]:
+    """What COCO's 12 figures are the means of, by resample and category.
 
     Args:
         matches: The matches of one variant.
         weights: int32 [r, n] how often each image comes; see `draw`.
         aps: What `threshold_aps` makes of the two, where it is known already.
-
-    Returns:
-        float64 [r] by name, in COCO's order; NaN where a resample has no ground truth to judge by.
-    """
-    return {name: mean_known(values) for name, values in class_figures(matches, weights, aps).items()}
-
-
-def class_figures(matches: Matches, weights: np.ndarray, aps: Optional[np.ndarray] = None) -> Dict[str, np.ndarray]:
-    """What COCO's 12 figures are the means of: as `figures`, by resample and category.
 
     Returns:
         float64 [r, c] by name, in COCO's order; NaN where a resample has no ground truth of a category.

@@ -21,7 +21,7 @@ from quant_accuracy.quantization import snapshot
 from quant_accuracy.reporting import comparison
 from quant_accuracy.reporting.comparison import Comparison
 from quant_accuracy.reporting.document import read_report
-from quant_accuracy.scoring import bootstrap, matching
+from quant_accuracy.scoring import bootstrap, matching, paired_runs
 from quant_accuracy.scoring.intervals import Interval
 from quant_accuracy.scoring.metrics import FIGURES
 from quant_accuracy.settings import options
@@ -211,9 +211,9 @@ def test_both_runs_are_scored_on_the_same_resamples(w8: Path, w4: Path, demo: Da
 ], ids=["all annotated", "all detected", "one nobody names", "no detections"])
 def test_evaluated_images_are_those_that_are_known(tmp_path: Path, images: int, detected: Any,
                                                    expected: Tuple[List[int], int]) -> None:
-    ids, left_out = comparison.evaluated_images(images, detected, _truth(tmp_path))
+    ids, unnamed = paired_runs.evaluated_images(images, detected, _truth(tmp_path))
 
-    assert (ids.tolist(), left_out) == expected
+    assert (ids.tolist(), unnamed) == expected
 
 
 @pytest.mark.parametrize(("images", "detected", "message"), [
@@ -223,7 +223,7 @@ def test_evaluated_images_are_those_that_are_known(tmp_path: Path, images: int, 
 def test_detections_of_images_that_were_not_evaluated_are_refused(tmp_path: Path, images: int, detected: Any,
                                                                   message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
-        comparison.evaluated_images(images, detected, _truth(tmp_path))
+        paired_runs.evaluated_images(images, detected, _truth(tmp_path))
 
 
 def _truth(folder: Path) -> annotation_files.Annotations:

@@ -329,7 +329,7 @@ def test_weights_of_few_bits_are_named_as_a_family_that_really_meets_the_gate_of
     # Each of these figures is that of a run of its own.
     without = measure_without(done.prepared, off).metrics
     raised = found.found.raised[0]
-    assert set(raised.tensors) == weights
+    assert set(raised.raised) == weights
     at_8_bits = evaluate(Request(replace(card, quantization=demo_card.quantization), demo, 1, selection="0"), cache)
     before = done.variants[FLOAT].metrics.figures["mAP"]
     assert before is not None

@@ -303,7 +303,7 @@ def test_what_has_few_bits_is_given_more_of_them() -> None:
                    raised=_good(lambda raised: set(_SIX[0].tensors[:3]) <= raised))
 
     assert set(_off(done.found)) == set(_SIX[0].tensors[:3])
-    assert [(set(item.tensors), item.off, item.met) for item in done.found.raised] == [
+    assert [(set(item.raised), item.off, item.met) for item in done.found.raised] == [
         (set(low), (), True), (set(_SIX[0].tensors), (), True), (set(_SIX[0].tensors[:3]), (), True)]
 
 
@@ -311,7 +311,7 @@ def test_where_more_bits_for_a_kind_are_not_enough_all_that_have_few_bits_get_th
     low = _RANKED[:38]
     done = _search(_good(lambda off: "t0" in off), _SIX, low=low, raised=lambda raised: len(raised) / 60.0)
 
-    assert [len(item.tensors) for item in done.found.raised] == [20, 38, 6, 1]
+    assert [len(item.raised) for item in done.found.raised] == [20, 38, 6, 1]
     assert [item.met for item in done.found.raised] == [False, True, False, False]
 
 
@@ -320,7 +320,7 @@ def test_what_has_its_bits_already_is_off_while_others_get_more() -> None:
                    raised=_good(lambda raised: {"t0", "t17"} <= raised))
 
     last = done.found.raised[-1]
-    assert (last.tensors, last.off, last.met) == (("t0",), ("t17",), True)
+    assert (last.raised, last.off, last.met) == (("t0",), ("t17",), True)
 
 
 def test_where_time_runs_out_before_more_bits_the_search_goes_on_without() -> None:

@@ -16,7 +16,15 @@ from quant_accuracy.base import files
 from quant_accuracy.base.documents import as_flag, as_number, parse_json, parsing, read_text
 from quant_accuracy.base.errors import ConfigurationError, QuantAccuracyError, StorageError, first_line, shown
 from quant_accuracy.quantization.encodings import holds_zero
-from quant_accuracy.quantization.records import ACTIVATION, PARAM, Encoding, Encodings, Quantization, Quantizer
+from quant_accuracy.quantization.records import (
+    ACTIVATION,
+    PARAM,
+    Encoding,
+    Encodings,
+    Quantization,
+    Quantizer,
+    symmetry_word,
+)
 
 VERSION = "0.5.0"
 # Its files are lists with other keys.
@@ -199,12 +207,8 @@ def _check(path: Path, quantizer: Quantizer, encodings: Sequence[Encoding]) -> N
             raise ConfigurationError(f"{path}: {quantizer.tensor!r} has {encoding.bitwidth} bits, its quantizer "
                                      f"{quantizer.bitwidth}; {remedy}")
         if encoding.symmetric != quantizer.symmetry.symmetric:
-            raise ConfigurationError(f"{path}: {quantizer.tensor!r} is {_word(encoding.symmetric)}, its quantizer "
-                                     f"{_word(quantizer.symmetry.symmetric)}; {remedy}")
+            given, wanted = symmetry_word(encoding.symmetric), symmetry_word(quantizer.symmetry.symmetric)
+            raise ConfigurationError(f"{path}: {quantizer.tensor!r} is {given}, its quantizer {wanted}; {remedy}")
     if quantizer.axis is None and len(encodings) != 1:
         raise ConfigurationError(f"{path}: {quantizer.tensor!r} has {len(encodings)} encodings, its quantizer takes "
                                  f"one; {remedy}")
-
-
-def _word(symmetric: bool) -> str:
-    return "symmetric" if symmetric else "asymmetric"

@@ -18,6 +18,11 @@ BUILTIN, AIMET, AUTO = "builtin", "aimet", "auto"
 FOLD, KEEP = "fold", "keep"
 
 
+def symmetry_word(symmetric: bool) -> str:
+    """What a range is called."""
+    return "symmetric" if symmetric else "asymmetric"
+
+
 @dataclass(frozen=True)
 class Symmetry:
     """Which ranges a quantizer may have.

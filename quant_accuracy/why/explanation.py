@@ -16,7 +16,7 @@ from quant_accuracy.why import investigation, whereabouts
 from quant_accuracy.why.bisection import Trial
 from quant_accuracy.why.budget import Budget, Clock
 from quant_accuracy.why.culprits import BITS as BITS_CUT
-from quant_accuracy.why.culprits import Culprits, Raised
+from quant_accuracy.why.culprits import Culprits
 from quant_accuracy.why.families import Family
 from quant_accuracy.why.goal import Goal
 from quant_accuracy.why.investigation import BITS, Loudness
@@ -109,9 +109,9 @@ class Answer:
         """What more bits give: the fewest that are enough, or what comes closest to it."""
         if not found.raised:
             return ""
-        best = min(found.raised, key=lambda item: (not item.met, len(item.tensors) if item.met else item.lacking))
+        best = min(found.raised, key=lambda trial: (not trial.met, len(trial.raised) if trial.met else trial.lacking))
         off = f", without {family_kinds.describe(best.off, self.families)}" if best.off else ""
-        return (f"; with {BITS} bits for {family_kinds.describe(best.tensors, self.families)}{off} it is "
+        return (f"; with {BITS} bits for {family_kinds.describe(best.raised, self.families)}{off} it is "
                 f"{_figure(best.metrics)}, {'enough' if best.met else 'not enough'}")
 
     def _most_harmful(self) -> str:
@@ -202,7 +202,7 @@ def _bisection(answer: Answer, found: Culprits) -> Dict[str, Any]:
         best = _trial(answer, chosen)
     return {"goal": str(answer.goal), **best, "smallest": found.smallest,
             "trials": [_trial(answer, trial) for trial in found.trials],
-            "raised": [_raised(answer, item) for item in found.raised],
+            "raised": [_raised(answer, trial) for trial in found.raised],
             "note": "time ran out; the same command with a larger --why-budget goes on" if found.cut else ""}
 
 
@@ -211,10 +211,10 @@ def _trial(answer: Answer, trial: Trial) -> Dict[str, Any]:
             **_figures(answer, trial.metrics), "met": trial.met}
 
 
-def _raised(answer: Answer, item: Raised) -> Dict[str, Any]:
-    return {"name": family_kinds.describe(item.tensors, answer.families), "bitwidth": BITS,
-            "tensors": answer.by_harm(item.tensors), "off": answer.by_harm(item.off),
-            **_figures(answer, item.metrics), "met": item.met}
+def _raised(answer: Answer, trial: Trial) -> Dict[str, Any]:
+    return {"name": family_kinds.describe(trial.raised, answer.families), "bitwidth": BITS,
+            "tensors": answer.by_harm(trial.raised), "off": answer.by_harm(trial.off),
+            **_figures(answer, trial.metrics), "met": trial.met}
 
 
 def _figures(answer: Answer, metrics: Metrics) -> Dict[str, Any]:

@@ -1,7 +1,8 @@
 """Agreement of the built-in simulator with AIMET 1.19.1: `./run python -m benchmarks.fidelity` writes the page on it.
 
-The reference is in `tests/data/aimet_network`: a trained network of the demo's form, twelve images, and what the real
-AIMET made of them (8 bits asymmetric, its default configuration): encodings from images 0..7, outputs for images 8..11.
+The reference is in `tests/reference/aimet_network`: a trained network of the demo's form, twelve images, and what the
+real AIMET made of them (8 bits asymmetric, its default configuration): encodings from images 0..7, outputs for images
+8..11.
 """
 
 import json
@@ -23,7 +24,7 @@ from quant_accuracy.quantization import calibrate, encodings_file, placement, si
 from quant_accuracy.quantization.records import ACTIVATION, PARAM, SCHEMES, Encodings, Quantizer, Settings
 from quant_accuracy.settings import options
 
-DATA = options.ROOT / "tests" / "data"
+DATA = options.ROOT / "tests" / "reference"
 _REFERENCE = DATA / "aimet_network"
 _START = "FeatureExtractor/MobilenetV2/MobilenetV2/input"
 OUTPUTS = ("concat", "concat_1")
@@ -190,8 +191,8 @@ def _decibels(values: Sequence[float]) -> str:
 
 _TEXT = """# How closely the built-in simulator agrees with AIMET 1.19.1
 
-Written by `./run python -m benchmarks.fidelity`. The reference (`tests/data/aimet_network`) is an SSD MobileNet v2 of
-width 0.35 with what the real AIMET made of it: 8 bits asymmetric, AIMET's default configuration, encodings from 8
+Written by `./run python -m benchmarks.fidelity`. The reference (`tests/reference/aimet_network`) is an SSD MobileNet v2
+of width 0.35 with what the real AIMET made of it: 8 bits asymmetric, AIMET's default configuration, encodings from 8
 images, outputs for 4 others.
 
 {table}
@@ -201,8 +202,8 @@ dozens of layers multiply it. So two runs that differ in the last bit of their i
 agreement with AIMET cannot be closer than that. With the same input and the same encoding each operation agrees
 exactly, rounding ties apart.
 
-Besides, `tests/data/aimet_vectors.*` holds 320 encodings that AIMET's own analyzers made of fixed tensors (schemes
-`tf` and `tf_enhanced`, 4 to 16 bits, asymmetric, symmetric, strict, unsigned). `tests/test_encodings.py` compares all
+Besides, `tests/reference/aimet_vectors.*` holds 320 encodings that AIMET's own analyzers made of fixed tensors (schemes
+`tf` and `tf_enhanced`, 4 to 16 bits, asymmetric, symmetric, strict, unsigned). `tests/quantization/` compares all
 of them: scheme `tf` to 1e-6, `tf_enhanced`, which AIMET computes in float32, to 1e-5.
 
 ## Known differences

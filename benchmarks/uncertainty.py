@@ -163,7 +163,7 @@ When all images of the data set are evaluated, a gate compares the figure with i
 is, and is *inconclusive* otherwise. Intervals come from a *paired bootstrap* over images (Efron 1979): images are drawn
 with replacement 1000 times, float and quantized are scored on the same draws. Every image drawn once gives pycocotools'
 figure to 1e-12, and draws with repetitions agree with pycocotools on data sets that really hold the images several
-times to 1e-9 (`tests/test_bootstrap.py`).
+times to 1e-9 (`tests/scoring/test_bootstrap.py`).
 
 On data like COCO's, with many classes most of which are rare, percentiles of the draws are not honest intervals. What
 is done about it (`quant_accuracy/scoring/partial.py`):
@@ -243,7 +243,7 @@ smaller than {least}.
 {harmless}
 
 One thread or all cores, one process or several workers of xdist, cold or warm cache: the same to the last bit
-(`tests/test_parallel.py` compares every number of a run).
+(`tests/as_user/test_parallel.py` compares every number of a run).
 
 ### What a setting is worth, against the jitter
 

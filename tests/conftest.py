@@ -18,6 +18,7 @@ from quant_accuracy.demo import ready
 from quant_accuracy.preparation import coco_tfrecords
 from quant_accuracy.settings import card, options
 from quant_accuracy.settings.card import DataPaths, ModelCard
+from tests.support.places import ROOT
 
 Run = Callable[..., Sequence[np.ndarray]]
 
@@ -35,7 +36,7 @@ def demo_card() -> ModelCard:
 @pytest.fixture(scope="session")
 def cache() -> Cache:
     """The cache that the gate suite uses too: what the tests make, the gates find."""
-    return Cache(options.ROOT / ".cache")
+    return Cache(ROOT / ".cache")
 
 
 @pytest.fixture(scope="session")

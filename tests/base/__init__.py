@@ -1,1 +1,1 @@
-"""Tests of the engine and of the suite itself."""
+"""Tests of `quant_accuracy/base/`."""

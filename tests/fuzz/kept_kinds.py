@@ -17,6 +17,7 @@ from quant_accuracy.settings import options as project
 from tests.fuzz import mutations
 from tests.fuzz.kind import SIZE, Kind, at, json_kind
 from tests.support import report_documents
+from tests.support.places import ROOT
 
 
 def snapshot_kind(_: Path) -> Kind:
@@ -31,7 +32,7 @@ def snapshot_kind(_: Path) -> Kind:
 
 def baseline_kind(_: Path) -> Kind:
     """Baselines: figures are what they can be, and the provenance does not differ from itself."""
-    folder = project.ROOT / "baselines" / project.DEMO_CARD
+    folder = ROOT / "baselines" / project.DEMO_CARD
 
     def use(path: Path) -> None:
         found = baseline.read(path.parent)

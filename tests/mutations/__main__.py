@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from quant_accuracy.base import files
-from quant_accuracy.settings import options
 from tests.mutations import runs
 from tests.mutations.table import HARMLESS, MUTATIONS, SUBSETS, Mutation
+from tests.support.places import ROOT
 from tests.support.suite import SKIPPED, Finished
 
-PAGE = options.ROOT / "docs" / "mutations.md"
+PAGE = ROOT / "docs" / "mutations.md"
 _FLOAT, _QUANTIZED = "float_mAP_baseline", "mAP_baseline"
 
 
@@ -128,8 +128,9 @@ _SILENT = ("On the demo no accuracy gate can see the following, because their mA
 _TEXT = """# What the gate suite catches
 
 Written by `./run python -m tests.mutations`. Each row is a run of `pytest test_quant_accuracy` on the embedded demo
-with one regression in it; the command asserts which tests are red, and that no other is. `tests/test_mutations.py` does
-so in `./run test`, mostly on fewer images, for a selection that turns the same tests red.
+with one regression in it; the command asserts which tests are red, and that no other is.
+`tests/as_user/test_mutations.py` does so in `./run test`, mostly on fewer images, for a selection that turns the same
+tests red.
 
 Untouched, the demo has a quantized mAP of {quantized[value]:.4f} and a float mAP of {floats[value]:.4f}. The numerical
 jitter of the committed baseline, which rounding alone can cause, reaches from {quantized[lower]:.4f} to

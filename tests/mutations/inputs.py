@@ -20,11 +20,12 @@ from quant_accuracy.settings import card, options
 from quant_accuracy.settings.card import DataPaths
 from tests.mutations.plugin import ACTIVATION, ADDITION, FEW_BITS
 from tests.support import batch_norms
+from tests.support.places import ROOT
 
 SCALED, FACTOR = "FeatureExtractor/MobilenetV2/expanded_conv_12/project/weights", 1.5
 NOISE = 0.1
 LOWERED, _CLASS = 2.0, "hexagon"
-_CACHE = Cache(options.ROOT / ".cache")
+_CACHE = Cache(ROOT / ".cache")
 
 # Makes what the suite is given in an empty folder, and says with which arguments.
 Arguments = Callable[[Path], Sequence[str]]

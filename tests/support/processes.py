@@ -7,15 +7,15 @@ import time
 from pathlib import Path
 from typing import Callable, Collection, Dict, List
 
-from quant_accuracy.settings import options
 from tests.support import suite
+from tests.support.places import ROOT
 
 _WORKER = b"multiprocessing.spawn"
 
 
-def start_report(arguments: List[str], cwd: Path = options.ROOT) -> "subprocess.Popen[str]":
+def start_report(arguments: List[str], cwd: Path = ROOT) -> "subprocess.Popen[str]":
     """Start a report as a terminal would: the leader of a group that hears Ctrl-C."""
-    return subprocess.Popen([sys.executable, str(options.ROOT / "tools" / "report.py"), *arguments], cwd=str(cwd),
+    return subprocess.Popen([sys.executable, str(ROOT / "tools" / "report.py"), *arguments], cwd=str(cwd),
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True,
                             env=suite.environment(), start_new_session=True,
                             # A job in the background is deaf to Ctrl-C.

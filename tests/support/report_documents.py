@@ -7,9 +7,10 @@ import jsonschema
 
 from quant_accuracy.scoring.error_kinds import KINDS
 from quant_accuracy.scoring.metrics import FIGURES
-from quant_accuracy.settings import options
+from tests.support.places import ROOT
 
-SCHEMA = json.loads((options.ROOT / "quant_accuracy" / "reporting" / "report.schema.json").read_text(encoding="utf-8"))
+SCHEMA = json.loads((ROOT / "quant_accuracy" / "reporting" / "document" / "report.schema.json").read_text(
+    encoding="utf-8"))
 
 DIGEST = 64 * "d"
 RECALL = [index / 100 for index in range(101)]

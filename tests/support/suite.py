@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Dict, List, Mapping
 
 from quant_accuracy.settings import options
+from tests.support.places import ROOT
 
 PASSED, FAILED, ERROR, SKIPPED = "passed", "failed", "error", "skipped"
 _KEPT = ("demo-checkpoint", "demo-data", "float", "suppression", "quantsim")
@@ -55,7 +56,7 @@ def run(folder: Path, *arguments: str, **variables: str) -> Finished:
     junit = folder / "junit.xml"
     if junit.exists():
         junit.unlink()
-    done = subprocess.run(command(junit, *arguments), cwd=str(options.ROOT), stdout=subprocess.PIPE,
+    done = subprocess.run(command(junit, *arguments), cwd=str(ROOT), stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, env=environment(**variables))
     return read(done.returncode, done.stdout, junit)
 
@@ -80,7 +81,7 @@ def cache_without_detections(folder: Path) -> Path:
     """A cache that shares everything with the project's own one but the detections."""
     folder.mkdir()
     for kind in _KEPT:
-        shared = options.ROOT / ".cache" / kind
+        shared = ROOT / ".cache" / kind
         shared.mkdir(parents=True, exist_ok=True)
         (folder / kind).symlink_to(shared)
     return folder

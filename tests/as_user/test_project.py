@@ -1,0 +1,143 @@
+"""The project itself: the set-up script, and imports that point one way."""
+
+import ast
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Dict, Iterator, Tuple
+
+import importlib_metadata
+import pytest
+
+from tests.support.places import ROOT
+
+# A package may import those before it.
+_LAYERS = ["quant_accuracy", "fixtures", "tools"]
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def _engine() -> Dict[str, Path]:
+    root = ROOT / "quant_accuracy"
+    return {str(path.relative_to(root)): path for path in sorted(root.rglob("*.py"))}
+
+
+@pytest.mark.parametrize("layer", _LAYERS)
+def test_a_layer_imports_only_what_lies_below_it(layer: str) -> None:
+    above = [*_LAYERS[_LAYERS.index(layer) + 1:], "tests", "benchmarks", "test_quant_accuracy", "conftest"]
+    wrong = [f"{path.name}: {name}" for path in (ROOT / layer).rglob("*.py") for name in _imports(path)
+             if name.split(".")[0] in above]
+
+    assert not wrong
+
+
+def test_the_engine_knows_nothing_of_pytest_and_only_preparation_knows_object_detection() -> None:
+    found = {(name, imported.split(".")[0]) for name, path in _engine().items() for imported in _imports(path)}
+
+    assert not [name for name, package in found
+                if package in ("pytest", "_pytest", "xdist") and not name.startswith("plugin/")]
+    assert {name.split("/")[0] for name, package in found if package == "object_detection"} == {"preparation"}
+
+
+def test_numbers_are_computed_without_tensorflow() -> None:
+    engine = ROOT / "quant_accuracy"
+    paths = [path for package in ("scoring", "judging") for path in engine.glob(f"{package}/*.py")]
+    paths += [engine / f"{name}.py" for name in (
+        "quantization/encodings", "quantization/records", "quantization/snapshot", "quantization/assumptions",
+        "data/coverage", "detection/merge", "detection/store", "reporting/gate_table", "reporting/page/pages",
+        "reporting/page/views", "reporting/page/tables", "reporting/page/plots", "reporting/page/drawing",
+        "reporting/document/read_report", "reporting/comparison", "reporting/document/history",
+        "reporting/pictures/scenes", "reporting/pictures/pictures", "base/stopwatch")]
+
+    for path in paths:
+        assert not [module for module in _imports(path) if "tensorflow" in module]
+
+
+def _setup(folder: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
+    for name in ("run", "requirements.lock"):
+        shutil.copy(str(ROOT / name), str(folder / name))
+    return subprocess.run(["sh", str(folder / "run"), "true"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, env={"PATH": "/usr/bin:/bin", "HOME": str(folder), **environment})
+
+
+def test_without_a_python_37_the_set_up_says_how_to_get_one(tmp_path: Path) -> None:
+    if shutil.which("python3.7", path="/usr/bin:/bin"):
+        pytest.skip("this machine has a python3.7 of its own in /usr/bin")
+
+    done = _setup(tmp_path)
+
+    assert done.returncode == 1
+    assert "no Python 3.7 found" in done.stdout
+    assert "uv python install 3.7" in done.stdout
+
+
+def test_a_named_python_that_is_no_37_is_refused(tmp_path: Path) -> None:
+    done = _setup(tmp_path, QUANT_ACCURACY_PYTHON="/bin/false")
+
+    assert done.returncode == 1
+    assert "QUANT_ACCURACY_PYTHON=/bin/false is not a Python 3.7" in done.stdout
+
+
+def test_a_python37_on_the_path_that_does_not_start_is_passed_over(tmp_path: Path) -> None:
+    shim = tmp_path / "bin" / "python3.7"
+    shim.parent.mkdir()
+    shim.write_text("#!/bin/sh\necho 'command not found' >&2\nexit 127\n")
+    shim.chmod(0o755)
+
+    done = _setup(tmp_path, PATH=f"{shim.parent}:/usr/bin:/bin")
+
+    assert "no Python 3.7 found" in done.stdout
+
+
+def _lock() -> Tuple[str, ...]:
+    return tuple(line for line in (ROOT / "requirements.lock").read_text().splitlines() if line[:1].isalpha())
+
+
+def test_every_direct_requirement_is_locked_at_its_version() -> None:
+    lines = (ROOT / "requirements.in").read_text().splitlines()
+    direct = [line.split("#")[0].strip().lower() for line in lines]
+    locked = {line.split()[0].lower() for line in _lock()}
+
+    assert not [requirement for requirement in direct if requirement and requirement not in locked]
+
+
+def test_the_environment_of_the_tests_is_the_locked_one() -> None:
+    installed = {str(package.metadata["Name"]).lower().replace("_", "-"): package.version
+                 for package in importlib_metadata.distributions()}
+    wanted = dict(line.split()[0].lower().split("==") for line in _lock())
+    wrong = {name: (version, installed.get(name)) for name, version in wanted.items()
+             if installed.get(name) != version}
+
+    assert not wrong
+
+
+def test_ops_run_on_one_thread_whoever_opened_a_session_before() -> None:
+    script = """
+import time
+from quant_accuracy.graph import sessions
+import numpy as np
+import tensorflow.compat.v1 as tf
+with tf.Graph().as_default() as graph:
+    start = tf.placeholder(tf.float32, [1000, 1000], name="start")
+    end = start
+    for _ in range(8):
+        end = tf.matmul(end, start)
+    feed = {start.name: np.ones([1000, 1000], np.float32)}
+    with tf.Session(config=tf.ConfigProto(intra_op_parallelism_threads=8)) as first:
+        first.run(end, feed)
+with sessions.open_session(graph.as_graph_def()) as session:
+    session.run(end.name, feed)
+    wall, cpu = time.perf_counter(), time.process_time()
+    session.run(end.name, feed)
+    print((time.process_time() - cpu) / (time.perf_counter() - wall))
+"""
+    done = subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.PIPE, cwd=str(ROOT))
+    # One thread cannot use more than the time that passes; two came to 1.9.
+    assert float(done.stdout) < 1.3

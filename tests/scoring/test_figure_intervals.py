@@ -1,0 +1,114 @@
+"""Intervals of COCO's figures, against what anybody can compute from the same resamples."""
+
+from pathlib import Path
+from typing import Tuple
+
+import numpy as np
+import pytest
+
+from quant_accuracy.data.annotations import Annotations
+from quant_accuracy.detection.merge import Merged, Results
+from quant_accuracy.scoring import bootstrap, coco, figure_intervals, matching
+from quant_accuracy.scoring.figure_intervals import FigureIntervals, Scored
+from quant_accuracy.scoring.intervals import student_interval
+from quant_accuracy.scoring.metrics import FIGURES
+from quant_accuracy.scoring.partial import ClassImages, PartialAps
+from tests.scoring.test_bootstrap import _random_detections
+from tests.scoring.test_coco import _random_truth
+
+_WEIGHTS = bootstrap.draw(25, resamples=60)
+
+
+def _scored(truth: Annotations, merged: Merged) -> Scored:
+    matches = matching.match(merged, truth)
+    return Scored(matches, coco.score_matches(matches, truth, len(merged.results)))
+
+
+@pytest.fixture(scope="module")
+def both() -> Tuple[Scored, Scored]:
+    """Two variants on the same images, the second one worse."""
+    truth = _random_truth(np.random.RandomState(5), images=25)
+    before, after = (_random_detections(np.random.RandomState(6), truth, share) for share in (0.9, 0.6))
+    return _scored(truth, before), _scored(truth, after)
+
+
+@pytest.fixture(scope="module")
+def found(both: Tuple[Scored, Scored]) -> FigureIntervals:
+    return figure_intervals.measure(*both, _WEIGHTS, _all(both[0]))
+
+
+def _all(side: Scored) -> np.ndarray:
+    """All images are evaluated."""
+    return np.stack([side.matches.class_images(area) for area in range(len(matching.AREAS))], axis=1)
+
+
+def test_every_figure_has_the_intervals_that_gates_judge_by(both: Tuple[Scored, Scored],
+                                                            found: FigureIntervals) -> None:
+    assert found.resamples == 60
+    once = np.ones([1, 25], np.int32)
+    for name in FIGURES:
+        values = [bootstrap.class_figures(side.matches, once)[name][0] for side in both]
+        samples = [bootstrap.class_figures(side.matches, _WEIGHTS)[name] for side in both]
+        shown = both[0].matches.class_images(coco.area_of(name))
+        aps = PartialAps(values[0], values[1], samples[0], samples[1], ClassImages(shown, shown))
+
+        assert found.before[name] == aps.mean_ap(quantized=False)
+        assert found.after[name] == aps.mean_ap(quantized=True)
+        assert found.drop[name] == aps.drop()
+        # What is averaged here are COCO's own figures.
+        for side, of_side in zip(both, values):
+            assert np.nanmean(of_side) == pytest.approx(side.metrics.figures[name])
+
+
+def test_a_class_has_an_interval_where_enough_images_show_it(both: Tuple[Scored, Scored],
+                                                             found: FigureIntervals) -> None:
+    before, after = (bootstrap.class_aps(side.matches, _WEIGHTS) for side in both)
+    shown = both[0].matches.class_images()
+    for position, (name, interval) in enumerate(found.class_drop.items()):
+        if shown[position] < ClassImages(shown, shown).least:
+            assert interval is None
+            continue
+        deviation = np.nanstd(before[:, position] - after[:, position], ddof=1)
+        drop = (both[0].metrics.per_class[name] or 0.0) - (both[1].metrics.per_class[name] or 0.0)
+        assert interval == pytest.approx(student_interval(drop, deviation, shown[position]))
+    assert any(interval is not None for interval in found.class_drop.values())
+
+
+def test_what_was_drawn_before_is_used_again_and_gives_the_same(both: Tuple[Scored, Scored],
+                                                                found: FigureIntervals) -> None:
+    before, after = (side._replace(aps=bootstrap.threshold_aps(side.matches, _WEIGHTS)) for side in both)
+
+    assert figure_intervals.measure(before, after, _WEIGHTS, _all(before)) == found
+
+
+def test_what_has_no_ground_truth_has_no_interval(found: FigureIntervals) -> None:
+    assert found.class_drop["class 9"] is None
+    truth = Annotations(Path("empty.json"), {"images": [{"id": 1}], "annotations": [], "categories": []}, {1: {}},
+                        {1: "car"})
+    side = _scored(truth, Merged(np.array([1]), Results.from_rows([])))
+
+    nothing = figure_intervals.measure(side, side, np.ones([10, 1], np.int64), _all(side))
+
+    assert {*nothing.before.values(), *nothing.after.values(), *nothing.drop.values(),
+            *nothing.class_drop.values()} == {None}
+
+
+def test_equal_variants_differ_by_exactly_nothing(both: Tuple[Scored, Scored]) -> None:
+    same = figure_intervals.measure(both[0], both[0], _WEIGHTS, _all(both[0]))
+
+    assert {interval for interval in same.drop.values() if interval} == {(0.0, 0.0)}
+
+
+def test_more_images_of_a_class_than_were_evaluated_leave_single_figures_open(both: Tuple[Scored, Scored],
+                                                                              found: FigureIntervals) -> None:
+    more = _all(both[0])
+    # A class that no evaluated image shows stands in the rest of the data set.
+    absent = list(both[0].metrics.per_class).index("class 9")
+    more[absent] = 5
+
+    of_part = figure_intervals.measure(*both, _WEIGHTS, more)
+
+    known, wider = found.before["mAP"], of_part.before["mAP"]
+    assert known is not None
+    assert wider is not None
+    assert wider.low < known.low

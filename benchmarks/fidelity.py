@@ -180,7 +180,7 @@ def as_markdown(measured: Mapping[str, Agreement]) -> str:
                      [_decibels(a.simulated[output]) for a in measured.values()], wanted))
         rows.append((f"floor: simulated `{output}` against itself, input x (1 + 1e-6)",
                      [_decibels(a.floor[output]) for a in measured.values()], ""))
-    lines = [f"| | {' | '.join(measured)} | wanted |", "|--|" + "--|" * len(measured) + "--|"]
+    lines = [f"| | {' | '.join(measured)} | target |", "|--|" + "--|" * len(measured) + "--|"]
     lines += [f"| {name} | {' | '.join(values)} | {wanted} |" for name, values, wanted in rows]
     return _TEXT.format(table="\n".join(lines))
 

@@ -105,31 +105,31 @@ def of_encodings(quantizers: Sequence[Quantizer], network: QuantizedNetwork) -> 
                     f"the encodings of {_count(quantizers)} are usable")
 
 
-def of_snapshot(before: Committed, after: Sequence[Placed]) -> Verdict:
+def of_snapshot(committed: Committed, now: Sequence[Placed]) -> Verdict:
     """`quantizers_of_snapshot`: every quantizer is as it was when somebody looked at them; ranges may have moved."""
-    if before.quantizers is None:
-        return _missing(SNAPSHOT, "there is no snapshot", before)
+    if committed.quantizers is None:
+        return _missing(SNAPSHOT, "there is no snapshot", committed)
     return _verdict(SNAPSHOT, "quantizers are not those of the committed snapshot",
-                    snapshot.differences(before.quantizers, after),
-                    f"all {len(after)} quantizers are as in the snapshot")
+                    snapshot.differences(committed.quantizers, now),
+                    f"all {len(now)} quantizers are as in the snapshot")
 
 
-def of_drift(limit: float, before: Committed, after: Sequence[Placed]) -> Verdict:
+def of_drift(limit: float, committed: Committed, now: Sequence[Placed]) -> Verdict:
     """`encodings_drift`: no range has moved from that of the snapshot by more of its width than the limit.
 
     Another number of ranges counts as moved. Where the quantizer itself is another one, which `quantizers_of_snapshot`
     tells, nothing is known of its encoding: what is left does not pass.
     """
-    if before.quantizers is None:
-        return replace(_missing(ENCODINGS_DRIFT, "there is no snapshot of the encodings", before), upper=limit)
-    found, left_out = snapshot.drifts(before.quantizers, after), snapshot.not_compared(before.quantizers, after)
+    if committed.quantizers is None:
+        return replace(_missing(ENCODINGS_DRIFT, "there is no snapshot of the encodings", committed), upper=limit)
+    found, left_out = snapshot.drifts(committed.quantizers, now), snapshot.not_compared(committed.quantizers, now)
     every, value = len(found) + len(left_out.ranges) + len(left_out.others), found[0].change if found else None
     worse = [str(drift) for drift in found if drift.change > limit]
     lines = [*worse, *(f"{tensor}: {reason}" for tensor, reason in left_out.ranges.items())]
     message = f"{len(lines)} of {every} encodings moved by more than {100 * limit:g} % of their range"
     message += f", of which {len(left_out.ranges)} are other ranges altogether" if left_out.ranges else ""
     message += "; they were calibrated on other images: the first ones, in the order of the shards' names, are others" \
-        if before.recalibrated else ""
+        if committed.recalibrated else ""
     if not lines:
         message = f"the encodings of {len(found)} quantizers moved by at most {100 * (value or 0.0):.3g} % of their " \
                   f"range, {100 * limit:g} % is allowed" + (f", {found[0]}" if value else "")
@@ -163,10 +163,10 @@ def _listed(title: str, lines: Iterable[str]) -> str:
     return title + ":" + "".join(f"\n  {line}" for line in found) if found else title
 
 
-def _missing(name: str, problem: str, before: Committed) -> Verdict:
+def _missing(name: str, problem: str, committed: Committed) -> Verdict:
     """A baseline is never taken for granted: who asked to be compared with one is red without it."""
-    return Verdict(name, None, None, None, FAIL if before.required else INCONCLUSIVE, f"{problem}; {before.remedy}",
-                   kind=CHECK)
+    outcome = FAIL if committed.required else INCONCLUSIVE
+    return Verdict(name, None, None, None, outcome, f"{problem}; {committed.remedy}", kind=CHECK)
 
 
 def _weights(every: Sequence[Quantizer], free: Sequence[Quantizer]) -> Verdict:

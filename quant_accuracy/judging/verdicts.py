@@ -53,8 +53,8 @@ class Figures(NamedTuple):
     """What there is to judge by.
 
     Attributes:
-        before: The metrics of the float variant.
-        after: The metrics of the quantized variant.
+        float_metrics: The metrics of the float variant.
+        quantized_metrics: The metrics of the quantized variant.
         classes: How certain the figures of each class are.
         part: What the evaluated images say of all; None where all were evaluated.
         shard_maps: The mAP of each evaluated shard on its own, by `jitter` figure and digest of the shard; None where a
@@ -65,8 +65,8 @@ class Figures(NamedTuple):
         model: The options that name model and data, as `Request.again` has them, for commands in messages.
     """
 
-    before: Metrics
-    after: Metrics
+    float_metrics: Metrics
+    quantized_metrics: Metrics
     classes: Classes
     part: Optional[Part]
     shard_maps: Optional[Mapping[str, Mapping[str, float]]]

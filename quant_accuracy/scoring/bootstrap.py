@@ -70,17 +70,17 @@ def class_aps(matches: Matches, weights: np.ndarray) -> np.ndarray:
     return mean_over_thresholds(threshold_aps(matches, weights))
 
 
-def drop_deviations(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+def drop_deviations(floats: np.ndarray, quantized: np.ndarray) -> np.ndarray:
     """The standard deviation of each class's AP drop.
 
     Args:
-        before: float64 [r, c] what `class_aps` makes of the float variant, with the first rows of `draw` at least.
-        after: The same of the quantized variant, on the same resamples.
+        floats: float64 [r, c] what `class_aps` makes of the float variant, with the first rows of `draw` at least.
+        quantized: The same of the quantized variant, on the same resamples.
 
     Returns:
         float64 [c]; NaN where less than two resamples have ground truth of a class.
     """
-    drops = before[:_OF_DEVIATION] - after[:_OF_DEVIATION]
+    drops = floats[:_OF_DEVIATION] - quantized[:_OF_DEVIATION]
     known = ~np.isnan(drops)
     count = known.sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):

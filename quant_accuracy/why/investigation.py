@@ -44,12 +44,12 @@ class Loudness(NamedTuple):
 
 
 @contextlib.contextmanager
-def of_evaluation(done: Evaluation, most_images: int, budget: Budget) -> "Iterator[Investigation]":
+def of_evaluation(evaluation: Evaluation, most_images: int, budget: Budget) -> "Iterator[Investigation]":
     """An investigation, whose session ends with the block."""
-    built = done.artifacts
-    network = QuantizedGraph(built.graph(FLOAT), done.request.card.graph, built.quantization)
+    artifacts = evaluation.artifacts
+    network = QuantizedGraph(artifacts.graph(FLOAT), evaluation.request.card.graph, artifacts.quantization)
     with noise.listening(network) as listener:
-        yield Investigation(done, listener, most_images, budget)
+        yield Investigation(evaluation, listener, most_images, budget)
 
 
 class Investigation:
@@ -62,18 +62,18 @@ class Investigation:
         loudness: What families do, the most harmful first, as soon as that was asked for.
 
     Args:
-        done: The evaluation.
+        evaluation: The evaluation.
         listener: Measures noise at the outputs of its network.
         most_images: On how many calibration images each quantizer is measured, at most.
         budget: Until when.
     """
 
-    def __init__(self, done: Evaluation, listener: Listener, most_images: int, budget: Budget) -> None:
-        card = done.request.card
-        self._done, self._listener, self._network, self.budget = done, listener, listener.network, budget
+    def __init__(self, evaluation: Evaluation, listener: Listener, most_images: int, budget: Budget) -> None:
+        card = evaluation.request.card
+        self._evaluation, self._listener, self._network, self.budget = evaluation, listener, listener.network, budget
         self._most = min(most_images, card.calibration_images)
         count = min(max(self._most, _FAMILY_IMAGES), card.calibration_images)
-        self._pictures = images.read_images(calibration_shards(done.prepared.every_shard, count), count,
+        self._pictures = images.read_images(calibration_shards(evaluation.prepared.every_shard, count), count,
                                             card.height, card.width)
         layers = noise.layers(self._network)
         self.families: List[Family] = family_kinds.of_quantizers(
@@ -98,63 +98,63 @@ class Investigation:
                                key=lambda item: -item.together.blame)
         return {item.family.name: item.together.blame for item in self.loudness}
 
-    def search(self, wanted: Goal) -> Culprits:
+    def culprits(self, goal: Goal) -> Culprits:
         """The smallest set of quantizers without which a goal is met, which all of them off meet."""
         low = [quantizer.tensor for quantizer in self._network.measured() if quantizer.bitwidth < BITS]
         runs = noise.runs(noise.singles(self._network))
-        ways = Ways(lambda off: self._without(off, wanted),
-                    (lambda tensors, off: self._raised(tensors, off, wanted)) if self._can_be_raised() else None,
-                    wanted.lacking, self.blame, self.rank, lambda: self._listener.seconds * runs, self._cost())
+        ways = Ways(lambda off: self._without(off, goal),
+                    (lambda tensors, off: self._raised(tensors, off, goal)) if self._can_be_raised() else None,
+                    goal.lacking, self.blame, self.rank, lambda: self._listener.seconds * runs, self._cost())
         return culprits.find(self.families, low, ways, self.budget)
 
     def spent(self) -> Dict[str, float]:
         """Seconds for ranking and for the search."""
-        seconds = self._done.prepared.watch.seconds()
+        seconds = self._evaluation.prepared.watch.seconds()
         return {"ranking": seconds.get(_RANKING, 0.0), "search": seconds.get(_SEARCH, 0.0)}
 
-    def _without(self, off: Sequence[str], wanted: Goal) -> Measured:
-        with self._done.prepared.watch.step(_SEARCH):
-            found = variations.measure_without(self._done.prepared, off)
-        self._note(f"without {family_kinds.describe(off, self.families)}", found.metrics, wanted)
-        return Measured(found.metrics, found.speed is not None)
+    def _without(self, off: Sequence[str], goal: Goal) -> Measured:
+        with self._evaluation.prepared.watch.step(_SEARCH):
+            variant = variations.measure_without(self._evaluation.prepared, off)
+        self._note(f"without {family_kinds.describe(off, self.families)}", variant.metrics, goal)
+        return Measured(variant.metrics, variant.speed is not None)
 
-    def _raised(self, low: Sequence[str], off: Sequence[str], wanted: Goal) -> Metrics:
+    def _raised(self, low: Sequence[str], off: Sequence[str], goal: Goal) -> Metrics:
         """What a card would give that has `BITS` bits for some quantizers and none for others."""
         overrides = [*(Override(tensor, bitwidth=BITS) for tensor in low),
                      *(Override(tensor, enabled=False) for tensor in off)]
-        with self._done.prepared.watch.step(_SEARCH):
-            metrics = variations.measure_overridden(self._done.prepared, overrides).metrics
-        self._note(f"with {BITS} bits for {family_kinds.describe(low, self.families)}", metrics, wanted)
+        with self._evaluation.prepared.watch.step(_SEARCH):
+            metrics = variations.measure_overridden(self._evaluation.prepared, overrides).metrics
+        self._note(f"with {BITS} bits for {family_kinds.describe(low, self.families)}", metrics, goal)
         return metrics
 
     def _can_be_raised(self) -> bool:
         """Whether encodings are made here, so that others can be made."""
-        settings = self._done.request.card.quantization
+        settings = self._evaluation.request.card.quantization
         builtin = settings.backend == BUILTIN or (settings.backend == AUTO and not aimet.installed())
         return builtin and settings.encodings_file is None
 
     def _cost(self) -> float:
         """Seconds that an evaluation of the quantized variant takes; 0 where none was run now."""
-        speed = self._done.variants[QUANTIZED].speed
-        records = sum(shard.records for shard in self._done.shards)
+        speed = self._evaluation.variants[QUANTIZED].speed
+        records = sum(shard.records for shard in self._evaluation.shards)
         return 0.0 if speed is None or not speed.images else speed.seconds * records / speed.images
 
-    def _note(self, what: str, metrics: Metrics, wanted: Goal) -> None:
+    def _note(self, what: str, metrics: Metrics, goal: Goal) -> None:
         figure = metrics.figures["mAP"]
         progress.note(f"why: {what} the quantized mAP is {'unknown' if figure is None else f'{figure:.4f}'}, "
-                      f"wanted: {wanted}")
+                      f"target: {goal}")
 
     @contextlib.contextmanager
     def _measuring(self, step: str) -> Iterator[None]:
         """One process measures noise, others wait and find what it has kept."""
-        prepared = self._done.prepared
-        with self._done.prepared.watch.step(step), \
-                prepared.cache.hold(f"sensitivity-{self._done.artifacts.quantsim_folder.name}"), \
+        prepared = self._evaluation.prepared
+        with self._evaluation.prepared.watch.step(step), \
+                prepared.cache.hold(f"sensitivity-{self._evaluation.artifacts.quantsim_folder.name}"), \
                 sessions.limited_to(prepared.request.threads):
             yield
 
     def _place(self, more: Dict[str, Any]) -> NoiseFile:
-        inputs = {"quantsim": self._done.artifacts.quantsim_folder.name, "tensorflow": tf.__version__,
+        inputs = {"quantsim": self._evaluation.artifacts.quantsim_folder.name, "tensorflow": tf.__version__,
                   "code": code_digest("graph", "quantization", "why"), **more}
-        cache = self._done.prepared.cache
+        cache = self._evaluation.prepared.cache
         return lambda index: cache.path("sensitivity", {**inputs, "image": index}, ".npz")

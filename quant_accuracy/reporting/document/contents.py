@@ -86,22 +86,22 @@ def _unknown(evaluation: Evaluation, variant: Variant) -> Dict[str, int]:
 
 def difference(evaluation: Evaluation, figure: str) -> Optional[float]:
     """Float - quantized of one of COCO's figures; None where there is no ground truth."""
-    before = evaluation.variants[FLOAT].metrics.figures[figure]
-    after = evaluation.variants[QUANTIZED].metrics.figures[figure]
-    return None if before is None or after is None else before - after
+    float_value = evaluation.variants[FLOAT].metrics.figures[figure]
+    quantized_value = evaluation.variants[QUANTIZED].metrics.figures[figure]
+    return None if float_value is None or quantized_value is None else float_value - quantized_value
 
 
 def _intervals(evaluation: Evaluation) -> Dict[str, Any]:
     """95 % intervals of all figures, from the resamples that the gates judge by."""
     aps = evaluation.aps or {}
-    before, after = (Scored(evaluation.variants[name].matches, evaluation.variants[name].metrics, aps.get(name))
-                     for name in (FLOAT, QUANTIZED))
+    floats, quantized = (Scored(evaluation.variants[name].matches, evaluation.variants[name].metrics, aps.get(name))
+                         for name in (FLOAT, QUANTIZED))
     prepared = evaluation.prepared
-    found = figure_intervals.measure(before, after, certainty.draw(prepared),
-                                     certainty.class_images(prepared, before.matches),
+    found = figure_intervals.measure(floats, quantized, certainty.draw(prepared),
+                                     certainty.class_images(prepared, floats.matches),
                                      # What all images say of others like them is left to chance, as it always is.
                                      0.0 if prepared.whole() else prepared.share())
-    return {"resamples": found.resamples, FLOAT: _pairs(found.before), QUANTIZED: _pairs(found.after),
+    return {"resamples": found.resamples, **{name: _pairs(of_variant) for name, of_variant in found.variants.items()},
             "drop": _pairs(found.drop), "class_drop": _pairs(found.class_drop)}
 
 

@@ -96,7 +96,7 @@ class Section:
 
     Args:
         path: The file.
-        place: The keys that lead here, each followed by a dot; empty for the whole document.
+        prefix: The keys that lead here, each followed by a dot; empty for the whole document.
         value: What was parsed there.
         document: What the file is, for messages: `the model card`.
 
@@ -104,11 +104,11 @@ class Section:
         ConfigurationError: `value` is not a mapping of names.
     """
 
-    def __init__(self, path: str, place: str, value: Any, document: str) -> None:
+    def __init__(self, path: str, prefix: str, value: Any, document: str) -> None:
         if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-            raise ConfigurationError(f"{path}: {place.rstrip('.') or 'it'} is not a mapping of names; "
+            raise ConfigurationError(f"{path}: {prefix.rstrip('.') or 'it'} is not a mapping of names; "
                                      f"repair {document}")
-        self._path, self._place, self._value, self._document = path, place, value, document
+        self._path, self._prefix, self._value, self._document = path, prefix, value, document
 
     def only(self, *keys: str) -> "Section":
         """This section, after a check that it has no other keys."""
@@ -126,7 +126,7 @@ class Section:
 
     def error(self, key: str, problem: str) -> ConfigurationError:
         """An error about a key; `problem` says what is wrong and what to do."""
-        return ConfigurationError(f"{self._path}: {self._place}{_cut(key)} {problem}")
+        return ConfigurationError(f"{self._path}: {self._prefix}{_cut(key)} {problem}")
 
     def section(self, key: str) -> "Section":
         """The mapping at a key; an empty one where there is none."""
@@ -135,7 +135,7 @@ class Section:
 
     def within(self, key: str, value: Any) -> "Section":
         """A mapping that was found below `key`."""
-        return Section(self._path, f"{self._place}{key}.", value, self._document)
+        return Section(self._path, f"{self._prefix}{key}.", value, self._document)
 
     def sections(self) -> Dict[str, "Section"]:
         """The mappings at all keys, in the order of the file."""

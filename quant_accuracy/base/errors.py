@@ -95,8 +95,8 @@ def unexpected(error: BaseException) -> QuantAccuracyError:
         return StorageError(f"{_text(error.filename)}: {error.strerror}; see that it is there and can be used; "
                             "finished shards are kept, the same command goes on from there")
     frames = traceback.extract_tb(error.__traceback__)
-    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    return DefectError(f"{type(error).__name__}{place}: {first_line(error)}; {DEFECT}: "
+    where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return DefectError(f"{type(error).__name__}{where}: {first_line(error)}; {DEFECT}: "
                        "report it with the command and what it printed; finished shards are kept")
 
 

@@ -114,5 +114,5 @@ def verified(graph: tf.GraphDef, names: GraphNames, postprocessing: Optional[Pos
 
 
 def _parameters(suppression: Suppression) -> nms.Parameters:
-    place = suppression.postprocessing
-    return nms.Parameters(place.iou_threshold, place.score_threshold, place.per_class, suppression.total)
+    before = suppression.postprocessing
+    return nms.Parameters(before.iou_threshold, before.score_threshold, before.per_class, suppression.total)

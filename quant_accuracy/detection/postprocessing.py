@@ -56,7 +56,7 @@ def find(graph: tf.GraphDef) -> Optional[Postprocessing]:
     found: Dict[Postprocessing, int] = {}
     for node in suppressions:
         try:
-            place = Postprocessing(
+            postprocessing = Postprocessing(
                 boxes=_outside(nodes, graph, node.input[0]),
                 scores=_outside(nodes, graph, node.input[1]),
                 iou_threshold=float(graph_nodes.constant(nodes, node.input[3])),
@@ -65,7 +65,7 @@ def find(graph: tf.GraphDef) -> Optional[Postprocessing]:
             )
         except (GraphError, KeyError, IndexError):
             return None
-        found[place] = found.get(place, 0) + 1
+        found[postprocessing] = found.get(postprocessing, 0) + 1
     # Each class must be suppressed alike, over the same boxes.
     return next(iter(found)) if len(found) == 1 else None
 

@@ -24,12 +24,12 @@ class Run(NamedTuple):
     Attributes:
         variant: `float` or `quantized`.
         scale: The factor by which the network's input is scaled before.
-        off: Tensors whose quantizers are switched off, sorted.
+        disabled: Tensors whose quantizers are switched off, sorted.
     """
 
     variant: str
     scale: float = 1.0
-    off: Tuple[str, ...] = ()
+    disabled: Tuple[str, ...] = ()
 
 
 class Work(NamedTuple):

@@ -58,20 +58,20 @@ class ShardActor:
         self._held = contextlib.ExitStack()
         self._run: Optional[Callable[[Work], ShardResult]] = None
 
-    def open(self, told: Assignment, threads: int, wanted: str) -> Union[Location, QuantAccuracyError]:
+    def open(self, assignment: Assignment, threads: int, wanted: str) -> Union[Location, QuantAccuracyError]:
         """Open the sessions, on so many cores, if the code here is the wanted one."""
         context = ray.get_runtime_context()
-        place = Location(context.get_node_id(), ray.util.get_node_ip_address(), os.getpid())
+        location = Location(context.get_node_id(), ray.util.get_node_ip_address(), os.getpid())
         if code() != wanted:
-            return ConfigurationError(f"the node {place.address} has another version of this project or of TensorFlow: "
-                                      "figures would not be the same; bring all nodes to one version")
+            return ConfigurationError(f"the node {location.address} has another version of this project or of "
+                                      "TensorFlow: figures would not be the same; bring all nodes to one version")
         try:
-            self._run = self._held.enter_context(worker.open_worker(told, threads))
+            self._run = self._held.enter_context(worker.open_worker(assignment, threads))
         except _MAY_PASS:
             raise
         except Exception as error:
             return unexpected(error)
-        return place
+        return location
 
     def detect(self, item: Work, digest: str,
                content: Optional[np.ndarray]) -> Union[ShardResult, Unseen, QuantAccuracyError]:

@@ -114,13 +114,13 @@ class _Call(NamedTuple):
 
 
 class _Actors(Pool):
-    def __init__(self, told: Assignment, jobs: int, threads: int) -> None:
-        self._jobs, self._threads, self._digests = jobs, threads, told.digests
-        self._told = ray.put(told)
+    def __init__(self, assignment: Assignment, jobs: int, threads: int) -> None:
+        self._jobs, self._threads, self._digests = jobs, threads, assignment.digests
+        self._assignment = ray.put(assignment)
         self._code = actor.code()
         self._home = ray.get_runtime_context().get_node_id()
         self._actors: Dict[int, Any] = {}
-        self._places: Dict[int, Location] = {}
+        self._locations: Dict[int, Location] = {}
         self._calls: Dict[Any, _Call] = {}
         self._killers: List[Any] = []
         self._numbers = itertools.count()
@@ -136,7 +136,7 @@ class _Actors(Pool):
     def start(self) -> int:
         number = next(self._numbers)
         self._actors[number] = started = ray.remote(ShardActor).options(num_cpus=self._threads).remote()
-        self._calls[started.open.remote(self._told, self._threads, self._code)] = _Call(number, None)
+        self._calls[started.open.remote(self._assignment, self._threads, self._code)] = _Call(number, None)
         return number
 
     def give(self, worker: int, item: Work) -> None:
@@ -164,7 +164,7 @@ class _Actors(Pool):
         if isinstance(value, QuantAccuracyError):
             return Failed(worker, value)
         if isinstance(value, Location):
-            self._places[worker] = value
+            self._locations[worker] = value
             return Ready(worker)
         if isinstance(value, ShardResult):
             return Done(worker, value)
@@ -176,19 +176,20 @@ class _Actors(Pool):
         return None
 
     def _ending(self, worker: int, error: RayError) -> str:
-        place = self._places.pop(worker, None)
+        location = self._locations.pop(worker, None)
         lines = [line.strip() for line in str(error).splitlines()]
         reason = next((line for line in lines if "dead because" in line), first_line(error))
-        return f"its actor{'' if place is None else f' on {place.address}, node {place.node[:8]},'} was lost ({reason})"
+        where = "" if location is None else f" on {location.address}, node {location.node[:8]},"
+        return f"its actor{where} was lost ({reason})"
 
     def kill(self, worker: int) -> None:
-        place, lost = self._places.pop(worker, None), self._actors.pop(worker)
+        location, lost = self._locations.pop(worker, None), self._actors.pop(worker)
         self._calls = {answer: call for answer, call in self._calls.items() if call.worker != worker}
-        if place is not None:
+        if location is not None:
             # One that hangs does not hear Ray.
-            there = NodeAffinitySchedulingStrategy(place.node, soft=False)
+            there = NodeAffinitySchedulingStrategy(location.node, soft=False)
             self._killers.append(ray.remote(actor.kill).options(num_cpus=0, scheduling_strategy=there)
-                                 .remote(place.process))
+                                 .remote(location.process))
         ray.kill(lost)
 
     def close(self) -> None:

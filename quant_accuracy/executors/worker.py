@@ -66,20 +66,20 @@ class ShardResult(NamedTuple):
     speeds: Mapping[Run, Speed]
 
 
-def of_artifacts(built: Artifacts, card: ModelCard, runs: Sequence[Run], batch_size: int,
+def of_artifacts(artifacts: Artifacts, card: ModelCard, runs: Sequence[Run], batch_size: int,
                  digests: Mapping[int, str]) -> Assignment:
     """What workers have to know for some runs of a model.
 
     Raises:
         StorageError: A graph is missing or damaged.
     """
-    by_aimet = built.simulator == AIMET and any(run.variant == QUANTIZED for run in runs)
+    by_aimet = artifacts.simulator == AIMET and any(run.variant == QUANTIZED for run in runs)
     # Switches are put into the float graph; and AIMET runs the network alone, the rest is the float graph's.
-    from_float = by_aimet or any(run.off for run in runs)
+    from_float = by_aimet or any(run.disabled for run in runs)
     needed = {FLOAT if run.variant == QUANTIZED and from_float else run.variant for run in runs}
-    graphs = {name: built.graph(name).SerializeToString(deterministic=True) for name in sorted(needed)}
-    return Assignment(runs, graphs, card.graph, built.suppression, built.quantization,
-                      built.quantsim_folder if by_aimet else None, batch_size, (card.height, card.width), digests)
+    graphs = {name: artifacts.graph(name).SerializeToString(deterministic=True) for name in sorted(needed)}
+    return Assignment(runs, graphs, card.graph, artifacts.suppression, artifacts.quantization,
+                      artifacts.quantsim_folder if by_aimet else None, batch_size, (card.height, card.width), digests)
 
 
 @contextlib.contextmanager
@@ -100,7 +100,7 @@ def _open(assignment: Assignment, variant: str) -> Iterator[Detector]:
                                                        "the float graph behind AIMET's outputs"))
             yield lambda images, run: detect(images, {})
             return
-        switched, scaled = any(run.off for run in runs), any(run.scale != 1.0 for run in runs)
+        switched, scaled = any(run.disabled for run in runs), any(run.scale != 1.0 for run in runs)
         graph = switches.insert_switches(assignment.graph(FLOAT), assignment.quantization) if switched \
             else assignment.graph(variant)
         if scaled:
@@ -109,7 +109,7 @@ def _open(assignment: Assignment, variant: str) -> Iterator[Detector]:
 
         def detect_as(images: np.ndarray, run: Run) -> List[Detections]:
             factor = {scale.FACTOR + ":0": np.float32(run.scale)} if scaled else {}
-            setting = switches.all_but(assignment.quantization, run.off) if switched else {}
+            setting = switches.all_but(assignment.quantization, run.disabled) if switched else {}
             return detect(images, {**factor, **setting})
 
         yield detect_as

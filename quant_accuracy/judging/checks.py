@@ -122,21 +122,21 @@ def of_drift(limit: float, committed: Committed, now: Sequence[Placed]) -> Verdi
     """
     if committed.quantizers is None:
         return replace(_missing(ENCODINGS_DRIFT, "there is no snapshot of the encodings", committed), upper=limit)
-    found, left_out = snapshot.drifts(committed.quantizers, now), snapshot.not_compared(committed.quantizers, now)
-    every, value = len(found) + len(left_out.ranges) + len(left_out.others), found[0].change if found else None
-    worse = [str(drift) for drift in found if drift.change > limit]
-    lines = [*worse, *(f"{tensor}: {reason}" for tensor, reason in left_out.ranges.items())]
+    drifts, unknown = snapshot.drifts(committed.quantizers, now), snapshot.not_compared(committed.quantizers, now)
+    every, value = len(drifts) + len(unknown.ranges) + len(unknown.others), drifts[0].change if drifts else None
+    worse = [str(drift) for drift in drifts if drift.change > limit]
+    lines = [*worse, *(f"{tensor}: {reason}" for tensor, reason in unknown.ranges.items())]
     message = f"{len(lines)} of {every} encodings moved by more than {100 * limit:g} % of their range"
-    message += f", of which {len(left_out.ranges)} are other ranges altogether" if left_out.ranges else ""
+    message += f", of which {len(unknown.ranges)} are other ranges altogether" if unknown.ranges else ""
     message += "; they were calibrated on other images: the first ones, in the order of the shards' names, are others" \
         if committed.recalibrated else ""
     if not lines:
-        message = f"the encodings of {len(found)} quantizers moved by at most {100 * (value or 0.0):.3g} % of their " \
-                  f"range, {100 * limit:g} % is allowed" + (f", {found[0]}" if value else "")
-    if left_out.others:
-        message += f"; {len(left_out.others)} of {every} encodings cannot be compared, because their quantizers are " \
-                   f"not those of the snapshot: {_some(left_out.others)}"
-    outcome = FAIL if lines else INCONCLUSIVE if left_out.others else PASS
+        message = f"the encodings of {len(drifts)} quantizers moved by at most {100 * (value or 0.0):.3g} % of their " \
+                  f"range, {100 * limit:g} % is allowed" + (f", {drifts[0]}" if value else "")
+    if unknown.others:
+        message += f"; {len(unknown.others)} of {every} encodings cannot be compared, because their quantizers are " \
+                   f"not those of the snapshot: {_some(unknown.others)}"
+    outcome = FAIL if lines else INCONCLUSIVE if unknown.others else PASS
     return Verdict(ENCODINGS_DRIFT, value, None, limit, outcome, _listed(message, lines), kind=CHECK)
 
 

@@ -19,7 +19,7 @@ class _Drop(NamedTuple):
         value: Its AP drop.
         images: How many evaluated images show it.
         interval: Where its drop lies; None where too few images show it.
-        jitter: How far its drop moves for no reason; None where it is not known.
+        jitter: Run-to-run variation of its drop from float32 rounding; None where it is not known.
     """
 
     name: str
@@ -36,8 +36,8 @@ class _Drop(NamedTuple):
         """
         if self.interval is None:
             return INCONCLUSIVE
-        moves = self.jitter or 0.0
-        of_value = allowed.outcome(Interval(self.value - moves, self.value + moves))
+        tolerance = self.jitter or 0.0
+        of_value = allowed.outcome(Interval(self.value - tolerance, self.value + tolerance))
         of_interval = allowed.outcome(self.interval)
         if part:
             return of_interval if of_interval == of_value else INCONCLUSIVE
@@ -112,7 +112,7 @@ def _reasons(undecided: Sequence[_Drop], allowed: Bounds, part: bool, figures: F
             f"{drop.name} {drop.interval.low:.4f} .. {drop.interval.high:.4f}" for drop in others[:_SHOWN]
             if drop.interval is not None))
     if unsteady:
-        parts.append(f"{_classes(len(unsteady))} nearer to the limit than the numerical jitter: " + ", ".join(
+        parts.append(f"{_classes(len(unsteady))} within the numerical jitter of the limit: " + ", ".join(
             f"{drop.name} {drop.value:.4f} ± {drop.jitter:.4f}" for drop in unsteady[:_SHOWN]))
     if few:
         parts.append(f"{_classes(len(few))} with fewer than the {images.least} images that a verdict on "

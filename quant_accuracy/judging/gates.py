@@ -47,7 +47,7 @@ def judge_one(gate: Gate, figures: Figures) -> Verdict:
     interval = None if figures.part is None else rule.interval(figures.part.aps)
     outcome = INCONCLUSIVE if figures.part is not None and interval is None else \
         allowed.outcome(interval or Interval(value, value))
-    moves = None if figures.jitter is None or rule.figure is None else \
+    tolerance = None if figures.jitter is None or rule.figure is None else \
         jitter.tolerance(figures.jitter.figures[rule.figure])
     vacuous = _vacuous(gate, float_map) if outcome == PASS and rule.compares else None
     if vacuous is not None:
@@ -58,9 +58,9 @@ def judge_one(gate: Gate, figures: Figures) -> Verdict:
         message += _unseen(rule, figures.part.aps)
     if outcome == INCONCLUSIVE and vacuous is None:
         message += verdicts.remedy(value, allowed, interval, figures.part)
-    elif moves is not None and allowed.distance(value) < moves:
-        message += f"; within the numerical jitter of {moves:.4f} of the limit: another machine may say otherwise"
-    return Verdict(gate.name, value, *allowed, outcome, message, interval, moves)
+    elif tolerance is not None and allowed.distance(value) < tolerance:
+        message += f"; within the numerical jitter of {tolerance:.4f} of the limit, may flip on another machine"
+    return Verdict(gate.name, value, *allowed, outcome, message, interval, tolerance)
 
 
 class _Rule(NamedTuple):

@@ -1,4 +1,4 @@
-"""Numerical jitter: how far the figures of a quantized network move for no reason.
+"""Numerical jitter: run-to-run variation of a quantized network's figures from float32 rounding.
 
 One rounding that falls the other way is a whole step of a quantizer, so a difference in the last bit of a float32
 kernel (another machine, another version, another batch size) moves the figures a little. It is measured by scaling the

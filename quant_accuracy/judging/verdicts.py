@@ -60,7 +60,7 @@ class Figures(NamedTuple):
         shard_maps: The mAP of each evaluated shard on its own, by `jitter` figure and digest of the shard; None where a
             shard was evaluated in part only.
         baseline: What was committed; None where nothing was.
-        jitter: How far the figures move for no reason; None where it is not known.
+        jitter: Their run-to-run variation from float32 rounding; None where it is not known.
         provenance: What the metrics were measured from.
         model: The options that name model and data, as `Request.again` has them, for commands in messages.
     """
@@ -89,7 +89,7 @@ class Verdict:
         message: One sentence with the numbers; of a failed check, what is wrong stands below it, a thing a line.
         interval: Where the value lies with 95 % confidence, when only a part of the data set was evaluated; of a class
             always.
-        jitter: How far the value moves for no reason; None where it is not known.
+        jitter: Its run-to-run variation from float32 rounding; None where it is not known.
         figure: What the value is, where that is not the figure that the gate is named after.
         kind: `gate` or `check`.
     """

@@ -119,12 +119,12 @@ class Prepared:
         Raises:
             ConfigurationError: The snapshot is damaged.
         """
-        built, network = self.artifacts, self.network()
+        artifacts, network = self.artifacts, self.network()
         enabled = network.quantization.enabled()
         committed, now = self._committed(baseline), self.snapshot()
         limit = next((gate.limit for gate in self.request.card.gates if gate.name == ENCODINGS_DRIFT), None)
         return [
-            checks.of_folding(built.batch_norms, {item.batch_norm: item.reason for item in built.not_folded}),
+            checks.of_folding(artifacts.batch_norms, {item.batch_norm: item.reason for item in artifacts.not_folded}),
             *checks.of_placement(network),
             checks.of_snapshot(committed, now),
             checks.of_bitwidths(enabled, network),
@@ -144,8 +144,8 @@ class Prepared:
 
     def notes(self) -> List[str]:
         """What is worth a line and no verdict: what was asked for and changes nothing."""
-        request, built = self.request, self.artifacts
-        return effects.without_effect(lambda: built.graph(FLOAT), request.card.graph, request.card.quantization,
+        request, artifacts = self.request, self.artifacts
+        return effects.without_effect(lambda: artifacts.graph(FLOAT), request.card.graph, request.card.quantization,
                                       request.changes)
 
     def _committed(self, baseline: Optional[Baseline]) -> Committed:

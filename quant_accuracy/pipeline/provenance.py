@@ -15,9 +15,9 @@ from quant_accuracy.pipeline.prepared import Prepared
 
 def of_prepared(prepared: Prepared) -> Dict[str, Any]:
     """Everything that the figures depend on, JSON-like, with digests of files."""
-    request, built = prepared.request, prepared.artifacts
+    request, artifacts = prepared.request, prepared.artifacts
     settings = request.card.quantization
-    place = built.suppression and built.suppression.postprocessing
+    suppression = artifacts.suppression and artifacts.suppression.postprocessing
     return {
         "checkpoint": {path.name: files.digest_file(path) for path in load.checkpoint_files(request.data.checkpoint)},
         "data": {
@@ -34,16 +34,16 @@ def of_prepared(prepared: Prepared) -> Dict[str, Any]:
             "encodings_file": settings.encodings_file and files.digest_file(settings.encodings_file),
             "calibration_images": request.card.calibration_images,
             CALIBRATION_KEY: prepared.calibration_digest(),
-            "simulator": built.simulator,
+            "simulator": artifacts.simulator,
             # Only where the card names it: baselines of cards that do not stay comparable.
             **({"spelled_out_batch_norms": settings.spelled_out_batch_norms}
                if settings.spelled_out_batch_norms else {}),
         },
         "detection": {
             "batch_size": request.batch_size,
-            "suppression": "outside the graph, verified" if place else "the graph's own",
-            "score_threshold": place and place.score_threshold,
-            "iou_threshold": place and place.iou_threshold,
+            "suppression": "outside the graph, verified" if suppression else "the graph's own",
+            "score_threshold": suppression and suppression.score_threshold,
+            "iou_threshold": suppression and suppression.iou_threshold,
         },
         "versions": {"tensorflow": tf.__version__, "numpy": np.__version__},
     }

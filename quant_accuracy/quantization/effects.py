@@ -155,12 +155,12 @@ def _of_overrides(settings: Settings, now: _Does,
                   does: Callable[[Settings], Optional[_Does]]) -> Iterator[str]:
     """Each part of an override is left out in turn; one that changes nothing stays out, for another may repeat it."""
     kept = list(settings.overrides)
-    for place, override in enumerate(settings.overrides):
+    for position, override in enumerate(settings.overrides):
         parts = {key: value for key, value in vars(override).items() if key != "tensors" and value is not None}
         if not parts:
             yield f"the override of {override.tensors!r} changes nothing: it says nothing"
         for key, value in parts.items():
-            tried = [*kept[:place], replace(kept[place], **{key: None}), *kept[place + 1:]]
+            tried = [*kept[:position], replace(kept[position], **{key: None}), *kept[position + 1:]]
             if does(replace(settings, overrides=tuple(tried))) == now:
                 kept = tried
                 yield (f"the override of {override.tensors!r}: {key}: {value} changes nothing: "

@@ -149,8 +149,8 @@ def _pairs(found: np.ndarray, matches: Matches, objects: _Objects) -> _Pairs:
         images = matches.images[first:end]
         each = counts[images]
         detections = np.repeat(np.arange(first, end), each)
-        place = np.arange(len(detections)) - np.repeat(np.cumsum(each) - each, each)
-        partners = np.repeat(starts[images], each) + place
+        rank = np.arange(len(detections)) - np.repeat(np.cumsum(each) - each, each)
+        partners = np.repeat(starts[images], each) + rank
         boxes, no_crowds = found[matches.rows[detections]], np.zeros(len(detections), bool)
         ious = matching.iou(boxes, objects.boxes[partners], no_crowds)
         near = ious >= BACKGROUND_IOU

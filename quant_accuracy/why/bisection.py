@@ -62,7 +62,7 @@ class Trials:
     def __init__(self, everything: Sequence[str], measure: Callable[[Sequence[str]], Measured],
                  lacking: Callable[[Metrics], float], cost: float = 0.0) -> None:
         self.cost = cost
-        self._order = {tensor: place for place, tensor in enumerate(everything)}
+        self._order = {tensor: position for position, tensor in enumerate(everything)}
         self._measure, self._lacking = measure, lacking
         self._done: Dict[Off, Trial] = {}
 

@@ -84,7 +84,7 @@ class Investigation:
     def rank(self, budget: Budget) -> List[str]:
         """The tensors of all quantizers, most harmful first."""
         with self._measuring(_RANKING):
-            self.sensitivities = sensitivity.measure(self._listener, self._pictures[:self._most], self._place({}),
+            self.sensitivities = sensitivity.measure(self._listener, self._pictures[:self._most], self._noise_file({}),
                                                      budget)
         return [item.tensor for item in self.sensitivities.quantizers]
 
@@ -93,7 +93,7 @@ class Investigation:
         tensors = [family.tensors for family in self.families]
         with self._measuring(_RANKING):
             found = sensitivity.of_groups(self._listener, tensors, self._pictures[:_FAMILY_IMAGES],
-                                          self._place({"groups": tensors}), budget)
+                                          self._noise_file({"groups": tensors}), budget)
         self.loudness = sorted((Loudness(family, together) for family, together in zip(self.families, found)),
                                key=lambda item: -item.together.blame)
         return {item.family.name: item.together.blame for item in self.loudness}
@@ -153,7 +153,7 @@ class Investigation:
                 sessions.limited_to(prepared.request.threads):
             yield
 
-    def _place(self, more: Dict[str, Any]) -> NoiseFile:
+    def _noise_file(self, more: Dict[str, Any]) -> NoiseFile:
         inputs = {"quantsim": self._evaluation.artifacts.quantsim_folder.name, "tensorflow": tf.__version__,
                   "code": code_digest("graph", "quantization", "why"), **more}
         cache = self._evaluation.prepared.cache

@@ -106,7 +106,7 @@ def test_processes_give_the_detections_of_this_process_to_the_last_bit(
 def test_processes_scale_the_input_and_switch_quantizers_as_this_process_does(
         make_prepared: Callable[..., Prepared], demo_artifacts: Artifacts, tmp_path: Path) -> None:
     off = next(quantizer.tensor for quantizer in demo_artifacts.quantizers if quantizer.enabled)
-    runs = [Run(FLOAT, scale=1.001), Run(QUANTIZED, off=(off,))]
+    runs = [Run(FLOAT, scale=1.001), Run(QUANTIZED, disabled=(off,))]
     evaluations = [make_prepared(tmp_path / chosen.name, chosen, count=1)
                    for chosen in (Choice(), Choice(PROCESSES, jobs=1))]
 

@@ -12,8 +12,8 @@ from typing import Callable, Dict
 import tensorflow.compat.v1 as tf
 
 from benchmarks.speed import doors, executors, network, scores
+from quant_accuracy.base import concurrency
 from quant_accuracy.base.cache import Cache
-from quant_accuracy.graph import sessions
 from quant_accuracy.settings import options
 
 
@@ -29,7 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("which", nargs="*", choices=[[], *measurements], help=f"default: {' '.join(measurements)}")
     which = parser.parse_args().which or list(measurements)
-    print(f"{platform.machine()}, {sessions.cores()} cores, Python {platform.python_version()}, "
+    print(f"{platform.machine()}, {concurrency.cores()} cores, Python {platform.python_version()}, "
           f"TensorFlow {tf.__version__}")
     cache = Cache(options.ROOT / ".cache")
     with tempfile.TemporaryDirectory() as scratch:

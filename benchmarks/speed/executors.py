@@ -12,10 +12,10 @@ from quant_accuracy.base.words import FLOAT, QUANTIZED
 from quant_accuracy.data.shards import Shard
 from quant_accuracy.demo import ready
 from quant_accuracy.detection import run as detection
-from quant_accuracy.executors import worker
 from quant_accuracy.executors.contract import Executor, Workload
 from quant_accuracy.executors.processes import ProcessExecutor
 from quant_accuracy.executors.worker import Assignment
+from quant_accuracy.pipeline.assignment import of_artifacts
 from quant_accuracy.settings import options
 
 
@@ -24,7 +24,7 @@ def measure_executors(cache: Cache, scratch: Path) -> None:
     data, model = ready.data_paths(cache, count=500), demo_card()
     built = build.build(model, data.checkpoint, shards_of(data), cache)
     runs = [detection.Run(variant) for variant in (FLOAT, QUANTIZED)]
-    assignment = worker.of_artifacts(built, model, runs, options.DEFAULT_BATCH_SIZE, {})
+    assignment = of_artifacts(built, model, runs, options.DEFAULT_BATCH_SIZE, {})
     ratios: List[float] = []
     for _ in range(3):
         rates = {jobs: _steady_rate(ProcessExecutor(jobs, jobs, None), assignment, 2 * shards_of(data), jobs)

@@ -3,3 +3,4 @@
 FLOAT, QUANTIZED = "float", "quantized"
 VARIANTS = (FLOAT, QUANTIZED)
 REPORT_SCHEMA_VERSION = 4
+REPORT_FORMS = ("html", "json", "md")

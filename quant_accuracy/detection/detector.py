@@ -7,12 +7,12 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import GraphError
+from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.detection import nms
 from quant_accuracy.detection.nms import Detections
 from quant_accuracy.detection.postprocessing import Postprocessing, Suppression
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph import sessions
-from quant_accuracy.graph.names import GraphNames
 
 # From uint8 [n, height, width, 3] images to the network's outputs.
 NetworkRunner = Callable[[np.ndarray], Sequence[np.ndarray]]

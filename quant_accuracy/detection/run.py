@@ -5,14 +5,13 @@ from typing import Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple
 
 import numpy as np
 
-from quant_accuracy.base import progress
+from quant_accuracy.base import concurrency, progress
 from quant_accuracy.base.errors import DataError, GraphError
 from quant_accuracy.data import images
 from quant_accuracy.data.shards import Shard
 from quant_accuracy.detection import store
 from quant_accuracy.detection.nms import Detections
 from quant_accuracy.detection.store import ShardDetections
-from quant_accuracy.graph import sessions
 
 # Images that a message names.
 _SHOWN = 4
@@ -141,13 +140,14 @@ def detect(work: Iterable[Work], detectors: Mapping[str, Detector], batch_size: 
         return _BatchResult(batch, found, seconds)
 
     with progress.counter(total=total, unit="images", label="detecting") as counter:
-        for result in sessions.run_concurrently(process, images.stream(shards(), batch_size, *size)):
+        for result in concurrency.run_concurrently(process, images.stream(shards(), batch_size, *size)):
             position, count = result.batch.shard, len(result.batch.image_ids)
             under_way = open_shards[position]
             under_way.batches.append(result.batch._replace(images=None))
             for run, detections in result.detections.items():
                 under_way.detections[run] += detections
-                speeds[run] = speeds.get(run, Speed(0, 0.0)).plus(Speed(count, result.seconds[run] / sessions.cores()))
+                seconds = result.seconds[run] / concurrency.cores()
+                speeds[run] = speeds.get(run, Speed(0, 0.0)).plus(Speed(count, seconds))
             counter.update(count)
             if under_way.images() == taken[position].shard.records:
                 finished(taken[position], open_shards.pop(position).whole())

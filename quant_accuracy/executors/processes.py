@@ -10,13 +10,13 @@ from multiprocessing import connection as connections
 from multiprocessing.connection import Connection
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
+from quant_accuracy.base import concurrency
 from quant_accuracy.base.errors import OutOfMemoryError, QuantAccuracyError, first_line, unexpected
 from quant_accuracy.detection.run import Run, Speed, Work
 from quant_accuracy.executors import dispatch, interrupts, worker
 from quant_accuracy.executors.contract import Executor, Retry, Workload
 from quant_accuracy.executors.dispatch import Done, Event, Failed, Lost, Pool, Ready
 from quant_accuracy.executors.worker import Assignment
-from quant_accuracy.graph import sessions
 from quant_accuracy.settings.options import PROCESSES
 
 
@@ -30,8 +30,8 @@ class ProcessExecutor(Executor):
     """
 
     def __init__(self, jobs: Optional[int], threads: Optional[int], shard_timeout: Optional[float]) -> None:
-        with sessions.limited_to(threads):
-            cores = sessions.cores()
+        with concurrency.limited_to(threads):
+            cores = concurrency.cores()
         self._jobs = jobs or cores
         self._threads, self._shard_timeout = max(1, cores // self._jobs), shard_timeout
 

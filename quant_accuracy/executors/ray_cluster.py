@@ -17,7 +17,7 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from quant_accuracy.base import files
+from quant_accuracy.base import concurrency, files
 from quant_accuracy.base.errors import ConfigurationError, DataError, QuantAccuracyError, WorkerError, first_line
 from quant_accuracy.detection.run import Run, Speed, Work
 from quant_accuracy.executors import actor, dispatch, interrupts
@@ -25,7 +25,6 @@ from quant_accuracy.executors.actor import Location, ShardActor, Unseen
 from quant_accuracy.executors.contract import Executor, Retry, Workload
 from quant_accuracy.executors.dispatch import Done, Event, Failed, Lost, Pool, Ready
 from quant_accuracy.executors.worker import Assignment, ShardResult
-from quant_accuracy.graph import sessions
 from quant_accuracy.settings.executor import RAY_LOCAL
 from quant_accuracy.settings.options import RAY
 
@@ -72,8 +71,8 @@ def connected(address: str, threads: Optional[int]) -> Iterator[None]:
     """
     settings: Dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": "ERROR"}
     if address == RAY_LOCAL:
-        with sessions.limited_to(threads):
-            settings.update(num_cpus=sessions.cores(), include_dashboard=False, object_store_memory=_OWN_STORE)
+        with concurrency.limited_to(threads):
+            settings.update(num_cpus=concurrency.cores(), include_dashboard=False, object_store_memory=_OWN_STORE)
     # Ray tells its makers how it is used, unless one says no.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:

@@ -8,7 +8,8 @@ from typing import Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.artifacts.records import Artifacts
+from quant_accuracy.base import concurrency
+from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.base.words import FLOAT, QUANTIZED
 from quant_accuracy.detection import run as detection
 from quant_accuracy.detection.detector import open_detector
@@ -16,11 +17,9 @@ from quant_accuracy.detection.nms import Detections
 from quant_accuracy.detection.postprocessing import Suppression
 from quant_accuracy.detection.run import Detector, Run, Speed, Work
 from quant_accuracy.detection.store import ShardDetections
-from quant_accuracy.graph import scale, sessions
-from quant_accuracy.graph.names import GraphNames
+from quant_accuracy.graph import scale
 from quant_accuracy.quantization import aimet, switches
-from quant_accuracy.quantization.records import AIMET, Quantization
-from quant_accuracy.settings.card import ModelCard
+from quant_accuracy.quantization.records import Quantization
 
 
 @dataclass(frozen=True)
@@ -66,22 +65,6 @@ class ShardResult(NamedTuple):
     speeds: Mapping[Run, Speed]
 
 
-def of_artifacts(artifacts: Artifacts, card: ModelCard, runs: Sequence[Run], batch_size: int,
-                 digests: Mapping[int, str]) -> Assignment:
-    """What workers have to know for some runs of a model.
-
-    Raises:
-        StorageError: A graph is missing or damaged.
-    """
-    by_aimet = artifacts.simulator == AIMET and any(run.variant == QUANTIZED for run in runs)
-    # Switches are put into the float graph; and AIMET runs the network alone, the rest is the float graph's.
-    from_float = by_aimet or any(run.disabled for run in runs)
-    needed = {FLOAT if run.variant == QUANTIZED and from_float else run.variant for run in runs}
-    graphs = {name: artifacts.graph(name).SerializeToString(deterministic=True) for name in sorted(needed)}
-    return Assignment(runs, graphs, card.graph, artifacts.suppression, artifacts.quantization,
-                      artifacts.quantsim_folder if by_aimet else None, batch_size, (card.height, card.width), digests)
-
-
 @contextlib.contextmanager
 def open_detectors(assignment: Assignment) -> Iterator[Dict[str, Detector]]:
     """The detector of each variant, for all of its runs: they share one graph and one session."""
@@ -118,7 +101,7 @@ def _open(assignment: Assignment, variant: str) -> Iterator[Detector]:
 @contextlib.contextmanager
 def open_worker(assignment: Assignment, threads: Optional[int]) -> Iterator[Callable[[Work], ShardResult]]:
     """A function that runs one shard after the other on so many cores; its sessions are opened once."""
-    with sessions.limited_to(threads), open_detectors(assignment) as detectors:
+    with concurrency.limited_to(threads), open_detectors(assignment) as detectors:
 
         def run(item: Work) -> ShardResult:
             detections: Dict[Run, ShardDetections] = {}

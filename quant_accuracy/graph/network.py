@@ -5,8 +5,8 @@ from typing import Dict, List, Sequence, Set
 
 import tensorflow.compat.v1 as tf
 
+from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.graph import nodes as graph_nodes
-from quant_accuracy.graph.names import GraphNames
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ check cannot see counts as wrong. In a failed verdict each thing that is wrong s
 from dataclasses import replace
 from typing import Iterable, List, Mapping, NamedTuple, Optional, Sequence
 
-from quant_accuracy.data import coverage
-from quant_accuracy.graph.names import GraphNames
+from quant_accuracy.base.graph_names import GraphNames
+from quant_accuracy.judging import coverage
 from quant_accuracy.judging.verdicts import CHECK, FAIL, INCONCLUSIVE, PASS, Verdict
 from quant_accuracy.quantization import assumptions, snapshot
 from quant_accuracy.quantization.assumptions import Assumptions

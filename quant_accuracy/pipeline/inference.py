@@ -20,8 +20,9 @@ from quant_accuracy.data import images
 from quant_accuracy.detection import store
 from quant_accuracy.detection.run import Detected, Run, Speed, Work
 from quant_accuracy.detection.store import ShardDetections
-from quant_accuracy.executors import factory, worker
+from quant_accuracy.executors import factory
 from quant_accuracy.executors.contract import Workload
+from quant_accuracy.pipeline import assignment as assignments
 from quant_accuracy.pipeline.prepared import Prepared
 from quant_accuracy.quantization.records import AIMET, BUILTIN
 
@@ -119,7 +120,8 @@ def _work_at(prepared: Prepared, work: Sequence[Work], paths: _Paths) -> Dict[Ru
             command_line.stop_if_asked()
 
         request, runs = prepared.request, list(dict.fromkeys(run for item in work for run in item.runs))
-        assignment = worker.of_artifacts(prepared.artifacts, request.card, runs, request.batch_size, prepared.digests)
+        assignment = assignments.of_artifacts(prepared.artifacts, request.card, runs, request.batch_size,
+                                              prepared.digests)
         workload = Workload(assignment, itertools.chain([first], claimed), len(work),
                             sum(item.shard.records for item in work), finished)
         speeds = factory.executor(request.executor, request.threads).detect(workload, prepared.retried.append)

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import List, Mapping, Optional, Sequence
 
+import numpy as np
+
 from quant_accuracy.artifacts import build
 from quant_accuracy.artifacts.calibration import calibration_shards
 from quant_accuracy.artifacts.records import Artifacts
@@ -88,6 +90,16 @@ class Prepared:
         """Which images calibrate: the first of the data set, whatever the names of its files."""
         leading = calibration_shards(self.every_shard, self.request.card.calibration_images)
         return files.digest_value([self.digests.get(shard.index) or files.digest_file(shard.path) for shard in leading])
+
+    def calibration_images(self, count: int) -> List[np.ndarray]:
+        """The first of the images that calibrate, as the network gets them: uint8 [1, height, width, 3] each.
+
+        Raises:
+            ConfigurationError: The data set has fewer.
+            DataError: An image cannot be read.
+        """
+        card = self.request.card
+        return images.read_images(calibration_shards(self.every_shard, count), count, card.height, card.width)
 
     def baseline_folder(self) -> Path:
         """Where the baseline of the model lies."""

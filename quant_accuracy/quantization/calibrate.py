@@ -6,6 +6,7 @@ from typing import Callable, Dict, Iterable, Iterator, List, Optional, Sequence,
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from quant_accuracy.base import concurrency
 from quant_accuracy.base.errors import DataError
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph import sessions
@@ -151,7 +152,7 @@ def _run_all(graph: tf.GraphDef, fetches: Sequence[str], image_input: str,
     """The fetched values of each batch, in order; no batch at all is an error."""
     count = 0
     with sessions.open_session(graph, "the float graph, on calibration images") as session:
-        for values in sessions.run_concurrently(
+        for values in concurrency.run_concurrently(
                 lambda batch: session.run(list(fetches), {image_input + ":0": batch}), batches):
             yield values
             count += 1

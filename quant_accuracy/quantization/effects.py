@@ -12,7 +12,7 @@ from typing import Any, Callable, Collection, Dict, Iterator, List, Optional, Se
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import QuantAccuracyError
-from quant_accuracy.graph.names import GraphNames
+from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import placement
 from quant_accuracy.quantization.configuration import Configuration, OpRule, ParamRule

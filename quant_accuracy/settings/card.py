@@ -9,7 +9,7 @@ import yaml
 
 from quant_accuracy.base.documents import Section, parsing, read_text
 from quant_accuracy.base.errors import ConfigurationError, first_line, shown
-from quant_accuracy.graph.names import GraphNames
+from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.quantization import configuration as configurations
 from quant_accuracy.quantization.assumptions import Assumptions
 from quant_accuracy.quantization.configuration import Configuration

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from quant_accuracy.base.errors import ConfigurationError
+from quant_accuracy.base.words import REPORT_FORMS
 from quant_accuracy.quantization.records import SCHEMES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DEMO_CARD = "ssd_mobilenet_v2_demo"
 REAL_CARD = "ssd_mobilenet_v2_coco"
-REPORT_FORMS = ("html", "json", "md")
 # The activations of one image stay in a core's cache: larger batches were slower where it was measured.
 DEFAULT_BATCH_SIZE = 1
 DEFAULT_WHY_BUDGET = 10.0

@@ -8,12 +8,9 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Sequence
 
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.artifacts.calibration import calibration_shards
-from quant_accuracy.base import progress
+from quant_accuracy.base import concurrency, progress
 from quant_accuracy.base.code import code_digest
 from quant_accuracy.base.words import FLOAT, QUANTIZED
-from quant_accuracy.data import images
-from quant_accuracy.graph import sessions
 from quant_accuracy.pipeline import variations
 from quant_accuracy.pipeline.evaluation import Evaluation
 from quant_accuracy.quantization import aimet
@@ -73,8 +70,7 @@ class Investigation:
         self._evaluation, self._listener, self._network, self.budget = evaluation, listener, listener.network, budget
         self._most = min(most_images, card.calibration_images)
         count = min(max(self._most, _FAMILY_IMAGES), card.calibration_images)
-        self._pictures = images.read_images(calibration_shards(evaluation.prepared.every_shard, count), count,
-                                            card.height, card.width)
+        self._pictures = evaluation.prepared.calibration_images(count)
         layers = noise.layers(self._network)
         self.families: List[Family] = family_kinds.of_quantizers(
             self._network.measured(), [layers[quantizer.tensor].op for quantizer in self._network.measured()])
@@ -150,7 +146,7 @@ class Investigation:
         prepared = self._evaluation.prepared
         with self._evaluation.prepared.watch.step(step), \
                 prepared.cache.hold(f"sensitivity-{self._evaluation.artifacts.quantsim_folder.name}"), \
-                sessions.limited_to(prepared.request.threads):
+                concurrency.limited_to(prepared.request.threads):
             yield
 
     def _noise_file(self, more: Dict[str, Any]) -> NoiseFile:

@@ -9,10 +9,10 @@ from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequenc
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.base import arrays
+from quant_accuracy.base import arrays, concurrency
+from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph import sessions
-from quant_accuracy.graph.names import GraphNames
 from quant_accuracy.quantization import simulate, switches
 from quant_accuracy.quantization.records import PARAM, Quantization, Quantizer
 
@@ -134,7 +134,7 @@ class Listener:
         settings: List[List[str]] = [[], *([tensor for tensor in tensors if tensor not in group] for group in groups),
                                      *(list(group) for group in groups)]
         noise = []
-        for found in sessions.run_concurrently(lambda off: _difference(self._run(image, off, self._outputs), floats),
+        for found in concurrency.run_concurrently(lambda off: _difference(self._run(image, off, self._outputs), floats),
                                                settings):
             noise.append(found)
             ran()

@@ -12,12 +12,12 @@ import tensorflow.compat.v1 as tf
 from quant_accuracy.artifacts import build
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.errors import ConfigurationError, GraphError
+from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.base.words import FLOAT
 from quant_accuracy.data import images, shards
 from quant_accuracy.demo import ready
 from quant_accuracy.detection import detector
 from quant_accuracy.graph import boundaries, image_input, load, sessions
-from quant_accuracy.graph.names import GraphNames
 from quant_accuracy.preparation import checkpoint
 from quant_accuracy.settings import card, options
 from quant_accuracy.settings.card import DataPaths, ModelCard

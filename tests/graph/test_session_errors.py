@@ -13,16 +13,16 @@ import tensorflow.compat.v1 as tf
 from quant_accuracy.artifacts.records import Artifacts
 from quant_accuracy.base import command_line
 from quant_accuracy.base.errors import DefectError, GraphError, OutOfMemoryError
+from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.base.words import FLOAT
 from quant_accuracy.detection import detector
 from quant_accuracy.detection.run import Run
-from quant_accuracy.executors import worker
 from quant_accuracy.executors.contract import Workload
 from quant_accuracy.executors.processes import ProcessExecutor
 from quant_accuracy.graph import sessions
-from quant_accuracy.graph.names import GraphNames
 from quant_accuracy.graph.sessions import GraphSession
 from quant_accuracy.pipeline import evaluation
+from quant_accuracy.pipeline.assignment import of_artifacts
 from quant_accuracy.settings import executor
 from quant_accuracy.settings.card import DataPaths, ModelCard
 from tests.support import broken, defect_plugin, processes, suite
@@ -309,8 +309,8 @@ def test_a_crash_under_pytest_has_status_2_and_is_told_once(cache: Any, demo: Da
 
 
 def test_a_crash_of_a_worker_is_one_line_and_not_tried_again(demo_artifacts: Artifacts, demo_card: ModelCard) -> None:
-    told = worker.of_artifacts(demo_artifacts, demo_card, [Run(FLOAT)], 1, {})
-    workload = Workload(replace(told, graphs={FLOAT: b"no graph"}), iter([]), 1, 1, lambda *_: None)
+    assignment = of_artifacts(demo_artifacts, demo_card, [Run(FLOAT)], 1, {})
+    workload = Workload(replace(assignment, graphs={FLOAT: b"no graph"}), iter([]), 1, 1, lambda *_: None)
     retried: List[Any] = []
 
     with pytest.raises(DefectError, match="DecodeError at .*; this is a defect of the suite and no verdict: report it"):

@@ -11,9 +11,8 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import ConfigurationError, GraphError
-from quant_accuracy.data import coverage
 from quant_accuracy.graph import scale
-from quant_accuracy.judging import baseline, gates, jitter
+from quant_accuracy.judging import baseline, coverage, gates, jitter
 from quant_accuracy.judging.baseline import Baseline
 from quant_accuracy.judging.jitter import Jitter
 from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS, Classes, Figures, Part

@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Sequence
 import numpy as np
 import pytest
 
-from quant_accuracy.graph.names import GraphNames
+from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.judging import checks
 from quant_accuracy.judging.checks import Committed, QuantizedNetwork
 from quant_accuracy.judging.verdicts import CHECK, FAIL, INCONCLUSIVE, PASS, Verdict

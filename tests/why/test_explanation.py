@@ -13,9 +13,9 @@ import tensorflow.compat.v1 as tf
 from quant_accuracy.artifacts.records import Artifacts
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.errors import ConfigurationError, GraphError
+from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.base.words import FLOAT, QUANTIZED
 from quant_accuracy.data import images, shards
-from quant_accuracy.graph.names import GraphNames
 from quant_accuracy.graph.network import Network
 from quant_accuracy.judging.verdicts import FAIL, Verdict
 from quant_accuracy.pipeline.evaluation import Evaluation, evaluate

@@ -8,9 +8,9 @@ from typing import Any, Dict, List, Optional
 
 import numpy as np
 
+from quant_accuracy.base import concurrency
 from quant_accuracy.base.words import FLOAT, QUANTIZED, REPORT_SCHEMA_VERSION
 from quant_accuracy.data.shards import format_selection
-from quant_accuracy.graph import sessions
 from quant_accuracy.pipeline import certainty
 from quant_accuracy.pipeline.evaluation import Evaluation
 from quant_accuracy.pipeline.variant import Variant
@@ -148,7 +148,7 @@ def _run(evaluation: Evaluation) -> Dict[str, Any]:
         "seconds": {name: round(seconds, 3) for name, seconds in evaluation.prepared.watch.seconds().items()},
         "images_per_second": {name: None if speed is None else round(speed.images / max(speed.seconds, 1e-9), 1)
                               for name, speed in speeds.items()},
-        "machine": {"system": platform.platform(), "processor": _processor(), "cores": sessions.cores(),
+        "machine": {"system": platform.platform(), "processor": _processor(), "cores": concurrency.cores(),
                     "python": platform.python_version()},
         "options": {"shards": request.selection, "shard_count": request.shard_count,
                     "eval_num_examples": request.num_examples, "eval_batch_size": request.batch_size,

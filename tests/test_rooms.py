@@ -1,6 +1,7 @@
 """The shape of the project: rooms in one order, modules and functions that are read in one sitting."""
 
 import ast
+import re
 from pathlib import Path
 from typing import Dict, Iterator, List, Sequence, Set, Tuple
 
@@ -79,6 +80,16 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 
     assert _circle({"a": {"b"}, "b": {"a"}, "c": {"a"}}) == ["a", "b", "c"]
     assert not _circle(inner)
+
+
+def test_the_page_on_architecture_draws_the_rooms_in_this_order_and_names_modules_that_are_there() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    drawn = re.findall(r"^ (\w+) {2,}", page.split("```")[1], re.MULTILINE)
+    modules = set(re.findall(r"\b(\w+/\w+\.py)\b", page)) - {"tests/test_rooms.py"}
+
+    assert drawn[::-1] == [room for room in _ORDER if room in drawn]
+    assert {_room(name) for name in _modules()} - {""} == set(drawn)
+    assert not [module for module in modules if not (_ENGINE / module).is_file()]
 
 
 @pytest.mark.parametrize("folder", ["quant_accuracy", "fixtures", "tools", "benchmarks", "test_quant_accuracy"])

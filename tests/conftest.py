@@ -13,7 +13,7 @@ from PIL import Image
 from quant_accuracy.artifacts import build
 from quant_accuracy.artifacts.records import Artifacts
 from quant_accuracy.base.cache import Cache
-from quant_accuracy.data import shards
+from quant_accuracy.data import images, shards
 from quant_accuracy.demo import ready
 from quant_accuracy.preparation import coco_tfrecords
 from quant_accuracy.settings import card, options
@@ -117,3 +117,9 @@ def run_graph() -> Run:
             return list(session.run(fetches, feed))
 
     return run
+
+
+@pytest.fixture(scope="session")
+def image(demo: DataPaths) -> np.ndarray:
+    """An image of the demo, as the network takes it."""
+    return images.read_images(shards.find_shards(demo.dataset_dir, demo.pattern), 2, 300, 300)[1]

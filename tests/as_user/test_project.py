@@ -1,11 +1,11 @@
 """The project itself: the set-up script, and imports that point one way."""
 
 import ast
+import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
-from typing import Dict, Iterator, Tuple
+from typing import Dict, Iterator, List, Tuple
 
 import importlib_metadata
 import pytest
@@ -51,7 +51,7 @@ def test_numbers_are_computed_without_tensorflow() -> None:
     paths = [path for package in ("scoring", "judging") for path in engine.glob(f"{package}/*.py")]
     paths += [engine / f"{name}.py" for name in (
         "quantization/encodings", "quantization/records", "quantization/snapshot", "quantization/assumptions",
-        "detection/merge", "detection/store", "reporting/gate_table", "reporting/page/pages",
+        "data/coverage", "detection/merge", "detection/store", "reporting/gate_table", "reporting/page/pages",
         "reporting/page/views", "reporting/page/tables", "reporting/page/plots", "reporting/page/drawing",
         "reporting/document/read_report", "reporting/comparison", "reporting/document/history",
         "reporting/pictures/scenes", "reporting/pictures/pictures", "base/stopwatch")]
@@ -118,26 +118,18 @@ def test_the_environment_of_the_tests_is_the_locked_one() -> None:
     assert not wrong
 
 
-def test_ops_run_on_one_thread_whoever_opened_a_session_before() -> None:
-    script = """
-import time
-from quant_accuracy.graph import sessions
-import numpy as np
-import tensorflow.compat.v1 as tf
-with tf.Graph().as_default() as graph:
-    start = tf.placeholder(tf.float32, [1000, 1000], name="start")
-    end = start
-    for _ in range(8):
-        end = tf.matmul(end, start)
-    feed = {start.name: np.ones([1000, 1000], np.float32)}
-    with tf.Session(config=tf.ConfigProto(intra_op_parallelism_threads=8)) as first:
-        first.run(end, feed)
-with sessions.open_session(graph.as_graph_def()) as session:
-    session.run(end.name, feed)
-    wall, cpu = time.perf_counter(), time.process_time()
-    session.run(end.name, feed)
-    print((time.process_time() - cpu) / (time.perf_counter() - wall))
-"""
-    done = subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.PIPE, cwd=str(ROOT))
-    # One thread cannot use more than the time that passes; two came to 1.9.
-    assert float(done.stdout) < 1.3
+def _tracked(pattern: str) -> List[Path]:
+    listed = subprocess.run(["git", "ls-files", pattern], cwd=str(ROOT), stdout=subprocess.PIPE, text=True)
+    return [ROOT / name for name in listed.stdout.split()] or sorted(ROOT.glob(f"*/{pattern}"))
+
+
+def test_no_pickle_is_loaded_and_yaml_is_loaded_safely() -> None:
+    engine = [path for path in _tracked("*.py") if "tests" not in path.parts]
+    text = {path: path.read_text(encoding="utf-8") for path in engine}
+
+    assert len(text) > 50
+    for path, source in text.items():
+        assert not re.search(r"^\s*(import|from) (pickle|cPickle|dill|shelve|marshal|joblib)", source, re.M), path
+        assert not re.search(r"yaml\.(load|full_load|unsafe_load)\b", source), path
+        for call in re.finditer(r"np\.load\([^\n]*", source):
+            assert "allow_pickle=False" in call.group(), path

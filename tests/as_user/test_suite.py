@@ -380,3 +380,13 @@ def test_without_a_cache_nothing_is_taken_from_it_and_nothing_is_left(demo_copy:
 
     assert "4 images were run now" in done.said, done.said
     assert not list(scratch.glob("quant_accuracy.*"))
+
+
+def test_options_whose_values_are_paths_that_exist_are_no_paths_of_tests(tmp_path: Path) -> None:
+    """Before it knows an option, pytest takes its value for a path, and looks for pytest.ini and conftest.py there."""
+    done = subprocess.run([str(ROOT / "run"), "pytest", "--collect-only", "-q", "--output-dir", str(tmp_path)],
+                          cwd=str(ROOT), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          env=suite.environment())
+
+    assert done.returncode == 0, done.stdout
+    assert "test_gate[ssd_mobilenet_v2_demo-w8a8-mAP_drop]" in done.stdout

@@ -102,13 +102,3 @@ def test_the_budget_ends_the_search_with_what_is_known_by_then(few_bits: List[st
     assert "why: 0 measurements in 0 s, ranking on 1 images in " in said
     assert "why: most harmful on 1 calibration images: " in said
     assert report_documents.schema_errors(json.loads((tmp_path / "report.json").read_text())) == []
-
-
-def test_options_whose_values_are_paths_that_exist_are_no_paths_of_tests(tmp_path: Path) -> None:
-    """Before it knows an option, pytest takes its value for a path, and looks for pytest.ini and conftest.py there."""
-    done = subprocess.run([str(ROOT / "run"), "pytest", "--collect-only", "-q", "--output-dir", str(tmp_path)],
-                          cwd=str(ROOT), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          env=suite.environment())
-
-    assert done.returncode == 0, done.stdout
-    assert "test_gate[ssd_mobilenet_v2_demo-w8a8-mAP_drop]" in done.stdout

@@ -1,26 +1,22 @@
-"""What is kept on the disk: damaged cache entries and files of arrays, and writers that die or meet."""
+"""The cache: an entry is made once, and again when it is damaged."""
 
-import itertools
 import json
 import shutil
-import subprocess
-import sys
+import threading
+import time
 from pathlib import Path
 from typing import Callable, List
 
-import numpy as np
 import pytest
 
 from quant_accuracy.artifacts.records import Artifacts
-from quant_accuracy.base import arrays, files
+from quant_accuracy.base import files
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.errors import StorageError
 from tests.support import broken
-from tests.support.places import ROOT
 
 _ENTRIES = {"float": ("float.pb", "folded.pb", "fold.json", "inputs.json", "digests.json"),
-            "quantsim": ("quantsim.pb", "quantizers.json", "model.encodings", "suppression.json",
-                         "simulator.json")}
+            "quantsim": ("quantsim.pb", "quantizers.json", "model.encodings", "postprocessing.json")}
 
 
 @pytest.mark.parametrize("damage", [broken.flip_in_the_middle, broken.cut, Path.unlink],
@@ -71,83 +67,55 @@ def test_an_entry_stays_when_it_cannot_be_made_again(tmp_path: Path, capsys: pyt
     assert capsys.readouterr().err.count("damaged (content has changed since it was written)") == 2
 
 
-def test_no_flipped_bit_and_no_cut_of_a_file_of_arrays_goes_unnoticed(tmp_path: Path) -> None:
-    path, random = tmp_path / "arrays.npz", np.random.RandomState(0)
-    saved = {"scores": random.uniform(size=20).astype(np.float32), "classes": np.arange(20, dtype=np.int32)}
-    arrays.save(path, saved)
-    content = path.read_bytes()
-    flips = (content[:i] + bytes([content[i] ^ 1 << bit]) + content[i + 1:] for i in range(len(content))
-             for bit in (0, 5))
-    refused = 0
+def test_a_place_that_cannot_be_written_is_named_with_what_to_name_instead(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
 
-    for damaged in itertools.chain(flips, (content[:length] for length in range(len(content)))):
-        path.write_bytes(damaged)
-        try:
-            found = arrays.load(path, {"scores": np.float32, "classes": np.int32}, "arrays")
-        except StorageError:
-            refused += 1
-            continue
-        # What no checksum covers are dates and the like.
-        for name, array in saved.items():
-            np.testing.assert_array_equal(found[name], array)
-    assert refused > 2 * len(content)
+    with pytest.raises(StorageError, match="Not a directory; name a folder that can be written with --cache-dir"):
+        Cache(tmp_path / "file").hold("name")
+    with Cache(tmp_path / "folder").hold("name"):
+        pass
 
 
-_WRITER = """
-import sys, time
-from pathlib import Path
-from quant_accuracy.base import files
-with files.atomic_path(Path(sys.argv[1])) as path:
-    path.write_text("half")
-    print("writing", flush=True)
-    time.sleep(60)
-"""
+def test_a_cache_entry_is_made_once_for_equal_inputs(tmp_path: Path) -> None:
+    made: List[Path] = []
+
+    def make(folder: Path) -> None:
+        made.append(folder)
+        (folder / "content").write_text("x")
+
+    cache = Cache(tmp_path / "cache")
+    first = cache.folder("things", {"a": 1, "b": 2}, "making", make)
+    second = cache.folder("things", {"b": 2, "a": 1}, "making", make)
+    other = cache.folder("things", {"a": 1, "b": 3}, "making", make)
+
+    assert first == second != other
+    assert len(made) == 2
 
 
-def _writer(target: Path) -> "subprocess.Popen[str]":
-    process = subprocess.Popen([sys.executable, "-c", _WRITER, str(target)], stdout=subprocess.PIPE,
-                               universal_newlines=True, cwd=str(ROOT))
-    assert process.stdout is not None
-    assert process.stdout.readline() == "writing\n"
-    return process
+def test_two_that_want_the_same_entry_wait_for_each_other(tmp_path: Path) -> None:
+    made = []
+
+    def make(folder: Path) -> None:
+        made.append(folder)
+        time.sleep(0.3)
+
+    threads = [threading.Thread(target=Cache(tmp_path).folder, args=("things", {}, "making", make)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(made) == 1
 
 
-def test_what_a_killed_process_was_writing_goes_with_the_next_write_and_what_a_living_one_writes_stays(
-        tmp_path: Path) -> None:
-    dead, living = _writer(tmp_path / "dead"), _writer(tmp_path / "living")
-    try:
-        dead.kill()
-        dead.communicate()
-        elsewhere = tmp_path / ".result.abcdefgh.another-machine.quant_accuracy.partial"
-        foreign = tmp_path / ".somebody.partial"
-        for folder in (elsewhere, foreign):
-            folder.mkdir()
-        assert len(list(tmp_path.glob(".dead.*.partial"))) == 1
+def test_an_entry_whose_making_failed_is_not_there(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
 
-        files.write_text(tmp_path / "third", "whole")
+    def fail(folder: Path) -> None:
+        (folder / "half").write_text("x")
+        raise ValueError("no")
 
-        assert not list(tmp_path.glob(".dead.*"))
-        assert [path.read_text() for path in tmp_path.glob(".living.*.partial/living")] == ["half"]
-        assert elsewhere.exists()
-        assert foreign.exists()
-    finally:
-        living.kill()
-        living.communicate()
-    files.sweep(tmp_path)
-    assert broken.temporary(tmp_path) == [elsewhere, foreign]
-
-
-_MANY = """
-import sys
-from pathlib import Path
-from quant_accuracy.base import files
-for number in range(300):
-    files.write_text(Path(sys.argv[1]) / f"{number % 7}", "whole" * 100)
-"""
-
-
-def test_those_who_write_into_one_folder_at_once_do_not_sweep_each_other_away(tmp_path: Path) -> None:
-    writers = [subprocess.Popen([sys.executable, "-c", _MANY, str(tmp_path)], cwd=str(ROOT)) for _ in range(4)]
-
-    assert [writer.wait(timeout=120) for writer in writers] == [0, 0, 0, 0]
-    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {str(n): "whole" * 100 for n in range(7)}
+    with pytest.raises(ValueError, match="no"):
+        cache.folder("things", {}, "making", fail)
+    assert not cache.path("things", {}).exists()
+    assert not list((tmp_path / "things").iterdir())

@@ -4,12 +4,14 @@ import struct
 from pathlib import Path
 from typing import Callable, Dict, List
 
+import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import DataError
-from quant_accuracy.data import framing, records, shards
+from quant_accuracy.data import framing, images, records, shards
 from quant_accuracy.settings.card import DataPaths
+from tests.support.records import as_bytes, as_int64, encoded, example, write
 
 
 @pytest.fixture
@@ -79,24 +81,6 @@ def test_a_file_that_is_cut_short_names_the_record(shard: Path) -> None:
         records.read_encoded(shard, [7])
 
 
-def test_a_file_that_is_gone_is_one_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="gone: No such file"):
-        records.read_encoded(tmp_path / "gone", [0])
-
-
-@pytest.mark.parametrize(("content", "problem"), [
-    (b"\xff\xff not an example", "not a tf.train.Example; make the file with"),
-    (tf.train.Example().SerializeToString(), r"has no image/source_id \(bytes or int64\); it has no feature at all"),
-], ids=["no example", "an empty example"])
-def test_a_record_without_an_image_is_named(tmp_path: Path, content: bytes, problem: str) -> None:
-    path = tmp_path / "odd.record"
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        writer.write(content)
-
-    with pytest.raises(DataError, match=f"odd.record: record 0 .*{problem}"):
-        records.read_encoded(path, [0])
-
-
 def test_only_what_is_asked_for_is_read(shard: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: Dict[str, int] = {"checked": 0}
     check: Callable[[bytes], int] = framing.masked_crc
@@ -109,3 +93,43 @@ def test_only_what_is_asked_for_is_read(shard: Path, monkeypatch: pytest.MonkeyP
     image = records.read_encoded(shard, [19])[19]
 
     assert len(image.content) < sizes["checked"] < len(image.content) + 3000
+
+
+@pytest.mark.parametrize("compression", ["GZIP", "ZLIB"])
+def test_compressed_shards_give_what_plain_ones_give(tmp_path: Path, compression: str) -> None:
+    contents = [example(image__source_id=as_int64(number), image__encoded=as_bytes(encoded(quality=50 + number)))
+                for number in range(5)]
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "packed").mkdir()
+    plain = write(tmp_path / "plain", *contents)
+    packed = write(tmp_path / "packed", *contents, compression=compression)
+
+    (wanted,), (found,) = (list(images.stream([shard], 8, 20, 30)) for shard in (plain, packed))
+
+    assert framing.compression(packed.path) == compression
+    assert (packed.records, packed.total) == (5, 5)
+    np.testing.assert_array_equal(found.images, wanted.images)
+    assert images.read_ids(packed) == [0, 1, 2, 3, 4]
+    assert records.read_encoded(packed.path, [4, 1]) == records.read_encoded(plain.path, [1, 4])
+
+
+@pytest.mark.parametrize("compression", ["GZIP", "ZLIB"])
+def test_a_compressed_shard_that_ends_early_is_named(tmp_path: Path, compression: str) -> None:
+    shard = write(tmp_path, example(), example(), compression=compression)
+    shard.path.write_bytes(shard.path.read_bytes()[:-200])
+
+    with pytest.raises(DataError, match=r"odd\.record: the compressed file is damaged|odd\.record: record . is cut"):
+        shards.count_records(shard.path)
+    with pytest.raises(DataError, match=r"odd\.record: .*copy the file again"):
+        records.read_encoded(shard.path, [1])
+
+
+def test_a_length_that_begins_as_a_compressed_file_does_is_no_compression(tmp_path: Path) -> None:
+    length = 0x088b1f
+    content = example(filler=as_bytes(bytes(length)))
+    cut = len(content) - length
+    shard = write(tmp_path, example(filler=as_bytes(bytes(length - cut))))
+
+    assert shard.path.read_bytes().startswith(b"\x1f\x8b\x08")
+    assert framing.compression(shard.path) == ""
+    assert images.read_ids(shard) == [7]

@@ -1,10 +1,17 @@
 """What names one integer is read as that integer, and nothing else is."""
 
-from typing import Any
+import io
+from typing import Any, Callable
 
 import pytest
+from PIL import Image
 
-from quant_accuracy.data import identifiers
+from quant_accuracy.base.errors import (
+    DataError,
+)
+from quant_accuracy.data import identifiers, images, shards
+from quant_accuracy.settings.card import DataPaths
+from tests.support.records import example_of, write_framed
 
 
 @pytest.mark.parametrize(("value", "integer"), [
@@ -39,3 +46,12 @@ def test_a_float_of_32_bits_is_exact_up_to_2_to_the_24() -> None:
     assert identifiers.as_integer(float(1 << 24), identifiers.EXACT_SINGLE) == 1 << 24
     with pytest.raises(ValueError, match=r"float of 32 bits, which holds whole numbers exactly up to 2\^24"):
         identifiers.as_integer(float((1 << 24) + 2), identifiers.EXACT_SINGLE)
+
+
+def test_digits_of_other_scripts_are_no_image_id(convert: Callable[..., DataPaths]) -> None:
+    data, buffer = convert(), io.BytesIO()
+    Image.new("RGB", (16, 16)).save(buffer, "PNG")
+    write_framed(data, example_of(image_encoded=buffer.getvalue(), image_source_id="²".encode()))
+
+    with pytest.raises(DataError, match="is not a COCO image id"):
+        list(images.stream(shards.find_shards(data.dataset_dir, data.pattern), 1, 30, 30))

@@ -1,19 +1,13 @@
 """Which shards belong together, which are missing, and what a pattern that takes some of them means."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import List, Sequence
 
 import pytest
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.errors import ConfigurationError, DataError
 from quant_accuracy.data import shards
-from quant_accuracy.pipeline import evaluation, update_baseline
-from quant_accuracy.pipeline.prepared import prepare
-from quant_accuracy.settings.card import DataPaths, ModelCard
-from quant_accuracy.settings.request import Request
 
 
 def _files(folder: Path, *names: str) -> None:
@@ -156,43 +150,3 @@ def test_names_without_numbers_count_by_their_order_and_are_whole(tmp_path: Path
     assert [(shard.index, shard.path.name, shard.set_size) for shard in found] == [
         (0, "a.record", None), (1, "b.record", None), (2, "c.record", None)]
     assert shards.is_whole(shards.whole_set(tmp_path, "*.record", found))
-
-
-def test_a_part_by_its_pattern_is_judged_as_the_same_part_by_its_numbers(
-        demo: DataPaths, demo_card: ModelCard, cache: Cache, capsys: pytest.CaptureFixture) -> None:
-    narrow = replace(demo, pattern=demo.pattern.replace("*", "0000[2-3]"))
-    numbered = prepare(Request(demo_card, demo, 1, "2-3"), cache)
-
-    prepared = prepare(Request(demo_card, narrow, 1), cache)
-
-    assert "demo_val.record-0000[2-3]-of-00010 takes 2 of the 10 shards" in capsys.readouterr().err
-    assert not prepared.whole()
-    assert not numbered.whole()
-    assert prepared.shards == numbered.shards
-    assert prepared.every_shard == numbered.every_shard
-    assert prepared.expected_images() == numbered.expected_images()
-    # Calibrated on the same images: those of the data set's first shards.
-    assert prepared.snapshot() == numbered.snapshot()
-    assert prepare(Request(demo_card, demo, 1), cache).whole()
-
-
-def test_a_card_may_say_that_its_data_set_is_what_the_pattern_takes(demo: DataPaths, demo_card: ModelCard,
-                                                                    cache: Cache) -> None:
-    narrow = replace(demo, pattern=demo.pattern.replace("*", "0000[0-2]"))
-    card = replace(demo_card, part_of_annotations=True)
-
-    whole, part = (prepare(Request(card, narrow, 1, selection), cache) for selection in (None, "0-1"))
-
-    assert whole.whole()
-    assert not part.whole()
-    assert [shard.index for shard in whole.every_shard] == [0, 1, 2]
-
-
-def test_no_baseline_is_made_of_a_part_that_a_pattern_takes(demo: DataPaths, demo_card: ModelCard, cache: Cache,
-                                                            tmp_path: Path) -> None:
-    narrow = replace(demo, pattern=demo.pattern.replace("*", "0000[0-1]"))
-    done = evaluation.evaluate(Request(demo_card, narrow, 1, baselines=tmp_path), cache)
-
-    with pytest.raises(ConfigurationError, match="the whole data set, and 2 of its 10 shards were evaluated; let"):
-        update_baseline.write_baseline(done)
-    assert list(tmp_path.iterdir()) == []

@@ -1,116 +1,24 @@
-"""From a training checkpoint and its pipeline.config to the checkpoint that is evaluated."""
+"""From a training checkpoint to the checkpoint that is evaluated."""
 
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Set, Tuple
+from typing import Callable, Dict, List, Optional, Set
 
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.base.errors import CheckpointError, ConfigurationError
+from quant_accuracy.base.errors import CheckpointError, QuantAccuracyError
 from quant_accuracy.demo import ready
-from quant_accuracy.preparation import checkpoint, pipeline_config, text_fields
+from quant_accuracy.graph import load
+from quant_accuracy.preparation import checkpoint
+from quant_accuracy.settings.card import ModelCard
 
-_CONFIG = ready.PIPELINE_CONFIG
 _TRAINED = ready.TRAINED
 _AVERAGE = "/ExponentialMovingAverage"
 _WEIGHTS = "FeatureExtractor/MobilenetV2/Conv/weights"
 _MOMENT = "FeatureExtractor/MobilenetV2/Conv/BatchNorm/moving_mean"
 
 _MORE = "BoxPredictor_0/ClassPredictor/weights"
-
-
-@pytest.fixture
-def changed(tmp_path: Path) -> Callable[[str, str], Path]:
-    """The demo's pipeline.config with something replaced."""
-
-    def make(old: str, new: str) -> Path:
-        text = _CONFIG.read_text()
-        assert text.count(old) >= 1
-        path = tmp_path / "pipeline.config"
-        path.write_text(text.replace(old, new, 1))
-        return path
-
-    return make
-
-
-@pytest.mark.parametrize(("old", "new", "line"), [
-    # As it came with ssd_mobilenet_v2_coco_2018_03_29.
-    ('type: "ssd_mobilenet_v2"', 'type: "ssd_mobilenet_v2"\n      batch_norm_trainable: true', 13),
-    ("hard_example_miner {", 'hard_example_miner { later: [1, 2] # {\n kind: "}" ', 125),
-    ("batch_size: 12", "batch_size: 12 fine_tune_checkpoint_version: V2", 138),
-    ("batch_size: 12", "batch_size: 12.5", 138),
-    ("train_config {", "train_config { optimizer { lion { rate < a: 1 > } }", 137),
-    ("train_config {", 'eval_config { metrics_later: "a" "b" use_moving_averages: true }\ntrain_config {', 137),
-    ("quantization {", "quantization { later: 1", 141),
-])
-def test_what_another_version_of_the_api_says_of_training_is_passed_over_with_a_note(
-        changed: Callable[[str, str], Path], capsys: pytest.CaptureFixture, old: str, new: str, line: int) -> None:
-    found = pipeline_config.read(changed(old, new))
-
-    said = capsys.readouterr().err
-    assert f"line {line}: " in said
-    assert "does not know it, and it does not change the network" in said
-    assert found.config.model == pipeline_config.load(_CONFIG).model
-    assert found.averages is (True if "use_moving_averages" in new else None)
-
-
-@pytest.mark.parametrize(("old", "new", "message", "remedied"), [
-    ("image_resizer {", "image_resizr {", "line 5: .* the field 'image_resizr' of Ssd, which may change .*"
-     "did you mean 'image_resizer'", ("image_resizr", "image_resizer")),
-    ("depth_multiplier: 0.35", "depth_multiplier: 0.35\n      later: true", "line 14: .* the field 'later' of "
-     "SsdFeatureExtractor, .*; delete the line", ("later: true", "")),
-    ("SIGMOID", "SOFTPLUS", "line 113: model.ssd.post_processing.score_converter has a value .* correct it",
-     ("SOFTPLUS", "SIGMOID")),
-    ("train_config {", "eval_config { use_moving_average: true }\ntrain_config {",
-     "line 137: .*did you mean 'use_moving_averages'", ("average:", "averages:")),
-    ("train_config {", "later { a: 1 }\ntrain_config {", "line 137: .* the field 'later' of TrainEvalPipelineConfig",
-     ("later { a: 1 }", "")),
-    ("model {", "model {{", "line 2: Expected identifier or number, got {.*repair the line", ("{{", "{")),
-])
-def test_what_may_change_the_network_is_an_error_whose_remedy_works(
-        changed: Callable[[str, str], Path], old: str, new: str, message: str, remedied: Tuple[str, str]) -> None:
-    path = changed(old, new)
-
-    with pytest.raises(ConfigurationError, match=message):
-        pipeline_config.load(path)
-
-    path.write_text(path.read_text().replace(*remedied))
-    assert pipeline_config.load(path).model == pipeline_config.load(_CONFIG).model
-
-
-@pytest.mark.parametrize(("encoding", "ends"), [("utf-8-sig", "\r\n"), ("utf-16", "\n"), ("utf-8", "\r\n")])
-def test_a_configuration_may_come_from_windows(tmp_path: Path, encoding: str, ends: str) -> None:
-    path = tmp_path / "pipeline.config"
-    path.write_bytes(_CONFIG.read_text().replace("\n", ends).encode(encoding))
-
-    assert pipeline_config.load(path) == pipeline_config.load(_CONFIG)
-
-
-def test_a_file_that_is_something_else_is_named_as_such(tmp_path: Path) -> None:
-    path = tmp_path / "label_map.pbtxt"
-    path.write_text('item { id: 1 name: "/m/01g317" }\n')
-
-    with pytest.raises(ConfigurationError, match="name the pipeline.config of the checkpoint if this is another file"):
-        pipeline_config.load(path)
-
-
-def test_fields_are_found_by_their_place_and_taken_out_without_moving_others() -> None:
-    text = 'a { b: "}" \'{\' # c {\n d: [ { e: 1 }, { f: 2 } ] g < h: -1.5e-3 > } i: 1'
-
-    found = {".".join(field.path): text[field.start:field.end] for field in text_fields.fields(text)}
-
-    assert found["a.b"] == 'b: "}" \'{\''
-    assert found["a.d"] == "d: [ { e: 1 }, { f: 2 } ]"
-    assert found["a.g.h"] == "h: -1.5e-3"
-    assert found["i"] == "i: 1"
-    field = text_fields.at(text, 2, 2)
-    assert field is not None
-    assert field.path == ("a", "d")
-    left = text_fields.without(text, field)
-    assert len(left) == len(text)
-    assert "e: 1" not in left
-    assert "h: -1.5e-3" in left
 
 
 @pytest.fixture(scope="module")
@@ -186,3 +94,35 @@ def test_an_export_takes_no_moving_averages_where_eval_config_forbids_them(
     assert all(np.array_equal(found.get_tensor(name), values[name]) for name in (_WEIGHTS, _MOMENT))
     assert exported.averaged == 0
     assert exported.passed_over > 100
+
+
+_CONFIG = ready.PIPELINE_CONFIG
+_FIRST = "FeatureExtractor/MobilenetV2/Conv/Conv2D"
+
+
+@pytest.mark.soak
+def test_the_checkpoint_of_a_rewritten_graph_can_be_exported_without_its_fake_quantization(demo_card: ModelCard,
+                                                                                         tmp_path: Path) -> None:
+    # Its graph is not read; what it holds beside the weights are ranges.
+    reader = tf.train.NewCheckpointReader(str(_TRAINED))
+    values = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+    values.update({f"{_FIRST[:-7]}/{which}": np.float32(6) for which in ("act_quant/max", "weights_quant/min")})
+    with tf.Graph().as_default(), tf.Session() as session:
+        saver = tf.train.Saver({name: tf.Variable(value) for name, value in values.items()})
+        session.run(tf.global_variables_initializer())
+        saver.save(session, str(tmp_path / "model.ckpt"))
+    rewriter = "graph_rewriter { quantization { delay: 1 weight_bits: 8 activation_bits: 8 } }"
+    (tmp_path / "pipeline.config").write_text(f"{_CONFIG.read_text(encoding='utf-8')}\n{rewriter}\n")
+
+    done = checkpoint.export(tmp_path / "pipeline.config", tmp_path / "model.ckpt", tmp_path / "out")
+
+    load.load_network(done.prefix, demo_card.graph)
+
+
+def test_the_prefix_of_a_training_checkpoint_is_suggested_where_something_near_is_named(tmp_path: Path) -> None:
+    trained = ready.TRAINED
+
+    for named in (trained.parent, trained.with_name("model.ckpt-9")):
+        with pytest.raises(QuantAccuracyError, match=f"--checkpoint takes the prefix .*share: {trained}$"):
+            checkpoint._shapes(named)
+    assert checkpoint._shapes(trained)

@@ -15,8 +15,7 @@ from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.detection.merge import Merged, Results
 from quant_accuracy.scoring import attribution, matching
 from quant_accuracy.settings.card import DataPaths
-from tests.scoring.test_bootstrap import _random_detections
-from tests.scoring.test_coco import _noisy_detections, _random_truth
+from tests.support.detections import noisy_detections, random_detections, random_truth
 
 
 def _of_single_images(truth: Annotations, merged: Merged) -> List[float]:
@@ -40,8 +39,8 @@ def _of_single_images(truth: Annotations, merged: Merged) -> List[float]:
 @pytest.mark.parametrize("seed", range(5))
 def test_the_ap_of_an_image_is_that_of_pycocotools_on_this_image_alone(seed: int) -> None:
     random = np.random.RandomState(seed)
-    truth = _random_truth(random, images=25)
-    merged = _random_detections(random, truth, 0.8)
+    truth = random_truth(random, images=25)
+    merged = random_detections(random, truth, 0.8)
 
     found = attribution.image_aps(matching.match(merged, truth))
 
@@ -51,7 +50,7 @@ def test_the_ap_of_an_image_is_that_of_pycocotools_on_this_image_alone(seed: int
 
 def test_the_same_holds_for_more_than_100_detections_equal_scores_and_crowds() -> None:
     random = np.random.RandomState(0)
-    truth = _random_truth(random, images=12)
+    truth = random_truth(random, images=12)
     rows = []
     for image in range(1, 12):
         count = random.choice([0, 3, 40, 500])
@@ -67,7 +66,7 @@ def test_the_same_holds_for_more_than_100_detections_equal_scores_and_crowds() -
 
 def test_the_same_holds_for_images_of_the_demo(demo: DataPaths) -> None:
     truth = annotations.load(demo.annotations)
-    merged = _noisy_detections(truth, sorted(truth.images)[:30])
+    merged = noisy_detections(truth, sorted(truth.images)[:30])
 
     found = attribution.image_aps(matching.match(merged, truth))
 
@@ -75,7 +74,7 @@ def test_the_same_holds_for_images_of_the_demo(demo: DataPaths) -> None:
 
 
 def test_without_detections_images_with_ground_truth_have_an_ap_of_zero() -> None:
-    truth = _random_truth(np.random.RandomState(1), images=10)
+    truth = random_truth(np.random.RandomState(1), images=10)
 
     found = attribution.image_aps(matching.match(Merged(np.arange(1, 11), Results.from_rows([])), truth))
 
@@ -85,7 +84,7 @@ def test_without_detections_images_with_ground_truth_have_an_ap_of_zero() -> Non
 
 
 def _truth_of_four() -> Annotations:
-    return _random_truth(np.random.RandomState(2), images=40)
+    return random_truth(np.random.RandomState(2), images=40)
 
 
 def test_images_that_lost_most_come_first_and_equal_losses_in_the_order_of_ids() -> None:
@@ -111,7 +110,7 @@ def test_images_that_lost_most_come_first_and_equal_losses_in_the_order_of_ids()
 
 def test_images_that_won_or_stayed_are_not_among_them() -> None:
     truth = _truth_of_four()
-    detections = _random_detections(np.random.RandomState(3), truth, 0.7)
+    detections = random_detections(np.random.RandomState(3), truth, 0.7)
     matches = matching.match(detections, truth)
     nothing = matching.match(Merged(detections.image_ids, Results.from_rows([])), truth)
 
@@ -121,7 +120,7 @@ def test_images_that_won_or_stayed_are_not_among_them() -> None:
 
 def test_a_loss_is_the_difference_of_the_aps_of_the_image() -> None:
     truth = _truth_of_four()
-    before, after = (matching.match(_random_detections(np.random.RandomState(seed), truth, share), truth)
+    before, after = (matching.match(random_detections(np.random.RandomState(seed), truth, share), truth)
                      for seed, share in ((3, 0.9), (4, 0.5)))
     loss = attribution.image_aps(before) - attribution.image_aps(after)
 

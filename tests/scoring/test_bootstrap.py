@@ -13,29 +13,13 @@ from quant_accuracy.scoring import bootstrap, coco, matching
 from quant_accuracy.scoring.intervals import mean_known, percentile_interval
 from quant_accuracy.scoring.matching import Matches
 from quant_accuracy.scoring.metrics import FIGURES
-from tests.scoring.test_coco import _of_pycocotools, _random_truth
+from tests.support.detections import random_detections, random_truth
+from tests.support.oracle import of_pycocotools
 
 
 def _figures(matches: Matches, weights: np.ndarray) -> Dict[str, np.ndarray]:
     """COCO's 12 figures of each resample."""
     return {name: mean_known(values) for name, values in bootstrap.class_figures(matches, weights).items()}
-
-
-def _random_detections(random: np.random.RandomState, truth: Annotations, share: float) -> Merged:
-    """Shaken ground truth, some of it lost, and false alarms.
-
-    Scores differ: pycocotools ranks equal ones by the copy that they come from, and where right and wrong share a
-    score within an image, a copy more is not the same as a weight more.
-    """
-    rows: List[List[float]] = []
-    for thing in truth.document["annotations"]:
-        if random.uniform() < share:
-            box = np.array(thing["bbox"]) * random.normal(1.0, 0.05, size=4)
-            rows.append([thing["image_id"], *box, random.uniform(), thing["category_id"]])
-    for image in truth.images:
-        for _ in range(3):
-            rows.append([image, *random.uniform(5, 100, 4), random.uniform(), random.choice([1, 3, 7, 9])])
-    return Merged(np.array(sorted(truth.images)), Results.from_rows(rows))
 
 
 def _repeated(truth: Annotations, merged: Merged, weights: np.ndarray) -> Any:
@@ -59,8 +43,8 @@ def _repeated(truth: Annotations, merged: Merged, weights: np.ndarray) -> Any:
 @pytest.mark.parametrize("seed", range(3))
 def test_every_image_once_gives_the_map_and_aps_of_the_full_set(seed: int) -> None:
     random = np.random.RandomState(seed)
-    truth = _random_truth(random, images=30)
-    merged = _random_detections(random, truth, 0.8)
+    truth = random_truth(random, images=30)
+    merged = random_detections(random, truth, 0.8)
     matches = matching.match(merged, truth)
     once = np.ones([1, 30], np.int64)
 
@@ -76,21 +60,21 @@ def test_every_image_once_gives_the_map_and_aps_of_the_full_set(seed: int) -> No
 @pytest.mark.parametrize("seed", range(3))
 def test_a_resample_has_the_map_of_pycocotools_on_the_images_drawn(seed: int) -> None:
     random = np.random.RandomState(seed)
-    truth = _random_truth(random, images=20)
-    merged = _random_detections(random, truth, 0.7)
+    truth = random_truth(random, images=20)
+    merged = random_detections(random, truth, 0.7)
     weights = bootstrap.draw(20, resamples=4, seed=seed)
 
     found = bootstrap.mean_aps(matching.match(merged, truth), weights)
 
-    wanted = [_of_pycocotools(*_repeated(truth, merged, row)).stats[0] for row in weights]
+    wanted = [of_pycocotools(*_repeated(truth, merged, row)).stats[0] for row in weights]
     np.testing.assert_allclose(found, wanted, rtol=1e-9)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_every_image_once_gives_all_12_figures_of_the_full_set(seed: int) -> None:
     random = np.random.RandomState(seed)
-    truth = _random_truth(random, images=30)
-    merged = _random_detections(random, truth, 0.8)
+    truth = random_truth(random, images=30)
+    merged = random_detections(random, truth, 0.8)
 
     found = _figures(matching.match(merged, truth), np.ones([1, 30], np.int64))
 
@@ -102,20 +86,20 @@ def test_every_image_once_gives_all_12_figures_of_the_full_set(seed: int) -> Non
 @pytest.mark.parametrize("seed", range(4))
 def test_a_resample_has_all_12_figures_of_pycocotools_on_the_images_drawn(seed: int) -> None:
     random = np.random.RandomState(seed)
-    truth = _random_truth(random, images=20)
-    merged = _random_detections(random, truth, 0.7)
+    truth = random_truth(random, images=20)
+    merged = random_detections(random, truth, 0.7)
     weights = bootstrap.draw(20, resamples=4, seed=seed)
 
     found = _figures(matching.match(merged, truth), weights)
 
-    wanted = np.array([_of_pycocotools(*_repeated(truth, merged, row)).stats for row in weights]).T
+    wanted = np.array([of_pycocotools(*_repeated(truth, merged, row)).stats for row in weights]).T
     np.testing.assert_allclose([np.nan_to_num(found[name], nan=-1.0) for name in FIGURES], wanted, rtol=1e-9)
 
 
 def test_figures_do_not_depend_on_how_many_resamples_are_weighed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.RandomState(3)
-    truth = _random_truth(random, images=20)
-    matches = matching.match(_random_detections(random, truth, 0.7), truth)
+    truth = random_truth(random, images=20)
+    matches = matching.match(random_detections(random, truth, 0.7), truth)
     weights = bootstrap.draw(20, resamples=50)
     at_once = _figures(matches, weights)
 
@@ -126,10 +110,10 @@ def test_figures_do_not_depend_on_how_many_resamples_are_weighed_at_once(monkeyp
 
 
 def test_an_area_without_ground_truth_has_no_figures_in_any_resample() -> None:
-    truth = _random_truth(np.random.RandomState(0), images=12)
+    truth = random_truth(np.random.RandomState(0), images=12)
     for thing in truth.document["annotations"]:
         thing["area"] = 100.0
-    matches = matching.match(_random_detections(np.random.RandomState(0), truth, 0.7), truth)
+    matches = matching.match(random_detections(np.random.RandomState(0), truth, 0.7), truth)
 
     found = _figures(matches, bootstrap.draw(12, resamples=5))
 
@@ -139,7 +123,7 @@ def test_an_area_without_ground_truth_has_no_figures_in_any_resample() -> None:
 
 
 def test_without_detections_every_figure_is_zero() -> None:
-    truth = _random_truth(np.random.RandomState(0), images=12)
+    truth = random_truth(np.random.RandomState(0), images=12)
     matches = matching.match(Merged(np.arange(1, 13), Results.from_rows([])), truth)
 
     found = _figures(matches, np.ones([2, 12], np.int64))
@@ -156,12 +140,12 @@ def test_draws_are_the_same_every_time_and_of_the_right_size() -> None:
 
 def test_a_resample_without_ground_truth_has_no_map_and_does_not_count() -> None:
     random = np.random.RandomState(0)
-    truth = _random_truth(random, images=10)
+    truth = random_truth(random, images=10)
     empty = next(position for position, image in enumerate(sorted(truth.images)) if not truth.by_image()[image])
     weights = np.zeros([1, 10], np.int64)
     weights[0, empty] = 10
 
-    found = bootstrap.mean_aps(matching.match(_random_detections(random, truth, 0.7), truth), weights)
+    found = bootstrap.mean_aps(matching.match(random_detections(random, truth, 0.7), truth), weights)
 
     assert np.isnan(found).tolist() == [True]
     assert percentile_interval(np.array([0.1, np.nan, 0.3])) == pytest.approx((0.105, 0.295))
@@ -169,8 +153,8 @@ def test_a_resample_without_ground_truth_has_no_map_and_does_not_count() -> None
 
 def test_variants_that_are_equal_have_a_difference_of_exactly_zero() -> None:
     random = np.random.RandomState(1)
-    truth = _random_truth(random, images=15)
-    matches = matching.match(_random_detections(random, truth, 0.7), truth)
+    truth = random_truth(random, images=15)
+    matches = matching.match(random_detections(random, truth, 0.7), truth)
     weights = bootstrap.draw(15, resamples=50)
 
     difference = bootstrap.mean_aps(matches, weights) - bootstrap.mean_aps(matches, weights)

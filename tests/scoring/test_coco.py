@@ -1,90 +1,35 @@
 """Matching and COCO's figures against pycocotools."""
 
-import contextlib
-import io
-import json
 from pathlib import Path
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict
 
 import numpy as np
 import pytest
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
 from quant_accuracy.data import annotations
+from quant_accuracy.detection import merge
 from quant_accuracy.detection.merge import Merged, Results
-from quant_accuracy.scoring import coco
-from quant_accuracy.scoring.metrics import FIGURES, Metrics
+from quant_accuracy.scoring import attribution, bootstrap, coco, error_kinds, matching
 from quant_accuracy.settings.card import DataPaths
-
-
-def _noisy_detections(truth: annotations.Annotations, image_ids: List[int]) -> Merged:
-    """Ground-truth boxes, shaken, some missing, some doubled."""
-    random = np.random.RandomState(0)
-    rows = []
-    for thing in truth.document["annotations"]:
-        if thing["image_id"] in image_ids and not thing["iscrowd"]:
-            for _ in range(random.choice(3, p=[0.2, 0.6, 0.2])):
-                box = np.array(thing["bbox"]) * random.normal(1.0, 0.08, size=4)
-                rows.append([thing["image_id"], *box, random.uniform(), thing["category_id"]])
-    return Merged(np.array(sorted(image_ids)), Results.from_rows(rows))
-
-
-def _of_pycocotools(truth: annotations.Annotations, merged: Merged) -> COCOeval:
-    with contextlib.redirect_stdout(io.StringIO()):
-        coco = COCO()
-        coco.dataset = json.loads(json.dumps(truth.document))
-        coco.createIndex()
-        evaluation = COCOeval(coco, coco.loadRes(list(merged.as_coco())), "bbox")
-        evaluation.params.imgIds = merged.image_ids.tolist()
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    return evaluation
-
-
-def _assert_equal(metrics: Metrics, evaluation: COCOeval, truth: annotations.Annotations) -> None:
-    ours = [-1.0 if metrics.figures[name] is None else metrics.figures[name] for name in FIGURES]
-    np.testing.assert_allclose(ours, evaluation.stats, rtol=1e-12)
-    for position, category in enumerate(evaluation.params.catIds):
-        values = evaluation.eval["precision"][:, :, position, 0, -1]
-        ap = metrics.per_class[truth.categories[category]]
-        assert (-1.0 if ap is None else ap) == pytest.approx(values.mean(), rel=1e-12)
+from tests.support.detections import noisy_detections, random_truth
+from tests.support.large_ids import CATEGORIES, LARGE, detected, ordered, renumbered
+from tests.support.oracle import assert_figures_equal, of_pycocotools
 
 
 def test_figures_equal_pycocotools_on_the_evaluated_images(demo: DataPaths) -> None:
     truth = annotations.load(demo.annotations)
-    merged = _noisy_detections(truth, sorted(truth.images)[:60])
+    merged = noisy_detections(truth, sorted(truth.images)[:60])
 
     metrics = coco.score(merged, truth)
 
-    _assert_equal(metrics, _of_pycocotools(truth, merged), truth)
+    assert_figures_equal(metrics, of_pycocotools(truth, merged), truth)
     assert metrics.images == 60
-
-
-def _random_truth(random: np.random.RandomState, images: int) -> annotations.Annotations:
-    """Boxes on a coarse grid, so that overlaps are often equal; crowds, areas that contradict their boxes."""
-    things: List[Dict[str, Any]] = []
-    for image in range(1, images + 1):
-        for _ in range(random.choice([0, 1, 5, 20])):
-            box = (random.randint(0, 10, 4) * 15 + [0, 0, 15, 15]).tolist()
-            category = int(random.choice([1, 3, 7]))
-            thing = {"id": len(things) + 1, "image_id": image, "category_id": category, "bbox": box,
-                     "iscrowd": int(random.uniform() < 0.15), "area": float(box[2] * box[3])}
-            if random.uniform() < 0.3:
-                thing["area"] = float(random.choice([1024, 1023.5, 9216, 9216.5, 20]))
-            things.append(thing)
-    # Nothing is of category 9.
-    document = {"images": [{"id": i, "width": 300, "height": 300} for i in range(1, images + 1)], "annotations": things,
-                "categories": [{"id": i, "name": f"class {i}"} for i in (7, 1, 9, 3)]}
-    return annotations.Annotations(Path("random.json"), document, {i["id"]: i for i in document["images"]},
-                                   {i["id"]: i["name"] for i in document["categories"]})
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_figures_equal_pycocotools_with_crowds_ties_and_crowded_images(seed: int) -> None:
     random = np.random.RandomState(seed)
-    truth = _random_truth(random, images=25)
+    truth = random_truth(random, images=25)
     rows = []
     for image in range(1, 25):
         # More than COCO's 100 detections of an image and category, with equal scores at the border.
@@ -95,7 +40,7 @@ def test_figures_equal_pycocotools_with_crowds_ties_and_crowded_images(seed: int
                                      random.choice([1, 3, 7, 9], count)]))
     merged = Merged(np.arange(1, 26), Results.from_rows(np.concatenate(rows)))
 
-    _assert_equal(coco.score(merged, truth), _of_pycocotools(truth, merged), truth)
+    assert_figures_equal(coco.score(merged, truth), of_pycocotools(truth, merged), truth)
 
 
 def test_an_annotation_of_id_0_can_be_matched() -> None:
@@ -135,3 +80,37 @@ def test_images_without_ground_truth_have_no_figures(coco_folder: Callable[..., 
 
     assert metrics.figures["mAP"] is None
     assert metrics.per_class == {"car": None, "toothbrush": None}
+
+
+def test_figures_do_not_depend_on_how_large_image_ids_are(tmp_path: Path) -> None:
+    small = random_truth(np.random.RandomState(1), images=len(LARGE))
+    large = renumbered(small, ordered(small), {key: key for key in CATEGORIES})
+    found = {truth: merge.merge([detected(named, seed=2)], named)
+             for truth, named in (("small", small), ("large", large))}
+    matches = {"small": matching.match(found["small"], small), "large": matching.match(found["large"], large)}
+    weights = bootstrap.draw(len(LARGE))[:20]
+
+    metrics = coco.score(found["large"], large)
+
+    assert 0.2 < metrics.figures["mAP"] < 1.0  # type: ignore[operator]
+    assert metrics == coco.score(found["small"], small)
+    assert_figures_equal(metrics, of_pycocotools(large, found["large"]), large)
+    assert found["large"].image_ids.tolist() == sorted(LARGE)
+    assert {result["image_id"] for result in found["large"].as_coco()} <= set(LARGE)
+    assert error_kinds.analyse(found["large"], large) == error_kinds.analyse(found["small"], small)
+    np.testing.assert_array_equal(bootstrap.mean_aps(matches["large"], weights),
+                                  bootstrap.mean_aps(matches["small"], weights))
+    np.testing.assert_array_equal(attribution.image_aps(matches["large"]), attribution.image_aps(matches["small"]))
+
+
+def test_neighbouring_category_ids_above_2_to_the_53_are_kept_apart() -> None:
+    small = random_truth(np.random.RandomState(5), images=len(LARGE))
+    large = renumbered(small, ordered(small), CATEGORIES)
+    found = merge.merge([detected(small, seed=6)], small)
+    images, categories = ordered(small), CATEGORIES
+    results = merge.Results(np.array([images[image] for image in found.results.images.tolist()]), found.results.boxes,
+                            found.results.scores, np.array([categories[c] for c in found.results.categories.tolist()]))
+
+    metrics = coco.score(Merged(np.array(sorted(LARGE)), results), large)
+
+    assert metrics.per_class == pytest.approx(coco.score(found, small).per_class, abs=0)

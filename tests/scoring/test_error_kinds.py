@@ -10,8 +10,8 @@ from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.detection.merge import Merged, Results, joined
 from quant_accuracy.scoring import coco, error_kinds, matching
 from quant_accuracy.scoring.error_kinds import KINDS, ErrorKinds
-from tests.scoring.test_bootstrap import _random_detections
-from tests.scoring.test_coco import _of_pycocotools, _random_truth
+from tests.support.detections import random_detections, random_truth
+from tests.support.oracle import of_pycocotools
 
 # An object that a detection of its class finds; the others of an image lie beside it.
 _FOUND = {"category_id": 1, "bbox": [200, 200, 40, 40]}
@@ -258,8 +258,8 @@ def test_errors_of_class_and_place_cost_precision_and_the_object_is_missed_besid
 
 def test_ap50_alone_is_that_of_all_figures() -> None:
     random = np.random.RandomState(0)
-    truth = _random_truth(random, images=30)
-    merged = _random_detections(random, truth, 0.7)
+    truth = random_truth(random, images=30)
+    merged = random_detections(random, truth, 0.7)
 
     assert coco.ap50(matching.match(merged, truth)) == coco.score(merged, truth).figures["AP50"]
 
@@ -353,8 +353,8 @@ def _mended_data(truth: Annotations, merged: Merged, slow: _Slow, kind: str) -> 
 def _random_case(seed: int) -> Tuple[Annotations, Merged]:
     """Shaken boxes, doubled with other shakes and with other classes, so that every kind is there."""
     random = np.random.RandomState(seed)
-    truth = _random_truth(random, images=25)
-    first, second = (_random_detections(random, truth, share).results for share in (0.7, 0.5))
+    truth = random_truth(random, images=25)
+    first, second = (random_detections(random, truth, share).results for share in (0.7, 0.5))
     second.boxes[:, :2] += random.normal(0, 12, [len(second), 2])
     changed = random.uniform(size=len(second)) < 0.4
     second.categories[changed] = random.choice([1, 3, 7, 9], changed.sum())
@@ -379,9 +379,9 @@ def test_gains_equal_pycocotools_on_data_without_the_errors(seed: int) -> None:
 
     found = error_kinds.analyse(merged, truth)
 
-    before = _of_pycocotools(truth, merged).stats[1]
+    before = of_pycocotools(truth, merged).stats[1]
     slow = _slowly(truth, merged)
-    wanted = {kind: _of_pycocotools(*_mended_data(truth, merged, slow, kind)).stats[1] - before for kind in KINDS}
+    wanted = {kind: of_pycocotools(*_mended_data(truth, merged, slow, kind)).stats[1] - before for kind in KINDS}
     assert found.ap50 == pytest.approx(before, abs=_ROUNDING)
     assert found.dap == pytest.approx(wanted, abs=_ROUNDING)
 

@@ -14,8 +14,7 @@ from quant_accuracy.scoring.figure_intervals import FigureIntervals, Scored
 from quant_accuracy.scoring.intervals import student_interval
 from quant_accuracy.scoring.metrics import FIGURES
 from quant_accuracy.scoring.partial import ClassImages, PartialAps
-from tests.scoring.test_bootstrap import _random_detections
-from tests.scoring.test_coco import _random_truth
+from tests.support.detections import random_detections, random_truth
 
 _WEIGHTS = bootstrap.draw(25, resamples=60)
 
@@ -28,8 +27,8 @@ def _scored(truth: Annotations, merged: Merged) -> Scored:
 @pytest.fixture(scope="module")
 def both() -> Tuple[Scored, Scored]:
     """Two variants on the same images, the second one worse."""
-    truth = _random_truth(np.random.RandomState(5), images=25)
-    before, after = (_random_detections(np.random.RandomState(6), truth, share) for share in (0.9, 0.6))
+    truth = random_truth(np.random.RandomState(5), images=25)
+    before, after = (random_detections(np.random.RandomState(6), truth, share) for share in (0.9, 0.6))
     return _scored(truth, before), _scored(truth, after)
 
 

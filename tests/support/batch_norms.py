@@ -1,6 +1,6 @@
 """Batch norms written in other ways: the fused ones of a graph, spelled out in plain ops."""
 
-from typing import Dict, List
+from typing import Callable, Dict, List
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -47,3 +47,30 @@ def spell_out(graph: tf.GraphDef, addition: str = "Add") -> int:
     del graph.node[:]
     graph.node.extend(changed.node)
     return len(new_names)
+
+
+_RANDOM = np.random.RandomState(0)
+CHANNELS = 4
+Layer = Callable[[tf.Tensor], tf.Tensor]
+
+
+def parameter(name: str, low: float = 0.5) -> tf.Tensor:
+    values = np.random.RandomState(len(name)).uniform(low, 2.0, size=CHANNELS).astype(np.float32)
+    return tf.identity(tf.constant(values, name=name), name=name + "/read")
+
+
+def conv(x: tf.Tensor) -> tf.Tensor:
+    weights = tf.constant(_RANDOM.normal(size=(3, 3, int(x.shape[3]), CHANNELS)).astype(np.float32), name="net/weights")
+    return tf.nn.conv2d(x, weights, 1, "SAME", name="net/Conv2D")
+
+
+def network(*layers: Layer) -> tf.GraphDef:
+    """Images -> start -> layers -> relu."""
+    with tf.Graph().as_default() as graph:
+        x = tf.identity(tf.placeholder(tf.float32, [None, 8, 8, 3], name="images"), name="start")
+        for layer in layers:
+            x = layer(x)
+        tf.nn.relu(x, name="end")
+        with tf.Session() as session:
+            session.run(tf.global_variables_initializer())
+            return tf.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), ["end"])

@@ -1,25 +1,22 @@
-"""Finding culprits: what a failed gate asks for, and the search for the smallest set that meets it, within a time."""
+"""The search for the smallest set of quantizers that meets a goal, within a time."""
 
 import itertools
 import subprocess
 import sys
-from typing import Callable, Collection, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Collection, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
 import pytest
 
-from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS, Verdict
-from quant_accuracy.quantization.records import ACTIVATION, PARAM, Quantizer, Symmetry
 from quant_accuracy.scoring.metrics import Metrics
-from quant_accuracy.why import culprits, goal
+from quant_accuracy.why import culprits
 from quant_accuracy.why import families as family_kinds
 from quant_accuracy.why.bisection import Measured
 from quant_accuracy.why.budget import Budget
 from quant_accuracy.why.culprits import Culprits, Ways
 from quant_accuracy.why.families import Family
+from tests.support.families import RANKED, SIX, families_of
 from tests.support.places import ROOT
-
-_RANKED = [f"t{number}" for number in range(40)]
 
 
 def _metrics(mean_ap: Optional[float], **classes: Optional[float]) -> Metrics:
@@ -45,23 +42,11 @@ class _Search(NamedTuple):
     steps: List[str]
 
 
-def _families(*sizes: Tuple[str, str, int]) -> List[Family]:
-    """Families of so many tensors each, given by name, kind and size."""
-    found, used = [], 0
-    for name, kind, size in sizes:
-        found.append(Family(name, kind, tuple(_RANKED[used:used + size])))
-        used += size
-    return found
-
-
-_ONE = _families(("weights", "weights", 40))
-_SIX = _families(("depthwise weights", "weights", 6), ("convolution weights", "weights", 10),
-                 ("dense weights", "weights", 4), ("activations of Relu6", "activations", 12),
-                 ("activations of Conv2D", "activations", 6), ("activations of AddV2", "activations", 2))
+_ONE = families_of(("weights", "weights", 40))
 
 
 def _search(value: Callable[[FrozenSet[str]], float], families: Sequence[Family] = tuple(_ONE),
-            blame: Optional[Dict[str, float]] = None, ranked: Sequence[str] = tuple(_RANKED), seconds: float = 1e9,
+            blame: Optional[Dict[str, float]] = None, ranked: Sequence[str] = tuple(RANKED), seconds: float = 1e9,
             low: Sequence[str] = (), raised: Optional[Callable[[FrozenSet[str]], float]] = None,
             known: float = 0.0, kept: int = 0, ranking: float = 0.0, ranked_in: float = 20.0) -> _Search:
     """Search where the mAP without a set is a function of the set, and 0.5 is wanted.
@@ -123,14 +108,14 @@ def test_a_single_culprit_is_found_wherever_it_is_ranked(place: int) -> None:
 
 
 def test_a_culprit_that_ranks_first_takes_a_measurement_for_its_kind_its_family_and_itself() -> None:
-    done = _search(_good(lambda off: "t0" in off), _SIX)
+    done = _search(_good(lambda off: "t0" in off), SIX)
 
     assert _off(done.found) == ("t0",)
     assert list(map(len, done.asked)) == [20, 6, 1]
 
 
 def test_the_family_that_is_to_blame_most_is_tried_first() -> None:
-    done = _search(_good(lambda off: "t16" in off), _SIX, blame={"dense weights": 9.0}, ranked=_RANKED[16:])
+    done = _search(_good(lambda off: "t16" in off), SIX, blame={"dense weights": 9.0}, ranked=RANKED[16:])
 
     assert _off(done.found) == ("t16",)
     assert list(map(len, done.asked)) == [20, 4, 1]
@@ -144,40 +129,40 @@ def test_culprits_that_have_to_go_together_are_found_together() -> None:
 
 
 def test_culprits_of_two_families_are_found_together_without_the_other_families() -> None:
-    done = _search(_good(lambda off: {"t3", "t20", "t24"} <= off), _SIX)
+    done = _search(_good(lambda off: {"t3", "t20", "t24"} <= off), SIX)
 
     assert set(_off(done.found)) == {"t3", "t20", "t24"}
     assert done.found.smallest
     after = done.steps.index(next(step for step in done.steps if step.startswith("rank")))
     # Once the families are known, no other quantizer is looked at, and first of all some of both: one is known to be
     # too little.
-    assert all(off <= set(_SIX[0].tensors + _SIX[3].tensors) for off in done.asked[after:])
-    assert all(done.asked[after] & set(_SIX[place].tensors) for place in (0, 3))
+    assert all(off <= set(SIX[0].tensors + SIX[3].tensors) for off in done.asked[after:])
+    assert all(done.asked[after] & set(SIX[place].tensors) for place in (0, 3))
 
 
 @pytest.mark.parametrize("family", range(6))
 def test_a_family_that_is_too_coarse_as_a_whole_is_named_and_all_of_it_has_to_go(family: int) -> None:
     """What few bits for everything of one kind look like: no single culprit, only the family as a whole."""
-    tensors = set(_SIX[family].tensors)
-    done = _search(_good(lambda off: tensors <= off), _SIX)
+    tensors = set(SIX[family].tensors)
+    done = _search(_good(lambda off: tensors <= off), SIX)
 
     assert set(_off(done.found)) == tensors
     assert done.found.smallest
-    assert family_kinds.describe(_off(done.found), _SIX) == _SIX[family].name
+    assert family_kinds.describe(_off(done.found), SIX) == SIX[family].name
 
 
 def test_many_small_culprits_are_looked_for_in_the_family_that_they_are_of() -> None:
-    family = _SIX[3]
-    found = _search(_good(lambda off: len(off & set(family.tensors)) >= 8), _SIX).found
+    family = SIX[3]
+    found = _search(_good(lambda off: len(off & set(family.tensors)) >= 8), SIX).found
 
     assert len(_off(found)) == 8
     assert set(_off(found)) <= set(family.tensors)
-    assert family_kinds.describe(_off(found), _SIX) == "8 of 12 activations of Relu6"
+    assert family_kinds.describe(_off(found), SIX) == "8 of 12 activations of Relu6"
     assert found.smallest
 
 
 def test_where_no_family_suffices_all_quantizers_are_looked_at() -> None:
-    found = _search(_good(lambda off: len(off) >= 30), _SIX).found
+    found = _search(_good(lambda off: len(off) >= 30), SIX).found
 
     assert len(_off(found)) == 30
 
@@ -185,8 +170,8 @@ def test_where_no_family_suffices_all_quantizers_are_looked_at() -> None:
 @pytest.mark.parametrize("seed", range(40))
 def test_none_of_the_found_set_can_be_switched_on_again_and_brute_force_knows_none_within_it(seed: int) -> None:
     random = np.random.RandomState(seed)
-    families = _families(("a", "weights", 2), ("b", "weights", 3), ("c", "activations", 2), ("d", "activations", 1))
-    names = _RANKED[:8]
+    families = families_of(("a", "weights", 2), ("b", "weights", 3), ("c", "activations", 2), ("d", "activations", 1))
+    names = RANKED[:8]
     harm: Dict[str, float] = dict(zip(names, random.exponential(size=8)))
     needed = random.uniform(0.2, 0.95) * sum(harm.values())
 
@@ -210,8 +195,8 @@ def test_where_more_quantizers_off_may_do_harm_the_answer_is_measured_all_the_sa
     """Noise of one quantizer can undo that of another: nothing may be concluded instead of measured."""
     random = np.random.RandomState(seed)
     table = {frozenset(off): float(random.uniform()) for size in range(9)
-             for off in itertools.combinations(_RANKED[:8], size)}
-    families = _families(("a", "weights", 2), ("b", "weights", 3), ("c", "activations", 2), ("d", "activations", 1))
+             for off in itertools.combinations(RANKED[:8], size)}
+    families = families_of(("a", "weights", 2), ("b", "weights", 3), ("c", "activations", 2), ("d", "activations", 1))
     found = _search(table.__getitem__, families).found
 
     if found.best is not None:
@@ -222,14 +207,14 @@ def test_where_more_quantizers_off_may_do_harm_the_answer_is_measured_all_the_sa
         assert all(table[off - {tensor}] < 0.5 for tensor in off if len(off) > 1)
 
 
-_HARD = _good(lambda off: len(off & set(_RANKED[:16])) >= 14)
+_HARD = _good(lambda off: len(off & set(RANKED[:16])) >= 14)
 
 
 @pytest.mark.parametrize("seconds", range(0, 400, 7))
 def test_whenever_time_runs_out_the_best_so_far_is_the_answer_and_nothing_is_begun_that_does_not_fit(
         seconds: int) -> None:
-    whole = _search(_HARD, _SIX)
-    done = _search(_HARD, _SIX, seconds=seconds, known=10.0, ranking=20.0)
+    whole = _search(_HARD, SIX)
+    done = _search(_HARD, SIX, seconds=seconds, known=10.0, ranking=20.0)
 
     assert done.asked == whole.asked[:len(done.asked)]
     # Ranking is asked for once in any case.
@@ -243,26 +228,26 @@ def test_whenever_time_runs_out_the_best_so_far_is_the_answer_and_nothing_is_beg
 
 
 def test_more_than_half_of_the_time_is_left_for_measurements() -> None:
-    done = _search(_good(lambda off: "t0" in off), _SIX, seconds=110.0)
+    done = _search(_good(lambda off: "t0" in off), SIX, seconds=110.0)
 
     assert done.steps == ["without 20", "blame 25", "without 6", "rank 28.3333", "without 1"]
 
 
 def test_what_tells_kinds_apart_is_measured_before_anything_is_ranked() -> None:
-    done = _search(_good(lambda off: {"t0", "t20"} <= off), _SIX, seconds=40.0)
+    done = _search(_good(lambda off: {"t0", "t20"} <= off), SIX, seconds=40.0)
 
     assert done.steps[:3] == ["without 20", "without 20", "blame 5"]
 
 
 def test_families_are_not_ranked_when_there_is_no_time_to_measure_one() -> None:
-    done = _search(_good(lambda off: {"t0", "t20"} <= off), _SIX, seconds=25.0)
+    done = _search(_good(lambda off: {"t0", "t20"} <= off), SIX, seconds=25.0)
 
     assert done.steps == ["without 20", "without 20", "rank 1.66667"]
     assert done.found.cut == [culprits.FAMILIES]
 
 
 def test_what_was_kept_from_before_says_nothing_of_what_the_next_measurement_takes() -> None:
-    done = _search(_HARD, _SIX, seconds=50.0, kept=3)
+    done = _search(_HARD, SIX, seconds=50.0, kept=3)
 
     # Three that are kept and ranking take 25.3 seconds; two more fit, the third would not.
     assert len(done.asked) == 5
@@ -270,9 +255,9 @@ def test_what_was_kept_from_before_says_nothing_of_what_the_next_measurement_tak
 
 
 def test_a_search_goes_on_where_one_with_a_smaller_budget_stopped() -> None:
-    first = _search(_HARD, _SIX, seconds=100.0)
-    second = _search(_HARD, _SIX, seconds=100.0, kept=len(first.asked))
-    whole = _search(_HARD, _SIX)
+    first = _search(_HARD, SIX, seconds=100.0)
+    second = _search(_HARD, SIX, seconds=100.0, kept=len(first.asked))
+    whole = _search(_HARD, SIX)
 
     assert len(first.asked) < len(second.asked) <= len(whole.asked)
     assert second.asked[:len(first.asked)] == first.asked
@@ -280,7 +265,7 @@ def test_a_search_goes_on_where_one_with_a_smaller_budget_stopped() -> None:
 
 def test_what_the_time_for_ranking_has_left_is_for_the_families() -> None:
     """The time that was set aside for ranking was more than it took: its rest is not lost."""
-    done = _search(_good(lambda off: {"t0", "t6", "t16"} <= off), _SIX, seconds=65.0, known=10.0, ranking=90.0,
+    done = _search(_good(lambda off: {"t0", "t6", "t16"} <= off), SIX, seconds=65.0, known=10.0, ranking=90.0,
                    ranked_in=2.0)
 
     assert done.steps == ["without 20", "blame 13.75", "without 6", "without 16", "without 14", "rank 6.66667",
@@ -288,7 +273,7 @@ def test_what_the_time_for_ranking_has_left_is_for_the_families() -> None:
 
 
 def test_without_time_for_any_measurement_nothing_is_claimed() -> None:
-    done = _search(_HARD, _SIX, seconds=15.0, known=20.0)
+    done = _search(_HARD, SIX, seconds=15.0, known=20.0)
     found = done.found
 
     # Noise is all that there is to tell of families.
@@ -298,25 +283,25 @@ def test_without_time_for_any_measurement_nothing_is_claimed() -> None:
 
 
 def test_what_has_few_bits_is_given_more_of_them() -> None:
-    low = [tensor for family in _SIX[:3] for tensor in family.tensors]
-    done = _search(_good(lambda off: set(_SIX[0].tensors[:3]) <= off), _SIX, low=low,
-                   raised=_good(lambda raised: set(_SIX[0].tensors[:3]) <= raised))
+    low = [tensor for family in SIX[:3] for tensor in family.tensors]
+    done = _search(_good(lambda off: set(SIX[0].tensors[:3]) <= off), SIX, low=low,
+                   raised=_good(lambda raised: set(SIX[0].tensors[:3]) <= raised))
 
-    assert set(_off(done.found)) == set(_SIX[0].tensors[:3])
+    assert set(_off(done.found)) == set(SIX[0].tensors[:3])
     assert [(set(item.raised), item.off, item.met) for item in done.found.raised] == [
-        (set(low), (), True), (set(_SIX[0].tensors), (), True), (set(_SIX[0].tensors[:3]), (), True)]
+        (set(low), (), True), (set(SIX[0].tensors), (), True), (set(SIX[0].tensors[:3]), (), True)]
 
 
 def test_where_more_bits_for_a_kind_are_not_enough_all_that_have_few_bits_get_them() -> None:
-    low = _RANKED[:38]
-    done = _search(_good(lambda off: "t0" in off), _SIX, low=low, raised=lambda raised: len(raised) / 60.0)
+    low = RANKED[:38]
+    done = _search(_good(lambda off: "t0" in off), SIX, low=low, raised=lambda raised: len(raised) / 60.0)
 
     assert [len(item.raised) for item in done.found.raised] == [20, 38, 6, 1]
     assert [item.met for item in done.found.raised] == [False, True, False, False]
 
 
 def test_what_has_its_bits_already_is_off_while_others_get_more() -> None:
-    done = _search(_good(lambda off: {"t0", "t17"} <= off), _SIX, low=_SIX[0].tensors,
+    done = _search(_good(lambda off: {"t0", "t17"} <= off), SIX, low=SIX[0].tensors,
                    raised=_good(lambda raised: {"t0", "t17"} <= raised))
 
     last = done.found.raised[-1]
@@ -324,115 +309,12 @@ def test_what_has_its_bits_already_is_off_while_others_get_more() -> None:
 
 
 def test_where_time_runs_out_before_more_bits_the_search_goes_on_without() -> None:
-    done = _search(_good(lambda off: "t0" in off), _SIX, seconds=23.0, low=_RANKED, known=10.0, ranking=8.0,
+    done = _search(_good(lambda off: "t0" in off), SIX, seconds=23.0, low=RANKED, known=10.0, ranking=8.0,
                    raised=_good(lambda raised: True))
 
     assert culprits.BITS in done.found.cut
     assert done.found.raised == []
     assert list(map(len, done.asked)) == [20]
-
-
-def _quantizer(tensor: str, kind: str = PARAM, bits: int = 4, role: str = "weight") -> Quantizer:
-    return Quantizer(tensor + "_quantized", tensor, kind, bits, Symmetry(), True, "", role)
-
-
-def test_families_are_named_as_hardware_and_configurations_speak_of_them() -> None:
-    found = family_kinds.of_quantizers(
-        [_quantizer("a"), _quantizer("b"), _quantizer("c"), _quantizer("d", role="bias"), _quantizer("e"),
-         _quantizer("f", ACTIVATION, role="input"), _quantizer("g", ACTIVATION, role=""), _quantizer("h", ACTIVATION,
-                                                                                                    role="output")],
-        ["Conv2D", "DepthwiseConv2dNative", "MatMul", "Conv2D", "Mul", "Identity", "Relu6", "Relu6"])
-
-    assert found == [
-        Family("convolution weights", "weights", ("a",)), Family("depthwise weights", "weights", ("b",)),
-        Family("dense weights", "weights", ("c",)), Family("weights of Mul", "weights", ("e",)),
-        Family("model input", "activations", ("f",)), Family("activations of Relu6", "activations", ("g", "h")),
-        Family("biases", "biases", ("d",))]
-    assert [(kind.name, kind.tensors) for kind in family_kinds.kinds(found)] == [
-        ("weights", ("a", "b", "c", "e")), ("activations", ("f", "g", "h")), ("biases", ("d",))]
-
-
-def test_quantizers_of_one_kind_with_several_bit_widths_are_told_apart() -> None:
-    found = family_kinds.of_quantizers(
-        [_quantizer("b", bits=8), _quantizer("c", ACTIVATION, 6, ""), _quantizer("a", bits=3)],
-        ["Conv2D", "Relu6", "Conv2D"])
-
-    # Those of the fewest bits come first.
-    assert [family.name for family in found] == ["convolution weights at 3 bits", "activations of Relu6",
-                                                 "convolution weights at 8 bits"]
-    assert [kind.name for kind in family_kinds.kinds(found)] == ["weights at 3 bits", "activations",
-                                                                 "weights at 8 bits"]
-
-
-@pytest.mark.parametrize(("off", "said"), [
-    (_RANKED, "all quantizers"), (_RANKED[:20], "weights"), (_RANKED[20:], "activations"),
-    (_RANKED[:6], "depthwise weights"), (_RANKED[:5], "5 of 6 depthwise weights"),
-    ([*_RANKED[:6], *_RANKED[20:32]], "depthwise weights and activations of Relu6"),
-    ([*_RANKED[:20], *_RANKED[20:38]], "weights and activations of Relu6, Conv2D"),
-    ([*_RANKED[:20], "t20"], "weights and 1 of 12 activations of Relu6"),
-    (["t0", "t6", *_RANKED[16:20]], "1 of 6 depthwise weights, 1 of 10 convolution weights and dense weights"),
-])
-def test_a_set_is_told_in_words(off: Sequence[str], said: str) -> None:
-    assert family_kinds.describe(off, _SIX) == said
-
-
-def _verdict(gate: str, value: Optional[float], lower: Optional[float] = None, upper: Optional[float] = None,
-             outcome: str = FAIL) -> Verdict:
-    return Verdict(gate, value, lower, upper, outcome, "")
-
-
-@pytest.mark.parametrize(("verdicts", "needed", "class_drop"), [
-    ([_verdict("mAP_floor", 0.5, lower=0.55)], 0.55, None),
-    ([_verdict("mAP_drop", 0.1, upper=0.02)], 0.58, None),
-    ([_verdict("mAP_ratio", 0.5 / 0.6, lower=0.99)], 0.594, None),
-    ([_verdict("mAP_drop", 0.1, upper=0.02), _verdict("mAP_ratio", 0.8, lower=0.99)], 0.594, None),
-    ([_verdict("class_AP_drop", 0.1, upper=0.05)], None, 0.05),
-    ([_verdict("mAP_baseline", 0.5, 0.586, 0.593)], 0.586, None),
-    # On a part of the shards a baseline compares means over shards.
-    ([_verdict("mAP_baseline", 0.52, 0.586, 0.593)], 0.566, None),
-    # The stricter gates beside one that leaves room.
-    ([_verdict("mAP_baseline", 0.5, 0.586, 0.593), _verdict("mAP_drop", 0.1, upper=0.02)], 0.58, None),
-])
-def test_the_goal_is_what_the_failed_gates_ask_for(verdicts: List[Verdict], needed: Optional[float],
-                                                   class_drop: Optional[float]) -> None:
-    found = goal.of_verdicts(verdicts, _metrics(0.6), _metrics(0.5))
-
-    assert found is not None
-    assert found.mean_ap == (None if needed is None else pytest.approx(needed))
-    assert found.class_drop == class_drop
-
-
-@pytest.mark.parametrize("verdict", [
-    _verdict("mAP_drop", 0.01, upper=0.02, outcome=PASS),
-    _verdict("mAP_drop", 0.03, upper=0.02, outcome=INCONCLUSIVE),
-    _verdict("float_mAP_floor", 0.5, lower=0.55),
-    _verdict("float_mAP_baseline", 0.5, 0.586, 0.593),
-    # A gain, and no baseline: nothing that a quantizer could be to blame for.
-    _verdict("mAP_baseline", 0.61, 0.586, 0.593),
-    _verdict("mAP_baseline", 0.5),
-    _verdict("encodings_drift", 0.5, upper=0.01),
-])
-def test_without_a_loss_of_quantized_ap_there_is_no_goal(verdict: Verdict) -> None:
-    assert goal.of_verdicts([verdict], _metrics(0.6), _metrics(0.5)) is None
-
-
-def test_a_goal_on_classes_is_met_when_every_class_keeps_to_it() -> None:
-    before = _metrics(0.6, cat=0.5, dog=0.7, emu=None)
-    found = goal.of_verdicts([_verdict("class_AP_drop", 0.2, upper=0.05)], before, _metrics(0.5, cat=0.3, dog=0.69))
-
-    assert found is not None
-    assert found.met(_metrics(0.5, cat=0.46, dog=0.66, emu=None))
-    assert not found.met(_metrics(0.7, cat=0.44, dog=0.9, emu=None))
-    assert str(found) == "AP drop of each class at most 0.05"
-
-
-def test_a_goal_on_classes_asks_nothing_of_those_that_too_few_images_show() -> None:
-    before = _metrics(0.6, cat=0.5, cup=0.7)
-    found = goal.of_verdicts([_verdict("class_AP_drop", 0.2, upper=0.05)], before, _metrics(0.5, cat=0.3, cup=0.1),
-                             ["cat"])
-
-    assert found is not None
-    assert found.met(_metrics(0.5, cat=0.46, cup=0.1))
 
 
 def test_culprits_are_searched_without_tensorflow() -> None:

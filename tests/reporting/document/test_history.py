@@ -203,3 +203,11 @@ def test_a_line_that_is_no_entry_is_named(tmp_path: Path, changes: Dict[str, Any
 
 def test_a_history_is_kept_without_tensorflow() -> None:
     assert _start("sys.exit('tensorflow' in sys.modules)", os.devnull).wait(timeout=60) == 0
+
+
+def test_a_history_with_a_byte_order_mark_keeps_its_first_line(tmp_path: Path) -> None:
+    line = {"schema_version": 1, "time": "2019-10-15T12:00:00Z", "model": "m", "images": 40.0, "shards": "0-3",
+            "float_map": 0.5, "quantized_map": "0.49", "drop": 0.01, "outcomes": {"pass": 3}, "provenance": {}}
+    (tmp_path / "history.jsonl").write_bytes(f"\ufeff{json.dumps(line)}\r\n".encode())
+
+    assert [(found.images, found.quantized_map) for found in history.read(tmp_path / "history.jsonl")] == [(40, 0.49)]

@@ -17,8 +17,7 @@ from quant_accuracy.reporting.pictures import scenes
 from quant_accuracy.reporting.pictures.scenes import Scene
 from quant_accuracy.scoring import matching
 from quant_accuracy.scoring.matching import RIGHT, UNCOUNTED, WRONG
-from tests.scoring.test_bootstrap import _random_detections
-from tests.scoring.test_coco import _random_truth
+from tests.support.detections import random_detections, random_truth
 
 
 def _truth(*things: Sequence[Any]) -> Annotations:
@@ -59,8 +58,8 @@ def test_outcomes_are_right_wrong_or_uncounted_and_what_nothing_took_is_missed()
 @pytest.mark.parametrize("seed", range(3))
 def test_objects_are_missed_that_pycocotools_leaves_without_a_match(seed: int) -> None:
     random = np.random.RandomState(seed)
-    truth = _random_truth(random, images=15)
-    merged = _random_detections(random, truth, 0.8)
+    truth = random_truth(random, images=15)
+    merged = random_detections(random, truth, 0.8)
     # Everything is drawn.
     merged.results.scores[:] = 0.31 + 0.6 * merged.results.scores
     with contextlib.redirect_stdout(io.StringIO()):
@@ -119,8 +118,8 @@ def test_what_neither_variant_finds_leaves_only_missed_objects() -> None:
 
 
 def test_scenes_come_in_the_order_that_is_asked_for() -> None:
-    truth = _random_truth(np.random.RandomState(0), images=9)
-    merged = _random_detections(np.random.RandomState(1), truth, 0.7)
+    truth = random_truth(np.random.RandomState(0), images=9)
+    merged = random_detections(np.random.RandomState(1), truth, 0.7)
     matches = matching.match(merged, truth)
 
     found = scenes.scenes(truth, {"float": merged}, {"float": matches}, [7, 2, 5])

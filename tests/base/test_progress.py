@@ -1,0 +1,53 @@
+"""Progress is for people at a terminal, and for nobody else."""
+
+import os
+import pty
+import subprocess
+import sys
+from typing import Tuple
+
+import pytest
+
+from quant_accuracy.base import progress
+from tests.support.places import ROOT
+
+_SCRIPT = """
+from quant_accuracy.base import progress
+with progress.step("making"):
+    progress.note("seen")
+progress.say("always")
+"""
+
+
+def test_items_pass_through_and_files_get_no_bar(capsys: pytest.CaptureFixture) -> None:
+    assert list(progress.bar(iter("abc"), 3, "images", "detecting")) == ["a", "b", "c"]
+    with progress.counter(3, "images", "detecting") as counter:
+        counter.update(3)
+    with progress.step("making"):
+        progress.note("seen")
+
+    assert capsys.readouterr() == ("", "")
+
+
+def _run(terminal: bool) -> Tuple[str, str]:
+    """What a process prints to its output and its errors, which may go to a terminal."""
+    reader, writer = pty.openpty() if terminal else os.pipe()
+    done = subprocess.run([sys.executable, "-c", _SCRIPT], stdout=subprocess.PIPE, stderr=writer, cwd=str(ROOT),
+                          text=True, check=True)
+    said = os.read(reader, 10_000).decode()
+    os.close(reader)
+    os.close(writer)
+    return done.stdout, said
+
+
+def test_a_step_is_told_on_a_terminal_with_its_seconds() -> None:
+    out, said = _run(terminal=True)
+
+    assert out == ""
+    assert "making ..." in said
+    assert "seen" in said
+    assert "making: 0.0 s" in said
+
+
+def test_without_a_terminal_only_what_everybody_has_to_know_is_said() -> None:
+    assert _run(terminal=False) == ("", "always\n")

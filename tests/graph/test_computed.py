@@ -1,0 +1,32 @@
+"""Weights that are computed from constants."""
+
+from typing import Callable
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from quant_accuracy.graph import computed
+from quant_accuracy.graph.network import Network
+from quant_accuracy.quantization import calibrate, placement
+from quant_accuracy.quantization.records import Settings
+from tests.conftest import Run
+from tests.support.networks import VALUES, constant, weighted
+
+
+@pytest.mark.parametrize("weights", [
+    lambda _: tf.transpose(tf.constant(VALUES), name="computed"),
+    lambda _: tf.multiply(tf.nn.l2_normalize(tf.constant(VALUES), 0), np.float32([1, 2, 3, 4]), name="computed"),
+], ids=["transposed", "normalized"])
+def test_weights_that_are_computed_from_constants_are_quantized_as_what_they_are(
+        weights: Callable[[tf.Tensor], tf.Tensor], run_graph: Run) -> None:
+    graph = weighted(weights)
+    stored = computed.store_weights(Network(graph, "start", ["end"]))
+    placed = placement.place_quantizers(Network(stored, "start", ["end"]), Settings())
+
+    (encoding,) = calibrate.calibrate_params(stored, placed, Settings())["computed:0"]
+
+    (values,) = run_graph(graph, ["computed:0"], {})
+    assert encoding.minimum <= values.min() + encoding.scale
+    assert encoding.maximum >= values.max() - encoding.scale
+    np.testing.assert_array_equal(constant(stored, "computed"), values)

@@ -1,0 +1,80 @@
+"""The smallest set of groups without which a goal is met, and the measurements that it takes."""
+
+import itertools
+from typing import Callable, FrozenSet, List, Sequence, Tuple
+
+import pytest
+
+from quant_accuracy.scoring.metrics import Metrics
+from quant_accuracy.why import bisection
+from quant_accuracy.why.bisection import Measured, OutOfTimeError, Trials
+from quant_accuracy.why.budget import Budget
+
+_ALL = [f"t{number}" for number in range(12)]
+Off = FrozenSet[str]
+
+
+def _trials(gain: Callable[[Off], float], seconds: float = 10.0) -> Tuple[Trials, List[Off], Budget]:
+    """Measurements that take so many seconds each, of mAPs of which 0.5 is wanted; a budget of 1000 seconds."""
+    now, asked = [0.0], []
+
+    def measure(off: Sequence[str]) -> Measured:
+        asked.append(frozenset(off))
+        now[0] += seconds
+        return Measured(Metrics({"mAP": gain(frozenset(off))}, {}, 10, 100), True)
+
+    trials = Trials(_ALL, measure, lambda metrics: 0.5 - (metrics.figures["mAP"] or 0.0))
+    return trials, asked, Budget(1000.0, lambda: now[0])
+
+
+def test_each_set_is_measured_once_and_that_of_everything_never() -> None:
+    trials, asked, budget = _trials(lambda off: len(off) / 4)
+
+    assert trials.holds(frozenset(_ALL), budget)
+    assert [trials.holds(frozenset(["t1", "t0"]), budget), trials.holds(frozenset(["t0", "t1"]), budget)] == [True] * 2
+    assert not trials.holds(frozenset(["t0"]), budget)
+    assert asked == [{"t0", "t1"}, {"t0"}]
+    assert [(trial.off, trial.met) for trial in trials.done()] == [(("t0", "t1"), True), (("t0",), False)]
+
+
+def test_the_best_is_the_smallest_that_meets_and_the_closest_the_one_that_lacks_least() -> None:
+    trials, _, budget = _trials(lambda off: len(off) / 8)
+    assert trials.best() is None
+    assert trials.closest() is None
+
+    for count in (6, 4, 3, 5):
+        trials.holds(frozenset(_ALL[:count]), budget)
+
+    best, closest = trials.best(), trials.closest()
+    assert best is not None
+    assert closest is not None
+    assert (len(best.off), len(closest.off)) == (4, 6)
+
+
+def test_nothing_is_begun_that_takes_longer_than_there_is_time() -> None:
+    trials, asked, _ = _trials(lambda off: 0.0)
+    budget = Budget(15.0, lambda: 10.0 * len(asked))
+
+    trials.holds(frozenset(["t0"]), budget)
+
+    with pytest.raises(OutOfTimeError):
+        trials.holds(frozenset(["t1"]), budget)
+    # What is known costs nothing.
+    assert not trials.holds(frozenset(["t0"]), budget)
+    assert asked == [{"t0"}]
+
+
+@pytest.mark.parametrize("wanted", itertools.combinations(range(6), 2))
+def test_of_groups_exactly_those_that_are_needed_are_left(wanted: Tuple[int, ...]) -> None:
+    groups = [_ALL[2 * index:2 * index + 2] for index in range(6)]
+    needed = frozenset(tensor for index in wanted for tensor in groups[index])
+    trials, _, budget = _trials(lambda off: float(needed <= off))
+
+    assert bisection.smallest(groups, trials, budget) == [groups[index] for index in wanted]
+
+
+def test_a_single_group_that_ranks_first_takes_one_measurement() -> None:
+    trials, asked, budget = _trials(lambda off: float("t0" in off))
+
+    assert bisection.smallest([[tensor] for tensor in _ALL], trials, budget) == [["t0"]]
+    assert asked == [{"t0"}]

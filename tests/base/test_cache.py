@@ -16,7 +16,8 @@ from quant_accuracy.base.errors import StorageError
 from tests.support import broken
 
 _ENTRIES = {"float": ("float.pb", "folded.pb", "fold.json", "inputs.json", "digests.json"),
-            "quantsim": ("quantsim.pb", "quantizers.json", "model.encodings", "postprocessing.json")}
+            "quantsim": ("quantsim.pb", "quantizers.json", "model.encodings", "suppression.json",
+                         "simulator.json")}
 
 
 @pytest.mark.parametrize("damage", [broken.flip_in_the_middle, broken.cut, Path.unlink],

@@ -14,6 +14,7 @@ from typing import Dict, List, Mapping, NamedTuple, Sequence, Set, Tuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from benchmarks.places import ROOT
 from quant_accuracy.base import files
 from quant_accuracy.demo import ready
 from quant_accuracy.graph import fold, load, sessions
@@ -22,16 +23,15 @@ from quant_accuracy.graph.network import Network
 from quant_accuracy.preparation import checkpoint
 from quant_accuracy.quantization import calibrate, encodings_file, placement, simulate
 from quant_accuracy.quantization.records import ACTIVATION, PARAM, SCHEMES, Encodings, Quantizer, Settings
-from quant_accuracy.settings import options
 
-DATA = options.ROOT / "tests" / "reference"
+DATA = ROOT / "tests" / "reference"
 _REFERENCE = DATA / "aimet_network"
 _START = "FeatureExtractor/MobilenetV2/MobilenetV2/input"
 OUTPUTS = ("concat", "concat_1")
 _CALIBRATION = 8
 # Every so many anchors of the float outputs are kept for reference.
 _EVERY = 16
-_PAGE = options.ROOT / "docs" / "fidelity.md"
+_PAGE = ROOT / "docs" / "fidelity.md"
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from typing import Callable, Dict
 
 import tensorflow.compat.v1 as tf
 
+from benchmarks.places import ROOT
 from benchmarks.speed import doors, executors, network, scores
 from quant_accuracy.base import concurrency
 from quant_accuracy.base.cache import Cache
-from quant_accuracy.settings import options
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
     which = parser.parse_args().which or list(measurements)
     print(f"{platform.machine()}, {concurrency.cores()} cores, Python {platform.python_version()}, "
           f"TensorFlow {tf.__version__}")
-    cache = Cache(options.ROOT / ".cache")
+    cache = Cache(ROOT / ".cache")
     with tempfile.TemporaryDirectory() as scratch:
         for name in which:
             measurements[name](cache, Path(scratch))

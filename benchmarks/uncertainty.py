@@ -7,6 +7,7 @@ from typing import Dict, List, Mapping, NamedTuple, Sequence, Tuple
 import numpy as np
 
 from benchmarks import interval_coverage
+from benchmarks.places import ROOT
 from quant_accuracy.base import files
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.words import FLOAT, QUANTIZED
@@ -19,10 +20,10 @@ from quant_accuracy.pipeline.evaluation import Evaluation, evaluate
 from quant_accuracy.pipeline.prepared import prepare
 from quant_accuracy.settings import options
 from quant_accuracy.settings import request as requests
-from quant_accuracy.settings.options import Values
 from quant_accuracy.settings.request import Request
+from quant_accuracy.settings.values import Values
 
-_PAGE = options.ROOT / "docs" / "uncertainty.md"
+_PAGE = ROOT / "docs" / "uncertainty.md"
 _OUTCOMES = (PASS, INCONCLUSIVE, FAIL)
 # Scales of the network's input beside those of the jitter, in steps of 1e-6: runs that differ by rounding only.
 _REPEATS = tuple(sign * step for step in range(5, 17) for sign in (1, -1))

@@ -6,9 +6,9 @@ from quant_accuracy.judging.verdicts import Verdict
 from quant_accuracy.settings.card import OF_BASELINE
 
 
-def test_gate(accuracy_gate: str, verdicts: Mapping[str, Verdict], compare: Callable[[], None],
-              hold: Callable[[Verdict], None]) -> None:
+def test_gate(accuracy_gate: str, verdicts: Mapping[str, Verdict], unless_updating_baselines: Callable[[], None],
+              settle: Callable[[Verdict], None]) -> None:
     if accuracy_gate in OF_BASELINE:
-        compare()
+        unless_updating_baselines()
 
-    hold(verdicts[accuracy_gate])
+    settle(verdicts[accuracy_gate])

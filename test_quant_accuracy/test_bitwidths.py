@@ -12,18 +12,18 @@ from quant_accuracy.judging import checks
 from quant_accuracy.judging.verdicts import Verdict
 from quant_accuracy.plugin.parameters import OTHERS, tensors_of_snapshot
 from quant_accuracy.quantization.records import Quantizer
+from quant_accuracy.settings.card import ModelCard
 
 if TYPE_CHECKING:
     from quant_accuracy.pipeline.prepared import Prepared
-    from quant_accuracy.plugin.evaluation import Model
 
 
 @pytest.fixture
-def tested(quantized_tensor: str, model: "Model", quantizers: Sequence[Quantizer],
-           pytestconfig: pytest.Config) -> List[Quantizer]:
-    """The quantizers that the test is about."""
+def quantizers_under_test(quantized_tensor: str, model: ModelCard, quantizers: Sequence[Quantizer],
+                          pytestconfig: pytest.Config) -> List[Quantizer]:
+    """The enabled quantizer on the tensor of the test, or all on tensors that the snapshot does not have."""
     if quantized_tensor == OTHERS:
-        listed = set(tensors_of_snapshot(pytestconfig, model.card))
+        listed = set(tensors_of_snapshot(pytestconfig, model))
         return [quantizer for quantizer in quantizers if quantizer.enabled and quantizer.tensor not in listed]
     found = [quantizer for quantizer in quantizers if quantizer.enabled and quantizer.tensor == quantized_tensor]
     if not found:
@@ -31,11 +31,11 @@ def tested(quantized_tensor: str, model: "Model", quantizers: Sequence[Quantizer
     return found
 
 
-def test_bitwidth_and_symmetry(tested: Sequence[Quantizer], prepared: "Prepared",
-                               hold: Callable[[Verdict], None]) -> None:
-    hold(checks.of_bitwidths(tested, prepared.network()))
+def test_bitwidth_and_symmetry(quantizers_under_test: Sequence[Quantizer], prepared: "Prepared",
+                               settle: Callable[[Verdict], None]) -> None:
+    settle(checks.of_bitwidths(quantizers_under_test, prepared.network()))
 
 
-def test_encoding_is_usable(tested: Sequence[Quantizer], prepared: "Prepared",
-                            hold: Callable[[Verdict], None]) -> None:
-    hold(checks.of_encodings(tested, prepared.network()))
+def test_encoding_is_usable(quantizers_under_test: Sequence[Quantizer], prepared: "Prepared",
+                            settle: Callable[[Verdict], None]) -> None:
+    settle(checks.of_encodings(quantizers_under_test, prepared.network()))

@@ -1,6 +1,6 @@
 """The figures stand for all images that they should stand for."""
 
-from typing import TYPE_CHECKING, Any, Callable, Mapping
+from typing import TYPE_CHECKING, Callable, Mapping
 
 from quant_accuracy.judging.verdicts import Verdict
 
@@ -9,9 +9,6 @@ if TYPE_CHECKING:
     from quant_accuracy.pipeline.prepared import Prepared
 
 
-def test_every_image_is_evaluated_once(prepared: "Prepared", detected: "Mapping[str, Detected]",
-                                       measuring: Callable[[], Any], hold: Callable[[Verdict], None]) -> None:
-    with measuring():
-        verdict = prepared.coverage(detected)
-
-    hold(verdict)
+def test_every_image_is_evaluated_once(prepared: "Prepared", detections: "Mapping[str, Detected]",
+                                       settle: Callable[[Verdict], None]) -> None:
+    settle(prepared.coverage(detections))

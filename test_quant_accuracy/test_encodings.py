@@ -6,8 +6,9 @@ from quant_accuracy.judging.verdicts import Verdict
 from quant_accuracy.settings.card import ENCODINGS_DRIFT
 
 
-def test_encodings_are_those_of_the_snapshot(checked: Mapping[str, Verdict], compare: Callable[[], None],
-                                             hold: Callable[[Verdict], None]) -> None:
-    compare()
+def test_encodings_are_those_of_the_snapshot(network_verdicts: Mapping[str, Verdict],
+                                             unless_updating_baselines: Callable[[], None],
+                                             settle: Callable[[Verdict], None]) -> None:
+    unless_updating_baselines()
 
-    hold(checked[ENCODINGS_DRIFT])
+    settle(network_verdicts[ENCODINGS_DRIFT])

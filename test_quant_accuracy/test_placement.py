@@ -5,35 +5,36 @@ from typing import Callable, Mapping
 from quant_accuracy.judging import checks
 from quant_accuracy.judging.verdicts import Verdict
 
-Checked = Mapping[str, Verdict]
-Hold = Callable[[Verdict], None]
+Verdicts = Mapping[str, Verdict]
+Settle = Callable[[Verdict], None]
 
 
-def test_batch_norms_are_folded(checked: Checked, hold: Hold) -> None:
-    hold(checked[checks.BATCH_NORMS])
+def test_batch_norms_are_folded(network_verdicts: Verdicts, settle: Settle) -> None:
+    settle(network_verdicts[checks.BATCH_NORMS])
 
 
-def test_weights_are_quantized(checked: Checked, hold: Hold) -> None:
-    hold(checked[checks.WEIGHTS])
+def test_weights_are_quantized(network_verdicts: Verdicts, settle: Settle) -> None:
+    settle(network_verdicts[checks.WEIGHTS])
 
 
-def test_biases_are_quantized_only_where_the_card_says_so(checked: Checked, hold: Hold) -> None:
-    hold(checked[checks.BIASES])
+def test_biases_are_quantized_only_where_the_card_says_so(network_verdicts: Verdicts, settle: Settle) -> None:
+    settle(network_verdicts[checks.BIASES])
 
 
-def test_activations_are_quantized_unless_a_supergroup_covers_them(checked: Checked, hold: Hold) -> None:
-    hold(checked[checks.ACTIVATIONS])
+def test_activations_are_quantized_unless_a_supergroup_covers_them(network_verdicts: Verdicts, settle: Settle) -> None:
+    settle(network_verdicts[checks.ACTIVATIONS])
 
 
-def test_model_inputs_are_quantized_only_where_the_card_says_so(checked: Checked, hold: Hold) -> None:
-    hold(checked[checks.INPUTS])
+def test_model_inputs_are_quantized_only_where_the_card_says_so(network_verdicts: Verdicts, settle: Settle) -> None:
+    settle(network_verdicts[checks.INPUTS])
 
 
-def test_network_outputs_are_quantized_where_the_card_says_so(checked: Checked, hold: Hold) -> None:
-    hold(checked[checks.OUTPUTS])
+def test_network_outputs_are_quantized_where_the_card_says_so(network_verdicts: Verdicts, settle: Settle) -> None:
+    settle(network_verdicts[checks.OUTPUTS])
 
 
-def test_quantizers_are_those_of_the_snapshot(checked: Checked, compare: Callable[[], None], hold: Hold) -> None:
-    compare()
+def test_quantizers_are_those_of_the_snapshot(network_verdicts: Verdicts, unless_updating_baselines: Callable[[], None],
+                                              settle: Settle) -> None:
+    unless_updating_baselines()
 
-    hold(checked[checks.SNAPSHOT])
+    settle(network_verdicts[checks.SNAPSHOT])

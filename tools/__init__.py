@@ -1,1 +1,1 @@
-"""Command lines over the engine."""
+"""Doors to the commands of `quant-accuracy`, by the paths that they have had."""

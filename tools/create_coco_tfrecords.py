@@ -1,46 +1,8 @@
-"""Turn COCO's own layout into sharded TFRecords.
+"""A door to `quant-accuracy create-coco-tfrecords`."""
 
-    ./run python tools/create_coco_tfrecords.py --image-dir val2017 --annotations-file instances_val2017.json \\
-        --output-prefix tfrecords/coco_val.record --num-shards 10
-
-makes tfrecords/coco_val.record-00000-of-00010 and its siblings.
-"""
-
-import argparse
 import sys
-from pathlib import Path
-from typing import List, Optional
 
-from quant_accuracy.base import command_line
-
-
-def main(arguments: Optional[List[str]] = None) -> int:
-    """Run the command line; return the exit status."""
-    parser = argparse.ArgumentParser(prog="create_coco_tfrecords", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--image-dir", type=Path, required=True, metavar="DIR", help="folder of the images")
-    parser.add_argument("--annotations-file", type=Path, required=True, metavar="FILE", help="COCO's instances_*.json")
-    parser.add_argument("--output-prefix", type=Path, required=True, metavar="PREFIX",
-                        help="path and beginning of the name of the shards")
-    parser.add_argument("--num-shards", type=int, default=10, metavar="N", help="number of shards (default 10)")
-    values = parser.parse_args(arguments)
-    return command_line.exit_status(lambda: _create(values))
-
-
-def _create(values: argparse.Namespace) -> int:
-    # TensorFlow takes seconds to import: not before the options are known to be right.
-    from quant_accuracy.preparation import coco_tfrecords
-
-    converted = coco_tfrecords.convert(values.image_dir, values.annotations_file, values.output_prefix,
-                                       values.num_shards)
-    for line in converted.dropped:
-        print(f"box left out: {line}", file=sys.stderr)
-    for line in converted.turned:
-        print(f"check the annotations of {line}", file=sys.stderr)
-    print(f"{converted.images} images and {converted.boxes} boxes in {len(converted.shards)} shards: "
-          f"{values.output_prefix}-*-of-{len(converted.shards):05d}")
-    return command_line.MEASURED
-
+from quant_accuracy.commands import create_coco_tfrecords
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(create_coco_tfrecords.main())

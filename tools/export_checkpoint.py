@@ -1,46 +1,8 @@
-"""Turn a training checkpoint into the evaluation checkpoint that gets quantized.
+"""A door to `quant-accuracy export-checkpoint`."""
 
-    ./run python tools/export_checkpoint.py --pipeline-config DIR/pipeline.config \\
-        --checkpoint DIR/model.ckpt --output OUT
-
-makes OUT/model.ckpt.{meta,index,data-*} and OUT/frozen_inference_graph.pb. A graph_rewriter block in the
-pipeline.config is dropped; moving averages are taken where its eval_config has use_moving_averages: true.
-"""
-
-import argparse
 import sys
-from pathlib import Path
-from typing import List, Optional
 
-from quant_accuracy.base import command_line
-
-
-def main(arguments: Optional[List[str]] = None) -> int:
-    """Run the command line; return the exit status."""
-    parser = argparse.ArgumentParser(prog="export_checkpoint", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pipeline-config", type=Path, required=True, metavar="FILE",
-                        help="the model's pipeline.config")
-    parser.add_argument("--checkpoint", type=Path, required=True, metavar="PREFIX",
-                        help="prefix of the training checkpoint")
-    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder to write to")
-    values = parser.parse_args(arguments)
-    return command_line.exit_status(lambda: _export(values))
-
-
-def _export(values: argparse.Namespace) -> int:
-    # object_detection takes seconds to import: not before the options are known to be right.
-    from quant_accuracy.preparation import checkpoint
-
-    exported = checkpoint.export(values.pipeline_config, values.checkpoint, values.output)
-    print(f"restored {exported.variables} variables, {exported.averaged} of them from moving averages")
-    if exported.passed_over:
-        print(f"the checkpoint holds moving averages of {exported.passed_over} of them, which were not taken: "
-              "eval_config of pipeline.config has no use_moving_averages: true", file=sys.stderr)
-    print(f"--model-checkpoint {exported.prefix}")
-    print(f"frozen graph: {exported.frozen}")
-    return command_line.MEASURED
-
+from quant_accuracy.commands import export_checkpoint
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(export_checkpoint.main())

@@ -8,6 +8,7 @@ from typing import List, Sequence
 
 import tensorflow.compat.v1 as tf
 
+from benchmarks.places import ROOT
 from quant_accuracy.data import shards as shard_files
 from quant_accuracy.data.shards import Shard
 from quant_accuracy.demo import ready
@@ -52,7 +53,7 @@ def full_size_checkpoint(folder: Path) -> Path:
 def timed(command: List[str], expected: Sequence[int] = (0, 1)) -> float:
     """Run a command that measures, whatever its verdicts; give the time that it took."""
     start = time.perf_counter()
-    status = subprocess.run(command, cwd=str(options.ROOT), stdout=subprocess.DEVNULL,
+    status = subprocess.run(command, cwd=str(ROOT), stdout=subprocess.DEVNULL,
                             stderr=subprocess.DEVNULL).returncode
     if status not in expected:
         raise SystemExit(f"{' '.join(command)} ended with status {status}")
@@ -61,7 +62,7 @@ def timed(command: List[str], expected: Sequence[int] = (0, 1)) -> float:
 
 def report_command(data: DataPaths, kept: Path, output: Path) -> List[str]:
     """How a report is run on some data, with a cache of its own."""
-    return [sys.executable, str(options.ROOT / "tools" / "report.py"), "--model", options.DEMO_CARD,
+    return [sys.executable, str(ROOT / "tools" / "report.py"), "--model", options.DEMO_CARD,
             "--model-checkpoint", str(data.checkpoint), "--dataset-dir", str(data.dataset_dir),
             "--TFRecord-file-pattern", data.pattern, "--annotation-json-file", str(data.annotations),
             "--cache-dir", str(kept), "--output-dir", str(output)]

@@ -9,13 +9,13 @@ import tensorflow.compat.v1 as tf
 
 from quant_accuracy.artifacts import float_graph, quantsim, suppression
 from quant_accuracy.artifacts.calibration import calibration_shards
-from quant_accuracy.artifacts.records import Artifacts, read
+from quant_accuracy.artifacts.records import Artifacts, Checkpoint, read
 from quant_accuracy.base import files
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.code import code_digest
 from quant_accuracy.data import images
 from quant_accuracy.data.shards import Shard
-from quant_accuracy.graph import image_input, load
+from quant_accuracy.graph import checkpoint_parts, image_input
 from quant_accuracy.quantization import aimet
 from quant_accuracy.quantization.records import AIMET
 from quant_accuracy.settings.card import ModelCard
@@ -37,9 +37,23 @@ def build(card: ModelCard, checkpoint: Path, shards: Sequence[Shard], cache: Cac
         GraphError: The graph does not take the images that the card describes, or not so many of them.
         QuantAccuracyError: Of the kind that the failing step documents.
     """
-    card = replace(card, quantization=quantsim.settled(card.quantization))
-    parts = load.checkpoint_files(checkpoint)
-    float_inputs = {
+    card = settled(card)
+    return simulate(card, restore(card, checkpoint, cache, trusted, batch_size), shards, cache)
+
+
+def settled(card: ModelCard) -> ModelCard:
+    """The card with what depends on the environment chosen, such as the backend."""
+    return replace(card, quantization=quantsim.settled(card.quantization))
+
+
+def restore(card: ModelCard, prefix: Path, cache: Cache, trusted: bool = False, batch_size: int = 1) -> Checkpoint:
+    """Steps 1 and 2 of a settled card: restore a checkpoint and fold its batch norms.
+
+    Raises:
+        QuantAccuracyError: As `build`.
+    """
+    parts = checkpoint_parts.checkpoint_files(prefix)
+    inputs = {
         "checkpoint": {path.name: files.digest_file(path) for path in parts},
         "graph": asdict(card.graph),
         "spelled_out_batch_norms": card.quantization.spelled_out_batch_norms,
@@ -48,12 +62,22 @@ def build(card: ModelCard, checkpoint: Path, shards: Sequence[Shard], cache: Cac
         # What was let through once is not let through for those who do not trust it.
         **({"trusted": True} if trusted else {}),
     }
-    float_folder = cache.folder("float", float_inputs, "loading and folding the checkpoint",
-                                lambda folder: float_graph.make(folder, card, checkpoint, trusted))
-    image_input.check(float_graph.read_image_input(float_folder), card.graph, card.height, card.width, batch_size)
+    folder = cache.folder("float", inputs, "loading and folding the checkpoint",
+                          lambda target: float_graph.make(target, card, prefix, trusted))
+    image_input.check(float_graph.read_image_input(folder), card.graph, card.height, card.width, batch_size)
+    return Checkpoint(prefix, folder)
+
+
+def simulate(card: ModelCard, checkpoint: Checkpoint, shards: Sequence[Shard], cache: Cache) -> Artifacts:
+    """Steps 3 to 5 of a settled card: place quantizers, calibrate them, and build the simulation.
+
+    Raises:
+        QuantAccuracyError: As `build`.
+    """
+    float_folder = checkpoint.folder
 
     def make_quantsim(folder: Path) -> None:
-        quantsim.make(folder, card, float_folder, calibration, checkpoint,
+        quantsim.make(folder, card, float_folder, calibration, checkpoint.prefix,
                       suppression.verified(card, float_folder, calibration, cache))
 
     calibration = calibration_shards(shards, card.calibration_images)

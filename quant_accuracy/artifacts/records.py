@@ -18,6 +18,23 @@ SUPPRESSION_FILE, SIMULATOR_FILE = "suppression.json", "simulator.json"
 
 
 @dataclass(frozen=True)
+class Checkpoint:
+    """What steps 1 and 2 left in the cache.
+
+    Attributes:
+        prefix: Prefix of the checkpoint's files.
+        folder: `float.pb`, `folded.pb`, `fold.json`, `input.json`.
+    """
+
+    prefix: Path
+    folder: Path
+
+    def graph(self) -> tf.GraphDef:
+        """Load the float graph with its batch norms folded."""
+        return read_graph(self.folder / "folded.pb")
+
+
+@dataclass(frozen=True)
 class Artifacts:
     """What steps 1 to 5 left in the cache.
 

@@ -3,9 +3,10 @@
 What other writers put in another form but with one meaning only is read as COCO has it; the document holds it so.
 """
 
+import contextlib
 from collections import Counter
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional
 
 from quant_accuracy.base import files
 from quant_accuracy.base.documents import parse_json
@@ -56,6 +57,16 @@ class Annotations(NamedTuple):
             sorted(self.categories.items())])
 
 
+def require(path: Path) -> None:
+    """Check that an annotation file is there.
+
+    Raises:
+        DataError: It is missing, or a folder.
+    """
+    with _readable(path), open(str(path), "rb"):
+        pass
+
+
 def load(path: Path) -> Annotations:
     """Read and check a COCO annotation file.
 
@@ -89,15 +100,22 @@ def find(paths: Iterable[Path], digest: str) -> Optional[Annotations]:
     return None
 
 
-def _parsed(path: Path) -> Any:
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
     try:
-        return parse_json(forms.text_of(path.read_bytes()))
+        yield
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such annotation file; {_REMEDY} with --annotation-json-file") from error
     except IsADirectoryError as error:
         raise DataError(f"{path}: is a folder; {_REMEDY} in it with --annotation-json-file") from error
     except OSError as error:
         raise DataError(f"{path}: not readable as JSON ({error}); {_REMEDY}") from error
+
+
+def _parsed(path: Path) -> Any:
+    try:
+        with _readable(path):
+            return parse_json(forms.text_of(path.read_bytes()))
     except ValueError as error:
         with open(str(path), "rb") as file:
             head = file.read(recognition.HEAD)

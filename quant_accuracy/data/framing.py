@@ -11,12 +11,13 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO, List, cast
 
+from quant_accuracy.base import invocation
 from quant_accuracy.base.errors import DataError
 from quant_accuracy.data import recognition
 
 # Before the content: its length, and the checksum of that. Behind it: its checksum.
 HEADER, FOOTER = struct.Struct("<QI"), struct.Struct("<I")
-REMEDY = "copy the file again or make it with tools/create_coco_tfrecords.py"
+REMEDY = f"copy the file again or make it with {invocation.CREATE_TFRECORDS}"
 # What `compression` gives; TensorFlow's names.
 PLAIN, GZIP, ZLIB = "", "GZIP", "ZLIB"
 # What reading a damaged compressed file raises.

@@ -3,6 +3,8 @@
 import re
 from typing import NamedTuple, Optional
 
+from quant_accuracy.base import invocation
+
 # So many bytes are enough to tell.
 HEAD = 512
 
@@ -29,9 +31,9 @@ _SIGNATURES = (
     (b"BZh", Recognized("a bzip2 file", _PACKED)),
     (b"\xfd7zXZ\x00", Recognized("an xz file", _PACKED)),
     (b"7z\xbc\xaf\x27\x1c", Recognized("a 7z archive", _PACKED)),
-    (b"\xff\xd8\xff", Recognized("a JPEG image", "make TFRecords of the images with tools/create_coco_tfrecords.py")),
-    (b"\x89PNG", Recognized("a PNG image", "make TFRecords of the images with tools/create_coco_tfrecords.py")),
-    (b"\x89HDF", Recognized("an HDF5 file", "make TFRecords with tools/create_coco_tfrecords.py")),
+    (b"\xff\xd8\xff", Recognized("a JPEG image", f"make TFRecords of the images with {invocation.CREATE_TFRECORDS}")),
+    (b"\x89PNG", Recognized("a PNG image", f"make TFRecords of the images with {invocation.CREATE_TFRECORDS}")),
+    (b"\x89HDF", Recognized("an HDF5 file", f"make TFRecords with {invocation.CREATE_TFRECORDS}")),
     (b"PAR1", Recognized("a Parquet file", "write its rows in the form that is asked for")),
     (b"\x93NUMPY", Recognized("a NumPy array", "write it in the form that is asked for")),
 )

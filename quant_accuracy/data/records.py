@@ -9,12 +9,13 @@ import tensorflow.compat.v1 as tf
 from google.protobuf.message import DecodeError
 from PIL import Image
 
+from quant_accuracy.base import invocation
 from quant_accuracy.base.errors import DataError, shown
 from quant_accuracy.data import framing, identifiers, recognition, rotation
 from quant_accuracy.data.framing import REMEDY
 
 _SOURCE_ID, _ENCODED = "image/source_id", "image/encoded"
-_MAKE = "make the file with tools/create_coco_tfrecords.py"
+_MAKE = f"make the file with {invocation.CREATE_TFRECORDS}"
 _ID_REMEDY = f"write the COCO image id there, or {_MAKE}"
 _IMAGE_REMEDY = f"write the bytes of a JPEG or PNG there, or {_MAKE}"
 # Of an image, decoded; a few bytes may say that they are more.

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Set
 
+from quant_accuracy.base import invocation
 from quant_accuracy.base.errors import ConfigurationError, DataError
 from quant_accuracy.data import framing, shard_names
 
@@ -49,7 +50,7 @@ def find_shards(folder: Path, pattern: str) -> List[Shard]:
     paths = sorted(path for path in folder.glob(pattern) if path.is_file())
     if not paths:
         raise DataError(f"{folder / pattern}: no file matches; correct --dataset-dir or --TFRecord-file-pattern, "
-                        "or make the files with tools/create_coco_tfrecords.py")
+                        f"or make the files with {invocation.CREATE_TFRECORDS}")
     named = shard_names.numbered_set(folder / pattern, pattern, paths)
     if named is not None and named.lost:
         raise DataError(f"{folder / pattern}: the shards {format_selection(named.lost)} are missing; "
@@ -171,7 +172,7 @@ def select(shards: Sequence[Shard], selection: Optional[str], num_examples: Opti
     available = sum(shard.records for shard in chosen)
     if not available:
         raise ConfigurationError("the selected shards hold no image; select others with --shards, or make them with "
-                                 "tools/create_coco_tfrecords.py")
+                                 f"{invocation.CREATE_TFRECORDS}")
     if num_examples is None:
         return chosen
     if not 1 <= num_examples <= available:

@@ -7,7 +7,7 @@ import PIL
 from quant_accuracy.base import files
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.demo import dataset
-from quant_accuracy.graph import load
+from quant_accuracy.graph import checkpoint_parts
 from quant_accuracy.settings.card import DataPaths
 
 IMAGES = 200
@@ -32,7 +32,7 @@ def data_paths(cache: Cache, count: int = IMAGES, shards: int = SHARDS) -> DataP
         "demo-checkpoint",
         {"config": files.digest_file(PIPELINE_CONFIG),
          "code": files.digest_file(_EXPORT),
-         "trained": [files.digest_file(path) for path in load.data_files(TRAINED)]},
+         "trained": [files.digest_file(path) for path in checkpoint_parts.data_files(TRAINED)]},
         "exporting the demo's checkpoint",
         lambda folder: _export(folder))
     data = cache.folder(

@@ -5,6 +5,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
+from quant_accuracy.base import invocation
 from quant_accuracy.base.errors import DataError
 from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.data.shards import Shard
@@ -152,10 +153,10 @@ def _about_size(shard: Shard, number: int, found: ShardDetections, size: List[in
                 "make the TFRecords again")
     if len(found.sizes) > 1 and (found.sizes == size).all():
         return (f"all images of this shard are {size[1]}x{size[0]}, so they were resized before: make the TFRecords of "
-                "the original images with tools/create_coco_tfrecords.py")
+                f"the original images with {invocation.CREATE_TFRECORDS}")
     if record.said == tuple(said):
         return ("the record says so too in image/height and image/width, so its image was changed without them: make "
-                "the TFRecords again with tools/create_coco_tfrecords.py")
+                f"the TFRecords again with {invocation.CREATE_TFRECORDS}")
     return "use the annotations that belong to these TFRecords"
 
 

@@ -17,7 +17,7 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from quant_accuracy.base import concurrency, files
+from quant_accuracy.base import concurrency, files, invocation
 from quant_accuracy.base.errors import ConfigurationError, DataError, QuantAccuracyError, WorkerError, first_line
 from quant_accuracy.detection.run import Run, Speed, Work
 from quant_accuracy.executors import actor, dispatch, interrupts
@@ -94,8 +94,8 @@ def _remedy(address: str, error: Exception) -> str:
     if address == RAY_LOCAL:
         return "look at the memory and the shared memory (/dev/shm) of this machine, or use --executor processes"
     if "ersion" in str(error):
-        return "bring all machines to one version with './run ray-install', or use --ray-address local"
-    return "start this machine's node with './run ray start', correct the address, or use --ray-address local"
+        return f"bring all machines to one version with `{invocation.INSTALL_RAY}`, or use --ray-address local"
+    return f"start this machine's node with `{invocation.RAY_START}`, correct the address, or use --ray-address local"
 
 
 def _check_answer(address: str) -> None:
@@ -129,7 +129,8 @@ class _Actors(Pool):
         if self._home not in alive:
             # Ray would go on waiting for it.
             raise WorkerError("--executor ray: this machine's own node of the cluster is gone; start it again with "
-                              "'./run ray start'; finished shards are kept, the same command goes on from there")
+                              f"`{invocation.RAY_START}`; finished shards are kept, the same command goes on from "
+                              "there")
         return min(self._jobs, sum(int(resources.get("CPU", 0)) // self._threads for resources in alive.values()))
 
     def start(self) -> int:

@@ -10,10 +10,11 @@ from typing import Sequence
 
 import tensorflow.compat.v1 as tf
 
+from quant_accuracy.base import invocation
 from quant_accuracy.base.errors import GraphError
 from quant_accuracy.graph import nodes as graph_nodes
 
-_EXPORT = "export it anew with tools/export_checkpoint.py, from its pipeline.config and training checkpoint, which " \
+_EXPORT = f"export it anew with {invocation.EXPORT}, from its pipeline.config and training checkpoint, which " \
           "drops the block"
 _KINDS = (
     (r"FakeQuantWithMinMax\w+|QuantizeAndDequantize\w*",

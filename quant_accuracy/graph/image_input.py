@@ -10,6 +10,7 @@ from typing import Optional, Sequence, Tuple
 
 import tensorflow.compat.v1 as tf
 
+from quant_accuracy.base import invocation
 from quant_accuracy.base.errors import GraphError
 from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.graph import arithmetic
@@ -20,7 +21,7 @@ _RESIZES = {"ResizeBilinear": 1, "ResizeNearestNeighbor": 1, "ResizeBicubic": 1,
 _SCALING = ("Mul", "Sub", "RealDiv", "Div", "Add", "AddV2", "FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
 _PIXELS = ("uint8",)
 _NUMBERS = ("float32", "float16", "float64", "int32", "int64")
-_EXPORT = "export the checkpoint anew with tools/export_checkpoint.py, whose graph takes"
+_EXPORT = f"export the checkpoint anew with {invocation.EXPORT}, whose graph takes"
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ graph, so that a Saver with renamed variables (moving averages, say) is followed
 nothing of it is run here, and what would be run later is looked at first.
 """
 
-import re
 from collections import Counter
 from pathlib import Path
 from typing import Dict, List, Mapping, Sequence
@@ -18,42 +17,9 @@ from quant_accuracy.base.errors import CheckpointError, GraphError, first_line
 from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.graph import boundaries, fake_quantization, index_file, trust
 from quant_accuracy.graph import nodes as graph_nodes
+from quant_accuracy.graph.checkpoint_parts import checkpoint_files, data_files, existing
 
 _MERGES, _NEXT_ITERATIONS = ("Merge", "RefMerge"), ("NextIteration", "RefNextIteration")
-
-
-def checkpoint_files(prefix: Path) -> List[Path]:
-    """The files of a checkpoint: `.meta`, `.index` and every `.data-*`.
-
-    Raises:
-        CheckpointError: One is missing.
-    """
-    return [_existing(prefix, ".meta"), *data_files(prefix)]
-
-
-def data_files(prefix: Path) -> List[Path]:
-    """The files of a checkpoint that hold values: `.index` and every `.data-*`.
-
-    Raises:
-        CheckpointError: One is missing.
-    """
-    index = _existing(prefix, ".index")
-    pattern = re.compile(re.escape(prefix.name) + r"\.data-\d{5}-of-(\d{5})$")
-    data = sorted(path for path in prefix.parent.iterdir() if pattern.match(path.name))
-    if not data:
-        raise CheckpointError(f"{prefix}.data-*: no such file; copy the checkpoint again, all its parts")
-    wanted = int(data[0].name[-5:])
-    if len(data) != wanted:
-        raise CheckpointError(f"{prefix}.data-*: {len(data)} of {wanted} parts are there; copy the checkpoint again")
-    return [index, *data]
-
-
-def _existing(prefix: Path, suffix: str) -> Path:
-    path = Path(f"{prefix}{suffix}")
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file; --model-checkpoint takes the prefix that .meta, .index and "
-                              ".data-* share (tools/export_checkpoint.py makes them)")
-    return path
 
 
 def load_network(prefix: Path, names: GraphNames, trusted: bool = False) -> tf.GraphDef:
@@ -90,7 +56,7 @@ def load_frozen(prefix: Path, outputs: Sequence[str], trusted: bool = False) -> 
 
 
 def _frozen(prefix: Path, document: tf.MetaGraphDef, outputs: Sequence[str], trusted: bool) -> tf.GraphDef:
-    meta = _existing(prefix, ".meta")
+    meta = existing(prefix, ".meta")
     fake_quantization.refuse(meta, document.graph_def, outputs)
     if not trusted:
         trust.check(meta, document, outputs)

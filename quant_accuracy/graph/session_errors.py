@@ -6,6 +6,7 @@ from typing import List, NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 
+from quant_accuracy.base import invocation
 from quant_accuracy.base.errors import GraphError, OutOfMemoryError, QuantAccuracyError, first_line
 
 _FED = re.compile(r"Cannot feed value of shape (\(.*?\)) for Tensor '?([^',]+)'?, "
@@ -115,7 +116,7 @@ def _of_shape(label: str, tensor: str, given: _Shape, wanted: _Shape) -> GraphEr
                           f"{given.sides[1]}x{given.sides[2]} were fed; correct input in the model card")
     if batch is not None and batch != given.sides[0]:
         remedy = "leave --eval-batch-size out" if batch == 1 else \
-            f"{_EXPORT} with tools/export_checkpoint.py, whose graphs take any number"
+            f"{_EXPORT} with {invocation.EXPORT}, whose graphs take any number"
         return GraphError(f"{label}: {tensor} takes {batch} image{'' if batch == 1 else 's'} at a time, and a batch of "
                           f"{given.sides[0]} was fed; {remedy}")
     return GraphError(f"{label}: {tensor} takes the shape {wanted}, and {given} was fed; {_EXPORT} with an input of "

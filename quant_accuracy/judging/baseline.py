@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from quant_accuracy.base import files
+from quant_accuracy.base import files, invocation
 from quant_accuracy.base.documents import Section, require_json
 from quant_accuracy.judging import jitter
 from quant_accuracy.judging.jitter import Jitter
@@ -42,26 +42,26 @@ class Baseline:
         return found
 
 
-def remedy(typed: str) -> str:
+def remedy(how: str = "") -> str:
     """What to do where a baseline is missing.
 
     Args:
-        typed: The options that name model and data, as `Request.again` has them: the command can be pasted.
+        how: A command that can be pasted, in backquotes, as `Request.remake` has it.
     """
-    return f"make it with `./run pytest {typed} --update-baselines`, look at it, and commit it"
+    return f"make it with {how or f'`{invocation.suite()} --update-baselines`'}, look at it, and commit it"
 
 
-def damaged(typed: str) -> str:
-    """What to do where a baseline cannot be read; `typed` as for `remedy`."""
-    return f"restore it, or delete it and {remedy(typed)}"
+def damaged(how: str = "") -> str:
+    """What to do where a baseline cannot be read; `how` as for `remedy`."""
+    return f"restore it, or delete it and {remedy(how)}"
 
 
-def read(folder: Path, typed: str = "") -> Optional[Baseline]:
+def read(folder: Path, how: str = "") -> Optional[Baseline]:
     """The figures of a baseline; None where there are none.
 
     Args:
         folder: Where it lies.
-        typed: As for `remedy`.
+        how: As for `remedy`.
 
     Raises:
         ConfigurationError: The file is damaged.
@@ -69,22 +69,22 @@ def read(folder: Path, typed: str = "") -> Optional[Baseline]:
     path = folder / _FIGURES_FILE
     if not path.exists():
         return None
-    whole = Section(str(path), "", require_json(path, damaged(typed)), f"the baseline, or {damaged(typed)}")
-    whole.of_version(SCHEMA_VERSION, f"delete it and {remedy(typed)}")
+    whole = Section(str(path), "", require_json(path, damaged(how)), f"the baseline, or {damaged(how)}")
+    whole.of_version(SCHEMA_VERSION, f"delete it and {remedy(how)}")
     whole.only("schema_version", "model", "metrics", "jitter", "provenance")
     whole.section("provenance").section(_DATA)
     return Baseline({name: metrics.read(section) for name, section in whole.section("metrics").sections().items()},
                     jitter.from_document(whole.section("jitter")), whole.section("provenance").items())
 
 
-def read_quantizers(folder: Path, typed: str = "") -> Optional[List[Placed]]:
-    """The quantizers of a baseline; None where there are none. `typed` as for `remedy`.
+def read_quantizers(folder: Path, how: str = "") -> Optional[List[Placed]]:
+    """The quantizers of a baseline; None where there are none. `how` as for `remedy`.
 
     Raises:
         ConfigurationError: The file is damaged.
     """
     path = folder / _QUANTIZERS_FILE
-    return snapshot.read(path, damaged(typed)) if path.exists() else None
+    return snapshot.read(path, damaged(how)) if path.exists() else None
 
 
 def write(folder: Path, model: str, found: Baseline, quantizers: Sequence[Placed]) -> List[Path]:

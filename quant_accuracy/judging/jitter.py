@@ -40,6 +40,10 @@ class Jitter:
     classes: Mapping[str, Mapping[str, Tuple[float, ...]]]
     shards: Mapping[str, Mapping[str, Tuple[float, ...]]]
 
+    def tolerance(self, figure: str) -> float:
+        """How far one of `FIGURES` may lie from its centre for no other reason: see `tolerance` of this module."""
+        return tolerance(self.figures[figure])
+
     def class_drops(self) -> Dict[str, Tuple[float, ...]]:
         """Float AP - quantized AP by class name, one for each scale."""
         floats, quantized = (self.classes.get(figure, {}) for figure in VARIANT_FIGURES)

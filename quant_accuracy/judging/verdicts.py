@@ -14,6 +14,8 @@ from quant_accuracy.scoring.metrics import Metrics
 from quant_accuracy.scoring.partial import ClassImages, PartialAps
 
 PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
+# A failure that the model card names, with its reason.
+KNOWN = "known"
 # A gate limits a figure; a check says what has to hold whatever the figures are.
 GATE, CHECK = "gate", "check"
 
@@ -62,7 +64,7 @@ class Figures(NamedTuple):
         baseline: What was committed; None where nothing was.
         jitter: Their run-to-run variation from float32 rounding; None where it is not known.
         provenance: What the metrics were measured from.
-        model: The options that name model and data, as `Request.again` has them, for commands in messages.
+        model: How to make the baseline, as `Request.remake` has it, for messages.
     """
 
     float_metrics: Metrics

@@ -45,6 +45,16 @@ class Evaluation:
     notes: Sequence[str] = ()
 
     @property
+    def float(self) -> Variant:
+        """The result of the float variant."""
+        return self.variants[FLOAT]
+
+    @property
+    def quantized(self) -> Variant:
+        """The result of the quantized variant."""
+        return self.variants[QUANTIZED]
+
+    @property
     def request(self) -> Request:
         """What was asked for."""
         return self.prepared.request
@@ -107,7 +117,7 @@ def conclude(prepared: Prepared, detected: Mapping[str, Detected]) -> Evaluation
         aps = certainty.resampled(prepared, variants)
         classes, part = certainty.of_variants(prepared, variants, aps)
         figures = Figures(variants[FLOAT].metrics, variants[QUANTIZED].metrics, classes, part, maps, baseline,
-                          known_jitter, provenance.of_prepared(prepared), request.again())
+                          known_jitter, provenance.of_prepared(prepared), request.remake)
         verdicts = [*gates.judge(request.card.gates, figures), *prepared.checks(baseline), prepared.coverage(detected)]
         notes = [*prepared.notes(), *swapped, *_unknown_categories(prepared, variants)]
     return Evaluation(prepared, variants, figures, verdicts, aps, notes)

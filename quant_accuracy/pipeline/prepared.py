@@ -1,7 +1,6 @@
 """What is settled before an image is evaluated: data, artifacts, and what they are compared with."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import List, Mapping, Optional, Sequence
 
 import numpy as np
@@ -9,7 +8,7 @@ import numpy as np
 from quant_accuracy.artifacts import build
 from quant_accuracy.artifacts.calibration import calibration_shards
 from quant_accuracy.artifacts.records import Artifacts
-from quant_accuracy.base import files, progress
+from quant_accuracy.base import files
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.stopwatch import Stopwatch
 from quant_accuracy.base.words import FLOAT
@@ -25,6 +24,8 @@ from quant_accuracy.judging import checks
 from quant_accuracy.judging.baseline import Baseline
 from quant_accuracy.judging.checks import Committed, QuantizedNetwork
 from quant_accuracy.judging.verdicts import Verdict
+from quant_accuracy.pipeline import data_set as data_sets
+from quant_accuracy.pipeline.data_set import DataSet
 from quant_accuracy.quantization import effects, snapshot
 from quant_accuracy.quantization.snapshot import Placed
 from quant_accuracy.settings.card import ENCODINGS_DRIFT, OF_BASELINE
@@ -101,10 +102,6 @@ class Prepared:
         card = self.request.card
         return images.read_images(calibration_shards(self.every_shard, count), count, card.height, card.width)
 
-    def baseline_folder(self) -> Path:
-        """Where the baseline of the model lies."""
-        return self.request.baselines / self.request.card.name
-
     def snapshot(self) -> List[Placed]:
         """The quantizers with their ranges."""
         return snapshot.take(self.artifacts.quantization)
@@ -120,7 +117,7 @@ class Prepared:
         Raises:
             ConfigurationError: The file is damaged.
         """
-        return baselines.read(self.baseline_folder(), self.request.again())
+        return baselines.read(self.request.baseline, self.request.remake)
 
     def checks(self, baseline: Optional[Baseline]) -> List[Verdict]:
         """What the checks of the quantized network say; that of the images is `coverage`.
@@ -162,11 +159,11 @@ class Prepared:
 
     def _committed(self, baseline: Optional[Baseline]) -> Committed:
         """The snapshot; without any file of a baseline, only a card that compares with one misses it."""
-        folder, typed = self.baseline_folder(), self.request.again()
+        folder, how = self.request.baseline, self.request.remake
         required = any(gate.name in (*OF_BASELINE, ENCODINGS_DRIFT) for gate in self.request.card.gates)
         recalibrated = baseline is not None and baseline.calibration() not in (None, self.calibration_digest())
-        return Committed(baselines.read_quantizers(folder, typed), required or folder.exists(),
-                         baselines.remedy(typed), recalibrated)
+        return Committed(baselines.read_quantizers(folder, how), required or folder.exists(),
+                         baselines.remedy(how), recalibrated)
 
 
 def prepare(request: Request, cache: Cache) -> Prepared:
@@ -177,18 +174,16 @@ def prepare(request: Request, cache: Cache) -> Prepared:
     """
     watch = Stopwatch()
     with watch.step("prepare"):
-        folder, pattern = request.data.dataset_dir, request.data.pattern
-        available = shard_files.find_shards(folder, pattern)
-        chosen = shard_files.select(available, request.selection, request.num_examples, request.shard_count)
-        # A card that leaves images out on purpose has the data set that its pattern names.
-        on_purpose = request.card.part_of_annotations
-        every_shard = available if on_purpose else shard_files.whole_set(folder, pattern, available)
-        size = every_shard[0].set_size
-        if size is not None and len(available) < size and not on_purpose:
-            progress.say(f"{pattern} takes {len(available)} of the {size} shards of the data set: figures are those of "
-                         "a part")
+        data_set = data_sets.select(request)
         truth = annotation_files.load(request.data.annotations)
-        artifacts = build.build(request.card, request.data.checkpoint, every_shard, cache, request.trusted,
-                                request.batch_size)
-        digests = {shard.index: files.digest_file(shard.path) for shard in chosen}
-    return Prepared(request, artifacts, chosen, digests, every_shard, truth, cache, watch)
+        card = build.settled(request.card)
+        checkpoint = build.restore(card, request.data.checkpoint, cache, request.trusted, request.batch_size)
+        artifacts = build.simulate(card, checkpoint, data_set.every, cache)
+        return of_parts(request, cache, data_set, truth, artifacts, watch)
+
+
+def of_parts(request: Request, cache: Cache, data_set: DataSet, truth: Annotations, artifacts: Artifacts,
+             watch: Stopwatch) -> Prepared:
+    """What `prepare` gives, from what its steps gave."""
+    digests = {shard.index: files.digest_file(shard.path) for shard in data_set.evaluated}
+    return Prepared(request, artifacts, data_set.evaluated, digests, data_set.every, truth, cache, watch)

@@ -8,7 +8,7 @@ import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base import files
 from quant_accuracy.data import images
-from quant_accuracy.graph import load
+from quant_accuracy.graph import checkpoint_parts
 from quant_accuracy.judging.baseline import CALIBRATION_KEY
 from quant_accuracy.pipeline.prepared import Prepared
 
@@ -19,7 +19,8 @@ def of_prepared(prepared: Prepared) -> Dict[str, Any]:
     settings = request.card.quantization
     suppression = artifacts.suppression and artifacts.suppression.postprocessing
     return {
-        "checkpoint": {path.name: files.digest_file(path) for path in load.checkpoint_files(request.data.checkpoint)},
+        "checkpoint": {path.name: files.digest_file(path)
+                       for path in checkpoint_parts.checkpoint_files(request.data.checkpoint)},
         "data": {
             "annotations": prepared.truth.digest(),
             "shards": {shard.path.name: prepared.digests[shard.index] for shard in prepared.shards},

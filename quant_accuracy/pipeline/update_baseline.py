@@ -24,5 +24,5 @@ def write_baseline(evaluation: Evaluation) -> List[Path]:
     figures = evaluation.figures
     assert figures.jitter is not None
     metrics = {name: variant.metrics for name, variant in evaluation.variants.items()}
-    return baselines.write(prepared.baseline_folder(), evaluation.request.card.name,
+    return baselines.write(evaluation.request.new_baseline, evaluation.request.card.name,
                            Baseline(metrics, figures.jitter, figures.provenance), prepared.snapshot())

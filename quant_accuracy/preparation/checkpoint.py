@@ -8,7 +8,7 @@ from object_detection import exporter
 
 from quant_accuracy.base import files
 from quant_accuracy.base.errors import CheckpointError, ConfigurationError, first_line
-from quant_accuracy.graph import load
+from quant_accuracy.graph import checkpoint_parts, load
 from quant_accuracy.preparation import pipeline_config
 
 _AVERAGE = "/ExponentialMovingAverage"
@@ -42,7 +42,7 @@ def export(config_file: Path, checkpoint: Path, output: Path) -> Exported:
 
     Args:
         config_file: The `pipeline.config`.
-        checkpoint: Prefix of the training checkpoint.
+        checkpoint: Prefix of the training checkpoint, or as `checkpoint_parts.prefix` takes it.
         output: Folder for `model.ckpt.*` and `frozen_inference_graph.pb`.
 
     Raises:
@@ -51,6 +51,7 @@ def export(config_file: Path, checkpoint: Path, output: Path) -> Exported:
             configuration asks for.
     """
     pipeline = pipeline_config.read(config_file)
+    checkpoint = checkpoint_parts.prefix(checkpoint)
     with tf.Graph().as_default():
         try:
             build_inference_graph(pipeline.config)
@@ -99,7 +100,7 @@ def _shapes(checkpoint: Path) -> Mapping[str, Sequence[int]]:
         if not Path(f"{checkpoint}.index").is_file():
             raise CheckpointError(f"{checkpoint}.index: no such file; --checkpoint takes the prefix that .index and "
                                   f".data-* share{_found_near(checkpoint)}")
-        load.data_files(checkpoint)
+        checkpoint_parts.data_files(checkpoint)
     try:
         found: Mapping[str, Sequence[int]] = tf.train.NewCheckpointReader(str(checkpoint)).get_variable_to_shape_map()
     except (tf.errors.OpError, ValueError) as error:

@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Tuple
 
 import yaml
 
-from quant_accuracy.base import files
+from quant_accuracy.base import files, invocation
 from quant_accuracy.base.documents import as_flag, as_number, parse_json, parsing, read_text
 from quant_accuracy.base.errors import ConfigurationError, QuantAccuracyError, StorageError, first_line, shown
 from quant_accuracy.quantization.encodings import holds_zero
@@ -29,7 +29,7 @@ from quant_accuracy.quantization.records import (
 VERSION = "0.5.0"
 # Its files are lists with other keys.
 _OTHER_VERSION = "1."
-AGAIN = "make it again with ./run report --quantsim-output-dir DIR, which writes DIR/model.encodings"
+AGAIN = f"make it again with {invocation.REPORT} --quantsim-output-dir DIR, which writes DIR/model.encodings"
 # The most steps that a quantizer has.
 _LARGEST_OFFSET = 2 ** 32
 _ROUNDING = 1e-3

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 import yaml
 
@@ -115,15 +115,16 @@ class _Loader(yaml.SafeLoader):
         return found
 
 
-def load(name_or_path: str) -> ModelCard:
-    """Read a model card by name (`models/<name>.yaml`) or by path.
+def load(name_or_path: str, folders: Sequence[Path] = (FOLDER,)) -> ModelCard:
+    """Read a model card by path, or by name from the first of the folders that has it.
 
     Raises:
         ConfigurationError: There is no such card, or it says something unknown or wrong.
     """
     path = Path(name_or_path)
     if path.suffix not in (".yaml", ".yml"):
-        path = FOLDER / f"{name_or_path}.yaml"
+        places = [folder / f"{name_or_path}.yaml" for folder in folders]
+        path = next((place for place in places if place.is_file()), places[0])
     try:
         text = read_text(path)
         if len(text) > _LONGEST:
@@ -132,7 +133,7 @@ def load(name_or_path: str) -> ModelCard:
         with parsing():
             document = _Loader(text).get_single_data()
     except FileNotFoundError as error:
-        known = sorted(card.stem for card in FOLDER.glob("*.yaml"))
+        known = sorted({card.stem for folder in folders for card in folder.glob("*.yaml")})
         raise ConfigurationError(f"{path}: no such model card; --model takes the path of a .yaml file or one of "
                                  f"{', '.join(known)}") from error
     except OSError as error:

@@ -4,8 +4,10 @@ import importlib.util
 from dataclasses import dataclass
 from typing import Optional
 
+from quant_accuracy.base import invocation
 from quant_accuracy.base.errors import ConfigurationError
-from quant_accuracy.settings.options import LOCAL, RAY, Values
+from quant_accuracy.settings.options import LOCAL, RAY
+from quant_accuracy.settings.values import Values
 
 RAY_LOCAL = "local"
 
@@ -61,6 +63,6 @@ def require_ray() -> None:
         ConfigurationError: It is not installed.
     """
     if not ray_installed():
-        raise ConfigurationError("--executor ray: Ray is not installed; install it with './run ray-install', "
-                                 "on every machine of the cluster")
+        raise ConfigurationError("--executor ray: Ray is not installed; install it with "
+                                 f"`{invocation.INSTALL_RAY}`, on every machine of the cluster")
 

@@ -6,25 +6,15 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.errors import ConfigurationError
+from quant_accuracy.graph import checkpoint_parts
 from quant_accuracy.quantization import configuration
 from quant_accuracy.quantization.records import Settings
 from quant_accuracy.settings import card as cards
-from quant_accuracy.settings import executor
+from quant_accuracy.settings import executor, folders, hints
 from quant_accuracy.settings.card import DataPaths, ModelCard
 from quant_accuracy.settings.executor import Choice
-from quant_accuracy.settings.options import (
-    DEFAULT_BATCH_SIZE,
-    INI,
-    PATHS,
-    ROOT,
-    SETTINGS,
-    Values,
-    changed_by_options,
-    retyped,
-    variable,
-)
-
-BASELINES = ROOT / "baselines"
+from quant_accuracy.settings.options import DEFAULT_BATCH_SIZE, INI, OPTIONS, PATHS, SETTINGS
+from quant_accuracy.settings.values import Values, changed_by_options
 
 
 @dataclass(frozen=True)
@@ -39,12 +29,13 @@ class Request:
         num_examples: Images to evaluate; None takes all of the selected shards.
         shard_count: How many of the data set's shards to evaluate, from the first on; None takes all.
         threads: Cores to use for detection; None takes all.
-        baselines: Folder of the committed baselines.
+        baseline: Where the committed baseline of the model is read.
+        new_baseline: Where another one is written.
         jitter: Measure the numerical jitter instead of taking the baseline's.
         changes: What options changed of the card, by the option's name, as text.
         executor: Who runs the shards.
         trusted: The checkpoint's graph may hold ops that reach outside.
-        typed: The typed options that name model and data, for commands in messages; see `options.retyped`.
+        remake: How to make the baseline, for messages; see `hints.new_baseline`.
     """
 
     card: ModelCard
@@ -54,16 +45,13 @@ class Request:
     num_examples: Optional[int] = None
     shard_count: Optional[int] = None
     threads: Optional[int] = None
-    baselines: Path = BASELINES
+    baseline: Path = Path("baselines")
+    new_baseline: Path = Path("baselines")
     jitter: bool = False
     changes: Mapping[str, str] = field(default_factory=dict)
     executor: Choice = field(default_factory=Choice)
     trusted: bool = False
-    typed: str = ""
-
-    def again(self) -> str:
-        """The options of another command about the same model and data."""
-        return self.typed or f"--model {self.card.given or self.card.name}"
+    remake: str = ""
 
 
 def resolve(values: Values, demo: Callable[[Cache], DataPaths]) -> Tuple[List[Request], Cache]:
@@ -82,23 +70,33 @@ def resolve(values: Values, demo: Callable[[Cache], DataPaths]) -> Tuple[List[Re
 
 def chosen_cache(values: Values) -> Cache:
     """Where artifacts and finished shards are kept."""
-    return Cache(Path(values.get("cache_dir") or ROOT / ".cache"))
-
-
-def baseline_folder(values: Values) -> Path:
-    """Where the committed baselines are, a folder for each model card."""
-    return Path(values.get("baseline_dir") or BASELINES)
+    return Cache(folders.cache(values))
 
 
 def of_card(card: ModelCard, values: Values, cache: Cache, demo: Callable[[Cache], DataPaths]) -> Request:
     """What the options ask for of one model card; otherwise as `resolve`."""
     chosen = executor.of_values(values)
+    given = card.given or card.name
     data = _data_paths(card, values.paths(card.demo), lambda: demo(cache))
     return Request(card, data, values.get("eval_batch_size") or DEFAULT_BATCH_SIZE, values.get("shards"),
                    values.get("eval_num_examples"), values.get("shard_count"), values.get("threads"),
-                   baseline_folder(values), bool(values.get("jitter")), changed_by_options(values),
-                   chosen, bool(values.get("trust_checkpoint")),
-                   retyped(values, card.given or card.name, card.demo))
+                   folders.baseline(values, card.name, given), folders.baselines(values, card.name, given) / card.name,
+                   bool(values.get("jitter")), changed_by_options(values), chosen,
+                   bool(values.get("trust_checkpoint")), remake(values, card))
+
+
+def remake(values: Values, card: ModelCard) -> str:
+    """How to make the baseline of a model, for messages; see `hints.new_baseline`."""
+    return hints.new_baseline(values, card.name, card.given or card.name, card.demo, card.part_of_annotations)
+
+
+def expanded(values: Values) -> Values:
+    """The options with every pattern of model cards resolved to the cards that it takes.
+
+    Raises:
+        ConfigurationError: A pattern takes none.
+    """
+    return values
 
 
 def chosen_cards(values: Values) -> List[ModelCard]:
@@ -109,7 +107,7 @@ def chosen_cards(values: Values) -> List[ModelCard]:
     """
     chosen = []
     for name in values.models():
-        card = cards.load(name)
+        card = cards.load(name, folders.cards(values))
         if values.get("calibration_images"):
             card = replace(card, calibration_images=values.get("calibration_images"))
         chosen.append(replace(card, quantization=_settings(card.quantization, values)))
@@ -141,9 +139,9 @@ def _data_paths(card: ModelCard, given: Mapping[str, Any], demo: Callable[[], Da
     known: Dict[str, Optional[Any]] = {name: given.get(name, defaults.get(name)) for name in PATHS}
     missing = [name for name, value in known.items() if value is None]
     if missing:
-        flags = ", ".join(f"--{PATHS[name].replace('_', '-')}" for name in missing)
-        raise ConfigurationError(f"{card.name}: set {flags}, or the same names in pytest.ini ({INI}...) or in the "
-                                 f"environment ({variable(PATHS[missing[0]])} ...): the model card does "
-                                 "not say where its data lies")
-    return DataPaths(Path(str(known["checkpoint"])), Path(str(known["dataset_dir"])), str(known["pattern"]),
-                     Path(str(known["annotations"])))
+        lacking = [option for option in OPTIONS if option.key in [PATHS[name] for name in missing]]
+        raise ConfigurationError(f"{card.name}: set {', '.join(option.flag for option in lacking)}, or the same names "
+                                 f"in pytest.ini ({INI}...) or in the environment ({lacking[0].variable} ...): the "
+                                 "model card does not say where its data lies")
+    return DataPaths(checkpoint_parts.prefix(Path(str(known["checkpoint"]))), Path(str(known["dataset_dir"])),
+                     str(known["pattern"]), Path(str(known["annotations"])))

@@ -7,11 +7,11 @@ from typing import Any, Tuple
 import pytest
 import tensorflow.compat.v1 as tf
 
+from quant_accuracy.commands import report
 from quant_accuracy.pipeline import evaluation
 from quant_accuracy.settings import executor
 from quant_accuracy.settings.card import DataPaths
 from tests.support import broken, defect_plugin, processes, suite
-from tools import report
 
 
 @pytest.fixture(scope="module")

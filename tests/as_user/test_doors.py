@@ -15,15 +15,15 @@ from quant_accuracy.demo import ready
 from quant_accuracy.judging import checks
 from quant_accuracy.quantization.configuration import BIAS, WEIGHT, Configuration, ParamRule
 from quant_accuracy.reporting.document import read_report
-from quant_accuracy.settings import card, options
+from quant_accuracy.settings import card, folders, options
 from quant_accuracy.settings.card import DataPaths
-from quant_accuracy.settings.options import Values
+from quant_accuracy.settings.values import Values
 from tests.mutations import inputs, plugin
 from tests.support import suite
 from tests.support.places import ROOT
 
 _REPORT = ("import sys; from tests.mutations import plugin; plugin.pytest_collection_finish(); "
-           "from tools import report; sys.exit(report.main(sys.argv[1:]))")
+           "from quant_accuracy.commands import report; sys.exit(report.main(sys.argv[1:]))")
 # As few images as show whether the network is built as it should be.
 _FEW = ("--shards", "2")
 _DRIFT = card.ENCODINGS_DRIFT
@@ -226,9 +226,9 @@ def test_pytest_exports_the_very_simulation_that_the_report_exports_with_workers
 def test_of_several_models_each_is_exported_to_a_folder_of_its_own() -> None:
     one, two = (Values({"model": models, "quantsim_output_dir": Path("out")}) for models in (["a"], ["a", "b"]))
 
-    assert options.quantsim_folder(one, "a") == Path("out")
-    assert [options.quantsim_folder(two, model) for model in ("a", "b")] == [Path("out/a"), Path("out/b")]
-    assert options.quantsim_folder(Values({}), "a") is None
+    assert folders.quantsim(one, "a") == Path("out")
+    assert [folders.quantsim(two, model) for model in ("a", "b")] == [Path("out/a"), Path("out/b")]
+    assert folders.quantsim(Values({}), "a") is None
 
 
 def test_an_export_that_no_test_makes_is_told(tmp_path: Path) -> None:

@@ -18,13 +18,13 @@ import pytest
 from quant_accuracy.base import files
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.errors import ConfigurationError
+from quant_accuracy.commands import report
 from quant_accuracy.pipeline import evaluation
 from quant_accuracy.pipeline.evaluation import Evaluation
 from quant_accuracy.settings.card import DataPaths, ModelCard
 from quant_accuracy.settings.request import Request
 from tests.support import broken, processes, suite
 from tests.support.places import ROOT
-from tools import report
 
 _CALIBRATION = 5
 _IMAGES = 10
@@ -126,7 +126,7 @@ def _obey_permissions() -> Callable[[], None]:
 
 _REPORTS = """
 import json, sys
-from tools import report
+from quant_accuracy.commands import report
 print(json.dumps([report.main(arguments) for arguments in json.loads(sys.argv[1])]))
 """
 

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from quant_accuracy.base import command_line
 from quant_accuracy.base.cache import Cache
+from quant_accuracy.commands import report
 from quant_accuracy.pipeline.evaluation import evaluate
 from quant_accuracy.reporting import terminal
 from quant_accuracy.reporting.document import contents
@@ -20,7 +21,6 @@ from quant_accuracy.settings.card import DataPaths, ModelCard
 from quant_accuracy.settings.request import Request
 from tests.support import report_documents
 from tests.support.report_documents import schema_errors
-from tools import report
 
 
 def _with(demo: DataPaths, folder: Path, change: Callable[[Dict[str, Any]], None]) -> DataPaths:

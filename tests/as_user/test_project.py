@@ -73,7 +73,7 @@ def test_without_a_python_37_the_set_up_says_how_to_get_one(tmp_path: Path) -> N
 
     done = _setup(tmp_path)
 
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "no Python 3.7 found" in done.stdout
     assert "uv python install 3.7" in done.stdout
 
@@ -81,7 +81,7 @@ def test_without_a_python_37_the_set_up_says_how_to_get_one(tmp_path: Path) -> N
 def test_a_named_python_that_is_no_37_is_refused(tmp_path: Path) -> None:
     done = _setup(tmp_path, QUANT_ACCURACY_PYTHON="/bin/false")
 
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "QUANT_ACCURACY_PYTHON=/bin/false is not a Python 3.7" in done.stdout
 
 

@@ -44,14 +44,15 @@ def _config(**changes: Any) -> str:
 
 
 def _baseline(path: Path) -> Any:
-    return baseline.read(path.parent, "--model 'my card.yaml' --baseline-dir mine")
+    return baseline.read(path.parent, _HOW)
 
 
 def _quantizers(path: Path) -> Any:
-    return baseline.read_quantizers(path.parent, "--model 'my card.yaml' --baseline-dir mine")
+    return baseline.read_quantizers(path.parent, _HOW)
 
 
-_AGAIN = "restore it, or delete it and make it with `./run pytest --model 'my card.yaml' --baseline-dir mine --upd"
+_HOW = "`./run pytest --model 'my card.yaml' --update-baselines`"
+_AGAIN = f"restore it, or delete it and make it with {_HOW}, look at it"
 
 
 @pytest.mark.parametrize("broken", [

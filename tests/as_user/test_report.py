@@ -19,8 +19,9 @@ import tensorflow.compat.v1 as tf
 from quant_accuracy.artifacts.records import Artifacts
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.words import FLOAT
+from quant_accuracy.commands import create_coco_tfrecords, export_checkpoint, report
 from quant_accuracy.demo import ready
-from quant_accuracy.graph import load
+from quant_accuracy.graph import checkpoint_parts
 from quant_accuracy.quantization import encodings_file
 from quant_accuracy.quantization.records import ACTIVATION, PARAM, Quantization
 from quant_accuracy.reporting.document import history
@@ -28,7 +29,6 @@ from quant_accuracy.settings import options
 from quant_accuracy.settings.card import DataPaths
 from tests.support import report_documents, suite
 from tests.support.places import ROOT
-from tools import create_coco_tfrecords, export_checkpoint, report
 
 _SELECTION = "0-3"
 
@@ -305,7 +305,7 @@ def test_an_export_takes_moving_averages_and_is_the_same_bytes_in_every_process(
     for name in averaged:
         assert (first.get_tensor(name) == reader.get_tensor(name)).all()
     # The demo's own was exported by another process, from the same values under their own names.
-    for path in load.checkpoint_files(demo.checkpoint):
+    for path in checkpoint_parts.checkpoint_files(demo.checkpoint):
         assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes(), path.name
 
 

@@ -89,7 +89,7 @@ def test_a_killed_search_goes_on_with_what_it_has_measured(demo: DataPaths, tmp_
 @pytest.mark.soak
 def test_the_budget_ends_the_search_with_what_is_known_by_then(few_bits: List[str], tmp_path: Path,
                                                                capsys: pytest.CaptureFixture) -> None:
-    from tools import report
+    from quant_accuracy.commands import report
 
     status = report.main(["--why", "--why-budget", "0.001", *few_bits, "--output-dir", str(tmp_path), "--cache-dir",
                           str(suite.cache_without_detections(tmp_path / "cache"))])

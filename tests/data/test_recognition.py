@@ -16,7 +16,7 @@ from tests.support.records import encoded
      "it is a pointer of Git LFS, not the file itself; fetch the file with `git lfs pull`"),
     (b"\n<!DOCTYPE html><html><body>404</body></html>", "it is a web page; the download failed: download the file"),
     (b"PK\x03\x04" + bytes(40), "it is a ZIP archive; unpack it"),
-    (encoded(), "it is a JPEG image; make TFRecords of the images with tools/create_coco_tfrecords.py"),
+    (encoded(), "it is a JPEG image; make TFRecords of the images with "),
     (gzip.compress(b"no records at all"), "record 0 is cut short or its length is damaged, or this is not a TFRecord"),
     (zlib.compress(b"no records at all, but long enough"), "or this is not a TFRecord file"),
     (b"just some text that somebody has put here", "or this is not a TFRecord file; copy the file again"),

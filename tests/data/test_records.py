@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from quant_accuracy.base import invocation
 from quant_accuracy.base.errors import DataError
 from quant_accuracy.data import images, records, shards
 from quant_accuracy.settings.card import DataPaths
@@ -29,7 +30,7 @@ def test_an_id_in_any_form_is_the_image_that_it_names(tmp_path: Path, source_id:
     assert batch.image_ids.dtype == np.int64
 
 
-_REMEDY = "write the COCO image id there, or make the file with tools/create_coco_tfrecords.py"
+_REMEDY = f"write the COCO image id there, or make the file with {invocation.CREATE_TFRECORDS}"
 
 
 @pytest.mark.parametrize(("source_id", "problem"), [
@@ -76,7 +77,7 @@ def test_records_of_something_else_are_named_by_what_they_have(tmp_path: Path) -
 
 
 def test_remedies_for_records_work(tmp_path: Path, convert: Callable[..., Any]) -> None:
-    """What every remedy names, `tools/create_coco_tfrecords.py`, makes records that are read."""
+    """What every remedy names, `create-coco-tfrecords`, makes records that are read."""
     data = convert()
 
     (shard,) = shards.find_shards(data.dataset_dir, data.pattern)

@@ -5,7 +5,7 @@ from random import Random
 
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.graph import fold, load, op_types
+from quant_accuracy.graph import checkpoint_parts, fold, load, op_types
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import placement
 from quant_accuracy.quantization.records import Settings
@@ -49,7 +49,7 @@ def meta_kind(folder: Path) -> Kind:
 def index_kind(folder: Path) -> Kind:
     """The other files of a checkpoint: values are finite, and of the stored sizes."""
     _save(folder)
-    good = {path.name: path.read_bytes() for path in load.checkpoint_files(folder / "model.ckpt")}
+    good = {path.name: path.read_bytes() for path in checkpoint_parts.checkpoint_files(folder / "model.ckpt")}
     whole = load.load_frozen(folder / "model.ckpt", OUTPUTS)
     names = [name for name in good if not name.endswith(".meta")]
 

@@ -33,7 +33,7 @@ _NAMES = GraphNames("images", "start", ("end",), ("boxes", "boxes", "boxes", "bo
     ([1, 300, 400, 3], tf.uint8, (300, 400), 1, None),
     ([None, None, None, 3], tf.float32, (300, 300), 1, None),
     ([1, 300, 300, 3], tf.uint8, (300, 300), 4, "takes 1 image at a time.*leave --eval-batch-size out"),
-    ([4, 300, 300, 3], tf.uint8, (300, 300), 4, "takes 4 images at once.*tools/export_checkpoint.py"),
+    ([4, 300, 300, 3], tf.uint8, (300, 300), 4, "takes 4 images at once.*export-checkpoint"),
     ([None, 320, 320, 3], tf.uint8, (300, 300), 1, "says 300x300.*set input: {height: 320, width: 320} in the"),
     ([None, None, 400, 3], tf.uint8, (300, 300), 1, "set input: {height: 300, width: 400} in the model card"),
     ([None, 3, 300, 300], tf.uint8, (300, 300), 1, "channels come first"),
@@ -65,7 +65,7 @@ def test_a_graph_that_takes_text_or_normalized_images_says_so() -> None:
     definition = graph.as_graph_def()
 
     names = replace(_NAMES, image_input="encoded_image_string_tensor")
-    with pytest.raises(GraphError, match="takes encoded images or examples as text.*tools/export_checkpoint.py"):
+    with pytest.raises(GraphError, match="takes encoded images or examples as text.*export-checkpoint"):
         image_input.check(image_input.describe(definition, names), names, 300, 300, 1)
     names = replace(_NAMES, image_input="normalized", starting_op="start_2", output_ops=("end_2",))
     with pytest.raises(GraphError, match="'normalized' takes float32, and nothing before the first weights scales it"):

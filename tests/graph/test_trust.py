@@ -10,12 +10,12 @@ import tensorflow.compat.v1 as tf
 from quant_accuracy.artifacts import build
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.errors import GraphError
+from quant_accuracy.commands import report
 from quant_accuracy.data import shards
 from quant_accuracy.graph import load
 from quant_accuracy.settings import options
 from quant_accuracy.settings.card import DataPaths, ModelCard
 from tests.conftest import Run
-from tools import report
 
 Change = Callable[[tf.MetaGraphDef], None]
 

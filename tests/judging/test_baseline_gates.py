@@ -18,7 +18,7 @@ _SHOWN = ClassImages(np.array([30, 0]), np.array([30, 0]))
 
 
 def _judge(committed: Any, value: float, gate: str = "mAP_baseline", classes: Any = None, **more: Any) -> Any:
-    known: Dict[str, Any] = {"part": None, "shard_maps": None, "jitter": None, "model": "--model mine",
+    known: Dict[str, Any] = {"part": None, "shard_maps": None, "jitter": None, "model": "`--model mine`",
                              "provenance": committed and committed.provenance, **more}
     metrics = all_metrics(value, **({"car": 0.6, "dog": None} if classes is None else classes))
     figures = Figures(metrics, metrics, Classes(_SHOWN, np.zeros(2), np.array([50, 0])), baseline=committed, **known)
@@ -39,7 +39,7 @@ def test_a_missing_baseline_fails_with_the_remedy() -> None:
     verdict = _judge(None, 0.6)
 
     assert verdict.outcome == FAIL
-    assert "`./run pytest --model mine --update-baselines`" in verdict.message
+    assert "make it with `--model mine`, look at it, and commit it" in verdict.message
 
 
 def test_some_shards_are_compared_with_the_same_shards_of_the_baseline(committed: Baseline) -> None:

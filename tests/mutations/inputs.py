@@ -13,7 +13,7 @@ from quant_accuracy.base import files
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.data import shards
 from quant_accuracy.demo import ready
-from quant_accuracy.graph import load
+from quant_accuracy.graph import checkpoint_parts
 from quant_accuracy.quantization import configuration
 from quant_accuracy.quantization.configuration import Configuration
 from quant_accuracy.settings import card, options
@@ -118,7 +118,7 @@ def lowered_class(_: Path) -> Sequence[str]:
 def spelled_out_checkpoint(_: Path) -> Sequence[str]:
     """The demo's checkpoint with its batch norms in plain ops; kept in the cache, as the demo's own is."""
     prefix = _demo().checkpoint
-    inputs = {"checkpoint": [files.digest_file(path) for path in load.checkpoint_files(prefix)],
+    inputs = {"checkpoint": [files.digest_file(path) for path in checkpoint_parts.checkpoint_files(prefix)],
               "code": files.digest_file(Path(batch_norms.__file__))}
     changed = _CACHE.folder("mutations", inputs, "spelling out batch norms",
                             lambda folder: _spell_out(prefix, folder / "model.ckpt"))
@@ -197,7 +197,7 @@ def _shaken(values: _Values) -> _Values:
 def _changed_checkpoint(label: str, change: Callable[[_Values], _Values], **inputs: Any) -> Path:
     """The demo's checkpoint with other values; kept in the cache, as the demo's own is."""
     prefix = _demo().checkpoint
-    inputs["checkpoint"] = [files.digest_file(path) for path in load.checkpoint_files(prefix)]
+    inputs["checkpoint"] = [files.digest_file(path) for path in checkpoint_parts.checkpoint_files(prefix)]
     return _CACHE.folder("mutations", inputs, label,
                          lambda folder: _write_changed(prefix, change, folder / "model.ckpt")) / "model.ckpt"
 
@@ -206,7 +206,7 @@ def _spell_out(prefix: Path, target: Path) -> None:
     meta = tf.MetaGraphDef.FromString(Path(f"{prefix}.meta").read_bytes())
     batch_norms.spell_out(meta.graph_def)
     Path(f"{target}.meta").write_bytes(meta.SerializeToString())
-    for path in load.data_files(prefix):
+    for path in checkpoint_parts.data_files(prefix):
         shutil.copy(str(path), str(target.with_name(path.name)))
 
 

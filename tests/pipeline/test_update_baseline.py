@@ -15,7 +15,7 @@ from quant_accuracy.settings.request import Request
 def test_no_baseline_is_made_of_a_part_that_a_pattern_takes(demo: DataPaths, demo_card: ModelCard, cache: Cache,
                                                             tmp_path: Path) -> None:
     narrow = replace(demo, pattern=demo.pattern.replace("*", "0000[0-1]"))
-    done = evaluation.evaluate(Request(demo_card, narrow, 1, baselines=tmp_path), cache)
+    done = evaluation.evaluate(Request(demo_card, narrow, 1, new_baseline=tmp_path), cache)
 
     with pytest.raises(ConfigurationError, match="the whole data set, and 2 of its 10 shards were evaluated; let"):
         update_baseline.write_baseline(done)

@@ -9,11 +9,11 @@ import tensorflow.compat.v1 as tf
 from PIL import Image
 
 from quant_accuracy.base.errors import DataError
+from quant_accuracy.commands import create_coco_tfrecords
 from quant_accuracy.data import annotations, images, shards
 from quant_accuracy.preparation import coco_tfrecords
 from quant_accuracy.settings.card import DataPaths
 from tests.support.records import encoded, odd_folder, of_tensorflow
-from tools import create_coco_tfrecords
 
 
 def _marked(orientation: int) -> bytes:

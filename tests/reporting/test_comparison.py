@@ -15,6 +15,7 @@ from quant_accuracy.artifacts.records import Artifacts
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.errors import ConfigurationError, DataError
 from quant_accuracy.base.words import VARIANTS
+from quant_accuracy.commands import compare, report
 from quant_accuracy.data import annotations as annotation_files
 from quant_accuracy.detection.merge import Merged
 from quant_accuracy.quantization import snapshot
@@ -26,7 +27,6 @@ from quant_accuracy.scoring.intervals import Interval
 from quant_accuracy.scoring.metrics import FIGURES
 from quant_accuracy.settings.card import DataPaths
 from tests.support.places import ROOT
-from tools import compare, report
 
 Change = Callable[[Dict[str, Any]], None]
 
@@ -307,10 +307,10 @@ def _garble(name: str, text: Optional[str]) -> Callable[[Path], object]:
 
 
 @pytest.mark.parametrize(("damage", "message"), [
-    (_garble("report.json", None), "report.json: no such file; name an output folder of ./run report"),
+    (_garble("report.json", None), "report.json: no such file; name an output folder of "),
     (_garble("report.json", '{"model": "cut sho'), "report.json: cannot be read"),
     (_garble("report.json", "[" * 100_000), "report.json: cannot be read"),
-    (_garble("report.json", "[]"), "report.json: is not a report; make it again with ./run report"),
+    (_garble("report.json", "[]"), "report.json: is not a report; make it again with "),
     (lambda folder: _edit(folder, lambda document: document.update(schema_version=2)), "schema_version is 2, not 4"),
     (lambda folder: _edit(folder, lambda document: document.pop("model")), "model is missing"),
     (lambda folder: _edit(folder, lambda document: document["metrics"].pop("float")), "metrics.float"),
@@ -472,7 +472,7 @@ def test_a_difference_has_a_sign_unless_it_shows_as_zero(value: Optional[float],
 
 
 def test_reports_are_compared_without_tensorflow(w8: Path) -> None:
-    script = ("import sys\nfrom tools import compare\n"
+    script = ("import sys\nfrom quant_accuracy.commands import compare\n"
               "status = compare.main(sys.argv[1:])\nsys.exit(status or 'tensorflow' in sys.modules)")
 
     done = subprocess.run([sys.executable, "-c", script, str(w8), str(w8)], cwd=str(ROOT),

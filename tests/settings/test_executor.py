@@ -6,7 +6,8 @@ import pytest
 
 from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.settings import executor
-from quant_accuracy.settings.options import PROCESSES, RAY, Values
+from quant_accuracy.settings.options import PROCESSES, RAY
+from quant_accuracy.settings.values import Values
 
 
 @pytest.mark.parametrize(("given", "message"), [
@@ -23,5 +24,5 @@ def test_what_an_executor_cannot_do_is_refused(given: Dict[str, object], message
 def test_without_ray_one_line_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executor, "ray_installed", lambda: False)
 
-    with pytest.raises(ConfigurationError, match=r"Ray is not installed; install it with './run ray-install'"):
+    with pytest.raises(ConfigurationError, match=r"Ray is not installed; install it with `.*ray"):
         executor.of_values(Values({"executor": RAY}))

@@ -9,7 +9,7 @@ import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import DataError, GraphError
 from quant_accuracy.base.graph_names import GraphNames
-from quant_accuracy.graph import load
+from quant_accuracy.graph import checkpoint_parts
 from quant_accuracy.quantization import overrides
 from quant_accuracy.quantization.aimet import calibration, simulation
 from quant_accuracy.quantization.aimet.installation import load_modules, require
@@ -41,7 +41,7 @@ def build(checkpoint: Path, names: GraphNames, settings: Settings, config_file: 
     simulation.check_bitwidths(settings)
     if len(batches) == 0:
         raise DataError("there are no calibration images; name shards that hold some")
-    meta = load.checkpoint_files(checkpoint)[0]
+    meta = checkpoint_parts.checkpoint_files(checkpoint)[0]
     modules = load_modules()
     with workspace(modules), contextlib.ExitStack() as stack:
         with step("restoring the checkpoint", GraphError, "export the checkpoint again"):

@@ -6,6 +6,7 @@ from typing import Any, List, Mapping, Optional, Sequence
 
 import numpy as np
 
+from quant_accuracy.base import invocation
 from quant_accuracy.base.documents import Section, read_json
 from quant_accuracy.base.errors import ConfigurationError, first_line
 from quant_accuracy.base.words import REPORT_SCHEMA_VERSION, VARIANTS
@@ -22,7 +23,7 @@ from quant_accuracy.scoring.metrics import Metrics
 SNAPSHOT_FILE = "snapshot.json"
 # Where a report says which annotation file it was scored with.
 ANNOTATIONS_KEY = "annotations"
-AGAIN = "make it again with ./run report"
+AGAIN = f"make it again with {invocation.REPORT}"
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,8 @@ def read_run(given: Path) -> ReportedRun:
 def _missing_report(given: Path, path: Path) -> str:
     """What to say where there is no report; several models have a folder each."""
     below = sorted(found.parent.name for found in given.glob("*/report.json")) if given.is_dir() else []
-    remedy = f"name one of its folders: {', '.join(below)}" if below else "name an output folder of ./run report"
+    remedy = f"name one of its folders: {', '.join(below)}" if below else \
+        f"name an output folder of {invocation.REPORT}"
     return f"{path}: no such file; {remedy}"
 
 

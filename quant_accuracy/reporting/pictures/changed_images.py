@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Sequence
 
-from quant_accuracy.base import files
+from quant_accuracy.base import files, invocation
 from quant_accuracy.base.errors import DataError
 from quant_accuracy.base.words import FLOAT, QUANTIZED
 from quant_accuracy.data import records
@@ -77,5 +77,5 @@ def _drawn(place: _Place, encoded: EncodedImage, scene: Scene, aps: Mapping[str,
         image = pictures.decode(encoded.content)
     except ValueError as error:
         raise DataError(f"{place.path}: record {place.number} (image {scene.image_id}) is not a readable image "
-                        f"({error}); copy the file again or make it with tools/create_coco_tfrecords.py") from error
+                        f"({error}); copy the file again or make it with {invocation.CREATE_TFRECORDS}") from error
     return pictures.as_jpeg(pictures.draw(image, scene, aps))

@@ -16,6 +16,7 @@ from pycocotools.cocoeval import COCOeval
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.errors import DataError
 from quant_accuracy.base.words import VARIANTS
+from quant_accuracy.commands import report
 from quant_accuracy.data import annotations
 from quant_accuracy.detection.merge import Merged
 from quant_accuracy.pipeline import evaluation
@@ -27,7 +28,6 @@ from quant_accuracy.scoring.metrics import FIGURES
 from quant_accuracy.settings.card import DataPaths, ModelCard
 from quant_accuracy.settings.request import Request
 from tests.support import oracle
-from tools import report
 
 
 def _made(folder: Path, *arguments: str) -> Path:

@@ -1,0 +1,164 @@
+"""Put two reports side by side: figures, classes, verdicts, quantizers and what they come from.
+
+Differences are those of B from A. Exit status: 0 when the runs were compared, 2 when they could not be.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Iterable, List, Optional, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from quant_accuracy.base import command_line, files
+from quant_accuracy.base.errors import ConfigurationError
+from quant_accuracy.base.words import VARIANTS
+from quant_accuracy.judging import jitter
+from quant_accuracy.judging.verdicts import CHECK
+from quant_accuracy.reporting import comparison, gate_table
+from quant_accuracy.reporting.comparison import Change, Comparison, VerdictChange
+from quant_accuracy.scoring.intervals import Interval
+from quant_accuracy.settings import options
+from quant_accuracy.settings.values import Values, from_environment
+
+# Rows and lines that are shown of a long list; the JSON has all.
+_SHOWN = 20
+_ANNOTATIONS = next(option for option in options.OPTIONS if option.key == options.PATHS["annotations"])
+
+
+def main(arguments: Optional[List[str]] = None) -> int:
+    """Run the command line; return the exit status."""
+    parser = argparse.ArgumentParser(prog="quant-accuracy compare", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("before", type=Path, metavar="A", help="output folder of a report, or its report.json")
+    parser.add_argument("after", type=Path, metavar="B", help="the same, of the other run")
+    parser.add_argument(_ANNOTATIONS.flag, dest=_ANNOTATIONS.key, type=Path, metavar="FILE",
+                        help="annotations that both were scored with, for intervals (default: what the reports name)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the comparison to this file")
+    typed = vars(parser.parse_args(arguments))
+    return command_line.exit_status(lambda: _compare(Values(typed, from_environment([_ANNOTATIONS]))))
+
+
+def _compare(values: Values) -> int:
+    target: Optional[Path] = values.get("json")
+    if target is not None and target.is_dir():
+        raise ConfigurationError(f"--json {target}: is a folder; name a file")
+    found = comparison.compare(values.get("before"), values.get("after"), values.get(_ANNOTATIONS.key))
+    console = gate_table.console()
+    _print(found, console)
+    if target is not None:
+        files.write_json(target, comparison.as_document(found))
+        _say(console, f"\nwritten:\n  {target}")
+    return command_line.MEASURED
+
+
+def _print(found: Comparison, console: Console) -> None:
+    for name, run in (("A", found.before), ("B", found.after)):
+        _say(console, f"{name}  {run.path}: {run.model}, {run.images} images of shards {run.shards}")
+    _show(console, _headline(found))
+    if found.paired.note:
+        _say(console, f"95 % intervals: {found.paired.note}")
+    for title, changes in (("figures", found.figures), ("AP of each class, worst change first", found.classes)):
+        before, after = (changes[variant] for variant in VARIANTS)
+        _show(console, _both(title, before[:_SHOWN], after[:_SHOWN]))
+        _say_rest(console, len(before))
+    _print_verdicts(found.verdicts, console)
+    _print_quantizers(found, console)
+    _list(console, "provenance that differs", found.provenance)
+
+
+def _headline(found: Comparison) -> Table:
+    table = _table("B against A", "", "A", "B", "difference", "95 % interval", "")
+    for change in found.headline:
+        interval = found.paired.intervals.get(change.name)
+        shown = gate_table.NOTHING if interval is None else " .. ".join(signed(end) for end in interval)
+        table.add_row(Text(change.name), *_cells(change), shown, meaning(change.name, interval))
+    return table
+
+
+def meaning(figure: str, interval: Optional[Interval]) -> str:
+    """What an interval says of a difference: of a drop, more is worse."""
+    if interval is None:
+        return ""
+    if interval.low == interval.high == 0:
+        return "the same"
+    if interval.low <= 0 <= interval.high:
+        return "other images may say the opposite"
+    return "worse" if (interval.low > 0) == (figure == jitter.DROP) else "better"
+
+
+def signed(value: Optional[float]) -> str:
+    """A difference: four digits behind the point and a sign, which a zero has not."""
+    shown = gate_table.number(value)
+    return f"+{shown}" if value is not None and round(value, 4) > 0 else shown
+
+
+def _both(title: str, before: Sequence[Change], after: Sequence[Change]) -> Table:
+    table = _table(title, "", "float A", "float B", "difference", "quantized A", "quantized B", "difference")
+    for one, other in zip(before, after):
+        table.add_row(Text(one.name), *_cells(one), *_cells(other))
+    return table
+
+
+def _cells(change: Change) -> List[str]:
+    return [gate_table.number(change.before), gate_table.number(change.after), signed(change.difference)]
+
+
+def _print_verdicts(changes: Sequence[VerdictChange], console: Console) -> None:
+    _say(console, f"\nverdicts that changed:{'' if changes else ' none'}")
+    for change in changes:
+        style = gate_table.COLOURS[change.after.outcome] if change.after else ""
+        _say(console, f"  {change.gate}: {_judged(change)}", style)
+
+
+def _judged(change: VerdictChange) -> str:
+    """In words, what a gate said and says: `pass -> fail, 0.0043 -> 0.1585 (<= 0.02)`; of a check, its sentence."""
+    if change.before is None or change.after is None:
+        side, verdict = ("only in B", change.after) if change.before is None else ("only in A", change.before)
+        return side if verdict is None else f"{side}: {verdict.outcome}, {verdict.message}"
+    both = (change.before, change.after)
+    if change.after.kind == CHECK:
+        return f"{_step(verdict.outcome for verdict in both)}, {gate_table.shortened(change.after.message)}"
+    return (f"{_step(verdict.outcome for verdict in both)}, "
+            f"{_step(gate_table.number(verdict.value) for verdict in both)} "
+            f"({_step(gate_table.limit(verdict.lower, verdict.upper) for verdict in both)})")
+
+
+def _step(values: Iterable[str]) -> str:
+    return " -> ".join(dict.fromkeys(values))
+
+
+def _print_quantizers(found: Comparison, console: Console) -> None:
+    if found.quantizers.missing:
+        _say(console, f"\nquantizers: not compared, {found.quantizers.missing}")
+        return
+    _list(console, "quantizers that changed", found.quantizers.placement)
+    _list(console, "encodings that moved, worst first", [str(drift) for drift in found.quantizers.drifts])
+
+
+def _list(console: Console, title: str, lines: Sequence[str]) -> None:
+    _say(console, f"\n{title}:{'' if lines else ' none'}")
+    for line in lines[:_SHOWN]:
+        _say(console, f"  {line}")
+    _say_rest(console, len(lines))
+
+
+def _say_rest(console: Console, count: int) -> None:
+    if count > _SHOWN:
+        _say(console, f"  and {count - _SHOWN} more; --json FILE has all")
+
+
+def _table(title: str, *headings: str) -> Table:
+    table = Table(box=None, pad_edge=False, title=title, title_justify="left", padding=(0, 2, 0, 0))
+    for place, heading in enumerate(headings):
+        table.add_column(heading, no_wrap=place > 0, overflow="fold", justify="left" if not heading else "right")
+    return table
+
+
+def _show(console: Console, table: Table) -> None:
+    console.print()
+    console.print(table, width=gate_table.WIDTH, crop=False)
+
+
+def _say(console: Console, text: str, style: str = "") -> None:
+    console.print(text, highlight=False, markup=False, soft_wrap=True, style=style)

@@ -1,0 +1,53 @@
+"""The console script `quant-accuracy`: one sub-command a module, imported when it is asked for."""
+
+import difflib
+import importlib
+import sys
+from typing import List, Optional
+
+import quant_accuracy
+from quant_accuracy.base import command_line
+
+COMMANDS = {
+    "report": "evaluate a model, float and quantized, and report",
+    "compare": "put two reports side by side",
+    "jitter": "measure the numerical jitter of a model's figures",
+    "check-card": "check a model card without running the model",
+    "init": "write a model card, pytest.ini and a CI example to start from",
+    "export-checkpoint": "make the checkpoint that gets quantized from a training checkpoint",
+    "create-coco-tfrecords": "turn COCO's images and annotations into sharded TFRecords",
+}
+_USAGE = "usage: quant-accuracy COMMAND [OPTIONS]"
+
+
+def main(arguments: Optional[List[str]] = None) -> int:
+    """Run the sub-command that is named first; return its exit status."""
+    name, *rest = (sys.argv[1:] if arguments is None else arguments) or [""]
+    if name in ("-h", "--help", "help"):
+        print(_help())
+        return command_line.MEASURED
+    if name == "--version":
+        print(f"quant-accuracy {quant_accuracy.__version__}")
+        return command_line.MEASURED
+    if name not in COMMANDS:
+        print(_refusal(name), file=sys.stderr)
+        return command_line.NOT_MEASURED
+    module = importlib.import_module(f"quant_accuracy.commands.{name.replace('-', '_')}")
+    status: int = module.main(rest)
+    return status
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    listed = "\n".join(f"  {name:<{width}}  {what}" for name, what in COMMANDS.items())
+    return (f"{_USAGE}\n\ncommands:\n{listed}\n\n"
+            "quant-accuracy COMMAND --help says more; --version prints the version.\n"
+            "The gates run under pytest: pytest --pyargs test_quant_accuracy")
+
+
+def _refusal(name: str) -> str:
+    """What to say of a command that there is not: the near one, if there is one, and how it is used."""
+    near = difflib.get_close_matches(name.replace("_", "-"), COMMANDS, n=1, cutoff=0.6)
+    meant = f"; did you mean {near[0]}?" if near else ""
+    unknown = f"error: {name!r} is not a command{meant}\n" if name else ""
+    return f"{unknown}{_USAGE}\ncommands: {', '.join(COMMANDS)}"

@@ -1,0 +1,43 @@
+"""What a user's own tests may rely on, pinned: a change here is a change of the version."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import quant_accuracy
+from tests.support.places import ROOT
+
+_NAMES = ["Annotations", "Artifacts", "Detected", "Evaluation", "Jitter", "Metrics", "ModelCard", "Prepared",
+          "QuantAccuracyError", "Quantizer", "ReportedRun", "Shard", "Variant", "Verdict", "__version__", "read_report"]
+_PAGE = ROOT / "docs" / "plugin.md"
+
+
+def test_the_exported_names_are_these() -> None:
+    assert sorted(quant_accuracy.__all__) == sorted(_NAMES)
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_every_exported_name_is_there_and_on_the_page(name: str) -> None:
+    found = getattr(quant_accuracy, name)
+
+    if isinstance(found, type):
+        assert found.__name__ == name
+        assert f"| `{name}` | {str(found.__doc__).splitlines()[0].rstrip('.')} |\n" in _PAGE.read_text()
+
+
+def test_a_name_that_is_not_exported_is_no_attribute() -> None:
+    with pytest.raises(AttributeError, match="no_such_name"):
+        quant_accuracy.no_such_name  # noqa: B018
+
+
+def test_a_report_is_read_without_tensorflow(tmp_path: Path) -> None:
+    script = ("import sys\nfrom quant_accuracy import QuantAccuracyError, read_report\n"
+              "try:\n    read_report(sys.argv[1])\nexcept QuantAccuracyError as error:\n    print(error)\n"
+              "assert 'tensorflow' not in sys.modules")
+
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{tmp_path / 'report.json'}: no such file")

@@ -1,0 +1,132 @@
+"""`./run`: installs once whoever calls, says what it can do, and works from any folder."""
+
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Dict, List
+
+import pytest
+
+from quant_accuracy.settings.options import DEMO_CARD
+from tests.support import suite
+from tests.support.places import ROOT
+
+# In place of a Python 3.7: environments that it makes find the locked requirements, instead of installing them.
+_PYTHON = """#!/bin/sh
+if [ "${{2:-}}" = venv ]; then
+    echo made >>"$0.log"
+    shift 2
+    "{python}" -m venv --without-pip "$@"
+    for folder in "$2"/lib/python*/site-packages; do echo "{packages}" >"$folder/requirements.pth"; done
+    exit
+fi
+exec "{python}" "$@"
+"""
+
+
+def _clone(folder: Path, packages: Path) -> Dict[str, str]:
+    """Make a fresh checkout that has nothing to download; return the environment that `./run` needs there."""
+    clone = folder / "a clone"
+    clone.mkdir()
+    for name in ("run", "pyproject.toml", "README.md"):
+        shutil.copy(str(ROOT / name), str(clone / name))
+    for name in ("quant_accuracy", "test_quant_accuracy"):
+        (clone / name).symlink_to(ROOT / name)
+    (clone / "requirements.lock").write_text("# nothing\n")
+    python = folder / "python"
+    python.write_text(_PYTHON.format(python=sys.executable, packages=packages))
+    python.chmod(0o755)
+    return suite.environment(QUANT_ACCURACY_PYTHON=str(python))
+
+
+def _start(folder: Path, environment: Dict[str, str], *command: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(["sh", str(folder / "a clone" / "run"), *command], cwd=str(folder), stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, text=True, env=environment)
+
+
+def test_two_first_calls_at_once_install_once_and_both_work(tmp_path: Path) -> None:
+    environment = _clone(tmp_path, Path(sysconfig.get_path("purelib")))
+
+    calls = [_start(tmp_path, environment, "quant-accuracy", "--version") for _ in range(2)]
+    said = [call.communicate()[0] for call in calls]
+
+    assert [call.returncode for call in calls] == [0, 0], said
+    assert all(text.splitlines()[-1].startswith("quant-accuracy ") for text in said)
+    assert (tmp_path / "python.log").read_text() == "made\n"
+    assert sum("waiting for another call" in text for text in said) == 1
+    again = _start(tmp_path, environment, "python", "-m", "pytest", "--version", "--version")
+    plugin = tmp_path / "a clone" / ".venv" / "checkout" / "quant_accuracy" / "plugin" / "__init__.py"
+    assert str(plugin) in again.communicate()[0], "the plugin has no entry point"
+    assert (tmp_path / "python.log").read_text() == "made\n"
+
+
+def test_an_environment_that_lacks_something_is_not_taken_for_whole(tmp_path: Path) -> None:
+    only_pip = tmp_path / "packages"
+    only_pip.mkdir()
+    (only_pip / "pip").symlink_to(Path(sysconfig.get_path("purelib"), "pip"))
+    environment = _clone(tmp_path, only_pip)
+
+    call = _start(tmp_path, environment, "true")
+    said = call.communicate()[0]
+
+    assert call.returncode == 2
+    assert "No module named 'pytest'" in said
+    assert "the next call tries again" in said
+    assert not (tmp_path / "a clone" / ".venv" / "stamp").exists()
+
+
+def _run(*arguments: str, folder: Path = ROOT) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([str(ROOT / "run"), *arguments], cwd=str(folder), capture_output=True, text=True,
+                          env=suite.environment())
+
+
+@pytest.mark.parametrize("asked", ["--help", "-h", "help"])
+def test_help_is_given_without_an_installation(tmp_path: Path, asked: str) -> None:
+    shutil.copy(str(ROOT / "run"), str(tmp_path / "run"))
+
+    said = subprocess.run(["sh", str(tmp_path / "run"), asked], stdout=subprocess.PIPE, text=True)
+
+    assert said.returncode == 0
+    assert said.stdout.startswith("usage: ./run COMMAND")
+    assert not (tmp_path / ".venv").exists()
+
+
+@pytest.mark.parametrize(("typed", "answer"), [
+    ("reprot", "did you mean ./run report?"), ("pytets", "did you mean ./run pytest?"), ("qqq", "no such command\n"),
+])
+def test_a_misspelt_command_gets_the_usage_and_the_near_one(typed: str, answer: str) -> None:
+    done = _run(typed)
+
+    assert done.returncode == 2
+    assert answer in done.stderr
+    assert "usage: ./run COMMAND" in done.stderr
+
+
+def test_a_command_of_the_console_script_is_one_of_run() -> None:
+    assert _run("compare", "--help").stdout.startswith("usage: quant-accuracy compare ")
+
+
+@pytest.mark.parametrize("arguments", [["--pyargs", "test_quant_accuracy"], [str(ROOT / "test_quant_accuracy")]])
+def test_the_gates_run_from_any_folder(tmp_path: Path, arguments: List[str]) -> None:
+    done = _run("pytest", "--collect-only", "-q", *arguments, folder=tmp_path)
+
+    assert done.returncode == 0, done.stdout
+    assert f"test_gate[{DEMO_CARD}-w8a8-mAP_drop]" in done.stdout
+
+
+def test_a_pytest_ini_of_the_user_is_the_one_that_holds(tmp_path: Path) -> None:
+    (tmp_path / "pytest.ini").write_text("[pytest]\nquant_accuracy_model = no_such_card\n")
+
+    done = _run("pytest", "--collect-only", "-q", "--pyargs", "test_quant_accuracy", folder=tmp_path)
+
+    assert done.returncode != 0
+    assert "no_such_card" in done.stderr + done.stdout
+
+
+def test_a_folder_of_the_checkout_without_tests_runs_the_gates() -> None:
+    done = _run("pytest", "--collect-only", "-q", folder=ROOT / "docs")
+
+    assert done.returncode == 0, done.stdout
+    assert f"test_gate[{DEMO_CARD}-w8a8-mAP_drop]" in done.stdout

@@ -1,0 +1,75 @@
+"""The console script: its sub-commands, and what it says of those that it does not have."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import List
+
+import pytest
+
+import quant_accuracy
+from quant_accuracy.commands import console
+from tests.support.places import ROOT
+
+
+@pytest.mark.parametrize("name", list(console.COMMANDS))
+def test_every_command_has_a_module_that_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        console.main([name, "--help"])
+
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: quant-accuracy {name} ")
+
+
+def test_help_names_all_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert console.main(["--help"]) == 0
+
+    said = capsys.readouterr().out
+    assert [name for name in console.COMMANDS if f"\n  {name} " not in said] == []
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    assert console.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"quant-accuracy {quant_accuracy.__version__}\n"
+
+
+@pytest.mark.parametrize(("typed", "meant"), [
+    ("reprot", "report"), ("export_checkpoint", "export-checkpoint"), ("checkcard", "check-card"),
+])
+def test_a_misspelt_command_is_answered_with_the_near_one(typed: str, meant: str,
+                                                          capsys: pytest.CaptureFixture[str]) -> None:
+    assert console.main([typed]) == 2
+
+    said = capsys.readouterr().err
+    assert f"did you mean {meant}?" in said
+    assert "usage: quant-accuracy" in said
+
+
+@pytest.mark.parametrize("typed", [["x"], []])
+def test_nothing_is_suggested_where_nothing_is_near(typed: List[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert console.main(typed) == 2
+
+    said = capsys.readouterr().err
+    assert "did you mean" not in said
+    assert "usage: quant-accuracy" in said
+
+
+def test_no_command_imports_tensorflow_before_its_options_are_known() -> None:
+    script = ("import sys\nfrom quant_accuracy.commands import console\n"
+              "for name in console.COMMANDS:\n"
+              "    try:\n        console.main([name, '--no-such-option'])\n"
+              "    except SystemExit as ended:\n        assert ended.code == 2, name\n"
+              "assert 'tensorflow' not in sys.modules\n")
+
+    done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("door", sorted(path.name for path in (ROOT / "tools").glob("[!_]*.py")))
+def test_tools_are_doors_to_commands(door: str, tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, str(ROOT / "tools" / door), "--help"], cwd=str(tmp_path),
+                          stdout=subprocess.PIPE, text=True)
+
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"usage: quant-accuracy {Path(door).stem.replace('_', '-')} ")

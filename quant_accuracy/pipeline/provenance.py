@@ -6,9 +6,8 @@ from typing import Any, Dict
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.base import files
+from quant_accuracy.base import checkpoint_parts, files
 from quant_accuracy.data import images
-from quant_accuracy.graph import checkpoint_parts
 from quant_accuracy.judging.baseline import CALIBRATION_KEY
 from quant_accuracy.pipeline.prepared import Prepared
 

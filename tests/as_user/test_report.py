@@ -17,11 +17,11 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.artifacts.records import Artifacts
+from quant_accuracy.base import checkpoint_parts
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.words import FLOAT
 from quant_accuracy.commands import create_coco_tfrecords, export_checkpoint, report
 from quant_accuracy.demo import ready
-from quant_accuracy.graph import checkpoint_parts
 from quant_accuracy.quantization import encodings_file
 from quant_accuracy.quantization.records import ACTIVATION, PARAM, Quantization
 from quant_accuracy.reporting.document import history

@@ -48,7 +48,9 @@ def _arrows() -> Dict[str, Set[str]]:
 
 
 def _room(module: str) -> str:
-    return module.split(".")[1] if "." in module else ""
+    """The room of a module; empty for what stands before all rooms, the package's own doors."""
+    name = "".join(module.split(".")[1:2])
+    return name if (_ENGINE / name).is_dir() else ""
 
 
 def _circle(arrows: Dict[str, Set[str]]) -> Sequence[str]:

@@ -17,7 +17,7 @@ from quant_accuracy.scoring import bootstrap
 from quant_accuracy.scoring.intervals import Interval, percentile_interval, student_interval
 from quant_accuracy.scoring.metrics import Metrics
 from quant_accuracy.scoring.partial import ClassImages, PartialAps, joint_confidence
-from quant_accuracy.settings.card import CLASS_DROP, Gate
+from quant_accuracy.settings.gates import CLASS_DROP, Gate
 
 # Images of a part, and how many trials.
 SIZES = {30: 100, 100: 200, 300: 120, 1000: 60}

@@ -3,7 +3,7 @@
 from typing import Callable, Mapping
 
 from quant_accuracy.judging.verdicts import Verdict
-from quant_accuracy.settings.card import OF_BASELINE
+from quant_accuracy.settings.gates import OF_BASELINE
 
 
 def test_gate(accuracy_gate: str, verdicts: Mapping[str, Verdict], unless_updating_baselines: Callable[[], None],

@@ -3,7 +3,7 @@
 from typing import Callable, Mapping
 
 from quant_accuracy.judging.verdicts import Verdict
-from quant_accuracy.settings.card import ENCODINGS_DRIFT
+from quant_accuracy.settings.gates import ENCODINGS_DRIFT
 
 
 def test_encodings_are_those_of_the_snapshot(network_verdicts: Mapping[str, Verdict],

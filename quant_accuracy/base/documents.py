@@ -7,7 +7,7 @@ import gc
 import json
 import re
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 from quant_accuracy.base.errors import ConfigurationError, shown
 
@@ -91,6 +91,18 @@ def parsing() -> Iterator[None]:
             gc.enable()
 
 
+class FieldError(ConfigurationError):
+    """A key of a document is missing, unknown, or has a wrong value.
+
+    Attributes:
+        keys: The keys that lead to it, the outermost first; empty for the whole document.
+    """
+
+    def __init__(self, message: str, keys: Sequence[str]) -> None:
+        super().__init__(message)
+        self.keys = tuple(keys)
+
+
 class Section:
     """A mapping of a document that knows where it stands; errors name the file, the place and the remedy.
 
@@ -99,22 +111,32 @@ class Section:
         prefix: The keys that lead here, each followed by a dot; empty for the whole document.
         value: What was parsed there.
         document: What the file is, for messages: `the model card`.
+        origins: Where a document is made of several files: the one that says a key, by the keys that lead to it.
+        keys: The keys that lead here.
 
     Raises:
-        ConfigurationError: `value` is not a mapping of names.
+        FieldError: `value` is not a mapping of names.
     """
 
-    def __init__(self, path: str, prefix: str, value: Any, document: str) -> None:
-        if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-            raise ConfigurationError(f"{path}: {prefix.rstrip('.') or 'it'} is not a mapping of names; "
-                                     f"repair {document}")
+    def __init__(self, path: str, prefix: str, value: Any, document: str,
+                 origins: Optional[Mapping[Tuple[str, ...], str]] = None, keys: Sequence[str] = ()) -> None:
         self._path, self._prefix, self._value, self._document = path, prefix, value, document
+        self._origins, self._keys = origins or {}, tuple(keys)
+        if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+            raise FieldError(f"{self.file()}: {prefix.rstrip('.') or 'it'} is not a mapping of names; "
+                             f"repair {document}", self._keys)
+
+    def file(self, *keys: str) -> str:
+        """The file that says the key that these keys lead to from here, or what is nearest to it."""
+        whole = (*self._keys, *keys)
+        nearest = (whole[:length] for length in range(len(whole), 0, -1))
+        return next((self._origins[some] for some in nearest if some in self._origins), self._path)
 
     def only(self, *keys: str) -> "Section":
         """This section, after a check that it has no other keys."""
         for key in self._value:
             if key not in keys:
-                raise self.error(key, f"is unknown; {_hint(key, keys)}")
+                raise self.error(key, f"is unknown; {hint(key, keys)}")
         return self
 
     def of_version(self, wanted: int, remedy: str) -> "Section":
@@ -124,9 +146,9 @@ class Section:
             raise self.error("schema_version", f"is {shown(found)}, not {wanted}; {remedy}")
         return self
 
-    def error(self, key: str, problem: str) -> ConfigurationError:
+    def error(self, key: str, problem: str) -> FieldError:
         """An error about a key; `problem` says what is wrong and what to do."""
-        return ConfigurationError(f"{self._path}: {self._prefix}{_cut(key)} {problem}")
+        return FieldError(f"{self.file(key)}: {self._prefix}{_cut(key)} {problem}", (*self._keys, key))
 
     def section(self, key: str) -> "Section":
         """The mapping at a key; an empty one where there is none."""
@@ -135,7 +157,7 @@ class Section:
 
     def within(self, key: str, value: Any) -> "Section":
         """A mapping that was found below `key`."""
-        return Section(self._path, f"{self._prefix}{key}.", value, self._document)
+        return Section(self._path, f"{self._prefix}{key}.", value, self._document, self._origins, (*self._keys, key))
 
     def sections(self) -> Dict[str, "Section"]:
         """The mappings at all keys, in the order of the file."""
@@ -225,7 +247,7 @@ def _cut(key: str) -> str:
     return key if len(key) <= 100 else key[:97] + "..."
 
 
-def _hint(key: str, keys: Sequence[str]) -> str:
+def hint(key: str, keys: Sequence[str]) -> str:
     """What to do with an unknown key: near names are often what was meant, others never."""
     near = difflib.get_close_matches(_cut(key), keys, n=1, cutoff=0.5)
     return f"did you mean {near[0]!r}? Else remove it" if near else f"remove it; known here: {', '.join(keys)}"

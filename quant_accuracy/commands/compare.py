@@ -121,7 +121,8 @@ def _judged(change: VerdictChange) -> str:
         return f"{_step(verdict.outcome for verdict in both)}, {gate_table.shortened(change.after.message)}"
     return (f"{_step(verdict.outcome for verdict in both)}, "
             f"{_step(gate_table.number(verdict.value) for verdict in both)} "
-            f"({_step(gate_table.limit(verdict.lower, verdict.upper) for verdict in both)})")
+            f"({_step(gate_table.limit(verdict.lower, verdict.upper) for verdict in both)})"
+            + (f", known failure: {change.after.known_failure}" if change.after.known_failure else ""))
 
 
 def _step(values: Iterable[str]) -> str:

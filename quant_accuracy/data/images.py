@@ -5,7 +5,8 @@ result truncated to uint8.
 """
 
 import os
-from typing import Any, Iterable, Iterator, List, NamedTuple, Sequence, Tuple
+from collections import Counter
+from typing import Any, Callable, Iterable, Iterator, List, Mapping, NamedTuple, Sequence, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -99,6 +100,32 @@ def read_ids(shard: Shard) -> List[int]:
     Raises:
         DataError: A record is damaged or has no id.
     """
+    return _read_each(shard, records.image_id)
+
+
+class Marks(NamedTuple):
+    """What records say of themselves.
+
+    Attributes:
+        ids: Their image ids, in order.
+        labels: The category ids of their objects, with how many records name them.
+    """
+
+    ids: List[int]
+    labels: Mapping[int, int]
+
+
+def read_marks(shard: Shard) -> Marks:
+    """The image ids and category ids in a shard's evaluated records, without decoding an image.
+
+    Raises:
+        DataError: A record is damaged or has no id.
+    """
+    found = _read_each(shard, lambda content: (records.image_id(content), records.labels(content)))
+    return Marks([image for image, _ in found], Counter(label for _, labels in found for label in labels))
+
+
+def _read_each(shard: Shard, read: Callable[[bytes], Any]) -> List[Any]:
     found = []
     contents = _contents(shard)
     for number in range(shard.records):
@@ -107,7 +134,7 @@ def read_ids(shard: Shard) -> List[int]:
         except (StopIteration, tf.errors.OpError) as error:
             raise _damaged(shard, number, error) from error
         try:
-            found.append(records.image_id(content))
+            found.append(read(content))
         except UnusableError as error:
             raise DataError(f"{shard.path}: record {number} {error}") from error
     return found

@@ -3,7 +3,7 @@
 import io
 import os
 from pathlib import Path
-from typing import Any, BinaryIO, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, BinaryIO, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 import tensorflow.compat.v1 as tf
 from google.protobuf.message import DecodeError
@@ -14,7 +14,7 @@ from quant_accuracy.base.errors import DataError, shown
 from quant_accuracy.data import framing, identifiers, recognition, rotation
 from quant_accuracy.data.framing import REMEDY
 
-_SOURCE_ID, _ENCODED = "image/source_id", "image/encoded"
+_SOURCE_ID, _ENCODED, _LABEL = "image/source_id", "image/encoded", "image/object/class/label"
 _MAKE = f"make the file with {invocation.CREATE_TFRECORDS}"
 _ID_REMEDY = f"write the COCO image id there, or {_MAKE}"
 _IMAGE_REMEDY = f"write the bytes of a JPEG or PNG there, or {_MAKE}"
@@ -111,6 +111,16 @@ def image_id(content: bytes) -> int:
         UnusableError: It is no tf.train.Example, or has no id.
     """
     return _image_id(content, _features(content))
+
+
+def labels(content: bytes) -> Set[int]:
+    """The category ids of the objects that a record names; none where it names no objects.
+
+    Raises:
+        UnusableError: It is no tf.train.Example.
+    """
+    feature = _features(content)
+    return set(feature[_LABEL].int64_list.value) if _LABEL in feature else set()
 
 
 def name(content: bytes) -> str:

@@ -22,6 +22,19 @@ from quant_accuracy.graph import nodes as graph_nodes
 _MERGES, _NEXT_ITERATIONS = ("Merge", "RefMerge"), ("NextIteration", "RefNextIteration")
 
 
+def load_graph(prefix: Path) -> tf.GraphDef:
+    """The graph of a checkpoint as it stands there, with nothing known of its values.
+
+    Raises:
+        CheckpointError: A file is missing or damaged.
+        GraphError: An op takes what no op gives.
+    """
+    meta = checkpoint_files(prefix)[0]
+    graph = _read_meta(meta).graph_def
+    _check_references(meta, graph)
+    return graph
+
+
 def load_network(prefix: Path, names: GraphNames, trusted: bool = False) -> tf.GraphDef:
     """The graph of a detector: as `load_frozen` for what a model card names, all of it checked first.
 

@@ -9,7 +9,7 @@ from quant_accuracy.judging.jitter import Range
 from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS, Bounds, Figures, Verdict
 from quant_accuracy.scoring.intervals import Interval
 from quant_accuracy.scoring.matching import IOU_THRESHOLDS
-from quant_accuracy.settings.card import CLASS_BASELINES, FLOAT_BASELINES, Gate
+from quant_accuracy.settings.gates import CLASS_BASELINES, FLOAT_BASELINES, Gate
 
 _SHOWN = 3
 
@@ -27,11 +27,10 @@ def judge(gate: Gate, figures: Figures) -> Verdict:
     """
     figure = jitter.FLOAT_MAP if gate.name in FLOAT_BASELINES else jitter.QUANTIZED_MAP
     value = verdicts.mean_ap(figures.float_metrics if figure == jitter.FLOAT_MAP else figures.quantized_metrics)
-    baseline = figures.baseline
+    baseline, problem = figures.baseline, incomparable(figures)
     if baseline is None:
-        return Verdict(gate.name, value, None, None, FAIL, f"{figure} {value:.4f} has no baseline to compare with; "
+        return Verdict(gate.name, value, None, None, FAIL, f"{figure} {value:.4f} has {problem}; "
                        f"{baselines.remedy(figures.model)}")
-    problem = baselines.incomparable(baseline, figures.provenance, whole=figures.part is None)
     if problem is not None:
         what = f"the {figure.replace('mAP', 'AP')} of each class" if gate.name in CLASS_BASELINES \
             else f"{figure} {value:.4f}"
@@ -39,6 +38,13 @@ def judge(gate: Gate, figures: Figures) -> Verdict:
                        f"{baselines.remedy(figures.model)}")
     judged = _of_classes if gate.name in CLASS_BASELINES else _of_mean_ap
     return judged(gate, figure, value, figures, baseline)
+
+
+def incomparable(figures: Figures) -> Optional[str]:
+    """Why there is nothing to compare the figures with; None where there is."""
+    if figures.baseline is None:
+        return "no baseline to compare with"
+    return baselines.incomparable(figures.baseline, figures.provenance, whole=figures.part is None)
 
 
 def _of_mean_ap(gate: Gate, figure: str, value: float, figures: Figures, baseline: Baseline) -> Verdict:

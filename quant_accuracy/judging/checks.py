@@ -15,11 +15,9 @@ from quant_accuracy.quantization.assumptions import Assumptions
 from quant_accuracy.quantization.configuration import BIAS, WEIGHT
 from quant_accuracy.quantization.records import ACTIVATION, INPUT, PARAM, Quantization, Quantizer
 from quant_accuracy.quantization.snapshot import Placed
-from quant_accuracy.settings.card import ENCODINGS_DRIFT
+from quant_accuracy.settings.gates import CHECKS, ENCODINGS_DRIFT
 
-BATCH_NORMS, WEIGHTS, BIASES = "batch_norms_folded", "weights_quantized", "biases"
-ACTIVATIONS, INPUTS, OUTPUTS = "activations_quantized", "model_inputs", "network_outputs"
-SNAPSHOT, BITWIDTHS, USABLE, COVERAGE = "quantizers_of_snapshot", "bitwidths", "encodings_usable", "images_once"
+BATCH_NORMS, WEIGHTS, BIASES, ACTIVATIONS, INPUTS, OUTPUTS, SNAPSHOT, BITWIDTHS, USABLE, COVERAGE = CHECKS
 DRIFT_LIMIT = 0.01
 _SHOWN = 3
 

@@ -6,7 +6,7 @@ from quant_accuracy.judging import jitter, verdicts
 from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS, Bounds, Figures, Verdict
 from quant_accuracy.scoring.intervals import Interval, student_interval
 from quant_accuracy.scoring.partial import joint_confidence
-from quant_accuracy.settings.card import Gate
+from quant_accuracy.settings.gates import Gate
 
 _SHOWN = 3
 

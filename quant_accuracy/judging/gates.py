@@ -2,19 +2,29 @@
 
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
 
-from quant_accuracy.judging import baseline_gates, class_drop, jitter, verdicts
+from quant_accuracy.judging import baseline_gates, class_drop, jitter, known_failures, verdicts
 from quant_accuracy.judging.verdicts import INCONCLUSIVE, PASS, Bounds, Figures, Verdict
 from quant_accuracy.scoring.intervals import Interval
 from quant_accuracy.scoring.partial import PartialAps
-from quant_accuracy.settings.card import CLASS_DROP, ENCODINGS_DRIFT, OF_BASELINE, Gate
+from quant_accuracy.settings.gates import CLASS_DROP, ENCODINGS_DRIFT, OF_BASELINE, Gate, KnownFailure
 
 # A detector with such a float mAP finds next to nothing: boxes whose x and y are swapped reach as much.
 _NEAR_ZERO = 0.01
 
 
 def judge(gates: Sequence[Gate], figures: Figures) -> List[Verdict]:
-    """Judge the figures of both variants by the accuracy gates of a model card, in the card's order."""
-    return [judge_one(gate, figures) for gate in gates if gate.name != ENCODINGS_DRIFT]
+    """Judge the figures of both variants by the accuracy gates of a model card, in the card's order.
+
+    Those that are known to fail are told apart, see `known_failures`; not where there is nothing to compare with.
+    """
+    return [known_failures.apply(judge_one(gate, figures), _known(gate, figures))
+            for gate in gates if gate.name != ENCODINGS_DRIFT]
+
+
+def _known(gate: Gate, figures: Figures) -> Optional[KnownFailure]:
+    """A baseline that is missing, or is of other data, is no known failure of the model."""
+    compares = gate.name in OF_BASELINE
+    return None if compares and baseline_gates.incomparable(figures) is not None else gate.known_failure
 
 
 def judge_one(gate: Gate, figures: Figures) -> Verdict:

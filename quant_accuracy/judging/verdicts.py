@@ -16,6 +16,7 @@ from quant_accuracy.scoring.partial import ClassImages, PartialAps
 PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
 # A failure that the model card names, with its reason.
 KNOWN = "known"
+OUTCOMES = (PASS, FAIL, INCONCLUSIVE, KNOWN)
 # A gate limits a figure; a check says what has to hold whatever the figures are.
 GATE, CHECK = "gate", "check"
 
@@ -87,13 +88,14 @@ class Verdict:
         value: What was measured; None where there is nothing to compare with.
         lower: The smallest value that is allowed; None where any is.
         upper: The largest value that is allowed; None where any is.
-        outcome: `pass`, `fail` or `inconclusive`.
+        outcome: `pass`, `fail`, `inconclusive` or `known`.
         message: One sentence with the numbers; of a failed check, what is wrong stands below it, a thing a line.
         interval: Where the value lies with 95 % confidence, when only a part of the data set was evaluated; of a class
             always.
         jitter: Its run-to-run variation from float32 rounding; None where it is not known.
         figure: What the value is, where that is not the figure that the gate is named after.
         kind: `gate` or `check`.
+        known_failure: Why it is known to fail, as the model card says; None where it says nothing.
     """
 
     gate: str
@@ -106,6 +108,7 @@ class Verdict:
     jitter: Optional[float] = None
     figure: Optional[str] = None
     kind: str = GATE
+    known_failure: Optional[str] = None
 
 
 class Bounds(NamedTuple):

@@ -20,7 +20,7 @@ from quant_accuracy.data.shards import Shard
 from quant_accuracy.detection.run import Detected
 from quant_accuracy.executors.contract import Retry
 from quant_accuracy.judging import baseline as baselines
-from quant_accuracy.judging import checks
+from quant_accuracy.judging import checks, known_failures
 from quant_accuracy.judging.baseline import Baseline
 from quant_accuracy.judging.checks import Committed, QuantizedNetwork
 from quant_accuracy.judging.verdicts import Verdict
@@ -28,7 +28,7 @@ from quant_accuracy.pipeline import data_set as data_sets
 from quant_accuracy.pipeline.data_set import DataSet
 from quant_accuracy.quantization import effects, snapshot
 from quant_accuracy.quantization.snapshot import Placed
-from quant_accuracy.settings.card import ENCODINGS_DRIFT, OF_BASELINE
+from quant_accuracy.settings.gates import ENCODINGS_DRIFT, OF_BASELINE
 from quant_accuracy.settings.request import Request
 
 
@@ -132,7 +132,7 @@ class Prepared:
         enabled = network.quantization.enabled()
         committed, now = self._committed(baseline), self.snapshot()
         limit = next((gate.limit for gate in self.request.card.gates if gate.name == ENCODINGS_DRIFT), None)
-        return [
+        verdicts = [
             checks.of_folding(artifacts.batch_norms, {item.batch_norm: item.reason for item in artifacts.not_folded}),
             *checks.of_placement(network),
             checks.of_snapshot(committed, now),
@@ -140,6 +140,12 @@ class Prepared:
             checks.of_encodings(enabled, network),
             checks.of_drift(checks.DRIFT_LIMIT if limit is None else limit, committed, now),
         ]
+        # A snapshot that is missing is no known failure of the model.
+        missing = (checks.SNAPSHOT, ENCODINGS_DRIFT) if committed.quantizers is None else ()
+        return [verdict if verdict.gate in missing else self._with_known_failure(verdict) for verdict in verdicts]
+
+    def _with_known_failure(self, verdict: Verdict) -> Verdict:
+        return known_failures.apply(verdict, self.request.card.known_failures().get(verdict.gate))
 
     def coverage(self, detected: Mapping[str, Detected]) -> Verdict:
         """What the check says of the evaluated images.
@@ -147,9 +153,9 @@ class Prepared:
         Raises:
             DataError: A record is damaged.
         """
-        return checks.of_coverage(self.expected_images(), {
+        return self._with_known_failure(checks.of_coverage(self.expected_images(), {
             variant: [image for _, part in found.parts for image in part.image_ids.tolist()]
-            for variant, found in detected.items()})
+            for variant, found in detected.items()}))
 
     def notes(self) -> List[str]:
         """What is worth a line and no verdict: what was asked for and changes nothing."""

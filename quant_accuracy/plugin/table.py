@@ -7,7 +7,7 @@ Verdict = Mapping[str, Any]
 
 
 def lines(verdicts: Mapping[str, Sequence[Verdict]], colours: bool, strict: bool) -> List[str]:
-    """A table for each model, and a line for each question that is still open.
+    """A table for each model, and a line for each known failure and for each question that is still open.
 
     Args:
         verdicts: What each test said, as `report.json` has it, by the label of its model.
@@ -19,7 +19,7 @@ def lines(verdicts: Mapping[str, Sequence[Verdict]], colours: bool, strict: bool
     # It takes a while to import, and collecting tests shows no table.
     from rich.console import Console
 
-    from quant_accuracy.judging.verdicts import INCONCLUSIVE
+    from quant_accuracy.judging.verdicts import INCONCLUSIVE, KNOWN
     from quant_accuracy.reporting import gate_table
 
     text = io.StringIO()
@@ -27,13 +27,14 @@ def lines(verdicts: Mapping[str, Sequence[Verdict]], colours: bool, strict: bool
     for model, said in sorted(verdicts.items()):
         rows = map(gate_table.row, gate_table.in_order(_worst(said)))
         console.print(gate_table.terminal(model, rows))
-    open_questions = [f"inconclusive: {verdict['message']}" for said in verdicts.values() for verdict in said
-                      if verdict["outcome"] == INCONCLUSIVE]
+    every = [verdict for said in verdicts.values() for verdict in said]
+    known, open_questions = ([f"{outcome}: {gate_table.shortened(verdict['message'])}" for verdict in every
+                              if verdict["outcome"] == outcome] for outcome in (KNOWN, INCONCLUSIVE))
     if strict and open_questions:
         count = len(open_questions)
         open_questions.append(f"--strict: {count} inconclusive verdict{'s are' if count > 1 else ' is'} red for that "
                               "reason alone; evaluate more shards, or leave --strict out")
-    return [line.rstrip() for line in text.getvalue().strip("\n").splitlines()] + open_questions
+    return [line.rstrip() for line in text.getvalue().strip("\n").splitlines()] + known + open_questions
 
 
 def _worst(verdicts: Iterable[Verdict]) -> List[Verdict]:

@@ -20,7 +20,7 @@ from quant_accuracy.reporting.document.read_report import ReportedRun
 from quant_accuracy.reporting.paired import Paired, measure
 from quant_accuracy.scoring.metrics import FIGURES
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -179,12 +179,12 @@ def _verdict_changes(before: Sequence[Verdict], after: Sequence[Verdict]) -> Lis
             if _judged(old.get(gate)) != _judged(new.get(gate))]
 
 
-def _judged(verdict: Optional[Verdict]) -> Optional[Tuple[str, Optional[float], Optional[float], str]]:
+def _judged(verdict: Optional[Verdict]) -> Optional[Tuple[object, ...]]:
     if verdict is None:
         return None
     # Two failed checks may complain of different things.
     said = verdict.message if verdict.kind == CHECK and verdict.outcome != PASS else ""
-    return verdict.outcome, verdict.lower, verdict.upper, said
+    return verdict.outcome, verdict.lower, verdict.upper, said, verdict.known_failure
 
 
 def _quantizer_changes(before: Path, after: Path) -> QuantizerChanges:

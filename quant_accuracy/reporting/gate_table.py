@@ -5,12 +5,12 @@ from typing import Any, Iterable, List, Mapping, NamedTuple, Optional, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from quant_accuracy.judging.verdicts import CHECK, FAIL, GATE, INCONCLUSIVE, PASS
+from quant_accuracy.judging.verdicts import CHECK, FAIL, GATE, INCONCLUSIVE, KNOWN, PASS
 
 NOTHING = "–"
 WIDTH = 120
-COLOURS = {PASS: "green", FAIL: "red", INCONCLUSIVE: "yellow"}
-WORST_FIRST = (FAIL, INCONCLUSIVE, PASS)
+COLOURS = {PASS: "green", FAIL: "red", INCONCLUSIVE: "yellow", KNOWN: "magenta"}
+WORST_FIRST = (FAIL, INCONCLUSIVE, KNOWN, PASS)
 # Of what a failed check lists, so many lines are shown; report.json has all.
 _LINES = 20
 _HEADINGS = ("gate or check", "figure", "value", "limit", "95 % interval", "jitter", "verdict")

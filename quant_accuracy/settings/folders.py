@@ -6,18 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Iterator, Optional, Tuple
 
+from quant_accuracy.settings import card_files
 from quant_accuracy.settings.options import DEMO_CARD
 from quant_accuracy.settings.values import Values, card_in
 
-_PACKAGE = Path(__file__).resolve().parent.parent
-SHIPPED_CARDS = _PACKAGE / "cards"
 _MODELS, _BASELINES = "models", "baselines"
-_DEMO_BASELINE = _PACKAGE / "demo" / "baseline"
+_DEMO_BASELINE = Path(__file__).resolve().parent.parent / "demo" / "baseline"
 
 
 def cards(values: Values) -> Tuple[Path, ...]:
     """Where a model card is looked for by its name, in this order."""
-    return values.root / _MODELS, SHIPPED_CARDS
+    return values.root / _MODELS, card_files.SHIPPED
 
 
 def cache(values: Values) -> Path:

@@ -94,8 +94,8 @@ class Option:
 
 OPTIONS: Tuple[Option, ...] = (
     Option("--model", str, "model card: the path of a .yaml file, or the name of one in models/ or of a shipped one; "
-           "several times for several models", "CARD", f"{DEMO_CARD}, the embedded demo; {REAL_CARD} when a data path "
-           "is given", many=True),
+           "a pattern ('mine_*') takes all that match; several times for several models", "CARD", f"{DEMO_CARD}, the "
+           f"embedded demo; {REAL_CARD} when a data path is given", many=True),
     Option("--model-checkpoint", Path, "checkpoint: its prefix DIR/model.ckpt, one of its files, or a folder with one "
            "checkpoint", "PREFIX", "the card's"),
     Option("--trust-checkpoint", switch, "also run a checkpoint's graph that holds ops which reach outside (files, "

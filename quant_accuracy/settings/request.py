@@ -10,10 +10,10 @@ from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.quantization import configuration
 from quant_accuracy.quantization.records import Settings
 from quant_accuracy.settings import card as cards
-from quant_accuracy.settings import executor, folders, hints
+from quant_accuracy.settings import card_files, executor, folders, hints
 from quant_accuracy.settings.card import DataPaths, ModelCard
 from quant_accuracy.settings.executor import Choice
-from quant_accuracy.settings.options import DEFAULT_BATCH_SIZE, INI, OPTIONS, PATHS, SETTINGS
+from quant_accuracy.settings.options import DEFAULT_BATCH_SIZE, INI, MODEL, OPTIONS, PATHS, SETTINGS
 from quant_accuracy.settings.values import Values, changed_by_options
 
 
@@ -96,7 +96,10 @@ def expanded(values: Values) -> Values:
     Raises:
         ConfigurationError: A pattern takes none.
     """
-    return values
+    given = values.get(MODEL)
+    if not given:
+        return values
+    return replace(values, typed={**values.typed, MODEL: card_files.expand(given, folders.cards(values))})
 
 
 def chosen_cards(values: Values) -> List[ModelCard]:
@@ -106,15 +109,10 @@ def chosen_cards(values: Values) -> List[ModelCard]:
         ConfigurationError: A card cannot be used, or there are two of one name.
     """
     chosen = []
-    for name in values.models():
-        card = cards.load(name, folders.cards(values))
+    for card in cards.load_all(values.models(), folders.cards(values)):
         if values.get("calibration_images"):
             card = replace(card, calibration_images=values.get("calibration_images"))
         chosen.append(replace(card, quantization=_settings(card.quantization, values)))
-    names = [card.name for card in chosen]
-    for name in names:
-        if names.count(name) > 1:
-            raise ConfigurationError(f"--model: two cards are named {name}; give each model once, under its own name")
     return chosen
 
 

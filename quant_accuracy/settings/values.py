@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from quant_accuracy.base.errors import ConfigurationError
+from quant_accuracy.settings import card_files
 from quant_accuracy.settings.options import (
     DEFAULT_WHY_BUDGET,
     DEMO_CARD,
@@ -17,8 +18,6 @@ from quant_accuracy.settings.options import (
     SETTINGS,
     Option,
 )
-
-_CARD_SUFFIXES = (".yaml", ".yml")
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ def relative_to(folder: Path, values: Mapping[str, Any]) -> Dict[str, Any]:
 
 def card_in(folder: Path, name: str) -> str:
     """A model card as it is named, with its path, if it is one, relative to a folder."""
-    return str(folder / name) if name.endswith(_CARD_SUFFIXES) else name
+    return str(folder / name) if name.endswith(card_files.SUFFIXES) else name
 
 
 def changes_card(values: Values) -> List[str]:

@@ -6,7 +6,7 @@ from typing import Dict, Optional, Sequence
 
 from quant_accuracy.judging.verdicts import FAIL, Verdict
 from quant_accuracy.scoring.metrics import Metrics
-from quant_accuracy.settings.card import CLASS_DROP
+from quant_accuracy.settings.gates import CLASS_DROP
 
 # What quantizers can be to blame for: gates of one rank are met together, and those of a later rank count only where
 # none of an earlier one failed. A baseline leaves no more room than the numerical jitter, which would name half of the
@@ -62,7 +62,7 @@ def of_verdicts(verdicts: Sequence[Verdict], floats: Metrics, quantized: Metrics
         quantized: The metrics of the quantized variant.
         classes: The classes that the gate on class drops can judge; None for all of them.
     """
-    losses = [verdict for verdict in verdicts if verdict.outcome == FAIL and _is_loss(verdict)]
+    losses = [verdict for verdict in verdicts if _is_loss(verdict)]
     ranked = ([verdict for verdict in losses if verdict.gate in gates] for gates in _RANKS)
     failed = next(filter(None, ranked), None)
     if failed is None:
@@ -84,8 +84,11 @@ def class_drops(floats: Metrics, quantized: Metrics) -> Dict[str, float]:
 
 
 def _is_loss(verdict: Verdict) -> bool:
-    """A baseline also fails for a gain, and without anything to compare with: neither is a quantizer's fault."""
-    if verdict.value is None:
+    """A baseline also fails for a gain, and without anything to compare with: neither is a quantizer's fault.
+
+    Nor is a known failure that passes now.
+    """
+    if verdict.outcome != FAIL or verdict.known_failure is not None or verdict.value is None:
         return False
     too_low = verdict.lower is not None and verdict.value < verdict.lower
     return too_low or (verdict.lower is None and verdict.upper is not None)

@@ -17,6 +17,7 @@ from quant_accuracy.quantization.configuration import BIAS, WEIGHT, Configuratio
 from quant_accuracy.reporting.document import read_report
 from quant_accuracy.settings import card, folders, options
 from quant_accuracy.settings.card import DataPaths
+from quant_accuracy.settings.gates import ENCODINGS_DRIFT, OF_BASELINE
 from quant_accuracy.settings.values import Values
 from tests.mutations import inputs, plugin
 from tests.support import suite
@@ -26,7 +27,8 @@ _REPORT = ("import sys; from tests.mutations import plugin; plugin.pytest_collec
            "from quant_accuracy.commands import report; sys.exit(report.main(sys.argv[1:]))")
 # As few images as show whether the network is built as it should be.
 _FEW = ("--shards", "2")
-_DRIFT = card.ENCODINGS_DRIFT
+_DRIFT = ENCODINGS_DRIFT
+_WORST_FIRST = ("fail", "inconclusive", "known", "pass")
 
 
 class Doors(NamedTuple):
@@ -71,17 +73,17 @@ def _of_tests(done: suite.Finished) -> Dict[str, str]:
     found: Dict[str, List[str]] = {}
     for test, numbers in done.numbers.items():
         if "gate" in numbers:
-            assert numbers["verdict"] == {suite.PASSED: "pass", suite.FAILED: "fail", suite.SKIPPED: "inconclusive"}[
-                done.outcomes[test]]
+            assert numbers["verdict"] in {suite.PASSED: ["pass"], suite.FAILED: ["fail"],
+                                          suite.SKIPPED: ["inconclusive", "known"]}[done.outcomes[test]]
             found.setdefault(numbers["gate"], []).append(numbers["verdict"])
-    return {name: next(worst for worst in ("fail", "inconclusive", "pass") if worst in outcomes)
+    return {name: next(worst for worst in _WORST_FIRST if worst in outcomes)
             for name, outcomes in found.items()}
 
 
 def _agree(doors: Doors, status: int) -> None:
     assert doors.tests == doors.report
     assert (doors.suite.status, doors.status) == (status, status), doors.suite.said
-    worst = next(worst for worst in ("fail", "inconclusive", "pass") if worst in doors.report.values())
+    worst = next(worst for worst in _WORST_FIRST if worst in doors.report.values())
     assert f'<span class="verdict {worst}">{worst}</span>' in doors.page.split("</header>")[0]
     assert f"{sum(name in _CHECKS for name in doors.report)} checks: " in doors.page
 
@@ -194,6 +196,23 @@ def test_without_a_snapshot_both_say_how_to_make_one_and_are_red_where_the_card_
         assert "--update-baselines" in found[check].message
         assert found[check].message in done.messages[test]
         assert found[check].message in report.stdout
+
+
+def test_what_is_known_to_fail_is_told_apart_and_not_red(demo: DataPaths, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({
+        "base": options.DEMO_CARD, "name": "mine", "known_failures": {checks.BITWIDTHS: "AIMET #456"},
+        "gates": {"mAP_drop": {"limit": -0.9, "known_failure": "until the next training, #123"},
+                  **dict.fromkeys([*OF_BASELINE, _DRIFT])}}))
+
+    doors = _both(tmp_path, ["--model", str(tmp_path / "mine.yaml"), *_FEW], "encoding with few bits")
+
+    _agree(doors, 0)
+    assert {name for name, outcome in doors.report.items() if outcome == "known"} == {"mAP_drop", checks.BITWIDTHS}
+    assert "known: until the next training, #123: mAP drop" in doors.suite.said
+    assert "until the next training, #123: mAP drop" in doors.page
+    known = [test for test, numbers in doors.suite.numbers.items() if numbers.get("verdict") == "known"]
+    assert len(known) == 2
+    assert all(doors.suite.messages[test].startswith("known failure: ") for test in known)
 
 
 def test_notes_are_told_by_both(demo: DataPaths, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ _AGAIN = f"restore it, or delete it and make it with {_HOW}, look at it"
 @pytest.mark.parametrize("broken", [
     Broken("card.yaml", f"{_TEXT}\ncalibrationn: {{images: 5}}\n", _card, "calibrationn is unknown; did you mean "
            "'calibration'? Else remove it", _TEXT),
-    Broken("card.yaml", f"{_TEXT}\nzzz: 5\n", _card, "zzz is unknown; remove it; known here: name, graph", _TEXT),
+    Broken("card.yaml", f"{_TEXT}\nzzz: 5\n", _card, "zzz is unknown; remove it; known here: base, name, gr", _TEXT),
     Broken("card.yaml", f"{_TEXT}\nx: [1, 2\n", _card, "card.yaml: not YAML (line ", _TEXT),
     Broken("card.yaml", _TEXT.replace("height: 300", "height: 300.5"), _card, "height is 300.5; give a whole number",
            _TEXT),

@@ -14,7 +14,8 @@ from quant_accuracy.judging import baseline, jitter
 from quant_accuracy.quantization import snapshot
 from quant_accuracy.reporting.document import history
 from quant_accuracy.settings import card, options
-from quant_accuracy.settings.card import OF_BASELINE, DataPaths
+from quant_accuracy.settings.card import DataPaths
+from quant_accuracy.settings.gates import OF_BASELINE
 from tests.support import suite
 from tests.support.places import ROOT
 

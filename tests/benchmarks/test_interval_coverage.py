@@ -10,7 +10,7 @@ from benchmarks.interval_coverage import DROP, FLOAT, PLAIN, QUANTIZED, RATIO, T
 from quant_accuracy.judging.verdicts import FAIL
 from quant_accuracy.scoring.intervals import Interval
 from quant_accuracy.scoring.matching import RIGHT
-from quant_accuracy.settings.card import CLASS_DROP
+from quant_accuracy.settings.gates import CLASS_DROP
 
 _IMAGES, _TRIALS, _RESAMPLES, _DATA_SET = 120, 40, 80, 2000
 

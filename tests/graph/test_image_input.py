@@ -19,8 +19,8 @@ from quant_accuracy.demo import ready
 from quant_accuracy.detection import detector
 from quant_accuracy.graph import image_input, load, sessions
 from quant_accuracy.preparation import checkpoint
-from quant_accuracy.settings import card
 from quant_accuracy.settings.card import DataPaths, ModelCard
+from quant_accuracy.settings.card_fields import ORIGINAL_SIZE
 
 _CONFIG = ready.PIPELINE_CONFIG
 _TRAINED = ready.TRAINED
@@ -124,7 +124,7 @@ def test_a_graph_that_keeps_the_aspect_ratio_gets_images_as_they_are(
     found = shards.find_shards(demo.dataset_dir, demo.pattern)
     with pytest.raises(GraphError, match="by its aspect ratio.*set input: {resize: false} in the model card instead"):
         build.build(few, by_aspect_ratio, found, Cache(tmp_path))
-    original = replace(few, height=card.ORIGINAL_SIZE, width=card.ORIGINAL_SIZE)
+    original = replace(few, height=ORIGINAL_SIZE, width=ORIGINAL_SIZE)
     with pytest.raises(GraphError, match="leave --eval-batch-size out"):
         build.build(original, by_aspect_ratio, found, Cache(tmp_path), batch_size=2)
 

@@ -10,7 +10,7 @@ from quant_accuracy.judging import baseline, gates, jitter
 from quant_accuracy.judging.baseline import Baseline
 from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS, Classes, Figures, Part
 from quant_accuracy.scoring.partial import ClassImages, PartialAps
-from quant_accuracy.settings.card import CLASS_BASELINES, Gate
+from quant_accuracy.settings.gates import CLASS_BASELINES, Gate
 from tests.support.figures import all_metrics
 
 _MANY = len(jitter.SCALES)

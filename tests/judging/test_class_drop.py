@@ -10,7 +10,7 @@ from quant_accuracy.judging import gates, jitter
 from quant_accuracy.judging.jitter import Jitter
 from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS, Figures, Part
 from quant_accuracy.scoring.metrics import Metrics
-from quant_accuracy.settings.card import Gate
+from quant_accuracy.settings.gates import Gate
 from tests.support.figures import figures_of, metrics, part_of
 
 

@@ -8,8 +8,7 @@ import pytest
 from quant_accuracy.judging import gates, jitter
 from quant_accuracy.judging.jitter import Jitter
 from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS, Figures, Part
-from quant_accuracy.settings import card
-from quant_accuracy.settings.card import Gate
+from quant_accuracy.settings.gates import ENCODINGS_DRIFT, GATES, Gate
 from tests.support.figures import figures_of, metrics, part_of
 
 
@@ -77,7 +76,7 @@ def test_an_inconclusive_verdict_says_how_many_shards_would_settle_it() -> None:
 
 def test_every_gate_of_the_cards_has_a_rule() -> None:
     figures = figures_of(metrics(0.5, car=0.5), metrics(0.5, car=0.5))
-    names = [gate for gate in card.GATES if gate != card.ENCODINGS_DRIFT]
+    names = [gate for gate in GATES if gate != ENCODINGS_DRIFT]
 
     assert [gates.judge_one(Gate(gate, 0.5, 0.5), figures).gate for gate in names] == names
 

@@ -12,7 +12,7 @@ from quant_accuracy.base.errors import ConfigurationError, first_line
 from quant_accuracy.base.words import REPORT_SCHEMA_VERSION, VARIANTS
 from quant_accuracy.data.identifiers import as_integer
 from quant_accuracy.detection.merge import Results
-from quant_accuracy.judging.verdicts import CHECK, FAIL, GATE, INCONCLUSIVE, PASS, Verdict
+from quant_accuracy.judging.verdicts import CHECK, GATE, OUTCOMES, Verdict
 from quant_accuracy.quantization import snapshot
 from quant_accuracy.quantization.snapshot import Placed
 from quant_accuracy.scoring import metrics
@@ -123,16 +123,17 @@ def _verdicts(whole: Section) -> List[Verdict]:
 
 def _verdict(section: Section) -> Verdict:
     outcome = section.text("outcome")
-    if outcome not in (PASS, FAIL, INCONCLUSIVE):
-        raise section.error("outcome", f"is {outcome!r}, not {PASS}, {FAIL} or {INCONCLUSIVE}; {AGAIN}")
+    if outcome not in OUTCOMES:
+        raise section.error("outcome", f"is {outcome!r}, not one of {', '.join(OUTCOMES)}; {AGAIN}")
     kind = section.text("kind")
     if kind not in (GATE, CHECK):
         raise section.error("kind", f"is {kind!r}, not {GATE} or {CHECK}; {AGAIN}")
     value, lower, upper, moves = (section.known_real(key, -1e9, 1e9) for key in ("value", "lower", "upper", "jitter"))
     interval = None if section.items().get("interval") is None else Interval(*section.numbers("interval", 2))
-    figure = None if section.items().get("figure") is None else section.text("figure")
+    figure, known = (None if section.items().get(key) is None else section.text(key)
+                     for key in ("figure", "known_failure"))
     return Verdict(section.text("gate"), value, lower, upper, outcome, section.text("message"), interval, moves, figure,
-                   kind)
+                   kind, known)
 
 
 def read_quantizers(folder: Path) -> Optional[List[Placed]]:

@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from quant_accuracy.base.words import VARIANTS
 from quant_accuracy.judging import baseline
-from quant_accuracy.judging.verdicts import CHECK, FAIL, GATE, INCONCLUSIVE, PASS
+from quant_accuracy.judging.verdicts import CHECK, GATE, OUTCOMES
 from quant_accuracy.quantization.records import with_layer
 from quant_accuracy.reporting import gate_table
 from quant_accuracy.reporting.gate_table import NOTHING, number
@@ -61,13 +61,13 @@ def view(document: Mapping[str, Any]) -> Dict[str, Any]:
 
 def overall(outcomes: Sequence[str]) -> str:
     """The worst outcome; a model without gates has not passed any."""
-    return next((outcome for outcome in (FAIL, INCONCLUSIVE, PASS) if outcome in outcomes), _NO_GATES)
+    return next((outcome for outcome in gate_table.WORST_FIRST if outcome in outcomes), _NO_GATES)
 
 
 def _counts(verdicts: Sequence[Mapping[str, Any]]) -> str:
     """How gates and checks ended: `4 gates and 11 checks: 14 pass, 1 fail`."""
     outcomes, kinds = ([verdict[key] for verdict in verdicts] for key in ("outcome", "kind"))
-    counted = [f"{outcomes.count(outcome)} {outcome}" for outcome in (PASS, FAIL, INCONCLUSIVE) if outcome in outcomes]
+    counted = [f"{outcomes.count(outcome)} {outcome}" for outcome in OUTCOMES if outcome in outcomes]
     found = [f"{gate_table.counted(kinds)}: {', '.join(counted)}"] if counted else []
     return "; ".join([*found, *([] if GATE in kinds else ["the model card names no gates"])])
 

@@ -6,7 +6,7 @@ from typing import Any, Callable, Dict, Iterator, Tuple
 import jsonschema
 import pytest
 
-from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS
+from quant_accuracy.judging.verdicts import OUTCOMES
 from quant_accuracy.scoring.metrics import FIGURES
 from tests.support import report_documents
 
@@ -104,4 +104,4 @@ def test_keys_that_are_fixed_are_required_and_no_others_are_taken() -> None:
 def test_names_are_those_of_the_engine() -> None:
     assert list(_SCHEMA["$defs"]["figures"]["properties"]) == list(FIGURES)
     assert list(_SCHEMA["$defs"]["figure_intervals"]["properties"]) == list(FIGURES)
-    assert sorted(_SCHEMA["$defs"]["verdict"]["properties"]["outcome"]["enum"]) == sorted((PASS, FAIL, INCONCLUSIVE))
+    assert sorted(_SCHEMA["$defs"]["verdict"]["properties"]["outcome"]["enum"]) == sorted(OUTCOMES)

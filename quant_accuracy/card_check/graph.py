@@ -1,0 +1,118 @@
+"""A checkpoint's graph against a model card: ops, input, overrides, and what the placement will look like."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Callable, List, NamedTuple, Sequence
+
+import tensorflow.compat.v1 as tf
+
+from quant_accuracy.base.errors import QuantAccuracyError
+from quant_accuracy.base.graph_names import GraphNames
+from quant_accuracy.graph import boundaries, computed, fold, image_input, load
+from quant_accuracy.graph import nodes as graph_nodes
+from quant_accuracy.graph.network import Network
+from quant_accuracy.judging import checks
+from quant_accuracy.judging.checks import QuantizedNetwork
+from quant_accuracy.judging.verdicts import FAIL
+from quant_accuracy.quantization import placement
+from quant_accuracy.quantization.records import FOLD, Quantization, Quantizer, Settings
+from quant_accuracy.settings.card import ModelCard
+
+
+class GraphFindings(NamedTuple):
+    """What is known of a graph.
+
+    Attributes:
+        faults: What will stop a run.
+        notes: The checks that will fail, with what they will say first.
+        summary: What was looked at; empty where the graph cannot be read.
+    """
+
+    faults: Sequence[str]
+    notes: Sequence[str] = ()
+    summary: str = ""
+
+
+def check(card: ModelCard, checkpoint: Path, trusted: bool = False) -> GraphFindings:
+    """Hold a checkpoint against a model card.
+
+    Args:
+        card: The card.
+        checkpoint: Prefix of the checkpoint's files.
+        trusted: The checkpoint's graph may hold ops that reach outside.
+    """
+    faults: List[str] = []
+    meta = _attempt(faults, load.load_graph, checkpoint)
+    if meta is None:
+        return GraphFindings(faults)
+    summary = f"{checkpoint}: {len(meta.node)} ops"
+    faults += missing_ops(meta, card.graph)
+    if faults:
+        return GraphFindings(faults, (), summary)
+    frozen = _attempt(faults, load.load_network, checkpoint, card.graph, trusted)
+    if frozen is None:
+        return GraphFindings(faults, (), summary)
+    names, spelled = card.graph, card.quantization.spelled_out_batch_norms
+    taken = _attempt(faults, image_input.describe, frozen, names)
+    if taken is not None:
+        _attempt(faults, image_input.check, taken, names, card.height, card.width, 1)
+    folded = _attempt(faults, _folded, Network.of(frozen, names), spelled == FOLD)
+    if folded is None:
+        return GraphFindings(faults, (), summary)
+    quantizers = _placed(folded, card.quantization, faults)
+    on = sum(quantizer.enabled for quantizer in quantizers)
+    return GraphFindings(faults, _notes(card, quantizers) if not faults else (), f"{summary}, {on} quantizers")
+
+
+def _folded(network: Network, spelled: bool) -> Network:
+    stored = replace(network, graph=computed.store_weights(network))
+    return replace(network, graph=fold.fold_batch_norms(stored, spelled).graph)
+
+
+def missing_ops(graph: tf.GraphDef, names: GraphNames) -> List[str]:
+    """A line for each op that a card names and the graph does not have."""
+    faults: List[str] = []
+    nodes = graph_nodes.by_name(graph)
+    for name in names.detections:
+        _attempt(faults, graph_nodes.require, nodes, [name])
+    if faults or names.image_input not in nodes:
+        # Without both ends nothing can be told of the network between them.
+        for name in (names.image_input, names.starting_op, *names.output_ops):
+            _attempt(faults, graph_nodes.require, nodes, [name])
+        return faults
+    if names.starting_op not in nodes:
+        _attempt(faults, boundaries.check, graph, replace(names, output_ops=()))
+    for output in names.output_ops:
+        if output not in nodes:
+            alone = replace(names, starting_op=names.image_input, output_ops=(output,))
+            _attempt(faults, boundaries.check, graph, alone)
+    return faults
+
+
+def _placed(folded: Network, settings: Settings, faults: List[str]) -> List[Quantizer]:
+    """The quantizers, with those overrides that match one."""
+    fitting = []
+    for override in settings.overrides:
+        before = len(faults)
+        alone = replace(settings, overrides=(override,))
+        _attempt(faults, placement.place_quantizers, folded, alone)
+        fitting += [override] if len(faults) == before else []
+    together = replace(settings, overrides=tuple(fitting))
+    return _attempt(faults, placement.place_quantizers, folded, together) or []
+
+
+def _notes(card: ModelCard, quantizers: Sequence[Quantizer]) -> List[str]:
+    known = card.known_failures()
+    found = checks.of_placement(QuantizedNetwork(Quantization(quantizers, {}), card.graph, card.assumptions))
+    return [f"the check {verdict.gate} will fail: {' '.join(verdict.message.split()[:40])}" for verdict in found
+            if verdict.outcome == FAIL and verdict.gate not in known]
+
+
+def _attempt(faults: List[str], step: Callable[..., Any], *arguments: Any) -> Any:
+    """What a step gives; None, with a fault more, where it cannot be done."""
+    try:
+        return step(*arguments)
+    except QuantAccuracyError as error:
+        if str(error) not in faults:
+            faults.append(str(error))
+        return None

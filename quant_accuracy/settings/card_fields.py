@@ -1,0 +1,74 @@
+"""The fields of a model card: from the sections of its document to records."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Tuple
+
+from quant_accuracy.base.documents import Section
+from quant_accuracy.base.errors import shown
+from quant_accuracy.base.graph_names import GraphNames
+from quant_accuracy.quantization import configuration as configurations
+from quant_accuracy.quantization.assumptions import Assumptions
+from quant_accuracy.quantization.configuration import Configuration
+from quant_accuracy.quantization.records import FOLD, KEEP, SCHEMES, TF, Override, Settings
+
+# In place of a height and a width: images are given as they are, and the graph alone resizes them.
+ORIGINAL_SIZE = 0
+_SPELLED_OUT = "spelled_out_batch_norms"
+
+
+def read_graph(section: Section) -> GraphNames:
+    """`graph`: the ops of the checkpoint's graph."""
+    section.only("image_input", "starting_op", "output_ops", "detections")
+    detections = section.section("detections").only("boxes", "scores", "classes", "count")
+    return GraphNames(
+        section.text("image_input", "image_tensor"),
+        section.text("starting_op"),
+        tuple(section.names("output_ops")),
+        (detections.text("boxes", "detection_boxes"), detections.text("scores", "detection_scores"),
+         detections.text("classes", "detection_classes"), detections.text("count", "num_detections")),
+    )
+
+
+def read_input(section: Section) -> Tuple[int, int]:
+    """`input`: the height and the width of images; `ORIGINAL_SIZE` where they are given as they are."""
+    section.only("height", "width", "resize")
+    if section.flag("resize") is False:
+        if len(section.items()) > 1:
+            raise section.error("resize", "is false beside height or width; leave these out, images are given as they "
+                                "are")
+        return ORIGINAL_SIZE, ORIGINAL_SIZE
+    return section.number("height", 1, 4096), section.number("width", 1, 4096)
+
+
+def read_quantization(section: Section) -> Settings:
+    """`quantization`: how the network is quantized; the path of the configuration is taken as it stands."""
+    section.only("scheme", "param_bitwidth", "output_bitwidth", "config", "overrides", _SPELLED_OUT)
+    scheme = section.text("scheme", TF)
+    if scheme not in SCHEMES:
+        raise section.error("scheme", f"is {shown(scheme)}; use {' or '.join(SCHEMES)}")
+    configuration = Configuration()
+    if "config" in section.items():
+        configuration = configurations.load(Path(section.text("config")))
+    overrides = section.section("overrides").sections()
+    spelled_out = section.text(_SPELLED_OUT) if _SPELLED_OUT in section.items() else None
+    if spelled_out not in (None, FOLD, KEEP):
+        raise section.error(_SPELLED_OUT, f"is {shown(spelled_out)}; use {FOLD} or {KEEP}")
+    return Settings(scheme, section.number("param_bitwidth", 2, 16, 8), section.number("output_bitwidth", 2, 16, 8),
+                    configuration, tuple(_override(tensors, what) for tensors, what in overrides.items()),
+                    spelled_out_batch_norms=spelled_out)
+
+
+def _override(tensors: str, section: Section) -> Override:
+    section.only("bitwidth", "symmetric", "enabled")
+    bitwidth = section.number("bitwidth", 2, 16) if "bitwidth" in section.items() else None
+    return Override(tensors, bitwidth, section.flag("symmetric"), section.flag("enabled"))
+
+
+def read_assumptions(section: Section, settings: Settings) -> Assumptions:
+    """`assumptions`: what the checks expect of a network that is quantized with these settings."""
+    flags = ("symmetric_params", "symmetric_outputs", "biases", "inputs", "outputs")
+    section.only(*flags)
+    given = {name: section.flag(name) for name in flags}
+    assumed = Assumptions(settings.param_bitwidth, settings.output_bitwidth, overrides=settings.overrides)
+    return replace(assumed, **{name: value for name, value in given.items() if value is not None})

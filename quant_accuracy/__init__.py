@@ -1,14 +1,11 @@
 """An accuracy regression suite for quantized object detectors; `docs/plugin.md` says what of it is public."""
 
 import importlib
-import logging
-import os
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, List, Union
 
 if TYPE_CHECKING:
-    from quant_accuracy.artifacts.records import Artifacts
+    from quant_accuracy.artifacts.records import Artifacts, Checkpoint
     from quant_accuracy.base.errors import QuantAccuracyError
     from quant_accuracy.data.annotations import Annotations
     from quant_accuracy.data.shards import Shard
@@ -23,8 +20,8 @@ if TYPE_CHECKING:
     from quant_accuracy.scoring.metrics import Metrics
     from quant_accuracy.settings.card import ModelCard
 
-__all__ = ["Annotations", "Artifacts", "Detected", "Evaluation", "Jitter", "Metrics", "ModelCard", "Prepared",
-           "QuantAccuracyError", "Quantizer", "ReportedRun", "Shard", "Variant", "Verdict", "__version__",
+__all__ = ["Annotations", "Artifacts", "Checkpoint", "Detected", "Evaluation", "Jitter", "Metrics", "ModelCard",
+           "Prepared", "QuantAccuracyError", "Quantizer", "ReportedRun", "Shard", "Variant", "Verdict", "__version__",
            "read_report"]
 __version__ = "0.1.0"
 
@@ -32,6 +29,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Annotations": "data.annotations",
     "Artifacts": "artifacts.records",
+    "Checkpoint": "artifacts.records",
     "Detected": "detection.run",
     "Evaluation": "pipeline.evaluation",
     "Jitter": "judging.jitter",
@@ -45,15 +43,6 @@ _HOMES = {
     "Variant": "pipeline.variant",
     "Verdict": "judging.verdicts",
 }
-
-# TensorFlow 1.15 fills the terminal with notes about its own future, from the moment of its import.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-# TensorFlow's threads belong to the process, as many as its first session asked for, whatever later sessions ask. With
-# this each session has its own, so that the sums of ours do not depend on who opened a session before.
-os.environ.setdefault("TF_OVERRIDE_GLOBAL_THREADPOOL", "1")
-logging.getLogger("tensorflow").setLevel(logging.ERROR)
-warnings.filterwarnings("ignore", category=FutureWarning, module=r"tensor(flow|board)\.")
-warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"(tensorflow|object_detection|nets)\.")
 
 
 def __getattr__(name: str) -> Any:

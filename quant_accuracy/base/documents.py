@@ -2,7 +2,6 @@
 
 import codecs
 import contextlib
-import difflib
 import gc
 import json
 import re
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 from quant_accuracy.base.errors import ConfigurationError, shown
+from quant_accuracy.base.near import near
 
 _LARGEST = 1e300
 _LONGEST_NUMBER = 40
@@ -249,5 +249,5 @@ def _cut(key: str) -> str:
 
 def hint(key: str, keys: Sequence[str]) -> str:
     """What to do with an unknown key: near names are often what was meant, others never."""
-    near = difflib.get_close_matches(_cut(key), keys, n=1, cutoff=0.5)
-    return f"did you mean {near[0]!r}? Else remove it" if near else f"remove it; known here: {', '.join(keys)}"
+    meant = near(key, keys)
+    return f"did you mean {meant[0]!r}? Else remove it" if meant else f"remove it; known here: {', '.join(keys)}"

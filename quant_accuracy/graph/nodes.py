@@ -1,6 +1,5 @@
 """Finding one's way in a GraphDef: names, consumers, constants, and the network between two points."""
 
-import difflib
 import functools
 import operator
 from typing import Callable, Dict, Iterable, List, Mapping, NamedTuple, Sequence, Set, Tuple
@@ -9,6 +8,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import GraphError
+from quant_accuracy.base.near import near as names_near
 
 # Ops that multiply by weights, and which of their inputs these are.
 LINEAR = {"Conv2D": 1, "DepthwiseConv2dNative": 1, "MatMul": 1, "Conv2DBackpropInput": 1, "Conv3D": 1, "BatchMatMul": 1,
@@ -78,7 +78,7 @@ def require(nodes: Mapping[str, tf.NodeDef], names: Iterable[str]) -> None:
 
 def near(nodes: Mapping[str, tf.NodeDef], name: str) -> str:
     """The names of ops that are spelled nearly so, as a question; empty where there are none."""
-    found = difflib.get_close_matches(name, list(nodes), n=3, cutoff=0.6)
+    found = names_near(name, nodes, 3)
     return f" (did you mean {' or '.join(found)}?)" if found else ""
 
 

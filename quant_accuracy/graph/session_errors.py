@@ -1,6 +1,5 @@
 """What TensorFlow raises while a graph is built or run, as one line of ours: graph, op, reason, remedy."""
 
-import difflib
 import re
 from typing import List, NamedTuple, Optional
 
@@ -8,6 +7,7 @@ import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base import invocation
 from quant_accuracy.base.errors import GraphError, OutOfMemoryError, QuantAccuracyError, first_line
+from quant_accuracy.base.near import near
 
 _FED = re.compile(r"Cannot feed value of shape (\(.*?\)) for Tensor '?([^',]+)'?, "
                   r"which has shape '?(\(.*?\)|<unknown>)'?")
@@ -127,8 +127,9 @@ def _of_name(label: str, tensor: str, graph: tf.Graph, feeds: bool) -> GraphErro
     """An error about a tensor that the graph does not have, with those that it could have meant."""
     ops = graph.get_operations()
     name = tensor.split(":")[0]
-    near = [op.name for op in ops if op.type == "Placeholder"][:5] if feeds else \
-        difflib.get_close_matches(name, [op.name for op in ops], n=3, cutoff=0.6)
-    hint = f" (did you mean {' or '.join(near)}?)" if near else ""
+    inputs = [op.name for op in ops if op.type == "Placeholder"][:5] if feeds else []
+    meant = near(name, inputs or [op.name for op in ops], 3)
+    hint = f" (did you mean {' or '.join(meant)}?)" if meant else \
+        f" (its placeholders: {', '.join(inputs)})" if inputs else ""
     keys = "image_input" if feeds else "detections or output_ops"
     return GraphError(f"{label}: has no tensor {tensor!r}; correct {keys} in the model card{hint}")

@@ -14,7 +14,7 @@ from quant_accuracy.scoring.metrics import Metrics
 from quant_accuracy.scoring.partial import ClassImages, PartialAps
 
 PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
-# A failure that the model card names, with its reason.
+# It fails, and the model card says why.
 KNOWN = "known"
 OUTCOMES = (PASS, FAIL, INCONCLUSIVE, KNOWN)
 # A gate limits a figure; a check says what has to hold whatever the figures are.

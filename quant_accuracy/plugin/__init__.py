@@ -4,5 +4,6 @@ Loaded by its entry point or with `-p quant_accuracy.plugin`. A repository that 
 no module imports the engine before a test asks for a fixture.
 """
 
-_MODULES = ("options", "parameters", "fixtures", "verdicts", "parallel", "not_measured", "exit_status", "summary")
+_MODULES = ("options", "parameters", "fixtures", "verdicts", "parallel", "foreign_warnings", "not_measured",
+            "exit_status", "summary")
 pytest_plugins = [f"quant_accuracy.plugin.{name}" for name in _MODULES]

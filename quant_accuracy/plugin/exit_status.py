@@ -5,7 +5,7 @@ from typing import Any, Generator, List
 import pytest
 
 from quant_accuracy.base import command_line
-from quant_accuracy.plugin import not_measured, options, parallel
+from quant_accuracy.plugin import not_measured, options, parallel, parameters
 
 _STOPPED = pytest.StashKey[List[str]]()
 
@@ -39,5 +39,7 @@ class _ExitStatus:
             (yield).get_result()
 
     def pytest_keyboard_interrupt(self, excinfo: Any) -> None:
-        if isinstance(excinfo.value, KeyboardInterrupt):
+        # Libraries derive from it what stops pytest for other reasons. What workers run is not known here.
+        about_models = parameters.in_use(self._config) or self._config.pluginmanager.hasplugin("dsession")
+        if type(excinfo.value) is KeyboardInterrupt and about_models:
             self._config.stash[_STOPPED] = [*stopped(self._config), command_line.stopped(excinfo.value)]

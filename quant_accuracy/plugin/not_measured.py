@@ -10,7 +10,7 @@ import pytest
 
 from quant_accuracy.base.errors import DEFECT, DefectError, QuantAccuracyError, unexpected
 from quant_accuracy.plugin import parallel
-from quant_accuracy.plugin.parameters import CARD
+from quant_accuracy.plugin.parameters import CARD, COULD_NOT
 
 # The property of a test that could not be run, with the reason.
 NOT_MEASURED = "could_not_measure"
@@ -38,7 +38,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: "pytest.CallInfo[None]") 
     item.user_properties += [(_MODEL, about.params.get(CARD))] if about is not None else []
     item.user_properties.append((NOT_MEASURED, str(error)))
     if not isinstance(error, DefectError):
-        line = pytest.fail.Exception(f"could not measure: {error}", pytrace=False)
+        line = pytest.fail.Exception(f"{COULD_NOT}{error}", pytrace=False)
         call.excinfo = pytest.ExceptionInfo((type(line), line, _last(excinfo.tb)), _ispytest=True)
     yield
     # A debugger wants the error itself.
@@ -81,6 +81,12 @@ class NotMeasured:
                 # Of no line, so that all of them are one in pytest's summary.
                 report.longrepr = (first.split("::")[0], None, said)  # type: ignore[assignment]
         yield
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Hear of model cards and snapshots that cannot be used: workers do not stop for that."""
+        said = str(report.longrepr)
+        if report.failed and said.startswith(COULD_NOT):
+            self._first.setdefault(("", said), report.nodeid)
 
     def any(self) -> bool:
         """Whether something could not be measured."""

@@ -15,6 +15,7 @@ from object_detection.protos import pipeline_pb2
 from quant_accuracy.base import progress
 from quant_accuracy.base.documents import read_text
 from quant_accuracy.base.errors import ConfigurationError, first_line
+from quant_accuracy.base.near import near
 from quant_accuracy.preparation import text_fields
 from quant_accuracy.preparation.text_fields import Field
 
@@ -126,8 +127,8 @@ def _not_read(path: Path, line: int, field: Optional[Field], said: str) -> Confi
     if "has no field named" not in said:
         return ConfigurationError(f"{path}: line {line}: {'.'.join(field.path)} has a value that the installed Object "
                                   f"Detection API does not know ({_reason(said)}); correct it")
-    near = difflib.get_close_matches(name, [known.name for known in _descriptor(field.path[:-1]).fields], 1, 0.75)
-    hint = f"did you mean {near[0]!r}? Else delete the line" if near else "delete the line"
+    meant = near(name, [known.name for known in _descriptor(field.path[:-1]).fields])
+    hint = f"did you mean {meant[0]!r}? Else delete the line" if meant else "delete the line"
     wrong_file = f", and {_NAME_IT} if this is another file" if len(field.path) == 1 else ""
     return ConfigurationError(f"{path}: line {line}: the installed Object Detection API does not know the field "
                               f"{name!r} of {kind}, which may change the network; {hint} if the checkpoint was trained "

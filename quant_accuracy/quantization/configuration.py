@@ -6,7 +6,6 @@ are symmetric: `defaults`, `params`, `op_type`, `supergroups`, `model_input`, `m
 off anywhere, and weights quantized per channel.
 """
 
-import difflib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, Mapping, Optional, Tuple
@@ -14,6 +13,7 @@ from typing import Any, Dict, Mapping, Optional, Tuple
 from quant_accuracy.base import files
 from quant_accuracy.base.documents import Section, read_json
 from quant_accuracy.base.errors import ConfigurationError, first_line, shown
+from quant_accuracy.base.near import near
 
 WEIGHT, BIAS = "weight", "bias"
 
@@ -201,8 +201,8 @@ def _supergroup(document: Section, number: int, group: Any) -> Tuple[str, ...]:
     types = section.names("op_list", at_least=2)
     for name in types:
         if name not in OP_TYPES:
-            near = difflib.get_close_matches(name[:100], OP_TYPES, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}? Else remove the group" if near else \
+            meant = near(name, OP_TYPES)
+            hint = f"did you mean {meant[0]!r}? Else remove the group" if meant else \
                 f"remove the group; known here: {', '.join(OP_TYPES)}"
             raise section.error("op_list", f"names the unknown op type {shown(name)}; {hint}")
     return tuple(types)

@@ -1,11 +1,11 @@
 """What a model card says of single quantizers, whoever placed them."""
 
-import difflib
 import fnmatch
 from dataclasses import replace
 from typing import List, Sequence
 
 from quant_accuracy.base.errors import ConfigurationError
+from quant_accuracy.base.near import near
 from quant_accuracy.quantization.records import OVERRIDE, Override, Quantizer, Symmetry
 
 
@@ -19,9 +19,9 @@ def apply(quantizers: Sequence[Quantizer], overrides: Sequence[Override]) -> Lis
     for override in overrides:
         matches = [fnmatch.fnmatchcase(quantizer.tensor, override.tensors) for quantizer in changed]
         if not any(matches):
-            near = difflib.get_close_matches(override.tensors, [q.tensor for q in changed], n=3, cutoff=0.5)
+            meant = near(override.tensors, [q.tensor for q in changed], 3)
             raise ConfigurationError(f"the override of {override.tensors!r} matches no quantizer; correct the model "
-                                     "card" + (f" (did you mean {' or '.join(near)}?)" if near else ""))
+                                     "card" + (f" (did you mean {' or '.join(meant)}?)" if meant else ""))
         changed = [_with(quantizer, override) if match else quantizer for quantizer, match in zip(changed, matches)]
     return changed
 

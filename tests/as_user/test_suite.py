@@ -180,16 +180,16 @@ def test_two_models_are_judged_in_one_run_and_one_without_data_says_what_to_set(
     of_demo = {outcome for name, outcome in done.outcomes.items() if options.DEMO_CARD in name}
     of_real = {name: outcome for name, outcome in done.outcomes.items() if options.REAL_CARD in name}
     assert of_demo == {suite.PASSED}
-    assert set(of_real.values()) == {suite.ERROR}
-    assert f"test_gate[{options.REAL_CARD}-w8a8-float_mAP]" in of_real
-    for name in of_real:
-        assert "ssd_mobilenet_v2_coco: set --model-checkpoint, --dataset-dir, --annotation-json-file, or" \
-            in done.messages[name]
-        assert "fixtures/" not in done.messages[name], "the message is more than one line"
+    first = f"test_gate[{options.REAL_CARD}-w8a8-float_mAP]"
+    assert of_real.pop(first) == suite.ERROR
+    assert set(of_real.values()) == {suite.NOT_RUN}
+    assert "ssd_mobilenet_v2_coco: set --model-checkpoint, --dataset-dir, --annotation-json-file, or" \
+        in done.messages[first]
+    assert "plugin/" not in done.messages[first], "the message is more than one line"
     assert done.status == 2
 
 
-def test_what_cannot_be_measured_is_one_line_for_a_test_and_exit_status_2(demo: DataPaths, tmp_path: Path) -> None:
+def test_what_cannot_be_measured_is_one_line_of_one_test_and_exit_status_2(demo: DataPaths, tmp_path: Path) -> None:
     shards = sorted(demo.dataset_dir.glob(demo.pattern))
     for shard in shards[:-1]:
         (tmp_path / shard.name).symlink_to(shard)
@@ -200,8 +200,10 @@ def test_what_cannot_be_measured_is_one_line_for_a_test_and_exit_status_2(demo: 
     done = suite.run(tmp_path, "--model", options.DEMO_CARD, "--dataset-dir", str(tmp_path))
 
     assert done.status == 2, done.said
-    assert done.outcomes[f"test_gate[{_DEMO}-mAP_drop]"] == suite.ERROR
-    assert "record-00009-of-00010: record 19 is damaged" in done.messages[f"test_gate[{_DEMO}-mAP_drop]"]
+    first, *others = (name for name in done.outcomes if name.startswith(("test_gate", "test_every_image")))
+    assert done.outcomes[first] == suite.ERROR
+    assert "record-00009-of-00010: record 19 is damaged" in done.messages[first]
+    assert {done.outcomes[name] for name in others} == {suite.NOT_RUN}
     assert done.outcomes[f"test_weights_are_quantized[{_DEMO}]"] == suite.PASSED
 
 
@@ -300,8 +302,8 @@ def test_a_damaged_snapshot_is_refused_before_anything_runs(tmp_path: Path) -> N
 
     done = suite.run(tmp_path, "--baseline-dir", str(folder))
 
-    assert done.status == 4
-    assert "quantizers.json: 0.kind is missing" in done.said
+    assert done.status == 2
+    assert done.said.count("quantizers.json: 0.kind is missing") == 1
 
 
 def test_a_moved_quantizer_is_shown_with_the_rule_that_decided(demo: DataPaths, tmp_path: Path) -> None:

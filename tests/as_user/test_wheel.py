@@ -136,6 +136,7 @@ def test_a_foreign_repository_gets_the_same_from_a_wheel_and_from_the_checkout(w
     checkout = _gates(repository, [str(ROOT / "run"), "pytest"], ROOT)
 
     assert installed.status == 0, installed.said
+    assert "warnings summary" not in installed.said
     assert checkout.outcomes == installed.outcomes
     assert checkout.status == 0, checkout.said
     assert {f"test_small_objects[{name}-{name[5:]}]" for name in _CARDS} <= set(installed.outcomes)

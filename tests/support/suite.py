@@ -11,7 +11,8 @@ from typing import Dict, List, Mapping
 from quant_accuracy.settings import options
 from tests.support.places import ROOT
 
-PASSED, FAILED, ERROR, SKIPPED = "passed", "failed", "error", "skipped"
+PASSED, FAILED, ERROR, SKIPPED, NOT_RUN = "passed", "failed", "error", "skipped", "not run"
+_SEE_ABOVE = "could not measure, see above: "
 _KEPT = ("demo-checkpoint", "demo-data", "float", "suppression", "quantsim")
 
 
@@ -22,7 +23,8 @@ class Finished:
     Attributes:
         status: Its exit status.
         said: Everything that it printed.
-        outcomes: `passed`, `failed`, `error` or `skipped` by test name, ids included.
+        outcomes: `passed`, `failed`, `error`, `skipped`, or `not run` for what another test has said already, by test
+            name, ids included.
         messages: What it said of tests that did not pass.
         numbers: What travelled with each test.
     """
@@ -35,7 +37,7 @@ class Finished:
 
     def red(self) -> List[str]:
         """The tests that failed or could not be run."""
-        return sorted(name for name, outcome in self.outcomes.items() if outcome in (FAILED, ERROR))
+        return sorted(name for name, outcome in self.outcomes.items() if outcome in (FAILED, ERROR, NOT_RUN))
 
 
 def command(junit: Path, *arguments: str) -> List[str]:
@@ -73,6 +75,8 @@ def read(status: int, said: str, junit: Path) -> Finished:
         found = [(kinds[child.tag], child) for child in case if child.tag in kinds]
         outcomes[name] = found[0][0] if found else PASSED
         messages[name] = "\n".join(f"{child.get('message')}\n{child.text}" for _, child in found)
+        if messages[name].startswith(_SEE_ABOVE):
+            outcomes[name] = NOT_RUN
         numbers[name] = {str(item.get("name")): str(item.get("value")) for item in case.iter("property")}
     return Finished(status, said, outcomes, messages, numbers)
 

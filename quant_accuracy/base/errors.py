@@ -98,8 +98,8 @@ def unexpected(error: BaseException) -> QuantAccuracyError:
     if isinstance(error, ImportError) and not str(error.name).startswith(_OURS):
         return ConfigurationError(f"{first_line(error)}; install quant_accuracy again, with everything it depends on")
     frames = traceback.extract_tb(error.__traceback__)
-    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    return DefectError(f"{type(error).__name__}{place}: {first_line(error)}; {DEFECT}: "
+    where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return DefectError(f"{type(error).__name__}{where}: {first_line(error)}; {DEFECT}: "
                        "report it with the command and what it printed; finished shards are kept")
 
 

@@ -10,6 +10,8 @@ from tests.support import foreign, suite
 
 _ID = "ssd_mobilenet_v2_demo-w8a8"
 _HERS = """
+    import sys
+
     import pytest
 
 
@@ -47,6 +49,10 @@ _HERS = """
 
     def test_a_mistake_of_hers(evaluation):
         evaluation.no_such_thing
+
+
+    def test_the_engine_is_imported_as_it_is(evaluation):
+        assert type(sys.modules["quant_accuracy.scoring.coco"].__loader__).__name__ == "SourceFileLoader"
 
 
     def test_without_a_model():
@@ -93,7 +99,8 @@ def hers(demo: DataPaths, tmp_path_factory: pytest.TempPathFactory) -> suite.Fin
 
 @pytest.mark.parametrize("test", [
     f"test_chain[{_ID}]", f"test_small_objects[{_ID}]", f"test_parametrized[{_ID}-AP50]", f"test_settled[{_ID}]",
-    "test_without_a_model", "test_her_fixtures_come_first", "test_her_parameters_come_first[b]",
+    f"test_the_engine_is_imported_as_it_is[{_ID}]", "test_without_a_model",
+    "test_her_fixtures_come_first", "test_her_parameters_come_first[b]",
     f"test_weights_are_quantized[{_ID}]"])
 def test_a_repository_of_somebody_else_has_the_gates_beside_its_own_tests(hers: suite.Finished, test: str) -> None:
     assert hers.outcomes[test] == suite.PASSED, hers.said

@@ -1,11 +1,11 @@
-"""Metrics that a document holds."""
+"""COCO's figures: read from a document, and as attributes."""
 
 from typing import Any, Dict
 
 import pytest
 
 from quant_accuracy.base.documents import Section
-from quant_accuracy.base.errors import ConfigurationError
+from quant_accuracy.base.errors import ConfigurationError, DataError
 from quant_accuracy.scoring import metrics
 from quant_accuracy.scoring.metrics import FIGURES, Metrics
 
@@ -29,3 +29,18 @@ def test_metrics_are_read_as_they_stand() -> None:
 def test_metrics_of_another_form_are_named_by_their_place(change: Dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=f"figures.json: .*{message}"):
         _read(**change)
+
+
+def _metrics(**figures: float) -> Metrics:
+    return Metrics({name: figures.get(name) for name in FIGURES}, {}, 1, 1)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_is_an_attribute(name: str) -> None:
+    assert getattr(_metrics(**{name: 0.25}), name) == 0.25
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_without_ground_truth_is_an_error_and_no_number(name: str) -> None:
+    with pytest.raises(DataError, match=f"{name}: the evaluated images hold no ground truth for it; evaluate more"):
+        getattr(_metrics(), name)

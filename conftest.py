@@ -1,16 +1,12 @@
 """Loads the plugin of this checkout where it is not installed."""
 
-import importlib
-
 import pytest
-
-_NAME = "quant_accuracy"
 
 
 def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Register the plugin as its entry point would have; `-p no:quant_accuracy` is respected."""
-    if not pluginmanager.has_plugin(_NAME) and not pluginmanager.is_blocked(_NAME):
-        pluginmanager.register(importlib.import_module("quant_accuracy.plugin"), _NAME)
+    """Load the plugin as its entry point would have; `-p no:quant_accuracy` is respected."""
+    if not pluginmanager.is_blocked("quant_accuracy"):
+        pluginmanager.import_plugin("quant_accuracy.plugin")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -19,6 +19,7 @@ from quant_accuracy.base import files
 from quant_accuracy.demo import ready
 from quant_accuracy.graph import fold, load, sessions
 from quant_accuracy.graph import nodes as graph_nodes
+from quant_accuracy.graph.network import Network
 from quant_accuracy.preparation import checkpoint
 from quant_accuracy.quantization import calibrate, encodings_file, placement, simulate
 from quant_accuracy.quantization.records import ACTIVATION, PARAM, SCHEMES, Encodings, Quantizer, Settings
@@ -56,14 +57,14 @@ class Agreement:
     floor: Mapping[str, Sequence[float]]
 
 
-class Network(NamedTuple):
+class Reference(NamedTuple):
     """The reference network: as its checkpoint has it, and with batch norms folded."""
 
     graph: tf.GraphDef
     folded: fold.FoldResult
 
 
-def network(scratch: Path) -> Network:
+def reference(scratch: Path) -> Reference:
     """Export and load the reference network, for any scheme.
 
     Args:
@@ -71,26 +72,25 @@ def network(scratch: Path) -> Network:
     """
     exported = checkpoint.export(ready.PIPELINE_CONFIG, _REFERENCE / "model.ckpt", scratch)
     graph = load.load_frozen(exported.prefix, OUTPUTS)
-    return Network(graph, fold.fold_batch_norms(graph, _START, OUTPUTS))
+    return Reference(graph, fold.fold_batch_norms(Network(graph, _START, OUTPUTS)))
 
 
-def measure(scheme: str, reference_network: Network) -> Agreement:
+def measure(scheme: str, network: Reference) -> Agreement:
     """Build the reference network's simulation and compare every step with AIMET's.
 
     Args:
         scheme: `tf` or `tf_enhanced`.
-        reference_network: What `network` gives.
+        network: What `reference` gives.
     """
     images = np.load(str(_REFERENCE / "images.npz"), allow_pickle=False)["images"]
     held_out = [image[None] for image in images[_CALIBRATION:]]
-    graph, folded = reference_network
+    graph, folded = network
     settings = Settings(scheme)
-    quantizers = placement.place_quantizers(folded.graph, _START, OUTPUTS, settings)
-    encodings = calibrate.calibrate(folded.graph, quantizers, settings, "image_tensor",
-                                    [image[None] for image in images[:_CALIBRATION]])
-    weights_done = simulate.quantize_weights(folded.graph, quantizers, encodings)
-    quantsim = simulate.insert_fake_quant(weights_done, quantizers, encodings)
-    fetches = simulate.network_outputs(OUTPUTS, quantizers)
+    quantizers = placement.place_quantizers(Network(folded.graph, _START, OUTPUTS), settings)
+    quantization = calibrate.calibrate(folded.graph, quantizers, settings, "image_tensor",
+                                       [image[None] for image in images[:_CALIBRATION]])
+    quantsim = simulate.simulate(folded.graph, quantization)
+    fetches = simulate.network_outputs(OUTPUTS, quantization)
     simulated, floats = _run(quantsim, fetches, held_out), _run(graph, [f"{name}:0" for name in OUTPUTS], held_out)
     perturbed = _run(quantsim, fetches, held_out, scale=1 + 1e-6)
     reference = np.load(str(_REFERENCE / f"{scheme}.npz"), allow_pickle=False)
@@ -98,8 +98,8 @@ def measure(scheme: str, reference_network: Network) -> Agreement:
     return Agreement(
         _quantizers(quantizers),
         _folded(folded.folded),
-        _encoding_differences(encodings, quantizers, theirs.by_kind[ACTIVATION], ACTIVATION),
-        _encoding_differences(encodings, quantizers, theirs.by_kind[PARAM], PARAM),
+        _encoding_differences(quantization.encodings, quantizers, theirs.by_kind[ACTIVATION], ACTIVATION),
+        _encoding_differences(quantization.encodings, quantizers, theirs.by_kind[PARAM], PARAM),
         max(float(np.abs(floats[name][:, ::_EVERY] - reference[f"float_{name}"]).max()) for name in OUTPUTS),
         {name: _sqnr(_from_codes(reference[f"codes_{name}"], theirs, name), simulated[name]) for name in OUTPUTS},
         {name: _sqnr(simulated[name], perturbed[name]) for name in OUTPUTS},
@@ -180,7 +180,7 @@ def as_markdown(measured: Mapping[str, Agreement]) -> str:
                      [_decibels(a.simulated[output]) for a in measured.values()], wanted))
         rows.append((f"floor: simulated `{output}` against itself, input x (1 + 1e-6)",
                      [_decibels(a.floor[output]) for a in measured.values()], ""))
-    lines = [f"| | {' | '.join(measured)} | wanted |", "|--|" + "--|" * len(measured) + "--|"]
+    lines = [f"| | {' | '.join(measured)} | target |", "|--|" + "--|" * len(measured) + "--|"]
     lines += [f"| {name} | {' | '.join(values)} | {wanted} |" for name, values, wanted in rows]
     return _TEXT.format(table="\n".join(lines))
 
@@ -226,8 +226,8 @@ of them: scheme `tf` to 1e-6, `tf_enhanced`, which AIMET computes in float32, to
 def main() -> None:
     """Measure both schemes and write the page."""
     with tempfile.TemporaryDirectory() as scratch:
-        reference_network = network(Path(scratch))
-    measured = {scheme: measure(scheme, reference_network) for scheme in SCHEMES}
+        network = reference(Path(scratch))
+    measured = {scheme: measure(scheme, network) for scheme in SCHEMES}
     files.write_text(_PAGE, as_markdown(measured))
     print(_PAGE.read_text())
 

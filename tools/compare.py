@@ -2,7 +2,7 @@
 
 import sys
 
-from quant_accuracy.commands import compare
+from quant_accuracy.commands import console
 
 if __name__ == "__main__":
-    sys.exit(compare.main())
+    sys.exit(console.main(["compare", *sys.argv[1:]]))

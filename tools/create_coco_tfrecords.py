@@ -2,7 +2,7 @@
 
 import sys
 
-from quant_accuracy.commands import create_coco_tfrecords
+from quant_accuracy.commands import console
 
 if __name__ == "__main__":
-    sys.exit(create_coco_tfrecords.main())
+    sys.exit(console.main(["create-coco-tfrecords", *sys.argv[1:]]))

@@ -2,7 +2,7 @@
 
 import sys
 
-from quant_accuracy.commands import export_checkpoint
+from quant_accuracy.commands import console
 
 if __name__ == "__main__":
-    sys.exit(export_checkpoint.main())
+    sys.exit(console.main(["export-checkpoint", *sys.argv[1:]]))

@@ -2,7 +2,7 @@
 
 import sys
 
-from quant_accuracy.commands import jitter
+from quant_accuracy.commands import console
 
 if __name__ == "__main__":
-    sys.exit(jitter.main())
+    sys.exit(console.main(["jitter", *sys.argv[1:]]))

@@ -2,7 +2,7 @@
 
 import sys
 
-from quant_accuracy.commands import report
+from quant_accuracy.commands import console
 
 if __name__ == "__main__":
-    sys.exit(report.main())
+    sys.exit(console.main(["report", *sys.argv[1:]]))

@@ -10,16 +10,14 @@ import tensorflow.compat.v1 as tf
 from quant_accuracy.artifacts import float_graph, quantsim, suppression
 from quant_accuracy.artifacts.calibration import calibration_shards
 from quant_accuracy.artifacts.records import Artifacts, Checkpoint, read
-from quant_accuracy.base import files
+from quant_accuracy.base import checkpoint_parts, files
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.code import code_digest
 from quant_accuracy.data import images
 from quant_accuracy.data.shards import Shard
-from quant_accuracy.graph import checkpoint_parts, image_input
+from quant_accuracy.graph import image_input
 from quant_accuracy.quantization import aimet
-from quant_accuracy.quantization.records import (
-    AIMET,
-)
+from quant_accuracy.quantization.records import AIMET
 from quant_accuracy.settings.card import ModelCard
 
 

@@ -8,11 +8,10 @@ from quant_accuracy.artifacts.records import read_json
 from quant_accuracy.base import files
 from quant_accuracy.base.errors import StorageError
 from quant_accuracy.graph import computed, fold, image_input, load, spelled_out, unfolded
+from quant_accuracy.graph.fold import NotFolded
 from quant_accuracy.graph.image_input import ImageInput
-from quant_accuracy.quantization.records import (
-    FOLD,
-    KEEP,
-)
+from quant_accuracy.graph.network import Network
+from quant_accuracy.quantization.records import FOLD, KEEP
 from quant_accuracy.settings.card import ModelCard
 
 
@@ -25,15 +24,15 @@ def make(folder: Path, card: ModelCard, checkpoint: Path, trusted: bool) -> None
     """
     names, spelled = card.graph, card.quantization.spelled_out_batch_norms
     graph = load.load_network(checkpoint, names, trusted)
-    stored = computed.store_weights(graph, names.starting_op, names.output_ops)
-    folded = fold.fold_batch_norms(stored, names.starting_op, names.output_ops, spelled == FOLD)
+    stored = computed.store_weights(Network.of(graph, names))
+    folded = fold.fold_batch_norms(Network.of(stored, names), spelled == FOLD)
     (folder / "float.pb").write_bytes(graph.SerializeToString(deterministic=True))
     (folder / "folded.pb").write_bytes(folded.graph.SerializeToString(deterministic=True))
     files.write_json(folder / "input.json", asdict(image_input.describe(graph, names)))
-    left_out = batch_norms_left(card, folded)
+    not_folded = batch_norms_left(card, folded)
     files.write_json(folder / "fold.json", {"folded": [asdict(item) for item in folded.folded],
-                                            "left_out": [asdict(item) for item in left_out],
-                                            "batch_norms": [item.batch_norm for item in left_out]})
+                                            "not_folded": [asdict(item) for item in not_folded],
+                                            "batch_norms": [item.batch_norm for item in not_folded]})
 
 
 def read_image_input(folder: Path) -> ImageInput:
@@ -48,14 +47,14 @@ def read_image_input(folder: Path) -> ImageInput:
         raise StorageError(f"{folder}: damaged ({error}); delete it, it will be made again") from error
 
 
-def batch_norms_left(card: ModelCard, folded: fold.FoldResult) -> List[fold.LeftOut]:
+def batch_norms_left(card: ModelCard, folded: fold.FoldResult) -> List[NotFolded]:
     """The batch norms that are in a network after folding, with the reason, but for those that the card keeps there."""
-    names = card.graph
+    network = Network.of(folded.graph, card.graph)
     # Looked for in what came out by other means, and not believed to be what folding says of itself.
-    found = {item.op: item.reason for item in unfolded.find(folded.graph, names.starting_op, names.output_ops)}
-    known = {item.batch_norm: item.reason for item in folded.left_out}
-    for group in spelled_out.find(folded.graph, names.starting_op, names.output_ops, combined=True):
-        found = {name: reason for name, reason in found.items() if name not in group.chain}
+    seen = {item.op: item.reason for item in unfolded.find(network)}
+    said = {item.batch_norm: item.reason for item in folded.not_folded}
+    for group in spelled_out.find(network, combined=True):
+        seen = {name: reason for name, reason in seen.items() if name not in group.chain}
         if card.quantization.spelled_out_batch_norms == KEEP and group.scale is not None:
-            known.pop(group.name, None)
-    return [fold.LeftOut(name, reason) for name, reason in {**found, **known}.items()]
+            said.pop(group.name, None)
+    return [NotFolded(name, reason) for name, reason in {**seen, **said}.items()]

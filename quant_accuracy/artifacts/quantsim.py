@@ -2,14 +2,15 @@
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Any, Mapping, Optional, Sequence
 
-from quant_accuracy.artifacts.records import read_graph
-from quant_accuracy.artifacts.suppression import Suppression
+from quant_accuracy.artifacts.records import SIMULATOR_FILE, SUPPRESSION_FILE, read_graph
 from quant_accuracy.base import files
 from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.data import images
 from quant_accuracy.data.shards import Shard
+from quant_accuracy.detection.postprocessing import Suppression
+from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import aimet, calibrate, configuration, encodings_file, placement, simulate
 from quant_accuracy.quantization.records import (
     ACTIVATION,
@@ -34,7 +35,7 @@ def settled(settings: Settings) -> Settings:
     backend = settings.backend
     if backend == AUTO:
         backend = AIMET if aimet.installed() else BUILTIN
-    simulator = settings.simulate or backend
+    simulator = settings.simulator or backend
     if backend == AIMET:
         aimet.require()
         if settings.configuration.per_channel:
@@ -47,7 +48,7 @@ def settled(settings: Settings) -> Settings:
         raise ConfigurationError("AIMET can run only what it has built; use --backend aimet, or --simulate builtin")
     if simulator == AIMET and settings.encodings_file is not None:
         raise ConfigurationError("AIMET cannot run with encodings from a file; use --simulate builtin")
-    return replace(settings, backend=backend, simulate=simulator)
+    return replace(settings, backend=backend, simulator=simulator)
 
 
 def settings_inputs(settings: Settings) -> Mapping[str, Any]:
@@ -57,8 +58,8 @@ def settings_inputs(settings: Settings) -> Mapping[str, Any]:
 
 
 def make(folder: Path, card: ModelCard, float_folder: Path, calibration: Sequence[Shard], checkpoint: Path,
-         suppression: Suppression) -> None:
-    """Write `quantizers.json`, `model.encodings`, `quantsim.pb` and `postprocessing.json`.
+         suppression: Optional[Suppression]) -> None:
+    """Write `quantizers.json`, `model.encodings`, `quantsim.pb`, `suppression.json` and `simulator.json`.
 
     Raises:
         QuantAccuracyError: A quantizer cannot be placed or calibrated, or an image cannot be read.
@@ -69,21 +70,19 @@ def make(folder: Path, card: ModelCard, float_folder: Path, calibration: Sequenc
     batches = images.read_images(calibration, card.calibration_images, card.height, card.width)
     if settings.backend == AIMET:
         configuration.write(folder / "configuration.json", settings.configuration)
-        built = aimet.build(checkpoint, names, settings, folder / "configuration.json", batches, folder,
-                            simulate=settings.simulate == AIMET)
-        quantizers: Sequence[Quantizer] = built.quantizers
-        encodings: Encodings = {**built.encodings, **_frozen(settings, quantizers)}
+        made = aimet.build(checkpoint, names, settings, folder / "configuration.json", batches, folder,
+                           simulate=settings.simulator == AIMET)
+        quantization = replace(made, encodings={**made.encodings, **_frozen(settings, made.quantizers)})
     else:
-        quantizers = placement.place_quantizers(graph, names.starting_op, names.output_ops, settings)
-        encodings = calibrate.calibrate(graph, quantizers, settings, names.image_input, batches,
-                                        _frozen(settings, quantizers))
-    weights_done = simulate.quantize_weights(graph, quantizers, encodings)
-    quantsim = simulate.insert_fake_quant(weights_done, quantizers, encodings)
+        quantizers = placement.place_quantizers(Network.of(graph, names), settings)
+        quantization = calibrate.calibrate(graph, quantizers, settings, names.image_input, batches,
+                                           _frozen(settings, quantizers))
+    quantsim = simulate.simulate(graph, quantization)
     (folder / "quantsim.pb").write_bytes(quantsim.SerializeToString(deterministic=True))
-    files.write_json(folder / "quantizers.json", [asdict(quantizer) for quantizer in quantizers])
-    encodings_file.write(folder / "model.encodings", quantizers, encodings)
-    files.write_json(folder / "postprocessing.json", {"place": suppression.place and asdict(suppression.place),
-                                                      "total": suppression.total, "simulator": settings.simulate})
+    files.write_json(folder / "quantizers.json", [asdict(quantizer) for quantizer in quantization.quantizers])
+    encodings_file.write(folder / "model.encodings", quantization)
+    files.write_json(folder / SUPPRESSION_FILE, suppression and asdict(suppression))
+    files.write_json(folder / SIMULATOR_FILE, {"simulator": settings.simulator})
 
 
 def _frozen(settings: Settings, quantizers: Sequence[Quantizer]) -> Encodings:

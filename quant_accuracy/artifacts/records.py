@@ -9,14 +9,12 @@ import tensorflow.compat.v1 as tf
 from quant_accuracy.base import documents
 from quant_accuracy.base.errors import StorageError
 from quant_accuracy.base.words import FLOAT
-from quant_accuracy.detection.postprocessing import Postprocessing
-from quant_accuracy.graph import fold
+from quant_accuracy.detection.postprocessing import Postprocessing, Suppression
+from quant_accuracy.graph.fold import NotFolded
 from quant_accuracy.quantization import encodings_file
-from quant_accuracy.quantization.records import (
-    Encodings,
-    Quantizer,
-    Symmetry,
-)
+from quant_accuracy.quantization.records import Encodings, Quantization, Quantizer, Symmetry
+
+SUPPRESSION_FILE, SIMULATOR_FILE = "suppression.json", "simulator.json"
 
 
 @dataclass(frozen=True)
@@ -42,25 +40,31 @@ class Artifacts:
 
     Attributes:
         float_folder: `float.pb`, `folded.pb`, `fold.json`, `input.json`.
-        quantsim_folder: `quantizers.json`, `model.encodings`, `quantsim.pb`, `postprocessing.json`.
-        quantizers: Every quantizer of the network.
-        encodings: The encodings of the enabled ones, by tensor name.
-        left_out: Batch norms that could not be folded or were not to be, with the reason.
+        quantsim_folder: `quantizers.json`, `model.encodings`, `quantsim.pb`, `suppression.json`, `simulator.json`.
+        quantization: Quantizers and encodings.
+        not_folded: Batch norms that could not be folded or were not to be, with the reason.
         batch_norms: Batch norms that are in the network after folding, but for those that the card keeps there.
-        postprocessing: Where detection may leave the graph before suppression; None to run the graph's own ops.
-        total: Most detections of an image; 0 when not known.
+        suppression: How to suppress outside of the graph; None to run the graph's own ops.
         simulator: Who runs the quantized network, `builtin` or `aimet`.
     """
 
     float_folder: Path
     quantsim_folder: Path
-    quantizers: Sequence[Quantizer]
-    encodings: Encodings
-    left_out: Sequence[fold.LeftOut]
+    quantization: Quantization
+    not_folded: Sequence[NotFolded]
     batch_norms: Sequence[str]
-    postprocessing: Optional[Postprocessing]
-    total: int
+    suppression: Optional[Suppression]
     simulator: str
+
+    @property
+    def quantizers(self) -> Sequence[Quantizer]:
+        """Every quantizer of the network, enabled or not."""
+        return self.quantization.quantizers
+
+    @property
+    def encodings(self) -> Encodings:
+        """The encodings of the enabled quantizers, by tensor name."""
+        return self.quantization.encodings
 
     def graph_file(self, variant: str) -> Path:
         """The graph that a variant runs: the folded float graph, or the simulation."""
@@ -81,16 +85,28 @@ def read(float_folder: Path, quantsim_folder: Path) -> Artifacts:
         quantizers = [Quantizer(**{**item, "symmetry": Symmetry(**item["symmetry"])})
                       for item in read_json(quantsim_folder / "quantizers.json")]
         folding = read_json(float_folder / "fold.json")
-        left_out = [fold.LeftOut(**item) for item in folding["left_out"]]
+        not_folded = [NotFolded(**item) for item in folding["not_folded"]]
         batch_norms = [str(name) for name in folding["batch_norms"]]
-        place = read_json(quantsim_folder / "postprocessing.json")
-        found = Postprocessing(**place["place"]) if place["place"] else None
+        simulator = str(read_json(quantsim_folder / SIMULATOR_FILE)["simulator"])
         encodings = encodings_file.read(quantsim_folder / "model.encodings",
                                         f"delete {quantsim_folder}, it will be made again").all()
     except (KeyError, TypeError) as error:
         raise StorageError(f"{quantsim_folder}: damaged ({error}); delete it, it will be made again") from error
-    return Artifacts(float_folder, quantsim_folder, quantizers, encodings, left_out, batch_norms, found,
-                     int(place["total"]), str(place["simulator"]))
+    return Artifacts(float_folder, quantsim_folder, Quantization(quantizers, encodings), not_folded, batch_norms,
+                     read_suppression(quantsim_folder / SUPPRESSION_FILE), simulator)
+
+
+def read_suppression(path: Path) -> Optional[Suppression]:
+    """Load how to suppress outside of a graph; None to run the graph's own ops.
+
+    Raises:
+        StorageError: The file is missing or damaged.
+    """
+    record = read_json(path)
+    try:
+        return record and Suppression(Postprocessing(**record["postprocessing"]), int(record["total"]))
+    except (KeyError, TypeError) as error:
+        raise StorageError(f"{path.parent}: damaged ({error}); delete it, it will be made again") from error
 
 
 def read_graph(path: Path) -> tf.GraphDef:

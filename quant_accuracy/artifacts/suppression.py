@@ -3,34 +3,29 @@
 import itertools
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple, Optional, Sequence
+from typing import Optional, Sequence
 
 import numpy as np
 
 from quant_accuracy.artifacts.calibration import calibration_shards
-from quant_accuracy.artifacts.records import read_graph, read_json
+from quant_accuracy.artifacts.records import SUPPRESSION_FILE, read_graph, read_suppression
 from quant_accuracy.base import files
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.code import code_digest
-from quant_accuracy.base.errors import StorageError
 from quant_accuracy.data import images
 from quant_accuracy.data.shards import Shard
 from quant_accuracy.detection import detector, postprocessing
-from quant_accuracy.detection.postprocessing import Postprocessing
+from quant_accuracy.detection.postprocessing import Suppression
 from quant_accuracy.settings.card import ModelCard
 
 _VERIFIED_IMAGES = 4
 
 
-class Suppression(NamedTuple):
-    """Where detection may leave the graph before suppression, if it may, and the most detections of an image."""
-
-    place: Optional[Postprocessing]
-    total: int
-
-
-def verified(card: ModelCard, float_folder: Path, calibration: Sequence[Shard], cache: Cache) -> Suppression:
+def verified(card: ModelCard, float_folder: Path, calibration: Sequence[Shard], cache: Cache) -> Optional[Suppression]:
     """Find it, or take it from the cache: how a float graph is quantized makes no difference to its suppression.
+
+    Returns:
+        How to suppress outside of the graph; None to run the graph's own ops.
 
     Raises:
         DataError: An image cannot be read.
@@ -47,18 +42,11 @@ def verified(card: ModelCard, float_folder: Path, calibration: Sequence[Shard], 
     }
     folder = cache.folder("suppression", inputs, "verifying the suppression of overlaps",
                           lambda folder: _make(folder, card, float_folder, leading, count))
-    try:
-        record = read_json(folder / "suppression.json")
-        return Suppression(record["place"] and Postprocessing(**record["place"]), int(record["total"]))
-    except (KeyError, TypeError) as error:
-        raise StorageError(f"{folder}: damaged ({error}); delete it, it will be made again") from error
+    return read_suppression(folder / SUPPRESSION_FILE)
 
 
-def _make(folder: Path, card: ModelCard, float_folder: Path, leading: Sequence[Shard],
-                      count: int) -> None:
+def _make(folder: Path, card: ModelCard, float_folder: Path, leading: Sequence[Shard], count: int) -> None:
     graph = read_graph(float_folder / "folded.pb")
-    place = postprocessing.find(graph)
     shown = [batch.images for batch in itertools.islice(images.stream(leading, 1, card.height, card.width), count)]
-    total = detector.verified_total(graph, card.graph, place, shown)
-    files.write_json(folder / "suppression.json", {"place": asdict(place) if place and total else None,
-                                                   "total": total})
+    suppression = detector.verified(graph, card.graph, postprocessing.find(graph), shown)
+    files.write_json(folder / SUPPRESSION_FILE, suppression and asdict(suppression))

@@ -80,7 +80,7 @@ class Cache:
         except OSError as error:
             return str(error)
         if wrong:
-            return f"{wrong[0]} has not the content that was written"
+            return f"{wrong[0]} has changed since it was written"
         self._whole.add(target)
         return None
 

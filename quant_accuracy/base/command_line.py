@@ -71,11 +71,16 @@ def exit_status(work: Callable[[], int]) -> int:
         print(stopped(stop), file=sys.stderr)
         return TERMINATED if _heard == signal.SIGTERM else INTERRUPTED
     except Exception as error:
-        ours = unexpected(error)
-        if isinstance(ours, DefectError):
-            traceback.print_exc()
-        print(f"error: {ours}", file=sys.stderr)
-        return NOT_MEASURED
+        return crashed(error)
+
+
+def crashed(error: Exception) -> int:
+    """Tell an exception that is being handled, in one line, a defect with its traceback; give the exit status."""
+    ours = unexpected(error)
+    if isinstance(ours, DefectError):
+        traceback.print_exc()
+    print(f"error: {ours}", file=sys.stderr)
+    return NOT_MEASURED
 
 
 def stopped(stop: KeyboardInterrupt) -> str:

@@ -108,7 +108,7 @@ class Section:
 
     Args:
         path: The file.
-        place: The keys that lead here, each followed by a dot; empty for the whole document.
+        prefix: The keys that lead here, each followed by a dot; empty for the whole document.
         value: What was parsed there.
         document: What the file is, for messages: `the model card`.
         origins: Where a document is made of several files: the one that says a key, by the keys that lead to it.
@@ -118,13 +118,13 @@ class Section:
         FieldError: `value` is not a mapping of names.
     """
 
-    def __init__(self, path: str, place: str, value: Any, document: str,
+    def __init__(self, path: str, prefix: str, value: Any, document: str,
                  origins: Optional[Mapping[Tuple[str, ...], str]] = None, keys: Sequence[str] = ()) -> None:
-        self._path, self._place, self._value, self._document = path, place, value, document
+        self._path, self._prefix, self._value, self._document = path, prefix, value, document
         self._origins, self._keys = origins or {}, tuple(keys)
         if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-            raise FieldError(f"{self.file()}: {place.rstrip('.') or 'it'} is not a mapping of names; repair {document}",
-                           self._keys)
+            raise FieldError(f"{self.file()}: {prefix.rstrip('.') or 'it'} is not a mapping of names; "
+                             f"repair {document}", self._keys)
 
     def file(self, *keys: str) -> str:
         """The file that says the key that these keys lead to from here, or what is nearest to it."""
@@ -148,7 +148,7 @@ class Section:
 
     def error(self, key: str, problem: str) -> FieldError:
         """An error about a key; `problem` says what is wrong and what to do."""
-        return FieldError(f"{self.file(key)}: {self._place}{_cut(key)} {problem}", (*self._keys, key))
+        return FieldError(f"{self.file(key)}: {self._prefix}{_cut(key)} {problem}", (*self._keys, key))
 
     def section(self, key: str) -> "Section":
         """The mapping at a key; an empty one where there is none."""
@@ -157,7 +157,7 @@ class Section:
 
     def within(self, key: str, value: Any) -> "Section":
         """A mapping that was found below `key`."""
-        return Section(self._path, f"{self._place}{key}.", value, self._document, self._origins, (*self._keys, key))
+        return Section(self._path, f"{self._prefix}{key}.", value, self._document, self._origins, (*self._keys, key))
 
     def sections(self) -> Dict[str, "Section"]:
         """The mappings at all keys, in the order of the file."""

@@ -19,6 +19,7 @@ from typing import Any
 # What a message of a DefectError says, also where only its text is left.
 DEFECT = "this is a defect of the suite and no verdict"
 _LONGEST = 1500
+_OURS = __name__.partition(".")[0]
 
 
 class QuantAccuracyError(Exception):
@@ -94,9 +95,11 @@ def unexpected(error: BaseException) -> QuantAccuracyError:
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return StorageError(f"{_text(error.filename)}: {error.strerror}; see that it is there and can be used; "
                             "finished shards are kept, the same command goes on from there")
+    if isinstance(error, ImportError) and not str(error.name).startswith(_OURS):
+        return ConfigurationError(f"{first_line(error)}; install quant_accuracy again, with everything it depends on")
     frames = traceback.extract_tb(error.__traceback__)
-    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    return DefectError(f"{type(error).__name__}{place}: {first_line(error)}; {DEFECT}: "
+    where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return DefectError(f"{type(error).__name__}{where}: {first_line(error)}; {DEFECT}: "
                        "report it with the command and what it printed; finished shards are kept")
 
 

@@ -3,5 +3,6 @@
 FLOAT, QUANTIZED = "float", "quantized"
 VARIANTS = (FLOAT, QUANTIZED)
 REPORT_SCHEMA_VERSION = 5
+REPORT_FORMS = ("html", "json", "md")
 # How encodings are made.
 TF, TF_ENHANCED = SCHEMES = ("tf", "tf_enhanced")

@@ -4,10 +4,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
+from quant_accuracy.base import checkpoint_parts
 from quant_accuracy.base.errors import QuantAccuracyError
 from quant_accuracy.card_check import keys
 from quant_accuracy.card_check.keys import Read
-from quant_accuracy.graph import checkpoint_parts
 from quant_accuracy.judging import baseline as baselines
 from quant_accuracy.settings import folders
 from quant_accuracy.settings import request as requests

@@ -7,18 +7,19 @@ from typing import Any, Callable, List, NamedTuple, Sequence
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import QuantAccuracyError
+from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.graph import boundaries, computed, fold, image_input, load
 from quant_accuracy.graph import nodes as graph_nodes
-from quant_accuracy.graph.names import GraphNames
+from quant_accuracy.graph.network import Network
 from quant_accuracy.judging import checks
-from quant_accuracy.judging.checks import Network
+from quant_accuracy.judging.checks import QuantizedNetwork
 from quant_accuracy.judging.verdicts import FAIL
 from quant_accuracy.quantization import placement
-from quant_accuracy.quantization.records import FOLD, Quantizer, Settings
+from quant_accuracy.quantization.records import FOLD, Quantization, Quantizer, Settings
 from quant_accuracy.settings.card import ModelCard
 
 
-class Found(NamedTuple):
+class GraphFindings(NamedTuple):
     """What is known of a graph.
 
     Attributes:
@@ -32,7 +33,7 @@ class Found(NamedTuple):
     summary: str = ""
 
 
-def check(card: ModelCard, checkpoint: Path, trusted: bool = False) -> Found:
+def check(card: ModelCard, checkpoint: Path, trusted: bool = False) -> GraphFindings:
     """Hold a checkpoint against a model card.
 
     Args:
@@ -43,29 +44,29 @@ def check(card: ModelCard, checkpoint: Path, trusted: bool = False) -> Found:
     faults: List[str] = []
     meta = _attempt(faults, load.load_graph, checkpoint)
     if meta is None:
-        return Found(faults)
+        return GraphFindings(faults)
     summary = f"{checkpoint}: {len(meta.node)} ops"
     faults += missing_ops(meta, card.graph)
     if faults:
-        return Found(faults, (), summary)
+        return GraphFindings(faults, (), summary)
     frozen = _attempt(faults, load.load_network, checkpoint, card.graph, trusted)
     if frozen is None:
-        return Found(faults, (), summary)
+        return GraphFindings(faults, (), summary)
     names, spelled = card.graph, card.quantization.spelled_out_batch_norms
     taken = _attempt(faults, image_input.describe, frozen, names)
     if taken is not None:
         _attempt(faults, image_input.check, taken, names, card.height, card.width, 1)
-    folded = _attempt(faults, _folded, frozen, names, spelled == FOLD)
+    folded = _attempt(faults, _folded, Network.of(frozen, names), spelled == FOLD)
     if folded is None:
-        return Found(faults, (), summary)
-    quantizers = _placed(folded, names, card.quantization, faults)
+        return GraphFindings(faults, (), summary)
+    quantizers = _placed(folded, card.quantization, faults)
     on = sum(quantizer.enabled for quantizer in quantizers)
-    return Found(faults, _notes(card, quantizers) if not faults else (), f"{summary}, {on} quantizers")
+    return GraphFindings(faults, _notes(card, quantizers) if not faults else (), f"{summary}, {on} quantizers")
 
 
-def _folded(graph: tf.GraphDef, names: GraphNames, spelled: bool) -> tf.GraphDef:
-    stored = computed.store_weights(graph, names.starting_op, names.output_ops)
-    return fold.fold_batch_norms(stored, names.starting_op, names.output_ops, spelled).graph
+def _folded(network: Network, spelled: bool) -> Network:
+    stored = replace(network, graph=computed.store_weights(network))
+    return replace(network, graph=fold.fold_batch_norms(stored, spelled).graph)
 
 
 def missing_ops(graph: tf.GraphDef, names: GraphNames) -> List[str]:
@@ -88,21 +89,21 @@ def missing_ops(graph: tf.GraphDef, names: GraphNames) -> List[str]:
     return faults
 
 
-def _placed(folded: tf.GraphDef, names: GraphNames, settings: Settings, faults: List[str]) -> List[Quantizer]:
+def _placed(folded: Network, settings: Settings, faults: List[str]) -> List[Quantizer]:
     """The quantizers, with those overrides that match one."""
     fitting = []
     for override in settings.overrides:
         before = len(faults)
         alone = replace(settings, overrides=(override,))
-        _attempt(faults, placement.place_quantizers, folded, names.starting_op, names.output_ops, alone)
+        _attempt(faults, placement.place_quantizers, folded, alone)
         fitting += [override] if len(faults) == before else []
     together = replace(settings, overrides=tuple(fitting))
-    return _attempt(faults, placement.place_quantizers, folded, names.starting_op, names.output_ops, together) or []
+    return _attempt(faults, placement.place_quantizers, folded, together) or []
 
 
 def _notes(card: ModelCard, quantizers: Sequence[Quantizer]) -> List[str]:
     known = card.known_failures()
-    found = checks.of_placement(Network(quantizers, {}, card.graph, card.assumptions))
+    found = checks.of_placement(QuantizedNetwork(Quantization(quantizers, {}), card.graph, card.assumptions))
     return [f"the check {verdict.gate} will fail: {' '.join(verdict.message.split()[:40])}" for verdict in found
             if verdict.outcome == FAIL and verdict.gate not in known]
 

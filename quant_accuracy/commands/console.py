@@ -32,7 +32,11 @@ def main(arguments: Optional[List[str]] = None) -> int:
     if name not in COMMANDS:
         print(_refusal(name), file=sys.stderr)
         return command_line.NOT_MEASURED
-    module = importlib.import_module(f"quant_accuracy.commands.{name.replace('-', '_')}")
+    try:
+        module = importlib.import_module(f"quant_accuracy.commands.{name.replace('-', '_')}")
+    except Exception as error:
+        # Left to Python it would have the exit status of a gate that failed.
+        return command_line.crashed(error)
     status: int = module.main(rest)
     return status
 

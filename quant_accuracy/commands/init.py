@@ -11,7 +11,7 @@ from typing import List, Optional
 
 import yaml
 
-from quant_accuracy.base import command_line, files
+from quant_accuracy.base import command_line, files, invocation
 from quant_accuracy.base.errors import ConfigurationError
 
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -36,12 +36,13 @@ def _init(root: Path, name: str) -> int:
     _write(root, card, name)
     _settings(root, name)
     _write(root, _WORKFLOW, name)
+    gates = f"{invocation.pytest()} {invocation.GATES}"
     print(f"""
 next:
   1. say in {card} where checkpoint and data lie, and what accuracy may be lost
-  2. quant-accuracy check-card {card}
-  3. pytest --pyargs test_quant_accuracy
-  4. pytest --pyargs test_quant_accuracy --update-baselines, and commit baselines/{name}""")
+  2. {invocation.command("check-card")} {card}
+  3. {gates}
+  4. {gates} --update-baselines, and commit baselines/{name}""")
     return command_line.MEASURED
 
 

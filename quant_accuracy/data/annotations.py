@@ -6,7 +6,7 @@ What other writers put in another form but with one meaning only is read as COCO
 import contextlib
 from collections import Counter
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, NamedTuple
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional
 
 from quant_accuracy.base import files
 from quant_accuracy.base.documents import parse_json
@@ -85,6 +85,19 @@ def load(path: Path) -> Annotations:
     for annotation in document["annotations"]:
         _settle_annotation(path, annotation, images, categories)
     return Annotations(path, document, images, categories)
+
+
+def find(paths: Iterable[Path], digest: str) -> Optional[Annotations]:
+    """The first of some annotation files with a digest (see `Annotations.digest`); None where none has it.
+
+    Raises:
+        DataError: A file is missing or damaged.
+    """
+    for path in dict.fromkeys(paths):
+        annotations = load(path)
+        if annotations.digest() == digest:
+            return annotations
+    return None
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from typing import Any, Callable, Iterable, Iterator, List, Mapping, NamedTuple,
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from quant_accuracy.base import concurrency
 from quant_accuracy.base.errors import DataError, first_line
 from quant_accuracy.data import framing, records
 from quant_accuracy.data.records import UnusableError
@@ -157,8 +158,8 @@ def _damaged(shard: Shard, number: int, error: Exception) -> DataError:
 
 def _dataset(path: tf.Tensor, form: tf.Tensor, count: tf.Tensor, batch_size: int, height: int, width: int) -> Any:
     images = tf.data.TFRecordDataset(path, form).take(count)
-    parsed = images.map(lambda record: _parse(record, height, width), num_parallel_calls=sessions.cores())
-    return parsed.batch(batch_size).prefetch(2 * sessions.cores())
+    parsed = images.map(lambda record: _parse(record, height, width), num_parallel_calls=concurrency.cores())
+    return parsed.batch(batch_size).prefetch(2 * concurrency.cores())
 
 
 def _parse(record: tf.Tensor, height: int, width: int) -> Tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import PIL
 
-from quant_accuracy.base import files
+from quant_accuracy.base import checkpoint_parts, files
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.demo import dataset
-from quant_accuracy.graph import checkpoint_parts
 from quant_accuracy.settings.card import DataPaths
 
 IMAGES = 200

@@ -7,30 +7,30 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import GraphError
+from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.detection import nms
 from quant_accuracy.detection.nms import Detections
-from quant_accuracy.detection.postprocessing import Postprocessing
+from quant_accuracy.detection.postprocessing import Postprocessing, Suppression
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph import sessions
-from quant_accuracy.graph.names import GraphNames
 
-Network = Callable[[np.ndarray], Sequence[np.ndarray]]
+# From uint8 [n, height, width, 3] images to the network's outputs.
+NetworkRunner = Callable[[np.ndarray], Sequence[np.ndarray]]
 # What a graph is given besides images: values by tensor name.
 Feed = Mapping[str, np.ndarray]
 # From uint8 [n, height, width, 3] images and what else the graph is given to the detections of each image.
-Detector = Callable[[np.ndarray, Feed], List[Detections]]
+GraphDetector = Callable[[np.ndarray, Feed], List[Detections]]
 
 
 @contextlib.contextmanager
-def open_detector(graph: tf.GraphDef, names: GraphNames, postprocessing: Optional[Postprocessing],
-                  total: int = 0, network: Optional[Network] = None, label: str = "the graph") -> Iterator[Detector]:
+def open_detector(graph: tf.GraphDef, names: GraphNames, suppression: Optional[Suppression],
+                  network: Optional[NetworkRunner] = None, label: str = "the graph") -> Iterator[GraphDetector]:
     """Give a function from images to their detections; threads may share it.
 
     Args:
         graph: A frozen graph, float or quantized.
         names: The graph's inputs and outputs.
-        postprocessing: Where boxes and scores can be fetched before suppression; None to run the graph's own ops.
-        total: Most detections of an image; needed with `postprocessing`.
+        suppression: How to suppress outside of the graph; None to run the graph's own ops.
         network: Runs the network elsewhere, from images to the outputs that `names` lists; the graph then does only
             what comes behind them.
         label: Which graph it is, for messages: `the float graph`.
@@ -42,21 +42,21 @@ def open_detector(graph: tf.GraphDef, names: GraphNames, postprocessing: Optiona
         return {names.image_input + ":0": images, **more,
                 **{f"{name}:0": value for name, value in zip(names.output_ops, outputs)}}
 
-    if postprocessing is None:
+    if suppression is None:
         fetches = [name + ":0" for name in names.detections]
         with sessions.open_session(graph, label) as session:
             yield lambda images, more: _own_detections(label, names,
                                                        _numbers(label, fetches,
                                                                 session.run(fetches, feed(images, more))))
     else:
-        before = [postprocessing.boxes, postprocessing.scores]
+        fetches = [suppression.postprocessing.boxes, suppression.postprocessing.scores]
         # Most of the graph's ops are those of the suppression: without them its session starts sooner.
-        needed = graph_nodes.subgraph(graph, [graph_nodes.op_of(tensor) for tensor in before])
+        needed = graph_nodes.subgraph(graph, [graph_nodes.op_of(tensor) for tensor in fetches])
         with sessions.open_session(needed, label) as session, \
-                nms.open_suppression(_parameters(postprocessing, total)) as suppress:
+                nms.open_suppression(_parameters(suppression)) as suppress:
             yield lambda images, more: [suppress(boxes[:, 0], scores)
                                         for boxes, scores in
-                                        zip(*_numbers(label, before, session.run(before, feed(images, more))))]
+                                        zip(*_numbers(label, fetches, session.run(fetches, feed(images, more))))]
 
 
 def _numbers(label: str, tensors: Sequence[str], values: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
@@ -83,8 +83,8 @@ def _own_detections(label: str, names: GraphNames, outputs: Sequence[np.ndarray]
             for i, count in enumerate(counts.astype(np.int64))]
 
 
-def verified_total(graph: tf.GraphDef, names: GraphNames, postprocessing: Optional[Postprocessing],
-                   images: Sequence[np.ndarray]) -> int:
+def verified(graph: tf.GraphDef, names: GraphNames, postprocessing: Optional[Postprocessing],
+             images: Sequence[np.ndarray]) -> Optional[Suppression]:
     """Check on images that suppression outside the graph gives the very detections of the graph's own ops.
 
     Args:
@@ -94,23 +94,25 @@ def verified_total(graph: tf.GraphDef, names: GraphNames, postprocessing: Option
         images: uint8 [1, height, width, 3] each.
 
     Returns:
-        The most detections of an image (the length of the graph's own output) when they are equal to the last bit,
-        0 when they are not or there is nothing to check.
+        How to suppress outside of the graph, when the detections are equal to the last bit; None when they are not or
+        there is nothing to check.
     """
     if postprocessing is None:
-        return 0
+        return None
     # Both in one run: they differ in nothing but the suppression.
     fetches = [*(name + ":0" for name in names.detections), postprocessing.boxes, postprocessing.scores]
     with sessions.open_session(graph, "the float graph") as session:
         outputs = [session.run(fetches, {names.image_input + ":0": image}) for image in images]
-    total = int(outputs[0][1].shape[1])
-    with nms.open_suppression(_parameters(postprocessing, total)) as suppress:
+    # The graph's own output is as long as there can be detections of an image.
+    suppression = Suppression(postprocessing, int(outputs[0][1].shape[1]))
+    with nms.open_suppression(_parameters(suppression)) as suppress:
         for *detections, boxes, scores in outputs:
             own, ours = _own_detections("the float graph", names, detections)[0], suppress(boxes[0, :, 0], scores[0])
             if not all(np.array_equal(a, b) for a, b in zip(own, ours)):
-                return 0
-    return total
+                return None
+    return suppression
 
 
-def _parameters(postprocessing: Postprocessing, total: int) -> nms.Parameters:
-    return nms.Parameters(postprocessing.iou_threshold, postprocessing.score_threshold, postprocessing.per_class, total)
+def _parameters(suppression: Suppression) -> nms.Parameters:
+    before = suppression.postprocessing
+    return nms.Parameters(before.iou_threshold, before.score_threshold, before.per_class, suppression.total)

@@ -2,7 +2,7 @@
 
 The Object Detection API suppresses image by image in a while loop, with one NonMaxSuppression op for each class. The
 loop is found from those ops, and what flows into it is fetched instead of what comes out: `nms` does the rest. Whether
-that gives the same detections is not believed but checked on images (`detector.verified_total`).
+that gives the same detections is not believed but checked on images (`detector.verified`).
 """
 
 from dataclasses import dataclass
@@ -36,6 +36,19 @@ class Postprocessing:
     per_class: int
 
 
+@dataclass(frozen=True)
+class Suppression:
+    """Suppression of overlaps outside of the graph that gives the very detections of the graph's own ops.
+
+    Attributes:
+        postprocessing: The place before suppression.
+        total: Most detections of an image.
+    """
+
+    postprocessing: Postprocessing
+    total: int
+
+
 def find(graph: tf.GraphDef) -> Optional[Postprocessing]:
     """Find the per-class suppression of the Object Detection API; None when the graph has another form."""
     nodes = graph_nodes.by_name(graph)
@@ -43,7 +56,7 @@ def find(graph: tf.GraphDef) -> Optional[Postprocessing]:
     found: Dict[Postprocessing, int] = {}
     for node in suppressions:
         try:
-            place = Postprocessing(
+            postprocessing = Postprocessing(
                 boxes=_outside(nodes, graph, node.input[0]),
                 scores=_outside(nodes, graph, node.input[1]),
                 iou_threshold=float(graph_nodes.constant(nodes, node.input[3])),
@@ -52,7 +65,7 @@ def find(graph: tf.GraphDef) -> Optional[Postprocessing]:
             )
         except (GraphError, KeyError, IndexError):
             return None
-        found[place] = found.get(place, 0) + 1
+        found[postprocessing] = found.get(postprocessing, 0) + 1
     # Each class must be suppressed alike, over the same boxes.
     return next(iter(found)) if len(found) == 1 else None
 

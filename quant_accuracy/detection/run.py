@@ -5,14 +5,13 @@ from typing import Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple
 
 import numpy as np
 
-from quant_accuracy.base import progress
+from quant_accuracy.base import concurrency, progress
 from quant_accuracy.base.errors import DataError, GraphError
 from quant_accuracy.data import images
 from quant_accuracy.data.shards import Shard
 from quant_accuracy.detection import store
 from quant_accuracy.detection.nms import Detections
 from quant_accuracy.detection.store import ShardDetections
-from quant_accuracy.graph import sessions
 
 # Images that a message names.
 _SHOWN = 4
@@ -24,12 +23,12 @@ class Run(NamedTuple):
     Attributes:
         variant: `float` or `quantized`.
         scale: The factor by which the network's input is scaled before.
-        off: Tensors whose quantizers are switched off, sorted.
+        disabled: Tensors whose quantizers are switched off, sorted.
     """
 
     variant: str
     scale: float = 1.0
-    off: Tuple[str, ...] = ()
+    disabled: Tuple[str, ...] = ()
 
 
 class Work(NamedTuple):
@@ -78,6 +77,12 @@ class _Open(NamedTuple):
 
     batches: List[images.Batch]
     detections: Dict[Run, List[Detections]]
+
+    def add(self, result: _BatchResult) -> None:
+        """Take over a batch, without its images."""
+        self.batches.append(result.batch._replace(images=None))
+        for run, detections in result.detections.items():
+            self.detections[run] += detections
 
     def images(self) -> int:
         """How many of its images are done."""
@@ -129,30 +134,33 @@ def detect(work: Iterable[Work], detectors: Mapping[str, Detector], batch_size: 
             yield item.shard
 
     def process(batch: images.Batch) -> _BatchResult:
-        found, seconds = {}, {}
-        for run in taken[batch.shard].runs:
-            start = time.perf_counter()
-            try:
-                found[run] = detectors[run.variant](batch.images, run)
-            except GraphError as error:
-                few = ", ".join(map(str, batch.image_ids.tolist()[:_SHOWN]))
-                raise type(error)(f"{taken[batch.shard].shard.path}, image {few}: {error}") from error
-            seconds[run] = time.perf_counter() - start
-        return _BatchResult(batch, found, seconds)
+        return _detected(taken[batch.shard], batch, detectors)
 
     with progress.counter(total=total, unit="images", label="detecting") as counter:
-        for result in sessions.run_concurrently(process, images.stream(shards(), batch_size, *size)):
+        for result in concurrency.run_concurrently(process, images.stream(shards(), batch_size, *size)):
             position, count = result.batch.shard, len(result.batch.image_ids)
-            under_way = open_shards[position]
-            under_way.batches.append(result.batch._replace(images=None))
-            for run, detections in result.detections.items():
-                under_way.detections[run] += detections
-                speeds[run] = speeds.get(run, Speed(0, 0.0)).plus(Speed(count, result.seconds[run] / sessions.cores()))
+            open_shards[position].add(result)
+            for run, seconds in result.seconds.items():
+                speeds[run] = speeds.get(run, Speed(0, 0.0)).plus(Speed(count, seconds / concurrency.cores()))
             counter.update(count)
-            if under_way.images() == taken[position].shard.records:
+            if open_shards[position].images() == taken[position].shard.records:
                 finished(taken[position], open_shards.pop(position).whole())
     for position in open_shards:
         shard = taken[position].shard
         raise DataError(f"{shard.path}: ended before its {shard.records} records were read; "
                         "it changed while it was read, start again")
     return speeds
+
+
+def _detected(item: Work, batch: images.Batch, detectors: Mapping[str, Detector]) -> _BatchResult:
+    """A batch in each of its runs, one after the other."""
+    detections, seconds = {}, {}
+    for run in item.runs:
+        start = time.perf_counter()
+        try:
+            detections[run] = detectors[run.variant](batch.images, run)
+        except GraphError as error:
+            few = ", ".join(map(str, batch.image_ids.tolist()[:_SHOWN]))
+            raise type(error)(f"{item.shard.path}, image {few}: {error}") from error
+        seconds[run] = time.perf_counter() - start
+    return _BatchResult(batch, detections, seconds)

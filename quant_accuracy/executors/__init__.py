@@ -1,4 +1,4 @@
-"""Who runs the shards: this process, several processes, or a Ray cluster; all of them give the same detections."""
+"""Where shards run: this process, several processes, or a Ray cluster; all of them give the same detections."""
 
 from quant_accuracy.base import before_tensorflow
 

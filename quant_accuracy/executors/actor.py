@@ -25,13 +25,13 @@ from quant_accuracy.base.errors import (
 from quant_accuracy.data.shards import Shard
 from quant_accuracy.detection.run import Work
 from quant_accuracy.executors import worker
-from quant_accuracy.executors.worker import Assignment, Found
+from quant_accuracy.executors.worker import Assignment, ShardResult
 
 # What the machine refuses now (memory, threads, descriptors) it may grant another actor, or later.
 _MAY_PASS = (OutOfMemoryError, MemoryError, OSError, RuntimeError)
 
 
-class Place(NamedTuple):
+class Location(NamedTuple):
     """Where an actor is.
 
     Attributes:
@@ -56,25 +56,25 @@ class ShardActor:
 
     def __init__(self) -> None:
         self._held = contextlib.ExitStack()
-        self._run: Optional[Callable[[Work], Found]] = None
+        self._run: Optional[Callable[[Work], ShardResult]] = None
 
-    def open(self, told: Assignment, threads: int, wanted: str) -> Union[Place, QuantAccuracyError]:
+    def open(self, assignment: Assignment, threads: int, wanted: str) -> Union[Location, QuantAccuracyError]:
         """Open the sessions, on so many cores, if the code here is the wanted one."""
         context = ray.get_runtime_context()
-        place = Place(context.get_node_id(), ray.util.get_node_ip_address(), os.getpid())
+        location = Location(context.get_node_id(), ray.util.get_node_ip_address(), os.getpid())
         if code() != wanted:
-            return ConfigurationError(f"the node {place.address} has another version of this project or of TensorFlow: "
-                                      "figures would not be the same; bring all nodes to one version")
+            return ConfigurationError(f"the node {location.address} has another version of this project or of "
+                                      "TensorFlow: figures would not be the same; bring all nodes to one version")
         try:
-            self._run = self._held.enter_context(worker.open_worker(told, threads))
+            self._run = self._held.enter_context(worker.open_worker(assignment, threads))
         except _MAY_PASS:
             raise
         except Exception as error:
             return unexpected(error)
-        return place
+        return location
 
     def detect(self, item: Work, digest: str,
-               content: Optional[np.ndarray]) -> Union[Found, Unseen, QuantAccuracyError]:
+               content: Optional[np.ndarray]) -> Union[ShardResult, Unseen, QuantAccuracyError]:
         """Run a shard: from its path where that holds the expected content, else from what was sent."""
         assert self._run is not None
         try:

@@ -13,7 +13,7 @@ from quant_accuracy.base.errors import QuantAccuracyError, WorkerError
 from quant_accuracy.detection.run import Run, Speed, Work
 from quant_accuracy.executors import contract
 from quant_accuracy.executors.contract import Retry, Workload
-from quant_accuracy.executors.worker import Found
+from quant_accuracy.executors.worker import ShardResult
 
 ATTEMPTS = 3
 # Importing TensorFlow and opening sessions takes seconds, on a busy machine many of them.
@@ -33,7 +33,7 @@ class Done(NamedTuple):
     """A worker has finished its shard."""
 
     worker: int
-    found: Found
+    found: ShardResult
 
 
 class Failed(NamedTuple):
@@ -117,7 +117,7 @@ class _Dispatcher:
         self._workers = 1
         self._parts: List[Dict[Run, Speed]] = []
 
-    def results(self) -> Iterator[Tuple[Work, Found]]:
+    def results(self) -> Iterator[Tuple[Work, ShardResult]]:
         """Each shard with what was found, in the order in which they end."""
         while True:
             self._staff()

@@ -2,11 +2,11 @@
 
 from typing import Callable, Dict, Optional
 
+from quant_accuracy.base import concurrency
 from quant_accuracy.detection import run as detection
 from quant_accuracy.detection.run import Run, Speed
 from quant_accuracy.executors import worker
 from quant_accuracy.executors.contract import Executor, Retry, Workload
-from quant_accuracy.graph import sessions
 
 
 class LocalExecutor(Executor):
@@ -21,7 +21,7 @@ class LocalExecutor(Executor):
 
     def detect(self, workload: Workload, retried: Callable[[Retry], None]) -> Dict[Run, Speed]:
         """Run every shard; the images of one follow those of another without a gap."""
-        told = workload.assignment
-        with sessions.limited_to(self._threads), worker.open_detectors(told) as detectors:
-            return detection.detect(workload.work, detectors, told.batch_size, told.size, workload.finished,
+        assignment = workload.assignment
+        with concurrency.limited_to(self._threads), worker.open_detectors(assignment) as detectors:
+            return detection.detect(workload.work, detectors, assignment.batch_size, assignment.size, workload.finished,
                                     workload.images)

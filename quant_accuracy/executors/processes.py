@@ -10,13 +10,13 @@ from multiprocessing import connection as connections
 from multiprocessing.connection import Connection
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
+from quant_accuracy.base import concurrency
 from quant_accuracy.base.errors import OutOfMemoryError, QuantAccuracyError, first_line, unexpected
 from quant_accuracy.detection.run import Run, Speed, Work
 from quant_accuracy.executors import dispatch, interrupts, worker
 from quant_accuracy.executors.contract import Executor, Retry, Workload
 from quant_accuracy.executors.dispatch import Done, Event, Failed, Lost, Pool, Ready
 from quant_accuracy.executors.worker import Assignment
-from quant_accuracy.graph import sessions
 from quant_accuracy.settings.options import PROCESSES
 
 
@@ -30,8 +30,8 @@ class ProcessExecutor(Executor):
     """
 
     def __init__(self, jobs: Optional[int], threads: Optional[int], shard_timeout: Optional[float]) -> None:
-        with sessions.limited_to(threads):
-            cores = sessions.cores()
+        with concurrency.limited_to(threads):
+            cores = concurrency.cores()
         self._jobs = jobs or cores
         self._threads, self._shard_timeout = max(1, cores // self._jobs), shard_timeout
 
@@ -51,8 +51,8 @@ class _Worker(NamedTuple):
 
 
 class _Processes(Pool):
-    def __init__(self, told: Assignment, jobs: int, threads: int) -> None:
-        self._told, self._jobs, self._threads = told, jobs, threads
+    def __init__(self, assignment: Assignment, jobs: int, threads: int) -> None:
+        self._assignment, self._jobs, self._threads = assignment, jobs, threads
         self._context = multiprocessing.get_context("spawn")
         self._workers: Dict[int, _Worker] = {}
         self._started = 0
@@ -68,7 +68,7 @@ class _Processes(Pool):
         self._started += 1
         self._workers[self._started] = _Worker(process, ours)
         # It waits until the other side reads, which that does when it has started.
-        threading.Thread(target=_tell, args=(ours, self._told), daemon=True).start()
+        threading.Thread(target=_send, args=(ours, self._assignment), daemon=True).start()
         return self._started
 
     def give(self, worker: int, item: Work) -> None:
@@ -117,10 +117,10 @@ def _ending(process: Any) -> str:
     return f"its process was killed ({killer.name}{_OFTEN.get(killer, '')})"
 
 
-def _tell(connection: Connection, told: Assignment) -> None:
+def _send(connection: Connection, assignment: Assignment) -> None:
     # One that dies meanwhile is heard of as lost.
     with contextlib.suppress(OSError):
-        connection.send(told)
+        connection.send(assignment)
 
 
 def _serve(connection: Connection, threads: int) -> None:

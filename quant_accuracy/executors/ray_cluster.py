@@ -17,15 +17,14 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from quant_accuracy.base import files, invocation
+from quant_accuracy.base import concurrency, files, invocation
 from quant_accuracy.base.errors import ConfigurationError, DataError, QuantAccuracyError, WorkerError, first_line
 from quant_accuracy.detection.run import Run, Speed, Work
 from quant_accuracy.executors import actor, dispatch, interrupts
-from quant_accuracy.executors.actor import Place, ShardActor, Unseen
+from quant_accuracy.executors.actor import Location, ShardActor, Unseen
 from quant_accuracy.executors.contract import Executor, Retry, Workload
 from quant_accuracy.executors.dispatch import Done, Event, Failed, Lost, Pool, Ready
-from quant_accuracy.executors.worker import Assignment, Found
-from quant_accuracy.graph import sessions
+from quant_accuracy.executors.worker import Assignment, ShardResult
 from quant_accuracy.settings.executor import RAY_LOCAL
 from quant_accuracy.settings.options import RAY
 
@@ -72,8 +71,8 @@ def connected(address: str, threads: Optional[int]) -> Iterator[None]:
     """
     settings: Dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": "ERROR"}
     if address == RAY_LOCAL:
-        with sessions.limited_to(threads):
-            settings.update(num_cpus=sessions.cores(), include_dashboard=False, object_store_memory=_OWN_STORE)
+        with concurrency.limited_to(threads):
+            settings.update(num_cpus=concurrency.cores(), include_dashboard=False, object_store_memory=_OWN_STORE)
     # Ray tells its makers how it is used, unless one says no.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
@@ -114,13 +113,13 @@ class _Call(NamedTuple):
 
 
 class _Actors(Pool):
-    def __init__(self, told: Assignment, jobs: int, threads: int) -> None:
-        self._jobs, self._threads, self._digests = jobs, threads, told.digests
-        self._told = ray.put(told)
+    def __init__(self, assignment: Assignment, jobs: int, threads: int) -> None:
+        self._jobs, self._threads, self._digests = jobs, threads, assignment.digests
+        self._assignment = ray.put(assignment)
         self._code = actor.code()
         self._home = ray.get_runtime_context().get_node_id()
         self._actors: Dict[int, Any] = {}
-        self._places: Dict[int, Place] = {}
+        self._locations: Dict[int, Location] = {}
         self._calls: Dict[Any, _Call] = {}
         self._killers: List[Any] = []
         self._numbers = itertools.count()
@@ -137,7 +136,7 @@ class _Actors(Pool):
     def start(self) -> int:
         number = next(self._numbers)
         self._actors[number] = started = ray.remote(ShardActor).options(num_cpus=self._threads).remote()
-        self._calls[started.open.remote(self._told, self._threads, self._code)] = _Call(number, None)
+        self._calls[started.open.remote(self._assignment, self._threads, self._code)] = _Call(number, None)
         return number
 
     def give(self, worker: int, item: Work) -> None:
@@ -164,10 +163,10 @@ class _Actors(Pool):
             return Lost(worker, self._ending(worker, error))
         if isinstance(value, QuantAccuracyError):
             return Failed(worker, value)
-        if isinstance(value, Place):
-            self._places[worker] = value
+        if isinstance(value, Location):
+            self._locations[worker] = value
             return Ready(worker)
-        if isinstance(value, Found):
+        if isinstance(value, ShardResult):
             return Done(worker, value)
         assert isinstance(value, Unseen)
         assert item is not None
@@ -177,19 +176,20 @@ class _Actors(Pool):
         return None
 
     def _ending(self, worker: int, error: RayError) -> str:
-        place = self._places.pop(worker, None)
+        location = self._locations.pop(worker, None)
         lines = [line.strip() for line in str(error).splitlines()]
         reason = next((line for line in lines if "dead because" in line), first_line(error))
-        return f"its actor{'' if place is None else f' on {place.address}, node {place.node[:8]},'} was lost ({reason})"
+        where = "" if location is None else f" on {location.address}, node {location.node[:8]},"
+        return f"its actor{where} was lost ({reason})"
 
     def kill(self, worker: int) -> None:
-        place, lost = self._places.pop(worker, None), self._actors.pop(worker)
+        location, lost = self._locations.pop(worker, None), self._actors.pop(worker)
         self._calls = {answer: call for answer, call in self._calls.items() if call.worker != worker}
-        if place is not None:
+        if location is not None:
             # One that hangs does not hear Ray.
-            there = NodeAffinitySchedulingStrategy(place.node, soft=False)
+            there = NodeAffinitySchedulingStrategy(location.node, soft=False)
             self._killers.append(ray.remote(actor.kill).options(num_cpus=0, scheduling_strategy=there)
-                                 .remote(place.process))
+                                 .remote(location.process))
         ray.kill(lost)
 
     def close(self) -> None:

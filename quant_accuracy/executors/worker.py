@@ -8,19 +8,18 @@ from typing import Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.artifacts.records import Artifacts
+from quant_accuracy.base import concurrency
+from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.base.words import FLOAT, QUANTIZED
 from quant_accuracy.detection import run as detection
 from quant_accuracy.detection.detector import open_detector
 from quant_accuracy.detection.nms import Detections
-from quant_accuracy.detection.postprocessing import Postprocessing
+from quant_accuracy.detection.postprocessing import Suppression
 from quant_accuracy.detection.run import Detector, Run, Speed, Work
 from quant_accuracy.detection.store import ShardDetections
-from quant_accuracy.graph import scale, sessions
-from quant_accuracy.graph.names import GraphNames
+from quant_accuracy.graph import scale
 from quant_accuracy.quantization import aimet, switches
-from quant_accuracy.quantization.records import AIMET, Encodings, Quantizer
-from quant_accuracy.settings.card import ModelCard
+from quant_accuracy.quantization.records import Quantization
 
 
 @dataclass(frozen=True)
@@ -31,10 +30,8 @@ class Assignment:
         runs: Every run that a shard may need.
         graphs: Serialized graphs by variant: those that the runs need.
         names: The graphs' inputs and outputs.
-        postprocessing: Where detection leaves the graph before suppression; None to run the graph's own ops.
-        total: Most detections of an image; 0 when not known.
-        quantizers: Every quantizer of the network.
-        encodings: The encodings of the enabled ones, by tensor name.
+        suppression: How to suppress outside of the graph; None to run the graph's own ops.
+        quantization: The network's quantizers and encodings.
         aimet_folder: Where AIMET's simulation lies when AIMET runs the quantized network.
         batch_size: Images per batch.
         size: Height and width that the network takes.
@@ -44,10 +41,8 @@ class Assignment:
     runs: Sequence[Run]
     graphs: Mapping[str, bytes]
     names: GraphNames
-    postprocessing: Optional[Postprocessing]
-    total: int
-    quantizers: Sequence[Quantizer]
-    encodings: Encodings
+    suppression: Optional[Suppression]
+    quantization: Quantization
     aimet_folder: Optional[Path]
     batch_size: int
     size: Tuple[int, int]
@@ -58,7 +53,7 @@ class Assignment:
         return tf.GraphDef.FromString(self.graphs[variant])
 
 
-class Found(NamedTuple):
+class ShardResult(NamedTuple):
     """What a worker has of a shard.
 
     Attributes:
@@ -70,22 +65,6 @@ class Found(NamedTuple):
     speeds: Mapping[Run, Speed]
 
 
-def of_artifacts(built: Artifacts, card: ModelCard, runs: Sequence[Run], batch_size: int,
-                 digests: Mapping[int, str]) -> Assignment:
-    """What workers have to know for some runs of a model.
-
-    Raises:
-        StorageError: A graph is missing or damaged.
-    """
-    by_aimet = built.simulator == AIMET and any(run.variant == QUANTIZED for run in runs)
-    # Switches are put into the float graph; and AIMET runs the network alone, the rest is the float graph's.
-    from_float = by_aimet or any(run.off for run in runs)
-    needed = {FLOAT if run.variant == QUANTIZED and from_float else run.variant for run in runs}
-    graphs = {name: built.graph(name).SerializeToString(deterministic=True) for name in sorted(needed)}
-    return Assignment(runs, graphs, card.graph, built.postprocessing, built.total, built.quantizers, built.encodings,
-                      built.quantsim_folder if by_aimet else None, batch_size, (card.height, card.width), digests)
-
-
 @contextlib.contextmanager
 def open_detectors(assignment: Assignment) -> Iterator[Dict[str, Detector]]:
     """The detector of each variant, for all of its runs: they share one graph and one session."""
@@ -95,40 +74,39 @@ def open_detectors(assignment: Assignment) -> Iterator[Dict[str, Detector]]:
 
 
 @contextlib.contextmanager
-def _open(told: Assignment, variant: str) -> Iterator[Detector]:
-    runs = [run for run in told.runs if run.variant == variant]
+def _open(assignment: Assignment, variant: str) -> Iterator[Detector]:
+    runs, names = [run for run in assignment.runs if run.variant == variant], assignment.names
     with contextlib.ExitStack() as stack:
-        if variant == QUANTIZED and told.aimet_folder is not None:
-            network = stack.enter_context(aimet.open_network(told.aimet_folder, told.names))
-            detect = stack.enter_context(open_detector(told.graph(FLOAT), told.names, told.postprocessing, told.total,
-                                                       network, "the float graph behind AIMET's outputs"))
+        if variant == QUANTIZED and assignment.aimet_folder is not None:
+            network = stack.enter_context(aimet.open_network(assignment.aimet_folder, names))
+            detect = stack.enter_context(open_detector(assignment.graph(FLOAT), names, assignment.suppression, network,
+                                                       "the float graph behind AIMET's outputs"))
             yield lambda images, run: detect(images, {})
             return
-        switched, scaled = any(run.off for run in runs), any(run.scale != 1.0 for run in runs)
-        graph = switches.insert_switches(told.graph(FLOAT), told.quantizers, told.encodings) if switched \
-            else told.graph(variant)
+        switched, scaled = any(run.disabled for run in runs), any(run.scale != 1.0 for run in runs)
+        graph = switches.insert_switches(assignment.graph(FLOAT), assignment.quantization) if switched \
+            else assignment.graph(variant)
         if scaled:
-            graph = scale.scale_input(graph, told.names.starting_op)
-        detect = stack.enter_context(open_detector(graph, told.names, told.postprocessing, told.total,
-                                                   label=f"the {variant} graph"))
+            graph = scale.scale_input(graph, names.starting_op)
+        detect = stack.enter_context(open_detector(graph, names, assignment.suppression, label=f"the {variant} graph"))
 
         def detect_as(images: np.ndarray, run: Run) -> List[Detections]:
             factor = {scale.FACTOR + ":0": np.float32(run.scale)} if scaled else {}
-            setting = switches.all_but(told.quantizers, run.off) if switched else {}
+            setting = switches.all_but(assignment.quantization, run.disabled) if switched else {}
             return detect(images, {**factor, **setting})
 
         yield detect_as
 
 
 @contextlib.contextmanager
-def open_worker(assignment: Assignment, threads: Optional[int]) -> Iterator[Callable[[Work], Found]]:
+def open_worker(assignment: Assignment, threads: Optional[int]) -> Iterator[Callable[[Work], ShardResult]]:
     """A function that runs one shard after the other on so many cores; its sessions are opened once."""
-    with sessions.limited_to(threads), open_detectors(assignment) as detectors:
+    with concurrency.limited_to(threads), open_detectors(assignment) as detectors:
 
-        def run(item: Work) -> Found:
-            found: Dict[Run, ShardDetections] = {}
+        def run(item: Work) -> ShardResult:
+            detections: Dict[Run, ShardDetections] = {}
             speeds = detection.detect([item], detectors, assignment.batch_size, assignment.size,
-                                      lambda _, detections: found.update(detections))
-            return Found(found, speeds)
+                                      lambda _, of_shard: detections.update(of_shard))
+            return ShardResult(detections, speeds)
 
         yield run

@@ -10,8 +10,8 @@ from typing import AbstractSet, Dict, List, Mapping, NamedTuple, Optional, Seque
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import GraphError
+from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.graph import nodes as graph_nodes
-from quant_accuracy.graph.names import GraphNames
 
 VARIABLES = ("VariableV2", "Variable", "VarHandleOp")
 # What a loop over images keeps its tensors in.

@@ -11,6 +11,7 @@ import tensorflow.compat.v1 as tf
 
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph import sessions
+from quant_accuracy.graph.network import Network
 
 _OF_LOOPS = ("Enter", "NextIteration", "Merge", "Switch")
 _OTHERWISE_NEXT_TIME = ("Placeholder", "TensorArray", "Random", "Stateless", "Truncated", "Multinomial")
@@ -32,22 +33,18 @@ def _is_fixed(nodes: Mapping[str, tf.NodeDef], reference: str) -> bool:
     return not any(op in _OF_LOOPS or op.startswith(_OTHERWISE_NEXT_TIME) for op in types)
 
 
-def store_weights(graph: tf.GraphDef, start: str, outputs: Sequence[str]) -> tf.GraphDef:
-    """Replace the ops that compute weights and biases of the network by constants of the same names.
+def store_weights(network: Network) -> tf.GraphDef:
+    """Replace the ops that compute weights and biases of a network by constants of the same names.
 
     Args:
-        graph: A frozen graph.
-        start: The starting op of the network.
-        outputs: The output ops of the network.
+        network: The network, in a frozen graph.
 
     Raises:
         GraphError: A named op is missing or not connected.
     """
-    nodes = graph_nodes.by_name(graph)
-    network = graph_nodes.between(graph, start, outputs)
-    inside = {start, *(node.name for node in network)}
+    graph, nodes, inside = network.graph, network.nodes(), network.inside()
     wanted: List[str] = []
-    for node in network:
+    for node in network.ops():
         position = 1 if node.op == "BiasAdd" else graph_nodes.LINEAR.get(node.op)
         if position is not None and graph_nodes.op_of(node.input[position]) not in inside \
                 and not graph_nodes.is_constant(nodes, node.input[position]):

@@ -9,7 +9,7 @@ A batch norm that is spelled out in plain ops is the same function. AIMET leaves
 where that is asked for, and then gives the very graph that its fused form gives.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
 import numpy as np
@@ -18,6 +18,7 @@ import tensorflow.compat.v1 as tf
 from quant_accuracy.base.errors import GraphError
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph import spelled_out
+from quant_accuracy.graph.network import Network
 from quant_accuracy.graph.spelled_out import SpelledOut
 
 _BATCH_NORMS = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
@@ -43,7 +44,7 @@ class Folded:
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class NotFolded:
     """A batch norm that stays in the graph, and why."""
 
     batch_norm: str
@@ -55,7 +56,7 @@ class FoldResult(NamedTuple):
 
     graph: tf.GraphDef
     folded: Sequence[Folded]
-    left_out: Sequence[LeftOut]
+    not_folded: Sequence[NotFolded]
 
 
 class _Linear(NamedTuple):
@@ -86,13 +87,11 @@ class _Match(NamedTuple):
     bias: np.ndarray
 
 
-def fold_batch_norms(graph: tf.GraphDef, start: str, outputs: Sequence[str], spelled: bool = False) -> FoldResult:
-    """Fold every batch norm between `start` and `outputs` that follows a convolution.
+def fold_batch_norms(network: Network, spelled: bool = False) -> FoldResult:
+    """Fold every batch norm of a network that follows a convolution.
 
     Args:
-        graph: A frozen float graph.
-        start: The starting op of the network.
-        outputs: The output ops of the network.
+        network: The network, in a frozen float graph.
         spelled: Fold those that are spelled out in plain ops too; otherwise they are left, with that reason.
 
     Returns:
@@ -101,12 +100,11 @@ def fold_batch_norms(graph: tf.GraphDef, start: str, outputs: Sequence[str], spe
     Raises:
         GraphError: A named op is missing or not connected.
     """
-    nodes = graph_nodes.by_name(graph)
+    graph, nodes, inside = network.graph, network.nodes(), network.inside()
     uses = graph_nodes.uses(graph.node)
     matches: List[_Match] = []
-    left_out: List[LeftOut] = []
-    network = {node.name for node in graph_nodes.between(graph, start, outputs)}
-    groups = {group.output: group for group in spelled_out.find(graph, start, outputs, combined=True)}
+    not_folded: List[NotFolded] = []
+    groups = {group.output: group for group in spelled_out.find(network, combined=True)}
     # The graph's own order, not the way the network is walked: it decides the names of the new biases.
     for node in graph.node:
         found: Union[_Match, str]
@@ -116,23 +114,23 @@ def fold_batch_norms(graph: tf.GraphDef, start: str, outputs: Sequence[str], spe
             if not spelled and not isinstance(found, str):
                 found = f"it scales each channel by a constant, right behind {found.linear.node.name!r}; {_NOT_ASKED}" \
                     if groups[node.name].combined else _SPELLED
-        elif node.name in network and node.op in _BATCH_NORMS:
+        elif node.name in inside and node.op in _BATCH_NORMS:
             name, found = node.name, _match(node, nodes, uses)
         else:
             continue
-        if node.name in outputs:
+        if node.name in network.outputs:
             found = "it gives an output of the network, whose name has to stay"
         if isinstance(found, str):
-            left_out.append(LeftOut(name, found))
+            not_folded.append(NotFolded(name, found))
         else:
             matches.append(found)
     folded_graph, folded = _rewrite(graph, matches, set(nodes))
-    remaining = sum(node.op in _BATCH_NORMS and node.name in network for node in folded_graph.node) \
-        + len(spelled_out.find(folded_graph, start, outputs, combined=True))
-    if remaining != len(left_out):
-        raise GraphError(f"{remaining} batch norms are left after folding where {len(left_out)} were expected; "
+    remaining = sum(node.op in _BATCH_NORMS and node.name in inside for node in folded_graph.node) \
+        + len(spelled_out.find(replace(network, graph=folded_graph), combined=True))
+    if remaining != len(not_folded):
+        raise GraphError(f"{remaining} batch norms are left after folding where {len(not_folded)} were expected; "
                          "report this graph, its batch norms cannot be folded safely")
-    return FoldResult(folded_graph, folded, left_out)
+    return FoldResult(folded_graph, folded, not_folded)
 
 
 def _match(norm: tf.NodeDef, nodes: Mapping[str, tf.NodeDef],

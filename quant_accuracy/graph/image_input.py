@@ -12,9 +12,9 @@ import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base import invocation
 from quant_accuracy.base.errors import GraphError
+from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.graph import arithmetic
 from quant_accuracy.graph import nodes as graph_nodes
-from quant_accuracy.graph.names import GraphNames
 
 _RESIZES = {"ResizeBilinear": 1, "ResizeNearestNeighbor": 1, "ResizeBicubic": 1, "ResizeArea": 1,
             "QuantizedResizeBilinear": 1, "ScaleAndTranslate": 1, "CropAndResize": 3}

@@ -13,11 +13,11 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from google.protobuf.message import DecodeError
 
+from quant_accuracy.base.checkpoint_parts import checkpoint_files, data_files, existing
 from quant_accuracy.base.errors import CheckpointError, GraphError, first_line
+from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.graph import boundaries, fake_quantization, index_file, trust
 from quant_accuracy.graph import nodes as graph_nodes
-from quant_accuracy.graph.checkpoint_parts import checkpoint_files, data_files, existing
-from quant_accuracy.graph.names import GraphNames
 
 _MERGES, _NEXT_ITERATIONS = ("Merge", "RefMerge"), ("NextIteration", "RefNextIteration")
 

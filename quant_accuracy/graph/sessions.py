@@ -4,45 +4,19 @@ Every op runs on one thread, so float32 sums are always taken in the same order.
 batches at once.
 """
 
-import collections
 import contextlib
-import os
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Callable, ContextManager, Deque, Iterable, Iterator, Mapping, Optional, Sequence, TypeVar
+from typing import Any, Callable, ContextManager, Iterator, Mapping, Optional, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from quant_accuracy.base import concurrency
 from quant_accuracy.graph import session_errors
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-
-# A property of the process, not of a call: every thread that helps has to see it.
-_limit: Optional[int] = None
-
-
-@contextlib.contextmanager
-def limited_to(threads: Optional[int]) -> Iterator[None]:
-    """Use no more than so many cores inside the block, for the sake of other processes; None sets no limit."""
-    global _limit
-    before, _limit = _limit, threads
-    try:
-        yield
-    finally:
-        _limit = before
-
-
-def cores() -> int:
-    """The number of cores that this process may use."""
-    available = len(os.sched_getaffinity(0))
-    return available if _limit is None else max(1, min(available, _limit))
 
 
 def config() -> tf.ConfigProto:
     """One thread for an op, as many ops at once as there are cores."""
-    return tf.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=cores())
+    return tf.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=concurrency.cores())
 
 
 class GraphSession:
@@ -111,35 +85,3 @@ def session_of(graph: tf.Graph) -> ContextManager[tf.Session]:
     says so instead of what the error was.
     """
     return contextlib.closing(tf.Session(graph=graph, config=config()))
-
-
-def run_concurrently(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """The results of `work` on each item, in the items' order, computed on as many threads as there are cores.
-
-    Only a few items are taken ahead, so that memory does not grow with their number. When `items` raises, the results
-    of the items before it are given first.
-    """
-    source = iter(items)
-    waiting: "Deque[Future[Result]]" = collections.deque()
-    with ThreadPoolExecutor(max_workers=cores()) as pool:
-        try:
-            while True:
-                try:
-                    while len(waiting) < 2 * cores():
-                        waiting.append(pool.submit(work, next(source)))
-                except StopIteration:
-                    break
-                yield waiting.popleft().result()
-        except Exception:
-            yield from _finished(waiting)
-            raise
-        except BaseException:
-            for future in waiting:
-                future.cancel()
-            raise
-        yield from _finished(waiting)
-
-
-def _finished(waiting: "Deque[Future[Result]]") -> Iterator[Result]:
-    while waiting:
-        yield waiting.popleft().result()

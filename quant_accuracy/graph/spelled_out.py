@@ -22,6 +22,7 @@ import tensorflow.compat.v1 as tf
 from quant_accuracy.base.errors import GraphError
 from quant_accuracy.graph import arithmetic
 from quant_accuracy.graph import nodes as graph_nodes
+from quant_accuracy.graph.network import Network
 
 _ADDING = ("Add", "AddV2", "BiasAdd", "Sub")
 _DIVIDING = ("RealDiv", "Div")
@@ -65,43 +66,40 @@ class _Link(NamedTuple):
     other: np.ndarray
 
 
-def find(graph: tf.GraphDef, start: str, outputs: Sequence[str], combined: bool = False) -> List[SpelledOut]:
-    """The batch norms between `start` and `outputs` that are spelled out, in the network's order.
+def find(network: Network, combined: bool = False) -> List[SpelledOut]:
+    """The batch norms of a network that are spelled out, in the network's order.
 
     Args:
-        graph: A frozen graph.
-        start: The starting op of the network.
-        outputs: The output ops of the network.
+        network: The network, in a frozen graph.
         combined: Also those whose parameters were multiplied out.
 
     Raises:
         GraphError: A named op is missing or not connected.
     """
-    network = graph_nodes.between(graph, start, outputs)
-    return _Finder(graph, {start, *(node.name for node in network)}, outputs).find(network, combined)
+    return _Finder(network).find(combined)
 
 
 class _Finder:
     """The graph with what is known of it while groups are looked for."""
 
-    def __init__(self, graph: tf.GraphDef, inside: AbstractSet[str], outputs: Sequence[str]) -> None:
-        self._graph = graph
-        self._nodes = graph_nodes.by_name(graph)
-        self._uses = graph_nodes.uses(graph.node)
-        self._inside = inside
-        self._outputs = set(outputs)
+    def __init__(self, network: Network) -> None:
+        self._graph, self._ops = network.graph, network.ops()
+        self._nodes = network.nodes()
+        self._uses = graph_nodes.uses(self._graph.node)
+        self._inside: AbstractSet[str] = network.inside()
+        self._outputs = set(network.outputs)
         self._taken: Set[str] = set()
 
-    def find(self, network: Sequence[tf.NodeDef], combined: bool) -> List[SpelledOut]:
+    def find(self, combined: bool) -> List[SpelledOut]:
         found: Dict[str, SpelledOut] = {}
         # What has a root comes first: a scaling beside it belongs to it.
         for search in [self._group, *([self._combined] if combined else [])]:
-            for node in network:
+            for node in self._ops:
                 group = search(node) if node.op in _SCALING and node.name not in self._taken else None
                 if group is not None:
                     self._taken |= group.ops
                     found[group.name] = group
-        return [found[node.name] for node in network if node.name in found]
+        return [found[node.name] for node in self._ops if node.name in found]
 
     def _group(self, node: tf.NodeDef) -> Optional[SpelledOut]:
         for position in ((0,) if node.op in _DIVIDING else (0, 1)):

@@ -14,13 +14,14 @@ is the same for all channels, and products of two activations are none of these.
 TensorFlow itself.
 """
 
-from typing import AbstractSet, List, Mapping, NamedTuple, Optional, Sequence, Set
+from typing import AbstractSet, List, Mapping, NamedTuple, Optional, Set
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.graph import computed
 from quant_accuracy.graph import nodes as graph_nodes
+from quant_accuracy.graph.network import Network
 
 _ADDING = ("Add", "AddV2", "AddN", "BiasAdd", "BiasAddV1", "Sub")
 _ARRANGING = ("Identity", "Reshape", "Squeeze", "ExpandDims", "BatchToSpaceND", "SpaceToBatchND", "StopGradient",
@@ -41,27 +42,23 @@ class Unfolded(NamedTuple):
     reason: str
 
 
-def find(graph: tf.GraphDef, start: str, outputs: Sequence[str]) -> List[Unfolded]:
-    """The ops between `start` and `outputs` that are or may be batch norms, in the network's order.
+def find(network: Network) -> List[Unfolded]:
+    """The ops of a network that are or may be batch norms, in the network's order.
 
     Args:
-        graph: A frozen graph, batch norms folded.
-        start: The starting op of the network.
-        outputs: The output ops of the network.
+        network: The network, in a frozen graph, batch norms folded.
 
     Raises:
         GraphError: A named op is missing or not connected.
     """
-    nodes = graph_nodes.by_name(graph)
-    network = graph_nodes.between(graph, start, outputs)
-    inside = {start, *(node.name for node in network)}
-    suspects = [node for node in network if _may_scale(node) and node.name != start]
+    nodes, ops, inside = network.nodes(), network.ops(), network.inside()
+    suspects = [node for node in ops if _may_scale(node)]
     wanted = [source for node in suspects for source in _fixed(node, nodes, inside)]
     # Of the convolutions, too: what they are given may be computed as well.
-    linear = [node for node in network if node.op in graph_nodes.LINEAR]
+    linear = [node for node in ops if node.op in graph_nodes.LINEAR]
     weights = [node.input[graph_nodes.LINEAR[node.op]] for node in linear]
-    known = computed.values(graph, [source for source in [*wanted, *weights]
-                                    if graph_nodes.op_of(source) not in inside])
+    known = computed.values(network.graph, [source for source in [*wanted, *weights]
+                                            if graph_nodes.op_of(source) not in inside])
     channels = {node.name: _channels(node, known.get(source)) for node, source in zip(linear, weights)}
     found = (_seen(node, nodes, inside, known, channels) for node in suspects)
     return [Unfolded(node.name, reason) for node, reason in zip(suspects, found) if reason]

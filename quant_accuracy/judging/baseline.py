@@ -28,7 +28,7 @@ class Baseline:
 
     Attributes:
         metrics: COCO's figures by variant, on the whole data set.
-        jitter: How far they move for no reason.
+        jitter: Their run-to-run variation from float32 rounding.
         provenance: What they were measured from, as `Evaluation.provenance`.
     """
 

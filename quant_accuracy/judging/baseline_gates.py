@@ -26,7 +26,7 @@ def judge(gate: Gate, figures: Figures) -> Verdict:
         QuantAccuracyError: There is no mAP to judge by.
     """
     figure = jitter.FLOAT_MAP if gate.name in FLOAT_BASELINES else jitter.QUANTIZED_MAP
-    value = verdicts.mean_ap(figures.before if figure == jitter.FLOAT_MAP else figures.after)
+    value = verdicts.mean_ap(figures.float_metrics if figure == jitter.FLOAT_MAP else figures.quantized_metrics)
     baseline, problem = figures.baseline, incomparable(figures)
     if baseline is None:
         return Verdict(gate.name, value, None, None, FAIL, f"{figure} {value:.4f} has {problem}; "
@@ -61,8 +61,8 @@ def _of_mean_ap(gate: Gate, figure: str, value: float, figures: Figures, baselin
     limit = known.tolerance if gate.limit is None else gate.limit
     allowed = Bounds(known.centre - limit, known.centre + limit)
     outcome = allowed.outcome(Interval(value, value))
-    before, after = (verdicts.mean_ap(metrics) for metrics in (figures.before, figures.after))
-    message = f"{text} {value:.4f} {allowed.relation(outcome)} (float {before:.4f}, quantized {after:.4f})"
+    float_map, quantized_map = map(verdicts.mean_ap, (figures.float_metrics, figures.quantized_metrics))
+    message = f"{text} {value:.4f} {allowed.relation(outcome)} (float {float_map:.4f}, quantized {quantized_map:.4f})"
     message += _origin(baseline, figures) if outcome == FAIL else ""
     return Verdict(gate.name, value, *allowed, outcome, message, None, known.tolerance,
                    named if named != figure else None)
@@ -119,7 +119,7 @@ def _of_classes(gate: Gate, figure: str, value: float, figures: Figures, baselin
 
 
 def _changes(gate: Gate, figure: str, figures: Figures, baseline: Baseline) -> List[_Change]:
-    metrics = figures.before if figure == jitter.FLOAT_MAP else figures.after
+    metrics = figures.float_metrics if figure == jitter.FLOAT_MAP else figures.quantized_metrics
     of_baseline = baseline.jitter.classes[figure]
     objects = dict(zip(metrics.per_class, figures.classes.objects.tolist()))
     names = [name for name in metrics.per_class if metrics.per_class[name] is not None or name in of_baseline]

@@ -7,13 +7,13 @@ check cannot see counts as wrong. In a failed verdict each thing that is wrong s
 from dataclasses import replace
 from typing import Iterable, List, Mapping, NamedTuple, Optional, Sequence
 
-from quant_accuracy.data import coverage
-from quant_accuracy.graph.names import GraphNames
+from quant_accuracy.base.graph_names import GraphNames
+from quant_accuracy.judging import coverage
 from quant_accuracy.judging.verdicts import CHECK, FAIL, INCONCLUSIVE, PASS, Verdict
 from quant_accuracy.quantization import assumptions, snapshot
 from quant_accuracy.quantization.assumptions import Assumptions
 from quant_accuracy.quantization.configuration import BIAS, WEIGHT
-from quant_accuracy.quantization.records import ACTIVATION, INPUT, PARAM, Encodings, Quantizer
+from quant_accuracy.quantization.records import ACTIVATION, INPUT, PARAM, Quantization, Quantizer
 from quant_accuracy.quantization.snapshot import Placed
 from quant_accuracy.settings.gates import CHECKS, ENCODINGS_DRIFT
 
@@ -22,20 +22,23 @@ DRIFT_LIMIT = 0.01
 _SHOWN = 3
 
 
-class Network(NamedTuple):
+class QuantizedNetwork(NamedTuple):
     """A quantized network, and what its model card expects of it.
 
     Attributes:
-        quantizers: All of its quantizers, enabled or not.
-        encodings: Encodings of the enabled ones, by tensor name.
+        quantization: Its quantizers and encodings.
         names: Its ops.
         assumed: What the model card expects.
     """
 
-    quantizers: Sequence[Quantizer]
-    encodings: Encodings
+    quantization: Quantization
     names: GraphNames
     assumed: Assumptions
+
+    @property
+    def quantizers(self) -> Sequence[Quantizer]:
+        """All of its quantizers, enabled or not."""
+        return self.quantization.quantizers
 
 
 class Committed(NamedTuple):
@@ -54,7 +57,7 @@ class Committed(NamedTuple):
     recalibrated: bool = False
 
 
-def of_placement(network: Network) -> List[Verdict]:
+def of_placement(network: QuantizedNetwork) -> List[Verdict]:
     """Quantizers are where the model card expects them; those that the card itself switches are as it says.
 
     - `weights_quantized`: each weight has an enabled quantizer, and there is a weight;
@@ -83,53 +86,55 @@ def of_folding(batch_norms: Sequence[str], reasons: Mapping[str, str]) -> Verdic
                     [f"{name}: {reasons.get(name, 'not tried')}" for name in batch_norms], "all batch norms are folded")
 
 
-def of_bitwidths(quantizers: Sequence[Quantizer], network: Network) -> Verdict:
+def of_bitwidths(quantizers: Sequence[Quantizer], network: QuantizedNetwork) -> Verdict:
     """`bitwidths`: these enabled quantizers, and their encodings, have the bits and the symmetry that the card says."""
+    encodings = network.quantization.encodings
     lines = [f"{q.tensor}: {text}" for q in quantizers
-             for text in assumptions.wrong_settings(q, network.encodings.get(q.tensor, ()), network.assumed)]
+             for text in assumptions.wrong_settings(q, encodings.get(q.tensor, ()), network.assumed)]
     return _verdict(BITWIDTHS, "not as the card says", lines,
                     f"the bits and the symmetry of {_count(quantizers)} are as the card says")
 
 
-def of_encodings(quantizers: Sequence[Quantizer], network: Network) -> Verdict:
+def of_encodings(quantizers: Sequence[Quantizer], network: QuantizedNetwork) -> Verdict:
     """`encodings_usable`: these enabled quantizers have ranges that are finite, in order, and hold zero."""
-    reasons = [(q.tensor, assumptions.wrong_range(network.encodings.get(q.tensor, ()))) for q in quantizers]
+    encodings = network.quantization.encodings
+    reasons = [(q.tensor, assumptions.wrong_range(encodings.get(q.tensor, ()))) for q in quantizers]
     return _verdict(USABLE, "unusable encodings", [f"{tensor}: {reason}" for tensor, reason in reasons if reason],
                     f"the encodings of {_count(quantizers)} are usable")
 
 
-def of_snapshot(before: Committed, after: Sequence[Placed]) -> Verdict:
+def of_snapshot(committed: Committed, now: Sequence[Placed]) -> Verdict:
     """`quantizers_of_snapshot`: every quantizer is as it was when somebody looked at them; ranges may have moved."""
-    if before.quantizers is None:
-        return _missing(SNAPSHOT, "there is no snapshot", before)
+    if committed.quantizers is None:
+        return _missing(SNAPSHOT, "there is no snapshot", committed)
     return _verdict(SNAPSHOT, "quantizers are not those of the committed snapshot",
-                    snapshot.differences(before.quantizers, after),
-                    f"all {len(after)} quantizers are as in the snapshot")
+                    snapshot.differences(committed.quantizers, now),
+                    f"all {len(now)} quantizers are as in the snapshot")
 
 
-def of_drift(limit: float, before: Committed, after: Sequence[Placed]) -> Verdict:
+def of_drift(limit: float, committed: Committed, now: Sequence[Placed]) -> Verdict:
     """`encodings_drift`: no range has moved from that of the snapshot by more of its width than the limit.
 
     Another number of ranges counts as moved. Where the quantizer itself is another one, which `quantizers_of_snapshot`
     tells, nothing is known of its encoding: what is left does not pass.
     """
-    if before.quantizers is None:
-        return replace(_missing(ENCODINGS_DRIFT, "there is no snapshot of the encodings", before), upper=limit)
-    found, left_out = snapshot.drifts(before.quantizers, after), snapshot.not_compared(before.quantizers, after)
-    every, value = len(found) + len(left_out.ranges) + len(left_out.others), found[0].change if found else None
-    worse = [str(drift) for drift in found if drift.change > limit]
-    lines = [*worse, *(f"{tensor}: {reason}" for tensor, reason in left_out.ranges.items())]
+    if committed.quantizers is None:
+        return replace(_missing(ENCODINGS_DRIFT, "there is no snapshot of the encodings", committed), upper=limit)
+    drifts, unknown = snapshot.drifts(committed.quantizers, now), snapshot.not_compared(committed.quantizers, now)
+    every, value = len(drifts) + len(unknown.ranges) + len(unknown.others), drifts[0].change if drifts else None
+    worse = [str(drift) for drift in drifts if drift.change > limit]
+    lines = [*worse, *(f"{tensor}: {reason}" for tensor, reason in unknown.ranges.items())]
     message = f"{len(lines)} of {every} encodings moved by more than {100 * limit:g} % of their range"
-    message += f", of which {len(left_out.ranges)} are other ranges altogether" if left_out.ranges else ""
+    message += f", of which {len(unknown.ranges)} are other ranges altogether" if unknown.ranges else ""
     message += "; they were calibrated on other images: the first ones, in the order of the shards' names, are others" \
-        if before.recalibrated else ""
+        if committed.recalibrated else ""
     if not lines:
-        message = f"the encodings of {len(found)} quantizers moved by at most {100 * (value or 0.0):.3g} % of their " \
-                  f"range, {100 * limit:g} % is allowed" + (f", {found[0]}" if value else "")
-    if left_out.others:
-        message += f"; {len(left_out.others)} of {every} encodings cannot be compared, because their quantizers are " \
-                   f"not those of the snapshot: {_some(left_out.others)}"
-    outcome = FAIL if lines else INCONCLUSIVE if left_out.others else PASS
+        message = f"the encodings of {len(drifts)} quantizers moved by at most {100 * (value or 0.0):.3g} % of their " \
+                  f"range, {100 * limit:g} % is allowed" + (f", {drifts[0]}" if value else "")
+    if unknown.others:
+        message += f"; {len(unknown.others)} of {every} encodings cannot be compared, because their quantizers are " \
+                   f"not those of the snapshot: {_some(unknown.others)}"
+    outcome = FAIL if lines else INCONCLUSIVE if unknown.others else PASS
     return Verdict(ENCODINGS_DRIFT, value, None, limit, outcome, _listed(message, lines), kind=CHECK)
 
 
@@ -156,10 +161,10 @@ def _listed(title: str, lines: Iterable[str]) -> str:
     return title + ":" + "".join(f"\n  {line}" for line in found) if found else title
 
 
-def _missing(name: str, problem: str, before: Committed) -> Verdict:
+def _missing(name: str, problem: str, committed: Committed) -> Verdict:
     """A baseline is never taken for granted: who asked to be compared with one is red without it."""
-    return Verdict(name, None, None, None, FAIL if before.required else INCONCLUSIVE, f"{problem}; {before.remedy}",
-                   kind=CHECK)
+    outcome = FAIL if committed.required else INCONCLUSIVE
+    return Verdict(name, None, None, None, outcome, f"{problem}; {committed.remedy}", kind=CHECK)
 
 
 def _weights(every: Sequence[Quantizer], free: Sequence[Quantizer]) -> Verdict:
@@ -170,7 +175,7 @@ def _weights(every: Sequence[Quantizer], free: Sequence[Quantizer]) -> Verdict:
                     "does not switch off")
 
 
-def _activations(network: Network, free: Sequence[Quantizer]) -> Verdict:
+def _activations(network: QuantizedNetwork, free: Sequence[Quantizer]) -> Verdict:
     """Where supergroups cover all activations, none of which the card switches, something is wrong with them."""
     ends = _ends(network.names)
     every, left = ([q for q in side if q.kind == ACTIVATION and q.tensor not in ends]
@@ -201,7 +206,7 @@ def _ends(names: GraphNames) -> List[str]:
     return [f"{name}:0" for name in (names.image_input, names.starting_op, *names.output_ops)]
 
 
-def _model_inputs(network: Network, free: Sequence[Quantizer]) -> Verdict:
+def _model_inputs(network: QuantizedNetwork, free: Sequence[Quantizer]) -> Verdict:
     """Inputs that should be quantized, and have no quantizer at all, are not as the card says."""
     wanted, names = network.assumed.inputs, network.names
     if wanted and not _inputs(network.quantizers, names):
@@ -216,7 +221,7 @@ def _inputs(quantizers: Sequence[Quantizer], names: GraphNames) -> List[Quantize
     return [q for q in quantizers if q.role == INPUT or q.tensor in tensors]
 
 
-def _outputs(network: Network) -> Verdict:
+def _outputs(network: QuantizedNetwork) -> Verdict:
     """An output that has no quantizer at all, not even a disabled one, is found by its name."""
     wanted, on = network.assumed.outputs, {q.tensor for q in network.quantizers if q.enabled}
     tensors = [f"{output}:0" for output in network.names.output_ops]

@@ -19,7 +19,7 @@ class _Drop(NamedTuple):
         value: Its AP drop.
         images: How many evaluated images show it.
         interval: Where its drop lies; None where too few images show it.
-        jitter: How far its drop moves for no reason; None where it is not known.
+        jitter: Run-to-run variation of its drop from float32 rounding; None where it is not known.
     """
 
     name: str
@@ -36,8 +36,8 @@ class _Drop(NamedTuple):
         """
         if self.interval is None:
             return INCONCLUSIVE
-        moves = self.jitter or 0.0
-        of_value = allowed.outcome(Interval(self.value - moves, self.value + moves))
+        tolerance = self.jitter or 0.0
+        of_value = allowed.outcome(Interval(self.value - tolerance, self.value + tolerance))
         of_interval = allowed.outcome(self.interval)
         if part:
             return of_interval if of_interval == of_value else INCONCLUSIVE
@@ -75,23 +75,25 @@ def judge(gate: Gate, figures: Figures) -> Verdict:
 def judged(figures: Figures) -> List[str]:
     """The classes that enough evaluated images show to be judged."""
     images = figures.classes.images
-    return [name for name, shown in zip(figures.before.per_class, images.evaluated.tolist()) if shown >= images.least]
+    return [name for name, shown in zip(figures.float_metrics.per_class, images.evaluated.tolist())
+            if shown >= images.least]
 
 
 def _drops(figures: Figures) -> List[_Drop]:
-    known = [(position, name, before, figures.after.per_class.get(name))
-             for position, (name, before) in enumerate(figures.before.per_class.items()) if before is not None]
+    quantized = figures.quantized_metrics.per_class
+    aps = [(position, name, ap, quantized.get(name))
+           for position, (name, ap) in enumerate(figures.float_metrics.per_class.items())]
     confidence = joint_confidence(figures.classes.images.classes)
     least = figures.classes.images.least
     of_jitter = figures.jitter.class_drops() if figures.jitter else {}
     found = []
-    for position, name, before, after in known:
-        if before is not None and after is not None:
+    for position, name, float_ap, quantized_ap in aps:
+        if float_ap is not None and quantized_ap is not None:
             images = int(figures.classes.images.evaluated[position])
             deviation = float(figures.classes.deviations[position])
-            interval = student_interval(before - after, deviation, images, confidence) if images >= least else None
-            values = of_jitter.get(name)
-            found.append(_Drop(name, before - after, images, interval, jitter.tolerance(values) if values else None))
+            drop, values = float_ap - quantized_ap, of_jitter.get(name)
+            interval = student_interval(drop, deviation, images, confidence) if images >= least else None
+            found.append(_Drop(name, drop, images, interval, jitter.tolerance(values) if values else None))
     if not found:
         raise verdicts.no_truth()
     return found
@@ -110,7 +112,7 @@ def _reasons(undecided: Sequence[_Drop], allowed: Bounds, part: bool, figures: F
             f"{drop.name} {drop.interval.low:.4f} .. {drop.interval.high:.4f}" for drop in others[:_SHOWN]
             if drop.interval is not None))
     if unsteady:
-        parts.append(f"{_classes(len(unsteady))} nearer to the limit than the numerical jitter: " + ", ".join(
+        parts.append(f"{_classes(len(unsteady))} within the numerical jitter of the limit: " + ", ".join(
             f"{drop.name} {drop.value:.4f} ± {drop.jitter:.4f}" for drop in unsteady[:_SHOWN]))
     if few:
         parts.append(f"{_classes(len(few))} with fewer than the {images.least} images that a verdict on "

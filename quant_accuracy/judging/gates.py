@@ -48,8 +48,8 @@ def judge_one(gate: Gate, figures: Figures) -> Verdict:
     if gate.name in OF_BASELINE:
         return baseline_gates.judge(gate, figures)
     rule = _RULES[gate.name]
-    before, after = verdicts.mean_ap(figures.before), verdicts.mean_ap(figures.after)
-    value, limit = rule.measure(before, after), float(gate.limit or 0.0)
+    float_map, quantized_map = verdicts.mean_ap(figures.float_metrics), verdicts.mean_ap(figures.quantized_metrics)
+    value, limit = rule.measure(float_map, quantized_map), float(gate.limit or 0.0)
     if gate.expected is not None:
         allowed = Bounds(gate.expected - limit, gate.expected + limit)
     else:
@@ -57,19 +57,20 @@ def judge_one(gate: Gate, figures: Figures) -> Verdict:
     interval = None if figures.part is None else rule.interval(figures.part.aps)
     outcome = INCONCLUSIVE if figures.part is not None and interval is None else \
         allowed.outcome(interval or Interval(value, value))
-    moves = None if figures.jitter is None or rule.figure is None else \
+    tolerance = None if figures.jitter is None or rule.figure is None else \
         jitter.tolerance(figures.jitter.figures[rule.figure])
-    vacuous = _vacuous(gate, before) if outcome == PASS and rule.compares else None
+    vacuous = _vacuous(gate, float_map) if outcome == PASS and rule.compares else None
     if vacuous is not None:
         outcome = INCONCLUSIVE
-    message = f"{rule.text} {value:.4f} {vacuous or allowed.relation(outcome)} ({_numbers(before, after, interval)})"
+    numbers = _numbers(float_map, quantized_map, interval)
+    message = f"{rule.text} {value:.4f} {vacuous or allowed.relation(outcome)} ({numbers})"
     if figures.part is not None:
         message += _unseen(rule, figures.part.aps)
     if outcome == INCONCLUSIVE and vacuous is None:
         message += verdicts.remedy(value, allowed, interval, figures.part)
-    elif moves is not None and allowed.distance(value) < moves:
-        message += f"; within the numerical jitter of {moves:.4f} of the limit: another machine may say otherwise"
-    return Verdict(gate.name, value, *allowed, outcome, message, interval, moves)
+    elif tolerance is not None and allowed.distance(value) < tolerance:
+        message += f"; within the numerical jitter of {tolerance:.4f} of the limit, may flip on another machine"
+    return Verdict(gate.name, value, *allowed, outcome, message, interval, tolerance)
 
 
 class _Rule(NamedTuple):
@@ -92,28 +93,28 @@ class _Rule(NamedTuple):
     compares: bool = False
 
 
-def _ratio(before: float, after: float) -> float:
-    return after / before if before > 0 else 1.0
+def _ratio(float_map: float, quantized_map: float) -> float:
+    return quantized_map / float_map if float_map > 0 else 1.0
 
 
 _RULES: Dict[str, _Rule] = {
-    "float_mAP": _Rule("float mAP", lambda before, after: before, lambda aps: aps.mean_ap(quantized=False),
+    "float_mAP": _Rule("float mAP", lambda floats, _: floats, lambda aps: aps.mean_ap(quantized=False),
                        figure=jitter.FLOAT_MAP),
-    "float_mAP_floor": _Rule("float mAP", lambda before, after: before, lambda aps: aps.mean_ap(quantized=False),
+    "float_mAP_floor": _Rule("float mAP", lambda floats, _: floats, lambda aps: aps.mean_ap(quantized=False),
                              figure=jitter.FLOAT_MAP),
-    "mAP_floor": _Rule("quantized mAP", lambda before, after: after, lambda aps: aps.mean_ap(quantized=True),
+    "mAP_floor": _Rule("quantized mAP", lambda _, quantized: quantized, lambda aps: aps.mean_ap(quantized=True),
                        figure=jitter.QUANTIZED_MAP),
-    "mAP_drop": _Rule("mAP drop", lambda before, after: before - after, lambda aps: aps.drop(), at_least=False,
+    "mAP_drop": _Rule("mAP drop", lambda floats, quantized: floats - quantized, lambda aps: aps.drop(), at_least=False,
                       figure=jitter.DROP, compares=True),
     "mAP_ratio": _Rule("mAP ratio", _ratio, lambda aps: aps.ratio(), compares=True),
 }
 
 
-def _vacuous(gate: Gate, before: float) -> Optional[str]:
+def _vacuous(gate: Gate, float_map: float) -> Optional[str]:
     """Why a comparison with such a float mAP cannot fail; None where it can."""
-    if before < _NEAR_ZERO:
-        return f"says nothing: the float mAP is {before:.4f}, so there is next to no accuracy to lose"
-    if gate.name == "mAP_drop" and before <= float(gate.limit or 0.0):
+    if float_map < _NEAR_ZERO:
+        return f"says nothing: the float mAP is {float_map:.4f}, so there is next to no accuracy to lose"
+    if gate.name == "mAP_drop" and float_map <= float(gate.limit or 0.0):
         return f"says nothing: the float mAP is not above the limit of {gate.limit:g}, so no drop can exceed it"
     return None
 
@@ -131,6 +132,6 @@ def _unseen(rule: _Rule, aps: PartialAps) -> str:
             f"classes count as 0, which fewer than {images.least} evaluated images show") if images.rare else ""
 
 
-def _numbers(before: float, after: float, interval: Optional[Interval]) -> str:
-    found = f"float {before:.4f}, quantized {after:.4f}"
+def _numbers(float_map: float, quantized_map: float, interval: Optional[Interval]) -> str:
+    found = f"float {float_map:.4f}, quantized {quantized_map:.4f}"
     return found if interval is None else f"95 % interval {interval.low:.4f} .. {interval.high:.4f}; {found}"

@@ -1,4 +1,4 @@
-"""Numerical jitter: how far the figures of a quantized network move for no reason.
+"""Numerical jitter: run-to-run variation of a quantized network's figures from float32 rounding.
 
 One rounding that falls the other way is a whole step of a quantizer, so a difference in the last bit of a float32
 kernel (another machine, another version, another batch size) moves the figures a little. It is measured by scaling the
@@ -46,8 +46,8 @@ class Jitter:
 
     def class_drops(self) -> Dict[str, Tuple[float, ...]]:
         """Float AP - quantized AP by class name, one for each scale."""
-        before, after = (self.classes.get(figure, {}) for figure in VARIANT_FIGURES)
-        return {name: tuple(a - b for a, b in zip(values, after[name])) for name, values in before.items()}
+        floats, quantized = (self.classes.get(figure, {}) for figure in VARIANT_FIGURES)
+        return {name: tuple(a - b for a, b in zip(values, quantized[name])) for name, values in floats.items()}
 
     def of_shards(self, figure: str, digests: Sequence[str]) -> "Range":
         """Where the mean of the mAPs of some shards lies in 99 % of cases.
@@ -82,15 +82,15 @@ ShardMaps = Mapping[str, float]
 def collect(float_metrics: Sequence[Metrics], quantized_metrics: Sequence[Metrics], float_shards: Sequence[ShardMaps],
             quantized_shards: Sequence[ShardMaps]) -> Jitter:
     """The jitter from the metrics of both variants, and of their shards on their own, under each of `SCALES`."""
-    before = tuple(float(metrics.figures["mAP"] or 0.0) for metrics in float_metrics)
-    after = tuple(float(metrics.figures["mAP"] or 0.0) for metrics in quantized_metrics)
+    floats = tuple(float(metrics.figures["mAP"] or 0.0) for metrics in float_metrics)
+    quantized = tuple(float(metrics.figures["mAP"] or 0.0) for metrics in quantized_metrics)
     known = [name for name, ap in float_metrics[0].per_class.items() if ap is not None]
     classes = {figure: {name: tuple(float(metrics.per_class[name] or 0.0) for metrics in found) for name in known}
                for figure, found in zip(VARIANT_FIGURES, (float_metrics, quantized_metrics))}
     shards = {figure: {name: tuple(maps[name] for maps in found) for name in found[0]}
               for figure, found in zip(VARIANT_FIGURES, (float_shards, quantized_shards))}
-    return Jitter({FLOAT_MAP: before, QUANTIZED_MAP: after, DROP: tuple(a - b for a, b in zip(before, after))}, classes,
-                  shards)
+    drops = tuple(a - b for a, b in zip(floats, quantized))
+    return Jitter({FLOAT_MAP: floats, QUANTIZED_MAP: quantized, DROP: drops}, classes, shards)
 
 
 def centre(values: Tuple[float, ...]) -> float:

@@ -56,20 +56,20 @@ class Figures(NamedTuple):
     """What there is to judge by.
 
     Attributes:
-        before: The metrics of the float variant.
-        after: The metrics of the quantized variant.
+        float_metrics: The metrics of the float variant.
+        quantized_metrics: The metrics of the quantized variant.
         classes: How certain the figures of each class are.
         part: What the evaluated images say of all; None where all were evaluated.
         shard_maps: The mAP of each evaluated shard on its own, by `jitter` figure and digest of the shard; None where a
             shard was evaluated in part only.
         baseline: What was committed; None where nothing was.
-        jitter: How far the figures move for no reason; None where it is not known.
+        jitter: Their run-to-run variation from float32 rounding; None where it is not known.
         provenance: What the metrics were measured from.
         model: How to make the baseline, as `Request.remake` has it, for messages.
     """
 
-    before: Metrics
-    after: Metrics
+    float_metrics: Metrics
+    quantized_metrics: Metrics
     classes: Classes
     part: Optional[Part]
     shard_maps: Optional[Mapping[str, Mapping[str, float]]]
@@ -92,7 +92,7 @@ class Verdict:
         message: One sentence with the numbers; of a failed check, what is wrong stands below it, a thing a line.
         interval: Where the value lies with 95 % confidence, when only a part of the data set was evaluated; of a class
             always.
-        jitter: How far the value moves for no reason; None where it is not known.
+        jitter: Its run-to-run variation from float32 rounding; None where it is not known.
         figure: What the value is, where that is not the figure that the gate is named after.
         kind: `gate` or `check`.
         known_failure: Why it is known to fail, as the model card says; None where it says nothing.

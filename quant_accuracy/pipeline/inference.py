@@ -20,8 +20,9 @@ from quant_accuracy.data import images
 from quant_accuracy.detection import store
 from quant_accuracy.detection.run import Detected, Run, Speed, Work
 from quant_accuracy.detection.store import ShardDetections
-from quant_accuracy.executors import factory, worker
+from quant_accuracy.executors import factory
 from quant_accuracy.executors.contract import Workload
+from quant_accuracy.pipeline import assignment as assignments
 from quant_accuracy.pipeline.prepared import Prepared
 from quant_accuracy.quantization.records import AIMET, BUILTIN
 
@@ -39,38 +40,38 @@ def detect(prepared: Prepared, runs: Sequence[Run]) -> Dict[Run, Detected]:
         raise ConfigurationError("AIMET runs a graph of its own, whose input cannot be scaled and whose quantizers "
                                  "cannot be switched; use --simulate builtin to measure the numerical jitter or to ask "
                                  "why")
-    places = _places(prepared, runs)
-    for folder in {path.parent for path in places.values()}:
+    paths = _paths_of(prepared, runs)
+    for folder in {path.parent for path in paths.values()}:
         files.sweep(folder)
     found: Dict[Path, ShardDetections] = {}
     speeds: Dict[Run, Speed] = {}
-    work, count = _missing(prepared, places, found), len(prepared.shards)
+    work, count = _missing(prepared, paths, found), len(prepared.shards)
     if work and len(work) < count:
         progress.say(f"{count - len(work)} of {count} shards were finished before; going on with the rest")
     try:
         while work:
-            for run, speed in _work_at(prepared, work, places).items():
+            for run, speed in _work_at(prepared, work, paths).items():
                 speeds[run] = speeds.get(run, Speed(0, 0.0)).plus(speed)
-            work = _missing(prepared, places, found)
+            work = _missing(prepared, paths, found)
     except KeyboardInterrupt as stop:
-        left = {index for (_, index), path in places.items() if not path.is_file()}
+        left = {index for (_, index), path in paths.items() if not path.is_file()}
         raise KeyboardInterrupt(f"{count - len(left)} of {count} shards finished") from stop
-    return {run: Detected([(shard, found[places[run, shard.index]]) for shard in prepared.shards], speeds.get(run))
+    return {run: Detected([(shard, found[paths[run, shard.index]]) for shard in prepared.shards], speeds.get(run))
             for run in runs}
 
 
-_Places = Mapping[Tuple[Run, int], Path]
+_Paths = Mapping[Tuple[Run, int], Path]
 
 
-def _places(prepared: Prepared, runs: Sequence[Run]) -> _Places:
+def _paths_of(prepared: Prepared, runs: Sequence[Run]) -> _Paths:
     """Where the detections of each run on each shard are kept: named by everything that they depend on."""
-    card, built = prepared.request.card, prepared.artifacts
-    graphs = {name: files.digest_file(built.graph_file(name)) for name in {run.variant for run in runs}}
+    card, artifacts = prepared.request.card, prepared.artifacts
+    graphs = {name: files.digest_file(artifacts.graph_file(name)) for name in {run.variant for run in runs}}
     shared = {
         "batch_size": prepared.request.batch_size,
         "size": [card.height, card.width],
         "preprocessing": images.PREPROCESSING,
-        "outside_suppression": built.postprocessing is not None,
+        "outside_suppression": artifacts.suppression is not None,
         "code": code_digest("data", "detection"),
         "tensorflow": tf.__version__,
     }
@@ -78,16 +79,16 @@ def _places(prepared: Prepared, runs: Sequence[Run]) -> _Places:
         **shared,
         "graph": graphs[run.variant],
         "scale": run.scale,
-        "off": [run.off, code_digest("quantization")] if run.off else [],
-        "simulator": built.simulator if run.variant == QUANTIZED else BUILTIN,
+        "disabled": [run.disabled, code_digest("quantization")] if run.disabled else [],
+        "simulator": artifacts.simulator if run.variant == QUANTIZED else BUILTIN,
         "shard": prepared.digests[shard.index],
         "records": shard.records,
     }, ".npz") for run in runs for shard in prepared.shards}
 
 
-def _missing(prepared: Prepared, places: _Places, found: Dict[Path, ShardDetections]) -> List[Work]:
+def _missing(prepared: Prepared, paths: _Paths, found: Dict[Path, ShardDetections]) -> List[Work]:
     """What is still to be done; what is there already is read into `found`."""
-    for path in set(places.values()) - set(found):
+    for path in set(paths.values()) - set(found):
         if path.is_file():
             try:
                 found[path] = store.load(path)
@@ -96,17 +97,17 @@ def _missing(prepared: Prepared, places: _Places, found: Dict[Path, ShardDetecti
                 # Out of the way: who claims the shard has to see that it is missing.
                 with files.storage_errors(path), contextlib.suppress(FileNotFoundError):
                     path.unlink()
-    work = [Work(shard, [run for run, index in places if index == shard.index and places[run, index] not in found])
+    work = [Work(shard, [run for run, index in paths if index == shard.index and paths[run, index] not in found])
             for shard in prepared.shards]
     return [item for item in work if item.runs]
 
 
-def _work_at(prepared: Prepared, work: Sequence[Work], places: _Places) -> Dict[Run, Speed]:
+def _work_at(prepared: Prepared, work: Sequence[Work], paths: _Paths) -> Dict[Run, Speed]:
     """Do what is free of the missing work; when nothing is, wait a moment for those who are at it."""
     speeds: Dict[Run, Speed] = {}
     with contextlib.ExitStack() as held:
         locks: Dict[int, contextlib.ExitStack] = {}
-        claimed = _claimed(prepared, work, places, locks, held)
+        claimed = _claimed(prepared, work, paths, locks, held)
         first = next(claimed, None)
         if first is None:
             time.sleep(_POLL_SECONDS)
@@ -114,19 +115,20 @@ def _work_at(prepared: Prepared, work: Sequence[Work], places: _Places) -> Dict[
 
         def finished(item: Work, detections: Mapping[Run, ShardDetections]) -> None:
             for run, part in detections.items():
-                store.save(places[run, item.shard.index], part)
+                store.save(paths[run, item.shard.index], part)
             locks.pop(item.shard.index).close()
             command_line.stop_if_asked()
 
         request, runs = prepared.request, list(dict.fromkeys(run for item in work for run in item.runs))
-        told = worker.of_artifacts(prepared.artifacts, request.card, runs, request.batch_size, prepared.digests)
-        workload = Workload(told, itertools.chain([first], claimed), len(work),
+        assignment = assignments.of_artifacts(prepared.artifacts, request.card, runs, request.batch_size,
+                                              prepared.digests)
+        workload = Workload(assignment, itertools.chain([first], claimed), len(work),
                             sum(item.shard.records for item in work), finished)
         speeds = factory.executor(request.executor, request.threads).detect(workload, prepared.retried.append)
     return speeds
 
 
-def _claimed(prepared: Prepared, work: Sequence[Work], places: _Places, locks: Dict[int, contextlib.ExitStack],
+def _claimed(prepared: Prepared, work: Sequence[Work], paths: _Paths, locks: Dict[int, contextlib.ExitStack],
              held: contextlib.ExitStack) -> Iterator[Work]:
     """Those of the shards that nobody else is at, each held from the moment that it is given."""
     for item in work:
@@ -137,7 +139,7 @@ def _claimed(prepared: Prepared, work: Sequence[Work], places: _Places, locks: D
         locks[item.shard.index] = stack = held.enter_context(contextlib.ExitStack())
         stack.enter_context(lock)
         # Another may have finished it since it was found missing.
-        runs = [run for run in item.runs if not places[run, item.shard.index].is_file()]
+        runs = [run for run in item.runs if not paths[run, item.shard.index].is_file()]
         if runs:
             yield Work(item.shard, runs)
         else:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import List, Mapping, Optional, Sequence
 
+import numpy as np
+
 from quant_accuracy.artifacts import build
 from quant_accuracy.artifacts.calibration import calibration_shards
 from quant_accuracy.artifacts.records import Artifacts
@@ -20,7 +22,7 @@ from quant_accuracy.executors.contract import Retry
 from quant_accuracy.judging import baseline as baselines
 from quant_accuracy.judging import checks, known_failures
 from quant_accuracy.judging.baseline import Baseline
-from quant_accuracy.judging.checks import Committed, Network
+from quant_accuracy.judging.checks import Committed, QuantizedNetwork
 from quant_accuracy.judging.verdicts import Verdict
 from quant_accuracy.pipeline import data_set as data_sets
 from quant_accuracy.pipeline.data_set import DataSet
@@ -90,14 +92,24 @@ class Prepared:
         leading = calibration_shards(self.every_shard, self.request.card.calibration_images)
         return files.digest_value([self.digests.get(shard.index) or files.digest_file(shard.path) for shard in leading])
 
+    def calibration_images(self, count: int) -> List[np.ndarray]:
+        """The first of the images that calibrate, as the network gets them: uint8 [1, height, width, 3] each.
+
+        Raises:
+            ConfigurationError: The data set has fewer.
+            DataError: An image cannot be read.
+        """
+        card = self.request.card
+        return images.read_images(calibration_shards(self.every_shard, count), count, card.height, card.width)
+
     def snapshot(self) -> List[Placed]:
         """The quantizers with their ranges."""
-        return snapshot.take(self.artifacts.quantizers, self.artifacts.encodings)
+        return snapshot.take(self.artifacts.quantization)
 
-    def network(self) -> Network:
+    def network(self) -> QuantizedNetwork:
         """The quantized network, with what the card expects of it."""
-        card, built = self.request.card, self.artifacts
-        return Network(built.quantizers, built.encodings, card.graph, card.assumptions)
+        card = self.request.card
+        return QuantizedNetwork(self.artifacts.quantization, card.graph, card.assumptions)
 
     def baseline(self) -> Optional[Baseline]:
         """The committed figures; None where there are none.
@@ -116,16 +128,16 @@ class Prepared:
         Raises:
             ConfigurationError: The snapshot is damaged.
         """
-        built, network = self.artifacts, self.network()
-        on = [quantizer for quantizer in network.quantizers if quantizer.enabled]
+        artifacts, network = self.artifacts, self.network()
+        enabled = network.quantization.enabled()
         committed, now = self._committed(baseline), self.snapshot()
         limit = next((gate.limit for gate in self.request.card.gates if gate.name == ENCODINGS_DRIFT), None)
         verdicts = [
-            checks.of_folding(built.batch_norms, {item.batch_norm: item.reason for item in built.left_out}),
+            checks.of_folding(artifacts.batch_norms, {item.batch_norm: item.reason for item in artifacts.not_folded}),
             *checks.of_placement(network),
             checks.of_snapshot(committed, now),
-            checks.of_bitwidths(on, network),
-            checks.of_encodings(on, network),
+            checks.of_bitwidths(enabled, network),
+            checks.of_encodings(enabled, network),
             checks.of_drift(checks.DRIFT_LIMIT if limit is None else limit, committed, now),
         ]
         # A snapshot that is missing is no known failure of the model.
@@ -147,8 +159,8 @@ class Prepared:
 
     def notes(self) -> List[str]:
         """What is worth a line and no verdict: what was asked for and changes nothing."""
-        request, built = self.request, self.artifacts
-        return effects.without_effect(lambda: built.graph(FLOAT), request.card.graph, request.card.quantization,
+        request, artifacts = self.request, self.artifacts
+        return effects.without_effect(lambda: artifacts.graph(FLOAT), request.card.graph, request.card.quantization,
                                       request.changes)
 
     def _committed(self, baseline: Optional[Baseline]) -> Committed:

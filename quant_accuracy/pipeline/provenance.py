@@ -6,17 +6,17 @@ from typing import Any, Dict
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.base import files
+from quant_accuracy.base import checkpoint_parts, files
 from quant_accuracy.data import images
-from quant_accuracy.graph import checkpoint_parts
 from quant_accuracy.judging.baseline import CALIBRATION_KEY
 from quant_accuracy.pipeline.prepared import Prepared
 
 
 def of_prepared(prepared: Prepared) -> Dict[str, Any]:
     """Everything that the figures depend on, JSON-like, with digests of files."""
-    request, built = prepared.request, prepared.artifacts
-    place, settings = built.postprocessing, request.card.quantization
+    request, artifacts = prepared.request, prepared.artifacts
+    settings = request.card.quantization
+    suppression = artifacts.suppression and artifacts.suppression.postprocessing
     return {
         "checkpoint": {path.name: files.digest_file(path)
                        for path in checkpoint_parts.checkpoint_files(request.data.checkpoint)},
@@ -34,16 +34,16 @@ def of_prepared(prepared: Prepared) -> Dict[str, Any]:
             "encodings_file": settings.encodings_file and files.digest_file(settings.encodings_file),
             "calibration_images": request.card.calibration_images,
             CALIBRATION_KEY: prepared.calibration_digest(),
-            "simulator": built.simulator,
+            "simulator": artifacts.simulator,
             # Only where the card names it: baselines of cards that do not stay comparable.
             **({"spelled_out_batch_norms": settings.spelled_out_batch_norms}
                if settings.spelled_out_batch_norms else {}),
         },
         "detection": {
             "batch_size": request.batch_size,
-            "suppression": "outside the graph, verified" if place else "the graph's own",
-            "score_threshold": place and place.score_threshold,
-            "iou_threshold": place and place.iou_threshold,
+            "suppression": "outside the graph, verified" if suppression else "the graph's own",
+            "score_threshold": suppression and suppression.score_threshold,
+            "iou_threshold": suppression and suppression.iou_threshold,
         },
         "versions": {"tensorflow": tf.__version__, "numpy": np.__version__},
     }

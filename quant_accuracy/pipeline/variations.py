@@ -53,7 +53,7 @@ def measure_without(prepared: Prepared, off: Sequence[str]) -> Variant:
         ConfigurationError: AIMET runs the network.
         GraphError: There is no enabled quantizer on one of the tensors.
     """
-    run = Run(QUANTIZED, off=tuple(sorted(off)))
+    run = Run(QUANTIZED, disabled=tuple(sorted(off)))
     return variants.score(prepared, inference.detect(prepared, [run])[run])
 
 

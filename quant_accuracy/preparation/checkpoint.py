@@ -6,9 +6,9 @@ from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence, Tuple
 import tensorflow.compat.v1 as tf
 from object_detection import exporter
 
-from quant_accuracy.base import files
+from quant_accuracy.base import checkpoint_parts, files
 from quant_accuracy.base.errors import CheckpointError, ConfigurationError, first_line
-from quant_accuracy.graph import checkpoint_parts, load
+from quant_accuracy.graph import load
 from quant_accuracy.preparation import pipeline_config
 
 _AVERAGE = "/ExponentialMovingAverage"

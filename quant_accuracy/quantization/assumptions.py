@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import List, Optional, Sequence
 
 from quant_accuracy.quantization.encodings import holds_zero
-from quant_accuracy.quantization.records import PARAM, Encoding, Override, Quantizer
+from quant_accuracy.quantization.records import PARAM, Encoding, Override, Quantizer, symmetry_word
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def wrong_settings(quantizer: Quantizer, encodings: Sequence[Encoding], assumed:
             found.append(f"the {what} has {wide} bits, the card says {bits}")
     for what, even in [("quantizer", quantizer.symmetry.symmetric), *(("encoding", e.symmetric) for e in encodings)]:
         if even != symmetric:
-            found.append(f"the {what} is {_word(even)}, the card says {_word(symmetric)}")
+            found.append(f"the {what} is {symmetry_word(even)}, the card says {symmetry_word(symmetric)}")
     return sorted(set(found))
 
 
@@ -80,7 +80,3 @@ def wrong_range(encodings: Sequence[Encoding]) -> Optional[str]:
         if not holds_zero(encoding.minimum, encoding.maximum, encoding.bitwidth):
             return f"without zero: {encoding}"
     return None
-
-
-def _word(symmetric: bool) -> str:
-    return "symmetric" if symmetric else "asymmetric"

@@ -6,6 +6,7 @@ from typing import Callable, Dict, Iterable, Iterator, List, Optional, Sequence,
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from quant_accuracy.base import concurrency
 from quant_accuracy.base.errors import DataError
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph import sessions
@@ -18,6 +19,7 @@ from quant_accuracy.quantization.records import (
     TF_ENHANCED,
     Encoding,
     Encodings,
+    Quantization,
     Quantizer,
     Settings,
     Symmetry,
@@ -28,8 +30,8 @@ _REPAIR = "a weight or a batch norm before it makes it so: train or export the c
 
 
 def calibrate(graph: tf.GraphDef, quantizers: Sequence[Quantizer], settings: Settings, image_input: str,
-              batches: Iterable[np.ndarray], frozen: Optional[Encodings] = None) -> Encodings:
-    """The encoding of every enabled quantizer, by tensor name.
+              batches: Iterable[np.ndarray], frozen: Optional[Encodings] = None) -> Quantization:
+    """The quantizers with an encoding for each that is enabled.
 
     As in AIMET, weights are quantized while activations are observed in floating point.
 
@@ -46,14 +48,14 @@ def calibrate(graph: tf.GraphDef, quantizers: Sequence[Quantizer], settings: Set
     """
     encodings = dict(frozen or {})
     encodings.update(calibrate_params(graph, [q for q in quantizers if q.tensor not in encodings], settings))
-    quantized = simulate.quantize_weights(graph, quantizers, encodings)
+    quantized = simulate.quantize_weights(graph, Quantization(quantizers, encodings))
     activations = [q for q in quantizers if q.enabled and q.kind == ACTIVATION and q.tensor not in encodings]
     if not activations:
-        return encodings
+        return Quantization(quantizers, encodings)
     tensors = [q.tensor for q in activations]
     for quantizer, encode in zip(activations, _observed(quantized, tensors, settings, image_input, batches)):
         encodings[quantizer.tensor] = (_named(quantizer, encode),)
-    return encodings
+    return Quantization(quantizers, encodings)
 
 
 def calibrate_params(graph: tf.GraphDef, quantizers: Sequence[Quantizer], settings: Settings) -> Encodings:
@@ -150,7 +152,7 @@ def _run_all(graph: tf.GraphDef, fetches: Sequence[str], image_input: str,
     """The fetched values of each batch, in order; no batch at all is an error."""
     count = 0
     with sessions.open_session(graph, "the float graph, on calibration images") as session:
-        for values in sessions.run_concurrently(
+        for values in concurrency.run_concurrently(
                 lambda batch: session.run(list(fetches), {image_input + ":0": batch}), batches):
             yield values
             count += 1

@@ -12,7 +12,8 @@ from typing import Any, Callable, Collection, Dict, Iterator, List, Optional, Se
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import QuantAccuracyError
-from quant_accuracy.graph.names import GraphNames
+from quant_accuracy.base.graph_names import GraphNames
+from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import placement
 from quant_accuracy.quantization.configuration import Configuration, OpRule, ParamRule
 from quant_accuracy.quantization.records import TF, Override, Quantizer, Settings
@@ -54,7 +55,7 @@ def without_effect(load: Callable[[], tf.GraphDef], names: GraphNames, settings:
     def does(tried: Settings) -> Optional[_Does]:
         """What the quantizers do; None where such settings contradict themselves."""
         try:
-            placed = placement.place_quantizers(graph, names.starting_op, names.output_ops, tried)
+            placed = placement.place_quantizers(Network.of(graph, names), tried)
         except QuantAccuracyError:
             return None
         return _done_by(placed)
@@ -154,12 +155,12 @@ def _of_overrides(settings: Settings, now: _Does,
                   does: Callable[[Settings], Optional[_Does]]) -> Iterator[str]:
     """Each part of an override is left out in turn; one that changes nothing stays out, for another may repeat it."""
     kept = list(settings.overrides)
-    for place, override in enumerate(settings.overrides):
+    for position, override in enumerate(settings.overrides):
         parts = {key: value for key, value in vars(override).items() if key != "tensors" and value is not None}
         if not parts:
             yield f"the override of {override.tensors!r} changes nothing: it says nothing"
         for key, value in parts.items():
-            tried = [*kept[:place], replace(kept[place], **{key: None}), *kept[place + 1:]]
+            tried = [*kept[:position], replace(kept[position], **{key: None}), *kept[position + 1:]]
             if does(replace(settings, overrides=tuple(tried))) == now:
                 kept = tried
                 yield (f"the override of {override.tensors!r}: {key}: {value} changes nothing: "

@@ -16,7 +16,15 @@ from quant_accuracy.base import files, invocation
 from quant_accuracy.base.documents import as_flag, as_number, parse_json, parsing, read_text
 from quant_accuracy.base.errors import ConfigurationError, QuantAccuracyError, StorageError, first_line, shown
 from quant_accuracy.quantization.encodings import holds_zero
-from quant_accuracy.quantization.records import ACTIVATION, PARAM, Encoding, Encodings, Quantizer
+from quant_accuracy.quantization.records import (
+    ACTIVATION,
+    PARAM,
+    Encoding,
+    Encodings,
+    Quantization,
+    Quantizer,
+    symmetry_word,
+)
 
 VERSION = "0.5.0"
 # Its files are lists with other keys.
@@ -45,15 +53,14 @@ class Stored(NamedTuple):
         return {**self.by_kind[ACTIVATION], **self.by_kind[PARAM]}
 
 
-def write(path: Path, quantizers: Sequence[Quantizer], encodings: Encodings) -> None:
+def write(path: Path, quantization: Quantization) -> None:
     """Write the encodings of the enabled quantizers, by tensor name, as AIMET's `export` does."""
     document: Dict[str, Any] = {"version": VERSION, "activation_encodings": {}, "param_encodings": {}}
-    for quantizer in quantizers:
-        if quantizer.enabled:
-            document[_SECTIONS[quantizer.kind]][quantizer.tensor] = [{
-                "bitwidth": encoding.bitwidth, "is_symmetric": str(encoding.symmetric), "max": encoding.maximum,
-                "min": encoding.minimum, "offset": float(encoding.offset), "scale": encoding.scale,
-            } for encoding in encodings[quantizer.tensor]]
+    for quantizer in quantization.enabled():
+        document[_SECTIONS[quantizer.kind]][quantizer.tensor] = [{
+            "bitwidth": encoding.bitwidth, "is_symmetric": str(encoding.symmetric), "max": encoding.maximum,
+            "min": encoding.minimum, "offset": float(encoding.offset), "scale": encoding.scale,
+        } for encoding in quantization.encodings[quantizer.tensor]]
     files.write_text(path, json.dumps(document, sort_keys=True, indent=4) + "\n")
 
 
@@ -200,12 +207,8 @@ def _check(path: Path, quantizer: Quantizer, encodings: Sequence[Encoding]) -> N
             raise ConfigurationError(f"{path}: {quantizer.tensor!r} has {encoding.bitwidth} bits, its quantizer "
                                      f"{quantizer.bitwidth}; {remedy}")
         if encoding.symmetric != quantizer.symmetry.symmetric:
-            raise ConfigurationError(f"{path}: {quantizer.tensor!r} is {_word(encoding.symmetric)}, its quantizer "
-                                     f"{_word(quantizer.symmetry.symmetric)}; {remedy}")
+            given, wanted = symmetry_word(encoding.symmetric), symmetry_word(quantizer.symmetry.symmetric)
+            raise ConfigurationError(f"{path}: {quantizer.tensor!r} is {given}, its quantizer {wanted}; {remedy}")
     if quantizer.axis is None and len(encodings) != 1:
         raise ConfigurationError(f"{path}: {quantizer.tensor!r} has {len(encodings)} encodings, its quantizer takes "
                                  f"one; {remedy}")
-
-
-def _word(symmetric: bool) -> str:
-    return "symmetric" if symmetric else "asymmetric"

@@ -13,6 +13,7 @@ import tensorflow.compat.v1 as tf
 from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph import spelled_out
+from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import overrides
 from quant_accuracy.quantization.configuration import BIAS, OP_TYPES, WEIGHT, Configuration, OpRule, ParamRule
 from quant_accuracy.quantization.records import (
@@ -51,36 +52,32 @@ class _Op(NamedTuple):
     params: Sequence[Tuple[str, str]]
 
 
-def place_quantizers(graph: tf.GraphDef, start: str, outputs: Sequence[str], settings: Settings) -> List[Quantizer]:
-    """List every quantizer of the network between `start` and `outputs`, enabled or not, in the network's order.
+def place_quantizers(network: Network, settings: Settings) -> List[Quantizer]:
+    """List every quantizer of a network, enabled or not, in the network's order.
 
     Args:
-        graph: The frozen graph, batch norms folded.
-        start: The starting op of the network.
-        outputs: The output ops of the network.
+        network: The network, in a frozen graph, batch norms folded.
         settings: Bit widths, configuration and overrides.
 
     Raises:
         GraphError: A named op is missing or not connected.
         ConfigurationError: The configuration contradicts itself on a tensor, or an override matches nothing.
     """
-    ops = _ops(graph, start, outputs)
-    placed = {quantizer.tensor: quantizer for op in ops for quantizer in _of_op(op, settings, start, outputs)}
+    ops = _ops(network)
+    placed = {quantizer.tensor: quantizer for op in ops for quantizer in _of_op(op, settings, network)}
     _configure(placed, ops, settings.configuration)
     quantizers = overrides.apply(list(placed.values()), settings.overrides)
     overrides.check_symmetry(quantizers)
     return quantizers
 
 
-def _ops(graph: tf.GraphDef, start: str, outputs: Sequence[str]) -> List[_Op]:
-    nodes = graph_nodes.by_name(graph)
-    network = graph_nodes.between(graph, start, outputs)
-    uses = graph_nodes.uses(network)
-    inside = {start, *(node.name for node in network)}
-    groups = {group.output: group for group in spelled_out.find(graph, start, outputs)}
+def _ops(network: Network) -> List[_Op]:
+    nodes, inner, inside = network.nodes(), network.ops(), network.inside()
+    uses = graph_nodes.uses(inner)
+    groups = {group.output: group for group in spelled_out.find(network)}
     ops = []
     covered = {name for group in groups.values() for name in group.ops} - set(groups)
-    for node in [nodes[start], *network]:
+    for node in [nodes[network.start], *inner]:
         if node.name in covered:
             continue
         if node.name in groups:
@@ -91,7 +88,7 @@ def _ops(graph: tf.GraphDef, start: str, outputs: Sequence[str]) -> List[_Op]:
         covered.add(output.name)
         flatten = node.op == "Reshape" and _is_flatten(node, nodes)
         activation = f"{output.name}:0" if _has_output_quantizer(output) and not flatten else None
-        weighted = node.op in _LINEAR and node.name != start and graph_nodes.op_of(node.input[1]) not in inside
+        weighted = node.op in _LINEAR and node.name != network.start and graph_nodes.op_of(node.input[1]) not in inside
         params = _params(node, bias_add, uses, nodes) if weighted else []
         ops.append(_Op(node, output.name, "Flatten" if flatten else _TYPE_OF.get(node.op), activation, params))
     return ops
@@ -136,7 +133,7 @@ def _is_flatten(node: tf.NodeDef, nodes: Mapping[str, tf.NodeDef]) -> bool:
                 and nodes[graph_nodes.op_of(shape.input[0])].op == "StridedSlice")
 
 
-def _of_op(op: _Op, settings: Settings, start: str, outputs: Sequence[str]) -> List[Quantizer]:
+def _of_op(op: _Op, settings: Settings, network: Network) -> List[Quantizer]:
     """The quantizers of an op, still disabled."""
     configuration = settings.configuration
     symmetry = Symmetry(False, configuration.strict, configuration.unsigned)
@@ -147,7 +144,7 @@ def _of_op(op: _Op, settings: Settings, start: str, outputs: Sequence[str]) -> L
         found.append(Quantizer(_name(tensor), tensor, PARAM, settings.param_bitwidth, symmetry, False,
                                "no rule enables it", role, axis))
     if op.activation is not None:
-        role = INPUT if op.node.name == start else OUTPUT if op.output in outputs else ""
+        role = INPUT if op.node.name == network.start else OUTPUT if op.output in network.outputs else ""
         found.append(Quantizer(_name(op.activation), op.activation, ACTIVATION, settings.output_bitwidth, symmetry,
                                False, "no rule enables it", role))
     return found

@@ -18,6 +18,11 @@ BUILTIN, AIMET, AUTO = "builtin", "aimet", "auto"
 FOLD, KEEP = "fold", "keep"
 
 
+def symmetry_word(symmetric: bool) -> str:
+    """What a range is called."""
+    return "symmetric" if symmetric else "asymmetric"
+
+
 @dataclass(frozen=True)
 class Symmetry:
     """Which ranges a quantizer may have.
@@ -63,8 +68,8 @@ class Settings:
         overrides: Exceptions for single quantizers, each overruling those before it.
         encodings_file: Encodings to be taken from a file instead of calibration.
         params_only: Of that file take only the params.
-        backend: Who places quantizers and makes encodings: `builtin`, `aimet` for the real AIMET, or `auto`.
-        simulate: Who runs the quantized network: `builtin` or `aimet`; None for the backend.
+        backend: What places quantizers and makes encodings: `builtin`, `aimet` for the real AIMET, or `auto`.
+        simulator: What runs the quantized network: `builtin` or `aimet`; None for the backend.
         spelled_out_batch_norms: What becomes of batch norms in plain ops: `fold`, or `keep` as one op of the network;
             None keeps them too, as AIMET does, and has the check on folding name them.
     """
@@ -77,7 +82,7 @@ class Settings:
     encodings_file: Optional[Path] = None
     params_only: bool = False
     backend: str = BUILTIN
-    simulate: Optional[str] = None
+    simulator: Optional[str] = None
     spelled_out_batch_norms: Optional[str] = None
 
 

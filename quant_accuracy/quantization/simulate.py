@@ -8,16 +8,25 @@ import tensorflow.compat.v1 as tf
 from quant_accuracy.base.errors import ConfigurationError, GraphError
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.quantization.encodings import quantize_dequantize
-from quant_accuracy.quantization.records import ACTIVATION, PARAM, Encoding, Encodings, Quantizer
+from quant_accuracy.quantization.records import ACTIVATION, PARAM, Encoding, Quantization, Quantizer
 
 
-def quantize_weights(graph: tf.GraphDef, quantizers: Sequence[Quantizer], encodings: Encodings) -> tf.GraphDef:
+def simulate(graph: tf.GraphDef, quantization: Quantization) -> tf.GraphDef:
+    """The graph that simulates quantization: both steps, weights and activations.
+
+    Raises:
+        GraphError: A weight or a tensor is missing.
+        ConfigurationError: A weight has another number of channels than its encodings.
+    """
+    return insert_fake_quant(quantize_weights(graph, quantization), quantization)
+
+
+def quantize_weights(graph: tf.GraphDef, quantization: Quantization) -> tf.GraphDef:
     """Replace each weight that has an enabled quantizer by its quantized values.
 
     Args:
         graph: A frozen graph.
-        quantizers: The placed quantizers.
-        encodings: Encodings by tensor name.
+        quantization: The placed quantizers and their encodings.
 
     Raises:
         GraphError: A weight is missing.
@@ -25,8 +34,8 @@ def quantize_weights(graph: tf.GraphDef, quantizers: Sequence[Quantizer], encodi
     """
     nodes = graph_nodes.by_name(graph)
     wanted: Dict[str, Quantizer] = {}
-    for quantizer in quantizers:
-        if quantizer.enabled and quantizer.kind == PARAM:
+    for quantizer in quantization.enabled():
+        if quantizer.kind == PARAM:
             wanted[graph_nodes.constant_node(nodes, quantizer.tensor).name] = quantizer
     result = tf.GraphDef(versions=graph.versions)
     for node in graph.node:
@@ -34,7 +43,8 @@ def quantize_weights(graph: tf.GraphDef, quantizers: Sequence[Quantizer], encodi
         copy.CopyFrom(node)
         if node.name in wanted:
             quantizer = wanted.pop(node.name)
-            values = _on_grid(tf.make_ndarray(node.attr["value"].tensor), quantizer, encodings[quantizer.tensor])
+            values = _on_grid(tf.make_ndarray(node.attr["value"].tensor), quantizer,
+                              quantization.encodings[quantizer.tensor])
             copy.CopyFrom(graph_nodes.const_node(node.name, values))
     if wanted:
         raise GraphError(f"the graph lacks the weights {sorted(wanted)}; build it again from the checkpoint")
@@ -53,7 +63,7 @@ def _on_grid(values: np.ndarray, quantizer: Quantizer, encodings: Sequence[Encod
     return np.moveaxis(quantized, 0, quantizer.axis)
 
 
-def insert_fake_quant(graph: tf.GraphDef, quantizers: Sequence[Quantizer], encodings: Encodings) -> tf.GraphDef:
+def insert_fake_quant(graph: tf.GraphDef, quantization: Quantization) -> tf.GraphDef:
     """Put a fake-quant op behind each activation that has an enabled quantizer, and send all its consumers there.
 
     The op is TensorFlow's FakeQuantWithMinMaxArgs; with an encoding whose zero lies on the grid it rounds as AIMET
@@ -62,7 +72,7 @@ def insert_fake_quant(graph: tf.GraphDef, quantizers: Sequence[Quantizer], encod
     Raises:
         GraphError: A tensor is missing.
     """
-    wanted = {q.tensor: q for q in quantizers if q.enabled and q.kind == ACTIVATION}
+    wanted = {q.tensor: q for q in quantization.enabled() if q.kind == ACTIVATION}
     result = tf.GraphDef(versions=graph.versions)
     inserted = 0
     for node in graph.node:
@@ -73,7 +83,7 @@ def insert_fake_quant(graph: tf.GraphDef, quantizers: Sequence[Quantizer], encod
                 copy.input[index] = wanted[graph_nodes.tensor_of(reference)].name
         if node.name + ":0" in wanted:
             quantizer = wanted[node.name + ":0"]
-            result.node.add().CopyFrom(fake_quant(quantizer, encodings[quantizer.tensor][0]))
+            result.node.add().CopyFrom(fake_quant(quantizer, quantization.encodings[quantizer.tensor][0]))
             inserted += 1
     if inserted != len(wanted):
         raise GraphError(f"{inserted} of {len(wanted)} activation quantizers found their tensor; "
@@ -92,7 +102,7 @@ def fake_quant(quantizer: Quantizer, encoding: Encoding) -> tf.NodeDef:
     return node
 
 
-def network_outputs(outputs: Sequence[str], quantizers: Sequence[Quantizer]) -> Sequence[str]:
+def network_outputs(outputs: Sequence[str], quantization: Quantization) -> Sequence[str]:
     """The tensors to fetch for the network's outputs: behind the quantizer where there is one, as AIMET's users do."""
-    behind = {q.tensor: q.name + ":0" for q in quantizers if q.enabled and q.kind == ACTIVATION}
+    behind = {q.tensor: q.name + ":0" for q in quantization.enabled() if q.kind == ACTIVATION}
     return [behind.get(output + ":0", output + ":0") for output in outputs]

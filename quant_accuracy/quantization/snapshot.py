@@ -10,7 +10,7 @@ from typing import List, Mapping, NamedTuple, Optional, Sequence, Tuple
 from quant_accuracy.base import files
 from quant_accuracy.base.documents import Section, require_json
 from quant_accuracy.base.errors import ConfigurationError
-from quant_accuracy.quantization.records import ACTIVATION, PARAM, Encodings, Quantizer
+from quant_accuracy.quantization.records import ACTIVATION, PARAM, Quantization, symmetry_word
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Placed:
         if not self.enabled:
             return "off"
         channels = {0: ", without a range", 1: ""}.get(len(self.ranges), f", {len(self.ranges)} channels")
-        return f"{self.bitwidth} bits {'symmetric' if self.symmetric else 'asymmetric'}{channels}"
+        return f"{self.bitwidth} bits {symmetry_word(self.symmetric)}{channels}"
 
 
 class Drift(NamedTuple):
@@ -69,11 +69,11 @@ class NotCompared(NamedTuple):
     ranges: Mapping[str, str]
 
 
-def take(quantizers: Sequence[Quantizer], encodings: Encodings) -> List[Placed]:
+def take(quantization: Quantization) -> List[Placed]:
     """The snapshot of a network's quantizers, in the network's order."""
     return [Placed(q.tensor, q.kind, q.enabled, q.bitwidth, q.symmetry.symmetric, q.rule,
-                   tuple((e.minimum, e.maximum) for e in encodings.get(q.tensor, ())) if q.enabled else ())
-            for q in quantizers]
+                   tuple((e.minimum, e.maximum) for e in quantization.encodings.get(q.tensor, ())) if q.enabled else ())
+            for q in quantization.quantizers]
 
 
 def write(path: Path, placed: Sequence[Placed]) -> None:

@@ -8,7 +8,7 @@ import tensorflow.compat.v1 as tf
 from quant_accuracy.base.errors import GraphError
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.quantization import simulate
-from quant_accuracy.quantization.records import PARAM, Encodings, Quantizer
+from quant_accuracy.quantization.records import PARAM, Encodings, Quantization, Quantizer
 
 SETTING = "quant_accuracy/switches"
 _EACH = "quant_accuracy/switch"
@@ -21,25 +21,20 @@ class _Switch(NamedTuple):
     on: str
 
 
-def enabled(quantizers: Sequence[Quantizer]) -> List[Quantizer]:
-    """The quantizers that have a switch, in the order of the switches."""
-    return [quantizer for quantizer in quantizers if quantizer.enabled]
-
-
-def all_but(quantizers: Sequence[Quantizer], off: Collection[str]) -> Mapping[str, np.ndarray]:
+def all_but(quantization: Quantization, off: Collection[str]) -> Mapping[str, np.ndarray]:
     """What to feed the graph so that the enabled quantizers are on, but for those on the tensors of `off`.
 
     Raises:
         GraphError: There is no enabled quantizer on one of the tensors.
     """
-    names = [quantizer.tensor for quantizer in enabled(quantizers)]
+    names = [quantizer.tensor for quantizer in quantization.enabled()]
     unknown = sorted(set(off) - set(names))
     if unknown:
         raise GraphError(f"{unknown[0]} has no enabled quantizer that could be switched off; name another tensor")
     return {SETTING + ":0": np.array([name not in off for name in names])}
 
 
-def insert_switches(graph: tf.GraphDef, quantizers: Sequence[Quantizer], encodings: Encodings) -> tf.GraphDef:
+def insert_switches(graph: tf.GraphDef, quantization: Quantization) -> tf.GraphDef:
     """Put every enabled quantizer behind a switch of its own.
 
     With all of them on the result computes what `simulate` makes of the graph, with all of them off what the graph
@@ -47,15 +42,14 @@ def insert_switches(graph: tf.GraphDef, quantizers: Sequence[Quantizer], encodin
 
     Args:
         graph: The frozen float graph, batch norms folded.
-        quantizers: The placed quantizers.
-        encodings: Encodings by tensor name.
+        quantization: The placed quantizers and their encodings.
 
     Raises:
         GraphError: A weight or a tensor is missing.
     """
-    placed = enabled(quantizers)
+    placed = quantization.enabled()
     switches = {q.tensor: _Switch(q, f"{_EACH}:{index}" if index else _EACH) for index, q in enumerate(placed)}
-    weights = graph_nodes.by_name(simulate.quantize_weights(graph, quantizers, encodings))
+    weights = graph_nodes.by_name(simulate.quantize_weights(graph, quantization))
     nodes = graph_nodes.by_name(graph)
     params = {graph_nodes.constant_node(nodes, tensor).name: switch for tensor, switch in switches.items()
               if switch.quantizer.kind == PARAM}
@@ -76,7 +70,7 @@ def insert_switches(graph: tf.GraphDef, quantizers: Sequence[Quantizer], encodin
                 copy.input[position] = activations[graph_nodes.tensor_of(reference)].quantizer.name
         if node.name + ":0" in activations:
             switch = activations[node.name + ":0"]
-            result.node.extend(_switched_activation(switch, encodings))
+            result.node.extend(_switched_activation(switch, quantization.encodings))
             inserted += 1
     if inserted != len(placed):
         raise GraphError(f"{inserted} of {len(placed)} quantizers found their tensor; "

@@ -7,29 +7,20 @@ positive one.
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
-
-import numpy as np
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.base.words import VARIANTS
-from quant_accuracy.data import annotations as annotation_files
-from quant_accuracy.data.annotations import Annotations
-from quant_accuracy.detection.merge import Merged, Results
 from quant_accuracy.judging import baseline, jitter
 from quant_accuracy.judging.verdicts import CHECK, PASS, Verdict
 from quant_accuracy.quantization import snapshot
 from quant_accuracy.quantization.snapshot import Drift
 from quant_accuracy.reporting.document import read_report
-from quant_accuracy.reporting.document.read_report import AGAIN, ReportedRun
-from quant_accuracy.scoring import bootstrap, coco, matching
-from quant_accuracy.scoring.intervals import Interval, mean_known
+from quant_accuracy.reporting.document.read_report import ReportedRun
+from quant_accuracy.reporting.paired import Paired, measure
 from quant_accuracy.scoring.metrics import FIGURES
-from quant_accuracy.scoring.partial import ClassImages, PartialAps
 
 SCHEMA_VERSION = 2
-# Scoring and bootstrap sum in another order.
-_SAME_MAP = 1e-6
 
 
 @dataclass(frozen=True)
@@ -68,21 +59,6 @@ class QuantizerChanges:
     missing: str = ""
     placement: Sequence[str] = ()
     drifts: Sequence[Drift] = ()
-
-
-@dataclass(frozen=True)
-class Paired:
-    """Where the differences of both runs lie, had other images been evaluated.
-
-    Attributes:
-        intervals: 95 % intervals by `jitter` figure; empty where they are not known.
-        images: Number of images that they come from.
-        note: Why there are none, or what limits them; else empty.
-    """
-
-    intervals: Mapping[str, Interval]
-    images: int
-    note: str
 
 
 @dataclass(frozen=True)
@@ -135,7 +111,7 @@ def compare(first: Path, second: Path, annotations: Optional[Path] = None) -> Co
         verdicts=_verdict_changes(before.verdicts, after.verdicts),
         provenance=baseline.differences(before.provenance, after.provenance),
         quantizers=_quantizer_changes(before.folder, after.folder),
-        paired=_paired(before, after, annotations))
+        paired=measure(before, after, annotations))
 
 
 def as_document(found: Comparison) -> Dict[str, Any]:
@@ -219,130 +195,6 @@ def _quantizer_changes(before: Path, after: Path) -> QuantizerChanges:
         return QuantizerChanges(" and ".join(dict.fromkeys(lacking)) + " missing")
     return QuantizerChanges(placement=snapshot.differences(old, new),
                             drifts=[drift for drift in snapshot.drifts(old, new) if drift.change > 0])
-
-
-def _paired(before: ReportedRun, after: ReportedRun, given: Optional[Path]) -> Paired:
-    """The intervals, where everything that they need is there."""
-    lacking = [run.detections(variant) for run in (before, after) for variant in VARIANTS
-               if not run.detections(variant).exists()]
-    if lacking:
-        return Paired({}, 0, f"{lacking[0]} is missing; {AGAIN}")
-    if before.data().get("annotations") != after.data().get("annotations"):
-        return Paired({}, 0, "the runs were scored with different annotations; run both reports with the same")
-    truth = _annotations(before, after, given)
-    if truth is None:
-        return Paired({}, 0, "the annotations are not known; name them with --annotation-json-file")
-    return _intervals(before, after, truth)
-
-
-def _annotations(before: ReportedRun, after: ReportedRun, given: Optional[Path]) -> Optional[Annotations]:
-    """What both runs were scored with: the given file, else one that a report names and that says the same still."""
-    wanted = before.data().get("annotations")
-    if given is not None:
-        found = annotation_files.load(given)
-        if found.digest() != wanted:
-            raise ConfigurationError(f"{given}: is not the annotation file that the runs were scored with; "
-                                     "name that one with --annotation-json-file")
-        return found
-    for path in dict.fromkeys(run.annotations for run in (before, after) if run.annotations is not None):
-        if path.is_file():
-            found = annotation_files.load(path)
-            if found.digest() == wanted:
-                return found
-    return None
-
-
-def _intervals(before: ReportedRun, after: ReportedRun, truth: Annotations) -> Paired:
-    tables = [{variant: read_report.detections_of(run, variant) for variant in VARIANTS} for run in (before, after)]
-    detected = {image for side in tables for found in side.values() for image in np.unique(found.images).tolist()}
-    image_ids, left_out = evaluated_images(before.images, detected, truth)
-    if not len(image_ids):
-        return Paired({}, 0, "no image has detections")
-    weights = bootstrap.draw(len(image_ids))
-    old = _score(before, tables[0], image_ids, truth, weights, not left_out)
-    # What did not change has no other mAP: most changes leave the float variant as it was.
-    changed = {variant: table for variant, table in tables[1].items()
-               if before.metrics[variant] != after.metrics[variant] or not table.equals(tables[0][variant])}
-    new = {**old, **_score(after, changed, image_ids, truth, weights, not left_out)}
-    evaluated = np.asarray(old[VARIANTS[0]].images)
-    shown = ClassImages(evaluated, evaluated if before.images == len(truth.images)
-                        else matching.class_images(truth)[:, coco.ALL.area])
-    drops = [side[VARIANTS[0]].less(side[VARIANTS[1]]) for side in (old, new)]
-    pairs = dict(zip(jitter.FIGURES, ((new[VARIANTS[0]], old[VARIANTS[0]]), (new[VARIANTS[1]], old[VARIANTS[1]]),
-                                      (drops[1], drops[0]))))
-    intervals = {name: PartialAps(now.values, was.values, now.samples, was.samples, shown).drop()
-                 for name, (now, was) in pairs.items()}
-    known = {name: interval for name, interval in intervals.items() if interval is not None}
-    return Paired(known, len(image_ids), _limits(before.images, left_out, shown, bool(known)))
-
-
-def _limits(images: int, left_out: int, shown: ClassImages, known: bool) -> str:
-    if not shown.evaluated.any():
-        return "the evaluated images have no ground truth"
-    if not known:
-        return (f"no interval is honest: {shown.absent} of {shown.classes} classes have no ground truth in the "
-                "evaluated images")
-    return (f"{left_out} of {images} images have no detections in either run, and the reports do not say which they "
-            "are: the intervals leave them out") if left_out else ""
-
-
-def evaluated_images(images: int, detected: Set[int], truth: Annotations) -> Tuple[np.ndarray, int]:
-    """Which images were evaluated, as far as detections and annotations tell: COCO's results name only images with any.
-
-    Args:
-        images: How many were evaluated.
-        detected: The image ids that have detections in any result.
-        truth: The annotations; they may hold images that were not evaluated.
-
-    Returns:
-        The sorted image ids (int64 [n]), and how many evaluated images are not among them because nothing names them.
-
-    Raises:
-        ConfigurationError: There are detections of images that cannot have been evaluated.
-    """
-    unknown = sorted(detected - set(truth.images))
-    if unknown:
-        raise ConfigurationError(f"there are detections of image {unknown[0]}, which is not in {truth.path}; run the "
-                                 "reports again")
-    if len(detected) > images:
-        raise ConfigurationError(f"there are detections of {len(detected)} images, but the reports say that {images} "
-                                 "were evaluated; run the reports again")
-    found = truth.images if images == len(truth.images) else detected
-    return np.array(sorted(found), np.int64), images - len(found)
-
-
-class _ClassAps(NamedTuple):
-    """What one variant of a run has.
-
-    Attributes:
-        values: float64 [c] AP of each class; NaN without ground truth.
-        samples: float64 [r, c] the same on resamples.
-        images: int64 [c] how many evaluated images show each class.
-    """
-
-    values: np.ndarray
-    samples: np.ndarray
-    images: np.ndarray
-
-    def less(self, other: "_ClassAps") -> "_ClassAps":
-        """How much higher these APs are, on the same resamples."""
-        return _ClassAps(self.values - other.values, self.samples - other.samples, self.images)
-
-
-def _score(run: ReportedRun, tables: Mapping[str, Results], image_ids: np.ndarray, truth: Annotations,
-           weights: np.ndarray, exact: bool) -> Dict[str, _ClassAps]:
-    """The class APs by variant; where all images are known, the report must have the mAP of all."""
-    found = {}
-    for variant, table in tables.items():
-        matches = matching.match(Merged(image_ids, table), truth)
-        reported = run.metrics[variant].figures["mAP"]
-        values = bootstrap.class_aps(matches, np.ones([1, len(image_ids)], np.int32))
-        measured = float(mean_known(values)[0])
-        if exact and reported is not None and not abs(measured - reported) < _SAME_MAP:
-            raise ConfigurationError(f"{run.detections(variant)}: these detections have mAP {measured:.6f}, but "
-                                     f"{run.path} says {reported:.6f}; {AGAIN}")
-        found[variant] = _ClassAps(values[0], bootstrap.class_aps(matches, weights), matches.class_images())
-    return found
 
 
 def _run_document(run: ReportedRun) -> Dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import List, Optional
 
 from quant_accuracy.artifacts.records import Artifacts
 from quant_accuracy.base import files
-from quant_accuracy.base.words import FLOAT
+from quant_accuracy.base.words import FLOAT, REPORT_FORMS
 from quant_accuracy.pipeline.evaluation import Evaluation
 from quant_accuracy.pipeline.variant import Variant
 from quant_accuracy.quantization import export, snapshot
@@ -15,7 +15,6 @@ from quant_accuracy.quantization.records import AIMET
 from quant_accuracy.reporting.document import contents, history
 from quant_accuracy.reporting.document.read_report import SNAPSHOT_FILE
 from quant_accuracy.reporting.page import pages
-from quant_accuracy.settings.converters import REPORT_FORMS
 from quant_accuracy.why.explanation import Answer
 
 _EXPORTED = ("model.encodings", "quantizers.json", "quantsim.pb")

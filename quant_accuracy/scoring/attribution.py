@@ -1,4 +1,4 @@
-"""Where a loss comes from: which images have a lower AP than before."""
+"""Where a loss comes from: which images have a lower AP than in the float variant."""
 
 from typing import List
 
@@ -32,18 +32,18 @@ def image_aps(matches: Matches) -> np.ndarray:
         return np.asarray(np.where(count > 0, aps.sum(axis=1) / count, np.nan))
 
 
-def changed_images(before: Matches, after: Matches, count: int = 12) -> List[int]:
+def changed_images(floats: Matches, quantized: Matches, count: int = 12) -> List[int]:
     """The image ids that lost most of their own AP (see `image_aps`), largest loss first, equal losses by image id.
 
     Args:
-        before: The matches of the float variant.
-        after: The matches of the quantized variant, of the same images.
+        floats: The matches of the float variant.
+        quantized: The matches of the quantized variant, of the same images.
         count: How many ids at most; there are fewer where fewer images lost something.
     """
-    loss = image_aps(before) - image_aps(after)
+    loss = image_aps(floats) - image_aps(quantized)
     lost = np.flatnonzero(np.nan_to_num(loss) > _SAME)
-    order = np.lexsort((before.image_ids[lost], -np.round(loss[lost], 9)))
-    return [int(image) for image in before.image_ids[lost[order[:count]]]]
+    order = np.lexsort((floats.image_ids[lost], -np.round(loss[lost], 9)))
+    return [int(image) for image in floats.image_ids[lost[order[:count]]]]
 
 
 def _gains(matches: Matches, rows: np.ndarray) -> np.ndarray:
@@ -66,11 +66,11 @@ def _gains(matches: Matches, rows: np.ndarray) -> np.ndarray:
     for rank in range(int(ranks.max(initial=0)) - 1, -1, -1):
         here = np.flatnonzero((ranks[:-1] == rank) & (ranks[1:] == rank + 1))
         best[here] = np.maximum(best[here], best[here + 1])
-    reached, before = (np.searchsorted(matching.RECALLS, count / positives, side="right")
+    reached, reached_before = (np.searchsorted(matching.RECALLS, count / positives, side="right")
                        for count in (right, right - hits))
     # Recall 0 is reached before any detection; it belongs to the first one that counts.
-    before[right - hits == 0] = 0
-    gains = np.where(hits, best * (reached - before), 0.0)
+    reached_before[right - hits == 0] = 0
+    gains = np.where(hits, best * (reached - reached_before), 0.0)
     return np.asarray(gains.sum(axis=1) / (len(matching.RECALLS) * len(matching.IOU_THRESHOLDS)))
 
 

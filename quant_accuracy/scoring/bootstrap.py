@@ -36,22 +36,13 @@ def draw(images: int, resamples: int = RESAMPLES, seed: int = _SEED) -> np.ndarr
     return weights
 
 
-def figures(matches: Matches, weights: np.ndarray, aps: Optional[np.ndarray] = None) -> Dict[str, np.ndarray]:
-    """COCO's 12 figures of each resample.
+def class_figures(matches: Matches, weights: np.ndarray, aps: Optional[np.ndarray] = None) -> Dict[str, np.ndarray]:
+    """What COCO's 12 figures are the means of, by resample and category.
 
     Args:
         matches: The matches of one variant.
         weights: int32 [r, n] how often each image comes; see `draw`.
         aps: What `threshold_aps` makes of the two, where it is known already.
-
-    Returns:
-        float64 [r] by name, in COCO's order; NaN where a resample has no ground truth to judge by.
-    """
-    return {name: mean_known(values) for name, values in class_figures(matches, weights, aps).items()}
-
-
-def class_figures(matches: Matches, weights: np.ndarray, aps: Optional[np.ndarray] = None) -> Dict[str, np.ndarray]:
-    """What COCO's 12 figures are the means of: as `figures`, by resample and category.
 
     Returns:
         float64 [r, c] by name, in COCO's order; NaN where a resample has no ground truth of a category.
@@ -79,17 +70,17 @@ def class_aps(matches: Matches, weights: np.ndarray) -> np.ndarray:
     return mean_over_thresholds(threshold_aps(matches, weights))
 
 
-def drop_deviations(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+def drop_deviations(floats: np.ndarray, quantized: np.ndarray) -> np.ndarray:
     """The standard deviation of each class's AP drop.
 
     Args:
-        before: float64 [r, c] what `class_aps` makes of the float variant, with the first rows of `draw` at least.
-        after: The same of the quantized variant, on the same resamples.
+        floats: float64 [r, c] what `class_aps` makes of the float variant, with the first rows of `draw` at least.
+        quantized: The same of the quantized variant, on the same resamples.
 
     Returns:
         float64 [c]; NaN where less than two resamples have ground truth of a class.
     """
-    drops = before[:_OF_DEVIATION] - after[:_OF_DEVIATION]
+    drops = floats[:_OF_DEVIATION] - quantized[:_OF_DEVIATION]
     known = ~np.isnan(drops)
     count = known.sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -114,11 +114,11 @@ def analyse(merged: Merged, annotations: Annotations, matches: Optional[Matches]
     return ErrorKinds(ap50, dict(zip(KINDS, counts.tolist())), dap)
 
 
-def difference(before: ErrorKinds, after: ErrorKinds) -> ErrorKinds:
+def difference(floats: ErrorKinds, quantized: ErrorKinds) -> ErrorKinds:
     """What `after` has more than `before`, by kind: a positive dAP is AP50 that this kind costs in addition."""
-    return ErrorKinds(_minus(after.ap50, before.ap50),
-                      {kind: after.counts[kind] - before.counts[kind] for kind in KINDS},
-                      {kind: _minus(after.dap[kind], before.dap[kind]) for kind in KINDS})
+    return ErrorKinds(_minus(quantized.ap50, floats.ap50),
+                      {kind: quantized.counts[kind] - floats.counts[kind] for kind in KINDS},
+                      {kind: _minus(quantized.dap[kind], floats.dap[kind]) for kind in KINDS})
 
 
 def _minus(first: Optional[float], second: Optional[float]) -> Optional[float]:
@@ -149,8 +149,8 @@ def _pairs(found: np.ndarray, matches: Matches, objects: _Objects) -> _Pairs:
         images = matches.images[first:end]
         each = counts[images]
         detections = np.repeat(np.arange(first, end), each)
-        place = np.arange(len(detections)) - np.repeat(np.cumsum(each) - each, each)
-        partners = np.repeat(starts[images], each) + place
+        rank = np.arange(len(detections)) - np.repeat(np.cumsum(each) - each, each)
+        partners = np.repeat(starts[images], each) + rank
         boxes, no_crowds = found[matches.rows[detections]], np.zeros(len(detections), bool)
         ious = matching.iou(boxes, objects.boxes[partners], no_crowds)
         near = ious >= BACKGROUND_IOU

@@ -5,6 +5,7 @@ from typing import Dict, Mapping, NamedTuple, Optional
 
 import numpy as np
 
+from quant_accuracy.base.words import QUANTIZED, VARIANTS
 from quant_accuracy.scoring import bootstrap, coco
 from quant_accuracy.scoring.intervals import Interval, student_interval
 from quant_accuracy.scoring.matching import Matches
@@ -34,38 +35,36 @@ class FigureIntervals:
 
     Attributes:
         resamples: How many resamples they come from.
-        before: COCO's 12 figures of the float variant.
-        after: The same of the quantized variant.
-        drop: The same of the difference, float - quantized.
+        variants: COCO's 12 figures by variant.
+        drop: The same figures of the difference, float - quantized.
         class_drop: The difference of each class's AP, by class name.
     """
 
     resamples: int
-    before: Intervals
-    after: Intervals
+    variants: Mapping[str, Intervals]
     drop: Intervals
     class_drop: Intervals
 
 
-def measure(before: Scored, after: Scored, weights: np.ndarray, all_images: np.ndarray,
+def measure(floats: Scored, quantized: Scored, weights: np.ndarray, all_images: np.ndarray,
             share: float = 0.0) -> FigureIntervals:
     """The intervals of two variants on the same resamples, made as those that the gates judge by.
 
     Args:
-        before: The float variant.
-        after: The quantized variant, on the same images.
+        floats: The float variant.
+        quantized: The quantized variant, on the same images.
         weights: int32 [r, n] how often each image comes in each resample; see `bootstrap.draw`.
         all_images: int64 [c, area] how many images of the whole data set show each category; see
             `matching.class_images`.
         share: The share of the data set's images that were evaluated, as `PartialAps` takes it.
     """
     once = np.ones([1, weights.shape[1]], np.int32)
-    values = [bootstrap.class_figures(side.matches, once) for side in (before, after)]
-    samples = [bootstrap.class_figures(side.matches, weights, side.aps) for side in (before, after)]
+    values = [bootstrap.class_figures(side.matches, once) for side in (floats, quantized)]
+    samples = [bootstrap.class_figures(side.matches, weights, side.aps) for side in (floats, quantized)]
     found: Dict[str, PartialAps] = {}
     for name in FIGURES:
         area = coco.area_of(name)
-        images = ClassImages(before.matches.class_images(area), all_images[:, area])
+        images = ClassImages(floats.matches.class_images(area), all_images[:, area])
         found[name] = PartialAps(values[0][name][0], values[1][name][0], samples[0][name], samples[1][name], images,
                                  share)
     deviations = bootstrap.drop_deviations(samples[0]["mAP"], samples[1]["mAP"])
@@ -73,12 +72,12 @@ def measure(before: Scored, after: Scored, weights: np.ndarray, all_images: np.n
     images = found["mAP"].images
     return FigureIntervals(
         len(weights),
-        {name: aps.mean_ap(quantized=False) for name, aps in found.items()},
-        {name: aps.mean_ap(quantized=True) for name, aps in found.items()},
+        {variant: {name: aps.mean_ap(quantized=variant == QUANTIZED) for name, aps in found.items()}
+         for variant in VARIANTS},
         {name: aps.drop() for name, aps in found.items()},
         {name: _of_class(float(drops[position]), float(deviations[position]), int(images.evaluated[position]),
                          images.least)
-         for position, name in enumerate(before.metrics.per_class)})
+         for position, name in enumerate(floats.metrics.per_class)})
 
 
 def _of_class(drop: float, deviation: float, images: int, least: int) -> Optional[Interval]:

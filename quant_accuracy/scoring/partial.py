@@ -74,26 +74,26 @@ class PartialAps:
     """The class APs of both variants on the same resamples, ready to stand for the whole data set.
 
     Args:
-        before: float64 [c] AP of the float variant by class; NaN without ground truth.
-        after: float64 [c] of the quantized variant.
-        before_samples: float64 [r, c] AP of the float variant on each resample; NaN without ground truth.
-        after_samples: float64 [r, c] of the quantized variant, on the same resamples.
+        float_aps: float64 [c] AP of the float variant by class; NaN without ground truth.
+        quantized_aps: float64 [c] of the quantized variant.
+        float_samples: float64 [r, c] AP of the float variant on each resample; NaN without ground truth.
+        quantized_samples: float64 [r, c] of the quantized variant, on the same resamples.
         images: How many images show each class.
         share: The share of the data set's images that were evaluated: these are known, and only the others left to
             chance (the finite population correction, Cochran, Sampling Techniques, 1977). 0 asks for what any other
             images would give.
     """
 
-    def __init__(self, before: np.ndarray, after: np.ndarray, before_samples: np.ndarray, after_samples: np.ndarray,
-                 images: ClassImages, share: float = 0.0) -> None:
+    def __init__(self, float_aps: np.ndarray, quantized_aps: np.ndarray, float_samples: np.ndarray,
+                 quantized_samples: np.ndarray, images: ClassImages, share: float = 0.0) -> None:
         shown = images.all > 0
         self.images = images
         self._evaluated = images.evaluated[shown]
-        self._before, self._after = before[shown], after[shown]
-        donors = _donors(~np.isnan(before_samples[:, shown]), images.all[shown])
-        self._before_samples, self._after_samples = (
+        self._float_aps, self._quantized_aps = float_aps[shown], quantized_aps[shown]
+        donors = _donors(~np.isnan(float_samples[:, shown]), images.all[shown])
+        self._float_samples, self._quantized_samples = (
             _deviating(values, samples[:, shown], self._evaluated, share)[np.arange(len(samples))[:, None], donors]
-            for values, samples in ((self._before, before_samples), (self._after, after_samples)))
+            for values, samples in ((self._float_aps, float_samples), (self._quantized_aps, quantized_samples)))
 
     @property
     def speaks_for_the_whole(self) -> bool:
@@ -104,7 +104,7 @@ class PartialAps:
         """Float mAP - quantized mAP, with 95 % confidence; None where too few classes were seen."""
         if not self.speaks_for_the_whole:
             return None
-        drops = self._before_samples.mean(axis=1) - self._after_samples.mean(axis=1)
+        drops = self._float_samples.mean(axis=1) - self._quantized_samples.mean(axis=1)
         return quantile_interval(drops, _TAIL, 1.0 - self._cautious_tail)
 
     @property
@@ -120,9 +120,9 @@ class PartialAps:
         """
         if not self.speaks_for_the_whole:
             return None
-        drops = self._before_samples.mean(axis=1) - self._after_samples.mean(axis=1)
+        drops = self._float_samples.mean(axis=1) - self._quantized_samples.mean(axis=1)
         seen = self._evaluated > 0
-        floats = (_without_excess(self._before, self._before_samples, counted, _EXCESS_LOW)
+        floats = (_without_excess(self._float_aps, self._float_samples, counted, _EXCESS_LOW)
                   for counted in (seen, np.ones_like(seen)))
         ends = [quantile_interval(1.0 - drops / np.maximum(of_float, 1e-9), self._cautious_tail, 1.0 - _TAIL)
                 for of_float in floats]
@@ -136,7 +136,8 @@ class PartialAps:
         """
         if not self.speaks_for_the_whole:
             return None
-        values, samples = (self._after, self._after_samples) if quantized else (self._before, self._before_samples)
+        values, samples = (self._quantized_aps, self._quantized_samples) if quantized else \
+            (self._float_aps, self._float_samples)
         known = self._evaluated >= self.images.least
         low, high = (quantile_interval(_without_excess(values, samples, counted, times), _TAIL, 1.0 - _TAIL)
                      for counted, times in ((known, _EXCESS_LOW), (np.ones_like(known), _EXCESS_HIGH)))

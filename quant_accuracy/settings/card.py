@@ -7,7 +7,7 @@ from typing import Dict, List, Mapping, Sequence, Tuple
 
 from quant_accuracy.base.documents import Section
 from quant_accuracy.base.errors import ConfigurationError, shown
-from quant_accuracy.graph.names import GraphNames
+from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.quantization.assumptions import Assumptions
 from quant_accuracy.quantization.records import Settings
 from quant_accuracy.settings import card_bases, card_fields, card_files, gates

@@ -6,7 +6,7 @@ from typing import Tuple
 
 from quant_accuracy.base.documents import Section
 from quant_accuracy.base.errors import shown
-from quant_accuracy.graph.names import GraphNames
+from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.quantization import configuration as configurations
 from quant_accuracy.quantization.assumptions import Assumptions
 from quant_accuracy.quantization.configuration import Configuration

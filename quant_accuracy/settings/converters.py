@@ -4,7 +4,7 @@ import argparse
 import re
 from typing import Callable, Tuple
 
-REPORT_FORMS = ("html", "json", "md")
+from quant_accuracy.base.words import REPORT_FORMS
 
 
 def positive(text: str) -> int:

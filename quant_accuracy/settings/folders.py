@@ -57,8 +57,11 @@ def baselines(values: Values, model: str, given: str) -> Path:
     if values.get("baseline_dir"):
         return Path(values.get("baseline_dir"))
     path = Path(card_in(Path.cwd(), given))
-    beside = [path.parent, *([path.parent.parent] if path.parent.name == _MODELS else [])] if path.is_absolute() else []
-    places = [folder / _BASELINES for folder in (values.root, *beside)]
+    beside = [path.parent] if path.is_absolute() else []
+    home = [path.parent.parent] if beside and path.parent.name == _MODELS else []
+    # pytest's root is that of the repository, and the working directory of a command line need not be.
+    likely = (*home, values.root, *beside) if values.suite is None else (values.root, *home, *beside)
+    places = [folder / _BASELINES for folder in likely]
     return next((place for place in places if (place / model).is_dir()), places[0])
 
 

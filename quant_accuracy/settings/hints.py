@@ -7,8 +7,8 @@ from typing import List
 
 from quant_accuracy.base import invocation
 from quant_accuracy.settings import folders
-from quant_accuracy.settings.options import MODEL, OPTIONS, PATHS
-from quant_accuracy.settings.values import Values, card_in, changes_card
+from quant_accuracy.settings.options import DEMO_CARD, MODEL, OPTIONS, PATHS
+from quant_accuracy.settings.values import Values, card_in, changes_card, joined
 
 _PATTERN, _BASELINES = "TFRecord_file_pattern", "baseline_dir"
 _REPEATED = ("trust_checkpoint", *PATHS.values(), "eval_batch_size", _BASELINES)
@@ -43,7 +43,7 @@ def _retyped(values: Values, model: str, given: str, demo: bool, part_on_purpose
     typed = {key: values.typed.get(key) for key in _REPEATED}
     if demo and len(values.models()) > 1:
         typed.update(dict.fromkeys(PATHS.values()))
-    if values.suite is None and (values.get(_BASELINES) or not demo):
+    if values.suite is None and (values.get(_BASELINES) or given != DEMO_CARD):
         typed[_BASELINES] = folders.baselines(values, model, given)
     pattern = typed[_PATTERN]
     if pattern and not part_on_purpose:
@@ -52,7 +52,7 @@ def _retyped(values: Values, model: str, given: str, demo: bool, part_on_purpose
     for option in OPTIONS:
         value = typed.get(option.key)
         if value is not None:
-            words += [option.flag, *([str(Path.cwd() / value if isinstance(value, Path) else value)]
+            words += [option.flag, *([str(joined(Path.cwd(), value) if isinstance(value, Path) else value)]
                                      if option.metavar else [])]
     return [shlex.quote(word) for word in words]
 

@@ -169,7 +169,7 @@ SETTINGS = {
     "param_bitwidth": "default_param_bw",
     "output_bitwidth": "default_output_bw",
     "backend": "backend",
-    "simulate": "simulate",
+    "simulator": "simulate",
     "spelled_out_batch_norms": "spelled_out_batch_norms",
 }
 

@@ -4,11 +4,10 @@ import tempfile
 from pathlib import Path
 from typing import Callable, List, Tuple
 
-from quant_accuracy.base import files
+from quant_accuracy.base import checkpoint_parts, files
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.errors import ConfigurationError, StorageError
 from quant_accuracy.data import annotations, shards
-from quant_accuracy.graph import checkpoint_parts
 from quant_accuracy.settings import folders
 from quant_accuracy.settings import request as requests
 from quant_accuracy.settings.card import DataPaths

@@ -4,9 +4,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
+from quant_accuracy.base import checkpoint_parts
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.errors import ConfigurationError
-from quant_accuracy.graph import checkpoint_parts
 from quant_accuracy.quantization import configuration
 from quant_accuracy.quantization.records import Settings
 from quant_accuracy.settings import card as cards

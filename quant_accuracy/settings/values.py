@@ -92,14 +92,22 @@ def from_environment(known: Sequence[Option] = OPTIONS) -> Dict[str, Any]:
 
 def relative_to(folder: Path, values: Mapping[str, Any]) -> Dict[str, Any]:
     """The values with their paths relative to a folder, those of model cards too."""
-    return {key: folder / value if isinstance(value, Path) else
+    return {key: joined(folder, value) if isinstance(value, Path) else
             [card_in(folder, name) for name in value] if key == MODEL and value else value
             for key, value in values.items()}
 
 
 def card_in(folder: Path, name: str) -> str:
     """A model card as it is named, with its path, if it is one, relative to a folder."""
-    return str(folder / name) if name.endswith(card_files.SUFFIXES) else name
+    return str(joined(folder, Path(name))) if name.endswith(card_files.SUFFIXES) else name
+
+
+def joined(folder: Path, path: Path) -> Path:
+    """A path relative to a folder, without `..` where that names the same."""
+    whole = folder / path
+    short = Path(os.path.normpath(str(whole)))
+    # Behind a symbolic link `..` is elsewhere.
+    return short if short == whole or (short.exists() and whole.exists() and short.samefile(whole)) else whole
 
 
 def changes_card(values: Values) -> List[str]:

@@ -24,17 +24,20 @@ class Measured(NamedTuple):
 
 @dataclass(frozen=True)
 class Trial:
-    """A measurement with some quantizers off.
+    """A measurement with some quantizers off, or with more bits.
 
     Attributes:
-        off: Their tensors, in the network's order.
-        metrics: The figures of the quantized variant without them.
+        off: Tensors of the quantizers that are off, in the network's order.
+        metrics: The figures of the quantized variant.
         lacking: By how much AP they miss the goal; 0 or less where they meet it.
+        raised: Tensors of the quantizers that have more bits, in the network's order; where there are any, those that
+            are off have as many bits already, and all were calibrated anew.
     """
 
     off: Tuple[str, ...]
     metrics: Metrics
     lacking: float
+    raised: Tuple[str, ...] = ()
 
     @property
     def met(self) -> bool:
@@ -59,7 +62,7 @@ class Trials:
     def __init__(self, everything: Sequence[str], measure: Callable[[Sequence[str]], Measured],
                  lacking: Callable[[Metrics], float], cost: float = 0.0) -> None:
         self.cost = cost
-        self._order = {tensor: place for place, tensor in enumerate(everything)}
+        self._order = {tensor: position for position, tensor in enumerate(everything)}
         self._measure, self._lacking = measure, lacking
         self._done: Dict[Off, Trial] = {}
 

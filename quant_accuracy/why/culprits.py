@@ -7,7 +7,7 @@ Where quantizers have few bits, what was found is also given more of them instea
 """
 
 from dataclasses import dataclass
-from typing import Callable, Collection, Dict, FrozenSet, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Callable, Collection, Dict, FrozenSet, List, Mapping, Optional, Sequence, Set
 
 from quant_accuracy.scoring.metrics import Metrics
 from quant_accuracy.why import bisection
@@ -23,29 +23,7 @@ FAMILIES, QUANTIZERS, BITS = "families", "quantizers", "bits"
 
 
 @dataclass(frozen=True)
-class Raised:
-    """A measurement with more bits for some quantizers, calibrated anew.
-
-    Attributes:
-        tensors: What they quantize, in the network's order.
-        off: Those that were switched off instead, because they have as many bits already.
-        metrics: The figures of the quantized variant.
-        lacking: By how much AP they miss the goal; 0 or less where they meet it.
-    """
-
-    tensors: Tuple[str, ...]
-    off: Tuple[str, ...]
-    metrics: Metrics
-    lacking: float
-
-    @property
-    def met(self) -> bool:
-        """Whether the goal is met."""
-        return self.lacking <= 0
-
-
-@dataclass(frozen=True)
-class Found:
+class Culprits:
     """What was found.
 
     Attributes:
@@ -61,7 +39,7 @@ class Found:
     closest: Optional[Trial]
     smallest: bool
     trials: Sequence[Trial]
-    raised: Sequence[Raised]
+    raised: Sequence[Trial]
     cut: Sequence[str]
 
 
@@ -89,7 +67,7 @@ class Ways:
     cost: float = 0.0
 
 
-def find(families: Sequence[Family], low: Collection[str], ways: Ways, budget: Budget) -> Found:
+def find(families: Sequence[Family], low: Collection[str], ways: Ways, budget: Budget) -> Culprits:
     """Find a smallest set of quantizers without which the goal is met.
 
     Ranking families gets a quarter of the time that is left when their kinds are known, ranking quantizers a third of
@@ -111,11 +89,11 @@ class _Search:
         self._blame: Mapping[str, float] = {}
         self._everything = [tensor for family in families for tensor in family.tensors]
         self._trials = Trials(self._everything, ways.without, ways.lacking, ways.cost)
-        self._raised: Dict[FrozenSet[str], Raised] = {}
+        self._raised: Dict[FrozenSet[str], Trial] = {}
         self._raising_cost = 0.0
         self._cut: Set[str] = set()
 
-    def run(self) -> Found:
+    def run(self) -> Culprits:
         families = self._chosen(self._coarse)
         if not self._trials.done():
             # No measurement fits: noise is the next best to tell which family it is.
@@ -130,7 +108,7 @@ class _Search:
         if single is not None:
             self._raise({tensor for group in single for tensor in group}, self._budget)
         best = self._trials.best()
-        return Found(best, self._trials.closest(), single is not None and best is not None, self._trials.done(),
+        return Culprits(best, self._trials.closest(), single is not None and best is not None, self._trials.done(),
                      list(self._raised.values()), sorted(self._cut))
 
     def _coarse(self) -> Budget:
@@ -186,7 +164,7 @@ class _Search:
             start = budget.clock()
             metrics = self._ways.raised(low, off)
             self._raising_cost = budget.clock() - start
-            self._raised[frozenset(chosen)] = Raised(tuple(low), tuple(off), metrics, self._ways.lacking(metrics))
+            self._raised[frozenset(chosen)] = Trial(tuple(off), metrics, self._ways.lacking(metrics), tuple(low))
         return self._raised[frozenset(chosen)].met
 
 

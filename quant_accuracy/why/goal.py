@@ -22,29 +22,29 @@ class Goal:
         gates: The failed gates that ask for it.
         mean_ap: mAP at least; None where no gate asks for one.
         class_drop: For no class float AP - quantized AP above this; None where no gate asks for it.
-        before: The metrics of the float variant.
+        float_metrics: The metrics of the float variant.
         classes: The classes that the gate can judge: the drop of others is chance. None for all of them.
     """
 
     gates: Sequence[str]
     mean_ap: Optional[float]
     class_drop: Optional[float]
-    before: Metrics
+    float_metrics: Metrics
     classes: Optional[Sequence[str]] = None
 
-    def lacking(self, after: Metrics) -> float:
+    def lacking(self, quantized: Metrics) -> float:
         """By how much AP these figures of the quantized variant miss the goal; 0 or less where they meet it."""
-        figure, missing = after.figures["mAP"], []
+        figure, missing = quantized.figures["mAP"], []
         if self.mean_ap is not None:
             missing.append(math.inf if figure is None else self.mean_ap - figure)
         if self.class_drop is not None:
-            missing += [drop - self.class_drop for name, drop in class_drops(self.before, after).items()
+            missing += [drop - self.class_drop for name, drop in class_drops(self.float_metrics, quantized).items()
                         if self.classes is None or name in self.classes]
         return max(missing, default=0.0)
 
-    def met(self, after: Metrics) -> bool:
+    def met(self, quantized: Metrics) -> bool:
         """Whether these figures of the quantized variant are good enough."""
-        return self.lacking(after) <= 0
+        return self.lacking(quantized) <= 0
 
     def __str__(self) -> str:
         parts = [] if self.mean_ap is None else [f"quantized mAP at least {self.mean_ap:.4f}"]
@@ -52,14 +52,14 @@ class Goal:
         return " and ".join(parts)
 
 
-def of_verdicts(verdicts: Sequence[Verdict], before: Metrics, after: Metrics,
+def of_verdicts(verdicts: Sequence[Verdict], floats: Metrics, quantized: Metrics,
                 classes: Optional[Sequence[str]] = None) -> Optional[Goal]:
     """The goal that the failed gates on the quantized mAP set; None where none of them failed for a loss.
 
     Args:
         verdicts: What all gates said.
-        before: The metrics of the float variant.
-        after: The metrics of the quantized variant.
+        floats: The metrics of the float variant.
+        quantized: The metrics of the quantized variant.
         classes: The classes that the gate on class drops can judge; None for all of them.
     """
     losses = [verdict for verdict in verdicts if _is_loss(verdict)]
@@ -67,19 +67,19 @@ def of_verdicts(verdicts: Sequence[Verdict], before: Metrics, after: Metrics,
     failed = next(filter(None, ranked), None)
     if failed is None:
         return None
-    needed = [value for value in (_mean_ap(verdict, before, after) for verdict in failed) if value is not None]
+    needed = [value for value in (_mean_ap(verdict, floats, quantized) for verdict in failed) if value is not None]
     drops = [verdict.upper for verdict in failed if verdict.gate == CLASS_DROP and verdict.upper is not None]
-    return Goal([verdict.gate for verdict in failed], max(needed, default=None), min(drops, default=None), before,
+    return Goal([verdict.gate for verdict in failed], max(needed, default=None), min(drops, default=None), floats,
                 classes)
 
 
-def class_drops(before: Metrics, after: Metrics) -> Dict[str, float]:
+def class_drops(floats: Metrics, quantized: Metrics) -> Dict[str, float]:
     """Float AP - quantized AP of each class that has both."""
     found = {}
-    for name, was in before.per_class.items():
-        now = after.per_class.get(name)
-        if was is not None and now is not None:
-            found[name] = was - now
+    for name, float_ap in floats.per_class.items():
+        quantized_ap = quantized.per_class.get(name)
+        if float_ap is not None and quantized_ap is not None:
+            found[name] = float_ap - quantized_ap
     return found
 
 
@@ -94,16 +94,16 @@ def _is_loss(verdict: Verdict) -> bool:
     return too_low or (verdict.lower is None and verdict.upper is not None)
 
 
-def _mean_ap(verdict: Verdict, before: Metrics, after: Metrics) -> Optional[float]:
+def _mean_ap(verdict: Verdict, floats: Metrics, quantized: Metrics) -> Optional[float]:
     """The quantized mAP with which the gate would not have failed."""
-    was, now = before.figures["mAP"], after.figures["mAP"]
-    if was is None or now is None or verdict.value is None or verdict.gate == CLASS_DROP:
+    float_ap, quantized_ap = floats.figures["mAP"], quantized.figures["mAP"]
+    if float_ap is None or quantized_ap is None or verdict.value is None or verdict.gate == CLASS_DROP:
         return None
     if verdict.gate == "mAP_drop" and verdict.upper is not None:
-        return was - verdict.upper
+        return float_ap - verdict.upper
     if verdict.lower is None:
         return None
     if verdict.gate == "mAP_ratio":
-        return was * verdict.lower
+        return float_ap * verdict.lower
     # A baseline on a part of the data compares means of shards; what they lack the whole lacks too, nearly.
-    return now + verdict.lower - verdict.value
+    return quantized_ap + verdict.lower - verdict.value

@@ -8,12 +8,9 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Sequence
 
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.artifacts.calibration import calibration_shards
-from quant_accuracy.base import progress
+from quant_accuracy.base import concurrency, progress
 from quant_accuracy.base.code import code_digest
 from quant_accuracy.base.words import FLOAT, QUANTIZED
-from quant_accuracy.data import images
-from quant_accuracy.graph import sessions
 from quant_accuracy.pipeline import variations
 from quant_accuracy.pipeline.evaluation import Evaluation
 from quant_accuracy.quantization import aimet
@@ -23,11 +20,11 @@ from quant_accuracy.why import culprits, noise, sensitivity
 from quant_accuracy.why import families as family_kinds
 from quant_accuracy.why.bisection import Measured
 from quant_accuracy.why.budget import Budget
-from quant_accuracy.why.culprits import Found, Ways
+from quant_accuracy.why.culprits import Culprits, Ways
 from quant_accuracy.why.families import Family
 from quant_accuracy.why.goal import Goal
-from quant_accuracy.why.noise import Listener, Network
-from quant_accuracy.why.sensitivity import Place, Sensitivities, Together
+from quant_accuracy.why.noise import Listener, QuantizedGraph
+from quant_accuracy.why.sensitivity import NoiseFile, Sensitivities, Together
 
 # Quantizers with fewer bits can be given so many instead of being switched off.
 BITS = 8
@@ -44,12 +41,12 @@ class Loudness(NamedTuple):
 
 
 @contextlib.contextmanager
-def of_evaluation(done: Evaluation, most_images: int, budget: Budget) -> "Iterator[Investigation]":
+def of_evaluation(evaluation: Evaluation, most_images: int, budget: Budget) -> "Iterator[Investigation]":
     """An investigation, whose session ends with the block."""
-    built = done.artifacts
-    network = Network(built.graph(FLOAT), done.request.card.graph, built.quantizers, built.encodings)
+    artifacts = evaluation.artifacts
+    network = QuantizedGraph(artifacts.graph(FLOAT), evaluation.request.card.graph, artifacts.quantization)
     with noise.listening(network) as listener:
-        yield Investigation(done, listener, most_images, budget)
+        yield Investigation(evaluation, listener, most_images, budget)
 
 
 class Investigation:
@@ -62,19 +59,18 @@ class Investigation:
         loudness: What families do, the most harmful first, as soon as that was asked for.
 
     Args:
-        done: The evaluation.
+        evaluation: The evaluation.
         listener: Measures noise at the outputs of its network.
         most_images: On how many calibration images each quantizer is measured, at most.
         budget: Until when.
     """
 
-    def __init__(self, done: Evaluation, listener: Listener, most_images: int, budget: Budget) -> None:
-        card = done.request.card
-        self._done, self._listener, self._network, self.budget = done, listener, listener.network, budget
+    def __init__(self, evaluation: Evaluation, listener: Listener, most_images: int, budget: Budget) -> None:
+        card = evaluation.request.card
+        self._evaluation, self._listener, self._network, self.budget = evaluation, listener, listener.network, budget
         self._most = min(most_images, card.calibration_images)
         count = min(max(self._most, _FAMILY_IMAGES), card.calibration_images)
-        self._pictures = images.read_images(calibration_shards(done.prepared.every_shard, count), count,
-                                            card.height, card.width)
+        self._pictures = evaluation.prepared.calibration_images(count)
         layers = noise.layers(self._network)
         self.families: List[Family] = family_kinds.of_quantizers(
             self._network.measured(), [layers[quantizer.tensor].op for quantizer in self._network.measured()])
@@ -84,7 +80,7 @@ class Investigation:
     def rank(self, budget: Budget) -> List[str]:
         """The tensors of all quantizers, most harmful first."""
         with self._measuring(_RANKING):
-            self.sensitivities = sensitivity.measure(self._listener, self._pictures[:self._most], self._place({}),
+            self.sensitivities = sensitivity.measure(self._listener, self._pictures[:self._most], self._noise_file({}),
                                                      budget)
         return [item.tensor for item in self.sensitivities.quantizers]
 
@@ -93,68 +89,68 @@ class Investigation:
         tensors = [family.tensors for family in self.families]
         with self._measuring(_RANKING):
             found = sensitivity.of_groups(self._listener, tensors, self._pictures[:_FAMILY_IMAGES],
-                                          self._place({"groups": tensors}), budget)
+                                          self._noise_file({"groups": tensors}), budget)
         self.loudness = sorted((Loudness(family, together) for family, together in zip(self.families, found)),
                                key=lambda item: -item.together.blame)
         return {item.family.name: item.together.blame for item in self.loudness}
 
-    def search(self, wanted: Goal) -> Found:
+    def culprits(self, goal: Goal) -> Culprits:
         """The smallest set of quantizers without which a goal is met, which all of them off meet."""
         low = [quantizer.tensor for quantizer in self._network.measured() if quantizer.bitwidth < BITS]
         runs = noise.runs(noise.singles(self._network))
-        ways = Ways(lambda off: self._without(off, wanted),
-                    (lambda tensors, off: self._raised(tensors, off, wanted)) if self._can_be_raised() else None,
-                    wanted.lacking, self.blame, self.rank, lambda: self._listener.seconds * runs, self._cost())
+        ways = Ways(lambda off: self._without(off, goal),
+                    (lambda tensors, off: self._raised(tensors, off, goal)) if self._can_be_raised() else None,
+                    goal.lacking, self.blame, self.rank, lambda: self._listener.seconds * runs, self._cost())
         return culprits.find(self.families, low, ways, self.budget)
 
     def spent(self) -> Dict[str, float]:
         """Seconds for ranking and for the search."""
-        seconds = self._done.prepared.watch.seconds()
+        seconds = self._evaluation.prepared.watch.seconds()
         return {"ranking": seconds.get(_RANKING, 0.0), "search": seconds.get(_SEARCH, 0.0)}
 
-    def _without(self, off: Sequence[str], wanted: Goal) -> Measured:
-        with self._done.prepared.watch.step(_SEARCH):
-            found = variations.measure_without(self._done.prepared, off)
-        self._note(f"without {family_kinds.describe(off, self.families)}", found.metrics, wanted)
-        return Measured(found.metrics, found.speed is not None)
+    def _without(self, off: Sequence[str], goal: Goal) -> Measured:
+        with self._evaluation.prepared.watch.step(_SEARCH):
+            variant = variations.measure_without(self._evaluation.prepared, off)
+        self._note(f"without {family_kinds.describe(off, self.families)}", variant.metrics, goal)
+        return Measured(variant.metrics, variant.speed is not None)
 
-    def _raised(self, low: Sequence[str], off: Sequence[str], wanted: Goal) -> Metrics:
+    def _raised(self, low: Sequence[str], off: Sequence[str], goal: Goal) -> Metrics:
         """What a card would give that has `BITS` bits for some quantizers and none for others."""
         overrides = [*(Override(tensor, bitwidth=BITS) for tensor in low),
                      *(Override(tensor, enabled=False) for tensor in off)]
-        with self._done.prepared.watch.step(_SEARCH):
-            metrics = variations.measure_overridden(self._done.prepared, overrides).metrics
-        self._note(f"with {BITS} bits for {family_kinds.describe(low, self.families)}", metrics, wanted)
+        with self._evaluation.prepared.watch.step(_SEARCH):
+            metrics = variations.measure_overridden(self._evaluation.prepared, overrides).metrics
+        self._note(f"with {BITS} bits for {family_kinds.describe(low, self.families)}", metrics, goal)
         return metrics
 
     def _can_be_raised(self) -> bool:
         """Whether encodings are made here, so that others can be made."""
-        settings = self._done.request.card.quantization
+        settings = self._evaluation.request.card.quantization
         builtin = settings.backend == BUILTIN or (settings.backend == AUTO and not aimet.installed())
         return builtin and settings.encodings_file is None
 
     def _cost(self) -> float:
         """Seconds that an evaluation of the quantized variant takes; 0 where none was run now."""
-        speed = self._done.variants[QUANTIZED].speed
-        records = sum(shard.records for shard in self._done.shards)
+        speed = self._evaluation.variants[QUANTIZED].speed
+        records = sum(shard.records for shard in self._evaluation.shards)
         return 0.0 if speed is None or not speed.images else speed.seconds * records / speed.images
 
-    def _note(self, what: str, metrics: Metrics, wanted: Goal) -> None:
+    def _note(self, what: str, metrics: Metrics, goal: Goal) -> None:
         figure = metrics.figures["mAP"]
         progress.note(f"why: {what} the quantized mAP is {'unknown' if figure is None else f'{figure:.4f}'}, "
-                      f"wanted: {wanted}")
+                      f"target: {goal}")
 
     @contextlib.contextmanager
     def _measuring(self, step: str) -> Iterator[None]:
         """One process measures noise, others wait and find what it has kept."""
-        prepared = self._done.prepared
-        with self._done.prepared.watch.step(step), \
-                prepared.cache.hold(f"sensitivity-{self._done.artifacts.quantsim_folder.name}"), \
-                sessions.limited_to(prepared.request.threads):
+        prepared = self._evaluation.prepared
+        with self._evaluation.prepared.watch.step(step), \
+                prepared.cache.hold(f"sensitivity-{self._evaluation.artifacts.quantsim_folder.name}"), \
+                concurrency.limited_to(prepared.request.threads):
             yield
 
-    def _place(self, more: Dict[str, Any]) -> Place:
-        inputs = {"quantsim": self._done.artifacts.quantsim_folder.name, "tensorflow": tf.__version__,
+    def _noise_file(self, more: Dict[str, Any]) -> NoiseFile:
+        inputs = {"quantsim": self._evaluation.artifacts.quantsim_folder.name, "tensorflow": tf.__version__,
                   "code": code_digest("graph", "quantization", "why"), **more}
-        cache = self._done.prepared.cache
+        cache = self._evaluation.prepared.cache
         return lambda index: cache.path("sensitivity", {**inputs, "image": index}, ".npz")

@@ -9,36 +9,34 @@ from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequenc
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.base import arrays
+from quant_accuracy.base import arrays, concurrency
+from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph import sessions
-from quant_accuracy.graph.names import GraphNames
 from quant_accuracy.quantization import simulate, switches
-from quant_accuracy.quantization.records import PARAM, Encodings, Quantizer
+from quant_accuracy.quantization.records import PARAM, Quantization, Quantizer
 
 _FIELDS = {"own": np.float64, "signal": np.float64, "all_on": np.float64, "only_on": np.float64,
            "only_off": np.float64}
 _OBSERVED = "quant_accuracy/observe"
 
 
-class Network(NamedTuple):
+class QuantizedGraph(NamedTuple):
     """What is measured.
 
     Attributes:
         graph: The frozen float graph, batch norms folded.
         names: Its inputs and outputs.
-        quantizers: The placed quantizers; those that are on are measured.
-        encodings: Their encodings by tensor name.
+        quantization: Its quantizers and encodings; quantizers that are on are measured.
     """
 
     graph: tf.GraphDef
     names: GraphNames
-    quantizers: Sequence[Quantizer]
-    encodings: Encodings
+    quantization: Quantization
 
     def measured(self) -> List[Quantizer]:
         """The quantizers that are on."""
-        return switches.enabled(self.quantizers)
+        return self.quantization.enabled()
 
 
 @dataclass(frozen=True)
@@ -96,12 +94,12 @@ class Listener:
         seconds: What a run of the network took on the image that was measured last; 0 before.
     """
 
-    def __init__(self, network: Network, stack: contextlib.ExitStack) -> None:
+    def __init__(self, network: QuantizedGraph, stack: contextlib.ExitStack) -> None:
         self.network = network
         self.seconds = 0.0
         self._stack = stack
         self._session: Optional[sessions.GraphSession] = None
-        self._outputs = list(simulate.network_outputs(network.names.output_ops, network.quantizers))
+        self._outputs = list(simulate.network_outputs(network.names.output_ops, network.quantization))
         self._fetches = [*self._outputs, *(f"{_OBSERVED}/{index}/{which}:0" for index, quantizer in
                                            enumerate(network.measured()) if quantizer.kind != PARAM
                                            for which in ("signal", "noise"))]
@@ -112,7 +110,7 @@ class Listener:
         if self._session is not None:
             return
         network = self.network
-        graph = _with_observers(switches.insert_switches(network.graph, network.quantizers, network.encodings), network)
+        graph = _with_observers(switches.insert_switches(network.graph, network.quantization), network)
         self._params = _of_params(network)
         needed = graph_nodes.subgraph(graph, list(map(graph_nodes.op_of, self._fetches)))
         self._session = self._stack.enter_context(
@@ -136,7 +134,7 @@ class Listener:
         settings: List[List[str]] = [[], *([tensor for tensor in tensors if tensor not in group] for group in groups),
                                      *(list(group) for group in groups)]
         noise = []
-        for found in sessions.run_concurrently(lambda off: _difference(self._run(image, off, self._outputs), floats),
+        for found in concurrency.run_concurrently(lambda off: _difference(self._run(image, off, self._outputs), floats),
                                                settings):
             noise.append(found)
             ran()
@@ -147,18 +145,18 @@ class Listener:
 
     def _run(self, image: np.ndarray, off: Sequence[str], wanted: Sequence[str]) -> List[np.ndarray]:
         assert self._session is not None
-        feed = {self.network.names.image_input + ":0": image, **switches.all_but(self.network.quantizers, off)}
+        feed = {self.network.names.image_input + ":0": image, **switches.all_but(self.network.quantization, off)}
         return list(self._session.run(list(wanted), feed))
 
 
 @contextlib.contextmanager
-def listening(network: Network) -> Iterator[Listener]:
+def listening(network: QuantizedGraph) -> Iterator[Listener]:
     """A listener, whose session ends with the block."""
     with contextlib.ExitStack() as stack:
         yield Listener(network, stack)
 
 
-def singles(network: Network) -> List[List[str]]:
+def singles(network: QuantizedGraph) -> List[List[str]]:
     """Each quantizer as a group of its own."""
     return [[quantizer.tensor] for quantizer in network.measured()]
 
@@ -168,7 +166,7 @@ def runs(groups: Sequence[Sequence[str]]) -> int:
     return 2 + 2 * len(groups)
 
 
-def layers(network: Network) -> Dict[str, tf.NodeDef]:
+def layers(network: QuantizedGraph) -> Dict[str, tf.NodeDef]:
     """The op that each quantizer belongs to, by tensor name; a BiasAdd belongs to the op before it."""
     nodes, uses = graph_nodes.by_name(network.graph), graph_nodes.uses(network.graph.node)
     found = {}
@@ -178,7 +176,7 @@ def layers(network: Network) -> Dict[str, tf.NodeDef]:
     return found
 
 
-def _with_observers(graph: tf.GraphDef, network: Network) -> tf.GraphDef:
+def _with_observers(graph: tf.GraphDef, network: QuantizedGraph) -> tf.GraphDef:
     """The graph with signal and noise of each activation quantizer at its own tensor, in half squared sums."""
     result = tf.GraphDef()
     result.CopyFrom(graph)
@@ -186,7 +184,7 @@ def _with_observers(graph: tf.GraphDef, network: Network) -> tf.GraphDef:
         if quantizer.kind == PARAM:
             continue
         name, tensor = f"{_OBSERVED}/{index}", graph_nodes.op_of(quantizer.tensor)
-        quantized = simulate.fake_quant(quantizer, network.encodings[quantizer.tensor][0])
+        quantized = simulate.fake_quant(quantizer, network.quantization.encodings[quantizer.tensor][0])
         quantized.name = f"{name}/quantized"
         result.node.extend([quantized, graph_nodes.float_node(f"{name}/difference", "Sub", [tensor, quantized.name]),
                             graph_nodes.float_node(f"{name}/signal", "L2Loss", [tensor]),
@@ -194,15 +192,15 @@ def _with_observers(graph: tf.GraphDef, network: Network) -> tf.GraphDef:
     return result
 
 
-def _of_params(network: Network) -> Dict[str, Tuple[float, float]]:
+def _of_params(network: QuantizedGraph) -> Dict[str, Tuple[float, float]]:
     """Signal and noise of each weight, by tensor name."""
-    graphs = network.graph, simulate.quantize_weights(network.graph, network.quantizers, network.encodings)
-    before, after = map(graph_nodes.by_name, graphs)
+    graphs = network.graph, simulate.quantize_weights(network.graph, network.quantization)
+    of_float, quantized = map(graph_nodes.by_name, graphs)
     found = {}
     for quantizer in network.measured():
         if quantizer.kind == PARAM:
-            weight = graph_nodes.constant(before, quantizer.tensor)
-            found[quantizer.tensor] = (_power(weight), _power(graph_nodes.constant(after, quantizer.tensor) - weight))
+            weight, on_grid = (graph_nodes.constant(nodes, quantizer.tensor) for nodes in (of_float, quantized))
+            found[quantizer.tensor] = (_power(weight), _power(on_grid - weight))
     return found
 
 

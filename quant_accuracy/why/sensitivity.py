@@ -16,13 +16,13 @@ from quant_accuracy.base import progress
 from quant_accuracy.base.errors import StorageError
 from quant_accuracy.why import noise
 from quant_accuracy.why.budget import Budget
-from quant_accuracy.why.noise import Listener, Network, Noise
+from quant_accuracy.why.noise import Listener, Noise, QuantizedGraph
 
 # The order is stable when the first few are the same after each of the last few images.
 _TOP, _UNCHANGED = 4, 3
 
 # Where the noise of an image, given by its position, is kept.
-Place = Callable[[int], Path]
+NoiseFile = Callable[[int], Path]
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Sensitivities:
     stable: bool
 
 
-def measure(listener: Listener, images: Sequence[np.ndarray], place: Place,
+def measure(listener: Listener, images: Sequence[np.ndarray], path_of: NoiseFile,
             budget: Optional[Budget] = None) -> Sensitivities:
     """Measure every quantizer that is on, image by image, until more images change nothing at the top of the list.
 
@@ -92,7 +92,7 @@ def measure(listener: Listener, images: Sequence[np.ndarray], place: Place,
     Args:
         listener: Measures the network.
         images: uint8 [1, height, width, 3] each.
-        place: Where the noise of each image is kept.
+        path_of: Where the noise of each image is kept.
         budget: No image is begun that it does not allow, except the first; None sets no limit.
 
     Raises:
@@ -103,7 +103,7 @@ def measure(listener: Listener, images: Sequence[np.ndarray], place: Place,
         return Sensitivities([], network.names.output_ops, None, 0, len(images), False)
     found: List[Noise] = []
     orders: List[Sequence[str]] = []
-    for noise_of_image in _noise(listener, noise.singles(network), images, place, budget):
+    for noise_of_image in _noise(listener, noise.singles(network), images, path_of, budget):
         found.append(noise_of_image)
         ranked = summarize(network, noise.add(found), len(found), len(images))
         orders.append([item.tensor for item in ranked.quantizers[:_TOP]])
@@ -112,34 +112,34 @@ def measure(listener: Listener, images: Sequence[np.ndarray], place: Place,
     return ranked
 
 
-def of_groups(listener: Listener, groups: Sequence[Sequence[str]], images: Sequence[np.ndarray], place: Place,
+def of_groups(listener: Listener, groups: Sequence[Sequence[str]], images: Sequence[np.ndarray], path_of: NoiseFile,
               budget: Optional[Budget] = None) -> List[Together]:
     """What the quantizers on some tensors do together, for each group; see `measure`.
 
     Raises:
         StorageError: The noise of an image cannot be written.
     """
-    total = noise.add(list(_noise(listener, groups, images, place, budget)))
+    total = noise.add(list(_noise(listener, groups, images, path_of, budget)))
     return [Together(_decibels(only_on), _decibels(only_off), float(blame)) for only_on, only_off, blame in
             zip(*_effects(total)[1:])]
 
 
-def _noise(listener: Listener, groups: Sequence[Sequence[str]], images: Sequence[np.ndarray], place: Place,
+def _noise(listener: Listener, groups: Sequence[Sequence[str]], images: Sequence[np.ndarray], path_of: NoiseFile,
            budget: Optional[Budget]) -> Iterator[Noise]:
     """The noise of one image after the other: that of the first, and of as many more as the budget allows."""
     runs = noise.runs(groups)
-    kept = [_kept(listener.network, len(groups), place(index)) for index in range(len(images))]
+    kept = [_kept(listener.network, len(groups), path_of(index)) for index in range(len(images))]
     with progress.counter(kept.count(None) * runs, "runs", "why: ranking") as counter:
         for index, (image, found) in enumerate(zip(images, kept)):
             if found is None:
                 if index and budget is not None and not budget.allows(listener.seconds * runs):
                     return
                 found = listener.measure(image, groups, counter.update)
-                noise.save(place(index), found)
+                noise.save(path_of(index), found)
             yield found
 
 
-def _kept(network: Network, groups: int, path: Path) -> Optional[Noise]:
+def _kept(network: QuantizedGraph, groups: int, path: Path) -> Optional[Noise]:
     if path.is_file():
         try:
             return noise.load(path, len(network.measured()), groups)
@@ -148,7 +148,7 @@ def _kept(network: Network, groups: int, path: Path) -> Optional[Noise]:
     return None
 
 
-def summarize(network: Network, total: Noise, images: int, wanted: int) -> Sensitivities:
+def summarize(network: QuantizedGraph, total: Noise, images: int, wanted: int) -> Sensitivities:
     """From squared sums over some images to what each quantizer does, most harmful first."""
     all_on, only_on, only_off, blame = _effects(total)
     own = _ratio(total.own[:, 1], total.own[:, 0])

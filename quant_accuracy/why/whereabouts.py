@@ -59,19 +59,19 @@ class Attribution:
         return "; ".join(parts)
 
 
-def of_evaluation(done: Evaluation) -> Attribution:
+def of_evaluation(evaluation: Evaluation) -> Attribution:
     """Where the AP is that the quantized variant lost."""
-    before, after = (done.variants[name] for name in (FLOAT, QUANTIZED))
-    drops = goals.class_drops(before.metrics, after.metrics)
+    floats, quantized = (evaluation.variants[name] for name in (FLOAT, QUANTIZED))
+    drops = goals.class_drops(floats.metrics, quantized.metrics)
     total = sum(drops.values())
     classes = [ClassShare(name, drop, drop / total if total > 0 else None) for name, drop in drops.items()]
-    truth = done.prepared.truth
+    truth = evaluation.prepared.truth
     kinds = error_kinds.difference(*(error_kinds.analyse(variant.merged, truth, variant.matches)
-                                     for variant in (before, after)))
+                                     for variant in (floats, quantized)))
     errors = {kind: dap for kind, dap in kinds.dap.items() if dap is not None}
-    changed = attribution.changed_images(before.matches, after.matches)
-    without = ~np.isin(before.matches.image_ids, changed)
-    maps = [bootstrap.mean_aps(variant.matches, without[None].astype(np.int64))[0] for variant in (before, after)]
+    changed = attribution.changed_images(floats.matches, quantized.matches)
+    without = ~np.isin(floats.matches.image_ids, changed)
+    maps = [bootstrap.mean_aps(variant.matches, without[None].astype(np.int64))[0] for variant in (floats, quantized)]
     drop = float(maps[0] - maps[1])
     return Attribution(sorted(classes, key=lambda item: (-item.drop, item.name)),
                        dict(sorted(errors.items(), key=lambda item: -item[1])), changed,

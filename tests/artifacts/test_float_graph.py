@@ -9,6 +9,7 @@ import tensorflow.compat.v1 as tf
 from quant_accuracy.artifacts import float_graph
 from quant_accuracy.artifacts.records import Artifacts
 from quant_accuracy.graph import fold
+from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization.records import FOLD, KEEP
 from quant_accuracy.settings.card import ModelCard
 from tests.support.batch_norms import conv, network, spell_out
@@ -20,7 +21,7 @@ def test_the_check_on_folding_names_what_the_card_has_not_decided_on(demo_artifa
     names = demo_card.graph
     graph = tf.GraphDef.FromString((demo_artifacts.float_folder / "float.pb").read_bytes())
     spell_out(graph)
-    folded = fold.fold_batch_norms(graph, names.starting_op, names.output_ops, spelled=said == FOLD)
+    folded = fold.fold_batch_norms(Network.of(graph, names), spelled=said == FOLD)
     decided = replace(demo_card, quantization=replace(demo_card.quantization, spelled_out_batch_norms=said))
 
     left = float_graph.batch_norms_left(decided, folded)
@@ -36,4 +37,4 @@ def test_what_takes_its_statistics_from_the_batch_is_named_also_where_the_card_k
     kept = replace(demo_card, graph=replace(demo_card.graph, starting_op="start", output_ops=("end",)),
                    quantization=replace(demo_card.quantization, spelled_out_batch_norms=KEEP))
 
-    assert len(float_graph.batch_norms_left(kept, fold.fold_batch_norms(graph, "start", ["end"]))) == 1
+    assert len(float_graph.batch_norms_left(kept, fold.fold_batch_norms(Network(graph, "start", ["end"])))) == 1

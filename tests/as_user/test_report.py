@@ -17,13 +17,13 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.artifacts.records import Artifacts
+from quant_accuracy.base import checkpoint_parts
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.words import FLOAT
 from quant_accuracy.commands import create_coco_tfrecords, export_checkpoint, report
 from quant_accuracy.demo import ready
-from quant_accuracy.graph import checkpoint_parts
 from quant_accuracy.quantization import encodings_file
-from quant_accuracy.quantization.records import ACTIVATION, PARAM
+from quant_accuracy.quantization.records import ACTIVATION, PARAM, Quantization
 from quant_accuracy.reporting.document import history
 from quant_accuracy.settings import options
 from quant_accuracy.settings.card import DataPaths
@@ -178,7 +178,7 @@ def test_loaded_param_encodings_stay_and_activations_are_calibrated(demo_artifac
     wide = {q.tensor: tuple(replace(e, minimum=4 * e.minimum, maximum=4 * e.maximum, scale=4 * e.scale)
                             for e in demo_artifacts.encodings[q.tensor]) if q.kind == PARAM
             else demo_artifacts.encodings[q.tensor] for q in demo_artifacts.quantizers if q.enabled}
-    encodings_file.write(tmp_path / "wide.encodings", demo_artifacts.quantizers, wide)
+    encodings_file.write(tmp_path / "wide.encodings", Quantization(demo_artifacts.quantizers, wide))
 
     report.main(_arguments(demo, cache.root, tmp_path, "--shards", "0", "--load-param-encodings",
                            str(tmp_path / "wide.encodings"), "--quantsim-output-dir", str(tmp_path / "quantsim")))

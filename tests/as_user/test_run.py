@@ -57,7 +57,7 @@ def test_two_first_calls_at_once_install_once_and_both_work(tmp_path: Path) -> N
     assert (tmp_path / "python.log").read_text() == "made\n"
     assert sum("waiting for another call" in text for text in said) == 1
     again = _start(tmp_path, environment, "python", "-m", "pytest", "--version", "--version")
-    plugin = tmp_path / "a clone" / ".venv" / "checkout" / "quant_accuracy" / "plugin" / "__init__.py"
+    plugin = tmp_path / "a clone" / ".venv" / "checkout" / "quant_accuracy" / "plugin" / "entry_point.py"
     assert str(plugin) in again.communicate()[0], "the plugin has no entry point"
     assert (tmp_path / "python.log").read_text() == "made\n"
 
@@ -130,3 +130,10 @@ def test_a_folder_of_the_checkout_without_tests_runs_the_gates() -> None:
 
     assert done.returncode == 0, done.stdout
     assert f"test_gate[{DEMO_CARD}-w8a8-mAP_drop]" in done.stdout
+
+
+def test_a_folder_without_tests_is_told_where_the_gates_are(tmp_path: Path) -> None:
+    done = _run("pytest", folder=tmp_path)
+
+    assert done.returncode == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert f"no tests in {tmp_path}; the gates: {ROOT / 'run'} pytest --pyargs test_quant_accuracy\n" in done.stdout

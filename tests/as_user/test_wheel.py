@@ -8,7 +8,7 @@ import sys
 import sysconfig
 import zipfile
 from pathlib import Path
-from typing import List, NamedTuple, Sequence, Set
+from typing import Any, Dict, List, NamedTuple, Sequence, Set, Tuple
 
 import pytest
 
@@ -25,12 +25,16 @@ _CARDS = {
 _CARD = """base: {base}
 name: {name}
 {differs}gates: {{float_mAP_floor: null, mAP_floor: null, mAP_ratio: null, class_AP_drop: null, mAP_drop: 0.1,
-  float_mAP_baseline: null, float_class_AP_baseline: null, class_AP_baseline: null, mAP_baseline: {baseline}}}
+  float_mAP_baseline: null, float_class_AP_baseline: null, class_AP_baseline: null, mAP_baseline: {baseline},
+  encodings_drift: {drift}}}
 """
 _HERS = """
 import os
 import pytest
 from fixtures import scale
+
+# What a user may write who does not know that it is loaded already.
+pytest_plugins = ["quant_accuracy.plugin"]
 
 
 def test_her_own_package_is_the_one_that_is_imported():
@@ -112,8 +116,9 @@ def repository(demo: DataPaths, tmp_path: Path) -> Path:
         (folder / name).write_text(text)
     (folder / "models").mkdir()
     for name, differs in _CARDS.items():
+        # One has a baseline, the other one is measured for the first time.
         card = _CARD.format(base=options.DEMO_CARD, name=name, differs=differs,
-                            baseline="jitter" if not differs else "null")
+                            baseline="null" if differs else "jitter", drift="null" if differs else "0.01")
         (folder / "models" / f"{name}.yaml").write_text(card)
     shutil.copytree(str(ROOT / "baselines" / options.DEMO_CARD), str(folder / "baselines" / "mine_w8a8"))
     return folder
@@ -121,30 +126,39 @@ def repository(demo: DataPaths, tmp_path: Path) -> Path:
 
 def _gates(repository: Path, pytest_command: List[str], below: Path) -> suite.Finished:
     junit = repository / "junit.xml"
-    command = [*pytest_command, "--pyargs", "test_quant_accuracy", "./tests", "-n", "2", "--model", "mine_*",
-               "--shards", "0-1", "--report", "json", "--junitxml", str(junit)]
+    command = [*pytest_command, "--pyargs", "test_quant_accuracy", "./tests", "--model", "mine_*", "--shards", "0",
+               "--report", "json", "--junitxml", str(junit)]
     done = subprocess.run(command, cwd=str(repository), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           env=suite.environment(EXPECTED_BELOW=str(below)))
     return suite.read(done.returncode, done.stdout, junit)
 
 
+def _judged(repository: Path) -> Dict[str, List[Tuple[Any, ...]]]:
+    """What the reports say of each card, without the messages: these name the command that was used."""
+    found = {}
+    for name in _CARDS:
+        document = json.loads((repository / "output" / name / "report.json").read_text())
+        found[name] = [(document["metrics"],), *((verdict["gate"], verdict["outcome"], verdict["value"],
+                                                  verdict["interval"]) for verdict in document["verdicts"])]
+    return found
+
+
 def test_a_foreign_repository_gets_the_same_from_a_wheel_and_from_the_checkout(wheel: Wheel, repository: Path) -> None:
-    packages = wheel.environment / "lib"
-    installed = _gates(repository, [wheel.command("pytest")], packages)
-    reports = {name: json.loads((repository / "output" / name / "report.json").read_text()) for name in _CARDS}
+    installed = _gates(repository, [wheel.command("pytest"), "-n", "2"], wheel.environment / "lib")
+    assert installed.status == 0, installed.said
+    judged = _judged(repository)
     shutil.rmtree(str(repository / "output"))
     checkout = _gates(repository, [str(ROOT / "run"), "pytest"], ROOT)
 
-    assert installed.status == 0, installed.said
-    assert "warnings summary" not in installed.said
-    assert checkout.outcomes == installed.outcomes
     assert checkout.status == 0, checkout.said
+    assert checkout.outcomes == installed.outcomes
+    assert _judged(repository) == judged
     assert {f"test_small_objects[{name}-{name[5:]}]" for name in _CARDS} <= set(installed.outcomes)
     assert installed.outcomes["test_gate[mine_w8a8-w8a8-mAP_baseline]"] == suite.PASSED
-    for name, report in reports.items():
-        again = json.loads((repository / "output" / name / "report.json").read_text())
-        assert again["metrics"] == report["metrics"]
-        assert again["verdicts"] == report["verdicts"]
+    assert "`pytest --pyargs test_quant_accuracy --model mine_w7a8 --update-baselines`" in installed.said
+    assert f"`{ROOT / 'run'} pytest --pyargs test_quant_accuracy --model mine_w7a8 --update-baselines`" in checkout.said
+    assert installed.numbers["test_gate[mine_w8a8-w8a8-mAP_drop]"]["verdict"] == "pass"
+    assert "warnings summary" not in installed.said + checkout.said
 
 
 def test_the_wheel_holds_every_file_of_the_packages_and_no_other_package(wheel: Wheel) -> None:

@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 
 from benchmarks import fidelity
-from benchmarks.fidelity import Agreement, Network
+from benchmarks.fidelity import Agreement, Reference
 from quant_accuracy.quantization.records import SCHEMES
 from tests.support.places import ROOT
 
 
 @pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Network:
-    return fidelity.network(tmp_path_factory.mktemp("fidelity"))
+def network(tmp_path_factory: pytest.TempPathFactory) -> Reference:
+    return fidelity.reference(tmp_path_factory.mktemp("fidelity"))
 
 
 @pytest.fixture(scope="module", params=SCHEMES)
-def agreement(request: pytest.FixtureRequest, network: Network) -> Agreement:
+def agreement(request: pytest.FixtureRequest, network: Reference) -> Agreement:
     return fidelity.measure(request.param, network)
 
 

@@ -73,3 +73,17 @@ def test_tools_are_doors_to_commands(door: str, tmp_path: Path) -> None:
 
     assert done.returncode == 0
     assert done.stdout.startswith(f"usage: quant-accuracy {Path(door).stem.replace('_', '-')} ")
+
+
+@pytest.mark.parametrize(("absent", "said"), [
+    ("rich.console", "rich.console halted; None in sys.modules; install quant_accuracy again, with everything"),
+    ("quant_accuracy.commands.jitter", "this is a defect of the suite and no verdict"),
+])
+def test_a_command_that_cannot_be_imported_has_no_status_of_a_verdict(
+        absent: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in [name for name in sys.modules if name.startswith("quant_accuracy.commands.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, absent, None)
+
+    assert console.main(["jitter", "--jobs", "1"]) == 2
+    assert said in capsys.readouterr().err.splitlines()[-1]

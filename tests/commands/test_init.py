@@ -1,6 +1,7 @@
 """What a repository gets to start from: written once, never over something."""
 
 import configparser
+import re
 from pathlib import Path
 from typing import Dict
 
@@ -8,6 +9,7 @@ import pytest
 import yaml
 
 from quant_accuracy.commands import init
+from quant_accuracy.settings import card
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +38,20 @@ def test_an_empty_folder_gets_a_card_the_settings_and_a_ci_example(repository: P
     assert "@NAME@" not in "".join(found.values())
     said = capsys.readouterr().out
     assert [f"wrote {name}" for name in found if f"wrote {name}\n" not in said] == []
-    assert "quant-accuracy check-card models/ours.yaml" in said
+    assert "check-card models/ours.yaml" in said
+
+
+def test_the_card_can_be_read_as_it_is_and_with_all_that_it_proposes(repository: Path) -> None:
+    init.main([])
+    path = repository / "models" / "mine.yaml"
+    written = card.load(str(path))
+    path.write_text(re.sub(r"^( *)# (\w+: )", r"\1\2", path.read_text(), flags=re.MULTILINE)
+                    .replace("  mAP_drop: 0.01 ", "  # "))
+    proposed = card.load(str(path))
+
+    assert [gate.name for gate in written.gates] == ["mAP_drop", "mAP_ratio"]
+    assert {gate.name for gate in proposed.gates} == {"mAP_drop", "mAP_ratio", "mAP_baseline", "float_mAP_baseline"}
+    assert Path(written.data["checkpoint"]).resolve() == repository / "checkpoint" / "model.ckpt"
 
 
 def test_a_second_call_changes_nothing(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:

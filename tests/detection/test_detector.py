@@ -7,8 +7,8 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import GraphError
+from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.detection import detector
-from quant_accuracy.graph.names import GraphNames
 
 _IMAGE = np.zeros([1, 4, 4, 3], np.uint8)
 

@@ -19,9 +19,9 @@ def test_detections_equal_those_of_the_checkpoints_own_ops(demo: DataPaths, demo
     found = shard_files.find_shards(demo.dataset_dir, demo.pattern)
     pictures = np.concatenate(images.read_images(found, 6, 300, 300))
     graph = demo_artifacts.graph(variant)
-    assert demo_artifacts.postprocessing is not None
+    assert demo_artifacts.suppression is not None
 
-    with open_detector(graph, demo_card.graph, demo_artifacts.postprocessing, demo_artifacts.total) as detect:
+    with open_detector(graph, demo_card.graph, demo_artifacts.suppression) as detect:
         ours = detect(pictures, {})
     with open_detector(graph, demo_card.graph, None) as detect:
         own = detect(pictures, {})

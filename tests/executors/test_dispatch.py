@@ -13,7 +13,7 @@ from quant_accuracy.detection.run import Run, Speed, Work
 from quant_accuracy.executors import dispatch
 from quant_accuracy.executors.contract import Retry, Workload
 from quant_accuracy.executors.dispatch import Done, Event, Lost, Pool, Ready
-from quant_accuracy.executors.worker import Found
+from quant_accuracy.executors.worker import ShardResult
 
 _RUNS = [Run(FLOAT), Run(QUANTIZED)]
 
@@ -41,7 +41,7 @@ class _FakePool(Pool):
         fate = self._script.pop(0)
         self.order.append(item.shard.index)
         speeds = {_RUNS[0]: Speed(1, 2.0)}
-        self._happened.append(Done(worker, Found({}, speeds)) if fate == "done" else Lost(worker, fate))
+        self._happened.append(Done(worker, ShardResult({}, speeds)) if fate == "done" else Lost(worker, fate))
 
     def events(self, timeout: Optional[float]) -> List[Event]:
         time.sleep(min(timeout or 0.0, 0.01))

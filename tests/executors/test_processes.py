@@ -21,10 +21,10 @@ from quant_accuracy.base.words import FLOAT, QUANTIZED
 from quant_accuracy.data import annotations
 from quant_accuracy.data import shards as shard_files
 from quant_accuracy.detection.run import Run
-from quant_accuracy.executors import worker
 from quant_accuracy.executors.contract import Workload
 from quant_accuracy.executors.processes import ProcessExecutor
 from quant_accuracy.pipeline import inference
+from quant_accuracy.pipeline.assignment import of_artifacts
 from quant_accuracy.pipeline.prepared import Prepared
 from quant_accuracy.settings.card import DataPaths, ModelCard
 from quant_accuracy.settings.executor import Choice
@@ -102,7 +102,7 @@ def test_processes_give_the_detections_of_this_process_to_the_last_bit(
 def test_processes_scale_the_input_and_switch_quantizers_as_this_process_does(
         make_prepared: Callable[..., Prepared], demo_artifacts: Artifacts, tmp_path: Path) -> None:
     off = next(quantizer.tensor for quantizer in demo_artifacts.quantizers if quantizer.enabled)
-    runs = [Run(FLOAT, scale=1.001), Run(QUANTIZED, off=(off,))]
+    runs = [Run(FLOAT, scale=1.001), Run(QUANTIZED, disabled=(off,))]
     evaluations = [make_prepared(tmp_path / chosen.name, chosen, count=1)
                    for chosen in (Choice(), Choice(PROCESSES, jobs=1))]
 
@@ -177,7 +177,7 @@ def test_a_damaged_shard_is_the_same_error_whoever_runs_it(make_prepared: Callab
 
 
 def test_a_crash_of_a_worker_is_one_line_and_not_tried_again(demo_artifacts: Artifacts, demo_card: ModelCard) -> None:
-    told = worker.of_artifacts(demo_artifacts, demo_card, [Run(FLOAT)], 1, {})
+    told = of_artifacts(demo_artifacts, demo_card, [Run(FLOAT)], 1, {})
     workload = Workload(replace(told, graphs={FLOAT: b"no graph"}), iter([]), 1, 1, lambda *_: None)
     retried: List[Any] = []
 

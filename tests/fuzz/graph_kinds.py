@@ -5,7 +5,9 @@ from random import Random
 
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.graph import checkpoint_parts, fold, load, op_types
+from quant_accuracy.base import checkpoint_parts
+from quant_accuracy.graph import fold, load, op_types
+from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import placement
 from quant_accuracy.quantization.records import Settings
 from tests.fuzz import mutations
@@ -36,8 +38,8 @@ def meta_kind(folder: Path) -> Kind:
                 and [node for node in given.graph_def.node if node.name.startswith("save/")] \
                 == [node for node in graph.graph_def.node if node.name.startswith("save/")]:
             assert found.SerializeToString(deterministic=True) == whole
-        folded = fold.fold_batch_norms(found, "start", OUTPUTS)
-        placed = placement.place_quantizers(folded.graph, "start", OUTPUTS, Settings())
+        folded = fold.fold_batch_norms(Network(found, "start", OUTPUTS))
+        placed = placement.place_quantizers(Network(folded.graph, "start", OUTPUTS), Settings())
         assert len({q.tensor for q in placed}) == len(placed)
         with tf.Graph().as_default():
             tf.import_graph_def(folded.graph, name="")

@@ -7,6 +7,7 @@ from typing import Any, Dict
 
 import yaml
 
+from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import configuration, encodings_file, placement
 from quant_accuracy.quantization.records import ACTIVATION, PARAM, Settings
 from quant_accuracy.settings import card
@@ -78,7 +79,7 @@ def configuration_kind(_: Path) -> Kind:
 
     def use(path: Path) -> None:
         found = configuration.load(path)
-        placed = placement.place_quantizers(graph, "start", OUTPUTS, Settings(configuration=found))
+        placed = placement.place_quantizers(Network(graph, "start", OUTPUTS), Settings(configuration=found))
         assert {q.kind for q in placed} <= {PARAM, ACTIVATION}
         assert len({q.name for q in placed}) == len(placed)
         configuration.write(path.with_name("again.json"), found)
@@ -93,7 +94,7 @@ def encodings_kind(folder: Path) -> Kind:
         return {"bitwidth": 8, "is_symmetric": "False", "max": high, "min": low, "offset": -10.0,
                 "scale": (high - low) / 255}
 
-    quantizers = placement.place_quantizers(network(), "start", OUTPUTS, Settings())
+    quantizers = placement.place_quantizers(Network(network(), "start", OUTPUTS), Settings())
     document = {"version": encodings_file.VERSION,
                 **{section: {q.tensor: [item(-1.0, 2.0)] for q in quantizers if q.enabled and q.kind == kind}
                    for kind, section in ((ACTIVATION, "activation_encodings"), (PARAM, "param_encodings"))}}

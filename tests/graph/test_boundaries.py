@@ -10,8 +10,8 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import GraphError
+from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.graph import boundaries
-from quant_accuracy.graph.names import GraphNames
 from quant_accuracy.settings.card import DataPaths, ModelCard
 
 _FIRST = "FeatureExtractor/MobilenetV2/Conv/Conv2D"

@@ -7,6 +7,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.graph import computed
+from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import calibrate, placement
 from quant_accuracy.quantization.records import Settings
 from tests.conftest import Run
@@ -20,8 +21,8 @@ from tests.support.networks import VALUES, constant, weighted
 def test_weights_that_are_computed_from_constants_are_quantized_as_what_they_are(
         weights: Callable[[tf.Tensor], tf.Tensor], run_graph: Run) -> None:
     graph = weighted(weights)
-    stored = computed.store_weights(graph, "start", ["end"])
-    placed = placement.place_quantizers(stored, "start", ["end"], Settings())
+    stored = computed.store_weights(Network(graph, "start", ["end"]))
+    placed = placement.place_quantizers(Network(stored, "start", ["end"]), Settings())
 
     (encoding,) = calibrate.calibrate_params(stored, placed, Settings())["computed:0"]
 

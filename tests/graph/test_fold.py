@@ -11,6 +11,7 @@ import tensorflow.compat.v1 as tf
 from quant_accuracy.artifacts.records import Artifacts
 from quant_accuracy.base.words import FLOAT
 from quant_accuracy.graph import fold
+from quant_accuracy.graph.network import Network
 from tests.conftest import Run
 from tests.support.networks import small_network
 from tests.support.places import REFERENCE
@@ -43,9 +44,9 @@ def test_every_batch_norm_of_the_demo_is_folded_as_aimet_folds(demo_artifacts: A
 @pytest.mark.parametrize(("changes", "reason"), [({"shared": True}, "are shared"),
                                                  ({"tapped": True}, "used elsewhere")])
 def test_a_batch_norm_that_cannot_be_folded_is_left_with_the_reason(changes: Dict[str, bool], reason: str) -> None:
-    result = fold.fold_batch_norms(small_network(**changes), "start", ["end"])
+    result = fold.fold_batch_norms(Network(small_network(**changes), "start", ["end"]))
 
-    assert [reason in item.reason for item in result.left_out] == [True]
+    assert [reason in item.reason for item in result.not_folded] == [True]
     assert not result.folded
 
 
@@ -53,7 +54,7 @@ def test_folding_a_small_network_keeps_its_output(run_graph: Run) -> None:
     graph = small_network()
     feed = {"images:0": np.random.RandomState(1).normal(size=(1, 8, 8, 3)).astype(np.float32)}
 
-    result = fold.fold_batch_norms(graph, "start", ["end"])
+    result = fold.fold_batch_norms(Network(graph, "start", ["end"]))
 
     assert [item.output for item in result.folded] == ["bias_value_1"]
     np.testing.assert_allclose(run_graph(result.graph, ["end:0"], feed)[0], run_graph(graph, ["end:0"], feed)[0],

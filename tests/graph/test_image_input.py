@@ -12,12 +12,12 @@ import tensorflow.compat.v1 as tf
 from quant_accuracy.artifacts import build
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.errors import GraphError
+from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.base.words import FLOAT
 from quant_accuracy.data import images, shards
 from quant_accuracy.demo import ready
 from quant_accuracy.detection import detector
 from quant_accuracy.graph import image_input, load, sessions
-from quant_accuracy.graph.names import GraphNames
 from quant_accuracy.preparation import checkpoint
 from quant_accuracy.settings.card import DataPaths, ModelCard
 from quant_accuracy.settings.card_fields import ORIGINAL_SIZE
@@ -136,7 +136,7 @@ def test_a_graph_that_keeps_the_aspect_ratio_gets_images_as_they_are(
     shown = list(by_size.values())[:2]
     assert len(shown) == 2
     with sessions.open_session(frozen) as session, \
-            detector.open_detector(built.graph(FLOAT), original.graph, built.postprocessing, built.total) as detect:
+            detector.open_detector(built.graph(FLOAT), original.graph, built.suppression) as detect:
         for batch in shown:
             assert batch.images.shape[1:3] == tuple(batch.sizes[0])
             boxes, scores, _, count = session.run([f"{name}:0" for name in original.graph.detections],

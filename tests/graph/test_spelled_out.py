@@ -12,6 +12,7 @@ from quant_accuracy.artifacts.records import Artifacts
 from quant_accuracy.base.words import FLOAT
 from quant_accuracy.graph import fold, spelled_out, unfolded
 from quant_accuracy.graph import nodes as graph_nodes
+from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import placement
 from quant_accuracy.quantization.records import ACTIVATION, Settings
 from tests.conftest import Run
@@ -75,14 +76,14 @@ _SPELLINGS: Dict[str, Layer] = {
 def _assert_folded(graph: tf.GraphDef, run_graph: Run, count: int = 1) -> None:
     feed = {"images:0": np.random.RandomState(1).normal(size=(2, 8, 8, 3)).astype(np.float32)}
 
-    result = fold.fold_batch_norms(graph, "start", ["end"], spelled=True)
+    result = fold.fold_batch_norms(Network(graph, "start", ["end"]), spelled=True)
 
-    assert [len(result.folded), result.left_out] == [count, []]
+    assert [len(result.folded), result.not_folded] == [count, []]
     np.testing.assert_allclose(run_graph(result.graph, ["end:0"], feed)[0], run_graph(graph, ["end:0"], feed)[0],
                                rtol=2e-5, atol=2e-5)
     assert [node.op for node in graph_nodes.between(result.graph, "start", ["end"])
             if node.op in ("Mul", "RealDiv", "Sub", "Add", "AddV2")] == []
-    assert unfolded.find(result.graph, "start", ["end"]) == []
+    assert unfolded.find(Network(result.graph, "start", ["end"])) == []
 
 
 @pytest.mark.parametrize("spelling", _SPELLINGS)
@@ -90,16 +91,16 @@ def _assert_folded(graph: tf.GraphDef, run_graph: Run, count: int = 1) -> None:
 def test_every_spelling_is_found_placed_as_one_op_and_folded(spelling: str, linear: Layer, run_graph: Run) -> None:
     graph = network(linear, _SPELLINGS[spelling])
 
-    (group,) = spelled_out.find(graph, "start", ["end"])
-    placed = placement.place_quantizers(graph, "start", ["end"], Settings())
-    left = fold.fold_batch_norms(graph, "start", ["end"])
+    (group,) = spelled_out.find(Network(graph, "start", ["end"]))
+    placed = placement.place_quantizers(Network(graph, "start", ["end"]), Settings())
+    left = fold.fold_batch_norms(Network(graph, "start", ["end"]))
 
     inner = {f"{name}:0" for name in group.ops} - {f"{group.output}:0"}
     assert not inner & {q.tensor for q in placed}
     assert {q.tensor: (q.kind, q.enabled) for q in placed}[f"{group.output}:0"] == (ACTIVATION, True)
-    assert [(item.batch_norm, "spelled_out_batch_norms: fold" in item.reason) for item in left.left_out] \
+    assert [(item.batch_norm, "spelled_out_batch_norms: fold" in item.reason) for item in left.not_folded] \
         == [(group.name, True)]
-    assert group.name in [item.op for item in unfolded.find(left.graph, "start", ["end"])]
+    assert group.name in [item.op for item in unfolded.find(Network(left.graph, "start", ["end"]))]
     _assert_folded(graph, run_graph)
 
 
@@ -123,8 +124,8 @@ def test_several_batch_norms_are_folded_each_into_its_own(run_graph: Run) -> Non
 def test_parameters_that_were_multiplied_out_are_two_ops_that_are_named_and_can_be_folded(run_graph: Run) -> None:
     graph = network(_conv_with_bias, lambda x: x * parameter("scale") + parameter("shift"))
 
-    left = fold.fold_batch_norms(graph, "start", ["end"]).left_out
-    placed = placement.place_quantizers(graph, "start", ["end"], Settings())
+    left = fold.fold_batch_norms(Network(graph, "start", ["end"])).not_folded
+    placed = placement.place_quantizers(Network(graph, "start", ["end"]), Settings())
 
     assert ["right behind 'net/Conv2D'" in item.reason for item in left] == [True]
     # AIMET knows of nothing that tells such a Mul and Add from others.
@@ -141,15 +142,15 @@ def test_parameters_that_were_multiplied_out_are_two_ops_that_are_named_and_can_
 def test_a_batch_norm_in_training_mode_is_one_op_and_left_with_the_reason(layer: Layer) -> None:
     graph = network(conv, layer)
 
-    (group,) = spelled_out.find(graph, "start", ["end"])
-    left = fold.fold_batch_norms(graph, "start", ["end"], spelled=True).left_out
-    placed = placement.place_quantizers(graph, "start", ["end"], Settings())
+    (group,) = spelled_out.find(Network(graph, "start", ["end"]))
+    left = fold.fold_batch_norms(Network(graph, "start", ["end"]), spelled=True).not_folded
+    placed = placement.place_quantizers(Network(graph, "start", ["end"]), Settings())
 
     assert [(item.batch_norm, "export the checkpoint for inference" in item.reason) for item in left] \
         == [(group.name, True)]
     assert [q.tensor for q in placed if q.kind == ACTIVATION] \
         == ["net/Conv2D:0", f"{group.output}:0", "end:0"]
-    assert [item.op for item in unfolded.find(graph, "start", ["end"])] == [group.name]
+    assert [item.op for item in unfolded.find(Network(graph, "start", ["end"]))] == [group.name]
 
 
 @pytest.mark.parametrize(("layers", "reason"), [
@@ -158,7 +159,7 @@ def test_a_batch_norm_in_training_mode_is_one_op_and_left_with_the_reason(layer:
                                                 None, 1e-3) + x], "is used elsewhere"),
 ], ids=["pre-activation", "tapped"])
 def test_a_batch_norm_that_cannot_be_folded_is_left_with_the_reason(layers: List[Layer], reason: str) -> None:
-    left = fold.fold_batch_norms(network(*layers), "start", ["end"], spelled=True).left_out
+    left = fold.fold_batch_norms(Network(network(*layers), "start", ["end"]), spelled=True).not_folded
 
     assert [reason in item.reason for item in left] == [True]
 
@@ -185,8 +186,8 @@ _GENUINE: Dict[str, Layer] = {
 def test_what_is_no_batch_norm_is_not_taken_for_one(layer: str) -> None:
     graph = network(_conv_with_bias, _GENUINE[layer])
 
-    assert spelled_out.find(graph, "start", ["end"], combined=True) == []
-    assert unfolded.find(graph, "start", ["end"]) == []
+    assert spelled_out.find(Network(graph, "start", ["end"]), combined=True) == []
+    assert unfolded.find(Network(graph, "start", ["end"])) == []
 
 
 @pytest.mark.parametrize("addition", ["Add", "AddV2"])
@@ -196,11 +197,11 @@ def test_the_spelled_out_demo_folds_to_the_very_graph_of_the_fused_one(demo_arti
     graph = tf.GraphDef.FromString((demo_artifacts.float_folder / "float.pb").read_bytes())
     spell_out(graph, addition)
 
-    result = fold.fold_batch_norms(graph, start, outputs, spelled=True)
+    result = fold.fold_batch_norms(Network(graph, start, outputs), spelled=True)
 
     # Names, weights and biases, to the last bit: so are encodings, detections and figures.
     ours, wanted = (tf.graph_util.extract_sub_graph(graph, [*outputs, "detection_boxes"])
                     for graph in (result.graph, demo_artifacts.graph(FLOAT)))
     assert {node.name: node.SerializeToString(deterministic=True) for node in ours.node} \
         == {node.name: node.SerializeToString(deterministic=True) for node in wanted.node}
-    assert placement.place_quantizers(result.graph, start, outputs, Settings()) == demo_artifacts.quantizers
+    assert placement.place_quantizers(Network(result.graph, start, outputs), Settings()) == demo_artifacts.quantizers

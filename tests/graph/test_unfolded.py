@@ -6,6 +6,7 @@ import tensorflow.compat.v1 as tf
 from quant_accuracy.artifacts.records import Artifacts
 from quant_accuracy.base.words import FLOAT
 from quant_accuracy.graph import unfolded
+from quant_accuracy.graph.network import Network
 from tests.support.batch_norms import Layer, conv, network, parameter, spell_out
 
 
@@ -16,7 +17,7 @@ from tests.support.batch_norms import Layer, conv, network, parameter, spell_out
     (lambda x: x * tf.nn.softplus(parameter("scale")), "Mul"),
 ])
 def test_what_folding_does_not_know_is_named_all_the_same(layer: Layer, op: str) -> None:
-    found = unfolded.find(network(conv, layer), "start", ["end"])
+    found = unfolded.find(Network(network(conv, layer), "start", ["end"]))
 
     assert len(found) == 1
     assert op in found[0].reason
@@ -27,7 +28,7 @@ def test_the_check_is_quiet_on_the_folded_demo_and_names_what_its_float_graph_ho
     start, outputs = "FeatureExtractor/MobilenetV2/MobilenetV2/input", ["concat", "concat_1"]
     fused = [node.name for node in graph.node if node.op.startswith("FusedBatchNorm")]
 
-    assert unfolded.find(demo_artifacts.graph(FLOAT), start, outputs) == []
-    assert sorted(item.op for item in unfolded.find(graph, start, outputs)) == sorted(fused)
+    assert unfolded.find(Network(demo_artifacts.graph(FLOAT), start, outputs)) == []
+    assert sorted(item.op for item in unfolded.find(Network(graph, start, outputs))) == sorted(fused)
     spell_out(graph)
-    assert len(unfolded.find(graph, start, outputs)) == len(fused)
+    assert len(unfolded.find(Network(graph, start, outputs))) == len(fused)

@@ -6,9 +6,9 @@ from typing import Any, Dict, List, Sequence
 import numpy as np
 import pytest
 
-from quant_accuracy.graph.names import GraphNames
+from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.judging import checks
-from quant_accuracy.judging.checks import Committed, Network
+from quant_accuracy.judging.checks import Committed, QuantizedNetwork
 from quant_accuracy.judging.verdicts import CHECK, FAIL, INCONCLUSIVE, PASS, Verdict
 from quant_accuracy.quantization import assumptions, encodings, snapshot
 from quant_accuracy.quantization.assumptions import Assumptions
@@ -20,6 +20,7 @@ from quant_accuracy.quantization.records import (
     PARAM,
     Encoding,
     Override,
+    Quantization,
     Quantizer,
     Symmetry,
 )
@@ -34,14 +35,14 @@ def _quantizer(tensor: str, kind: str = ACTIVATION, role: str = "", **more: Any)
     return Quantizer(f"{tensor}_quantized", tensor, kind, role=role, **values)
 
 
-def _network(*changed: Quantizer, assumed: Assumptions = _PLAIN) -> Network:
+def _network(*changed: Quantizer, assumed: Assumptions = _PLAIN) -> QuantizedNetwork:
     """A network as the default assumptions want it, with other quantizers in place of some."""
     normal = [_quantizer("start:0", role=INPUT, enabled=False), _quantizer("conv/weights:0", PARAM, "weight"),
               _quantizer("conv/bias:0", PARAM, "bias", enabled=False), _quantizer("conv/BiasAdd:0", enabled=False,
                                                                                  rule="supergroups: Conv + Relu"),
               _quantizer("conv/Relu:0"), _quantizer("end:0", role=OUTPUT)]
     others = {q.tensor: q for q in changed}
-    return Network([others.get(q.tensor, q) for q in normal], {}, _NAMES, assumed)
+    return QuantizedNetwork(Quantization([others.get(q.tensor, q) for q in normal], {}), _NAMES, assumed)
 
 
 def _red(found: Sequence[Verdict]) -> List[str]:
@@ -78,7 +79,7 @@ def test_assumptions_turn_round_what_biases_inputs_and_outputs_have_to_be() -> N
 
 
 def test_an_input_that_should_be_quantized_and_cannot_be_is_named() -> None:
-    identity = Network([_quantizer("a:0")], {}, _NAMES, Assumptions(inputs=True))
+    identity = QuantizedNetwork(Quantization([_quantizer("a:0")], {}), _NAMES, Assumptions(inputs=True))
 
     (found,) = [verdict for verdict in checks.of_placement(identity) if verdict.gate == checks.INPUTS]
 
@@ -87,7 +88,7 @@ def test_an_input_that_should_be_quantized_and_cannot_be_is_named() -> None:
 
 
 def test_a_network_without_weights_or_quantized_activations_passes_nothing() -> None:
-    empty = Network([], {}, _NAMES, _PLAIN)
+    empty = QuantizedNetwork(Quantization([], {}), _NAMES, _PLAIN)
 
     assert set(_red(checks.of_placement(empty))) == {checks.WEIGHTS, checks.ACTIVATIONS, checks.OUTPUTS}
 
@@ -103,7 +104,7 @@ def test_batch_norms_are_named_with_the_reason_or_as_not_tried() -> None:
 def test_bits_and_ranges_are_checked_of_the_given_quantizers_and_named() -> None:
     quantizers = [_quantizer("a:0"), _quantizer("b:0", bitwidth=4)]
     given = {"a:0": (Encoding(-1.0, 3.0, 4 / 255, -64, 8),), "b:0": (Encoding(0.5, 3.0, 2.5 / 15, 0, 4),)}
-    network = Network(quantizers, given, _NAMES, _PLAIN)
+    network = QuantizedNetwork(Quantization(quantizers, given), _NAMES, _PLAIN)
 
     bits, usable = checks.of_bitwidths(quantizers, network), checks.of_encodings(quantizers, network)
     assert [bits.outcome, usable.outcome] == [FAIL, FAIL]

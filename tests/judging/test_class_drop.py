@@ -78,5 +78,5 @@ def test_a_limit_within_the_jitter_of_a_class_cannot_be_judged_and_says_so() -> 
                  for drop in (0.05 - 0.9 * reach, 0.05 - 1.1 * reach))
 
     assert [near.outcome, far.outcome] == [INCONCLUSIVE, PASS]
-    assert "nearer to the limit than the numerical jitter: dog" in near.message
+    assert "within the numerical jitter of the limit: dog" in near.message
     assert near.jitter == pytest.approx(reach)

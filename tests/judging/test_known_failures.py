@@ -85,7 +85,7 @@ def test_no_quantizer_is_to_blame_for_a_known_failure_whether_it_fails_or_passes
         figures = _figures(0.5, after)
         verdict = _judged(Gate("mAP_drop", 0.005, None, _KNOWN), figures)
 
-        assert goal.of_verdicts([verdict], figures.before, figures.after) is None
+        assert goal.of_verdicts([verdict], figures.float_metrics, figures.quantized_metrics) is None
 
 
 def _check(outcome: str) -> Verdict:

@@ -9,11 +9,10 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.artifacts import build
-from quant_accuracy.base import files
+from quant_accuracy.base import checkpoint_parts, files
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.data import shards
 from quant_accuracy.demo import ready
-from quant_accuracy.graph import checkpoint_parts
 from quant_accuracy.quantization import configuration
 from quant_accuracy.quantization.configuration import Configuration
 from quant_accuracy.settings import card, options

@@ -8,7 +8,7 @@ import importlib
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import pytest
@@ -43,10 +43,10 @@ def _quantizer_with_few_bits(quantizers: Sequence[Any]) -> List[Any]:
     return [replace(item, bitwidth=FEW_BITS) if item.tensor == ACTIVATION else item for item in quantizers]
 
 
-def _encoding_with_few_bits(encodings: Dict[str, Tuple[Any, ...]]) -> Dict[str, Tuple[Any, ...]]:
+def _encoding_with_few_bits(quantization: Any) -> Any:
     coarse = [replace(item, bitwidth=FEW_BITS, scale=(item.maximum - item.minimum) / (2 ** FEW_BITS - 1))
-              for item in encodings[ACTIVATION]]
-    return {**encodings, ACTIVATION: tuple(coarse)}
+              for item in quantization.encodings[ACTIVATION]]
+    return replace(quantization, encodings={**quantization.encodings, ACTIVATION: tuple(coarse)})
 
 
 def _switched_off(quantizers: Sequence[Any]) -> List[Any]:

@@ -66,8 +66,8 @@ def test_a_card_is_found_by_name_below_the_rootdir_and_settings_files_are_repeat
                          "mine", "--strict"))
 
     assert said[0] == "['mine']"
-    assert said[4:] == [str(repository), f"python -m pytest -c {repository}/tests/../other.ini --rootdir "
-                        f"{repository}/tests/.. --pyargs test_quant_accuracy", "True"]
+    assert said[4:] == [str(repository), f"python -m pytest -c {repository}/other.ini --rootdir "
+                        f"{repository} --pyargs test_quant_accuracy", "True"]
 
 
 def test_an_old_strict_among_addopts_is_left_to_pytest(repository: Path) -> None:

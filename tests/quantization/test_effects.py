@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.graph.names import GraphNames
+from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.quantization import effects
 from quant_accuracy.quantization.configuration import BIAS, WEIGHT, Configuration, OpRule, ParamRule
 from quant_accuracy.quantization.records import TF_ENHANCED, Override, Settings

@@ -20,7 +20,7 @@ from quant_accuracy.quantization.records import ACTIVATION, PARAM, Encoding
 def stored(demo_artifacts: Artifacts, tmp_path: Path) -> Path:
     """The demo's encodings, in a file of their own."""
     path = tmp_path / "given.encodings"
-    encodings_file.write(path, demo_artifacts.quantizers, demo_artifacts.encodings)
+    encodings_file.write(path, demo_artifacts.quantization)
     return path
 
 

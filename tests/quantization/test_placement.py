@@ -11,6 +11,7 @@ import tensorflow.compat.v1 as tf
 from quant_accuracy.artifacts.records import Artifacts
 from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.graph import fold
+from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import (
     placement,
 )
@@ -69,13 +70,14 @@ def test_what_a_plain_add_adds_to_a_matmul_is_a_weight() -> None:
         product = tf.matmul(start, tf.constant(np.ones([4, 5], np.float32), name="weights"), name="product")
         tf.raw_ops.Add(x=product, y=tf.constant(np.ones(5, np.float32), name="bias"), name="end")
 
-    placed = placement.place_quantizers(graph.as_graph_def(), "start", ["end"], Settings())
+    placed = placement.place_quantizers(Network(graph.as_graph_def(), "start", ["end"]), Settings())
 
     assert ("bias:0", "weight", True) in {(q.tensor, q.role, q.enabled) for q in placed}
 
 
 def test_a_product_of_two_activations_has_no_weights() -> None:
-    placed = placement.place_quantizers(weighted(lambda start: tf.transpose(start)), "start", ["end"], Settings())
+    network = Network(weighted(lambda start: tf.transpose(start)), "start", ["end"])
+    placed = placement.place_quantizers(network, Settings())
 
     assert [q.tensor for q in placed if q.kind == PARAM] == []
 
@@ -106,9 +108,9 @@ def test_quantizers_are_exactly_aimets(demo_artifacts: Artifacts) -> None:
 
 
 def test_conv_and_relu_share_one_quantizer_behind_the_relu() -> None:
-    folded = fold.fold_batch_norms(small_network(), "start", ["end"]).graph
+    folded = fold.fold_batch_norms(Network(small_network(), "start", ["end"])).graph
 
-    placed = placement.place_quantizers(folded, "start", ["end"], Settings(param_bitwidth=4))
+    placed = placement.place_quantizers(Network(folded, "start", ["end"]), Settings(param_bitwidth=4))
 
     assert {(q.tensor, q.bitwidth, q.enabled) for q in placed} == {
         ("net/weights:0", 4, True), ("bias_value/read:0", 4, False), ("bias_value_1:0", 8, False), ("end:0", 8, True)}

@@ -9,8 +9,9 @@ from quant_accuracy.base.errors import ConfigurationError, GraphError
 from quant_accuracy.base.words import QUANTIZED
 from quant_accuracy.graph import fold
 from quant_accuracy.graph import nodes as graph_nodes
+from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import encodings, placement, simulate
-from quant_accuracy.quantization.records import ACTIVATION, PARAM, Encoding, Quantizer, Settings, Symmetry
+from quant_accuracy.quantization.records import ACTIVATION, PARAM, Encoding, Quantization, Quantizer, Settings, Symmetry
 from tests.conftest import Run
 from tests.support.networks import small_network
 
@@ -48,12 +49,12 @@ def test_consumers_of_the_network_outputs_take_the_quantized_ones(demo_artifacts
 
 
 def test_a_quantizer_without_its_tensor_is_an_error() -> None:
-    folded = fold.fold_batch_norms(small_network(), "start", ["end"]).graph
-    placed = placement.place_quantizers(folded, "start", ["end"], Settings())
+    folded = fold.fold_batch_norms(Network(small_network(), "start", ["end"])).graph
+    placed = placement.place_quantizers(Network(folded, "start", ["end"]), Settings())
     encoding = Encoding(0.0, 1.0, 1 / 255, 0, 8)
 
     with pytest.raises(GraphError, match="0 of 1 activation quantizers"):
-        simulate.insert_fake_quant(tf.GraphDef(), placed, {q.tensor: (encoding,) for q in placed})
+        simulate.insert_fake_quant(tf.GraphDef(), Quantization(placed, {q.tensor: (encoding,) for q in placed}))
 
 
 def test_encodings_for_other_channels_are_refused_by_name() -> None:

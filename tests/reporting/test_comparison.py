@@ -6,7 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional
 
 import numpy as np
 import pytest
@@ -203,36 +203,6 @@ def test_both_runs_are_scored_on_the_same_resamples(w8: Path, w4: Path, demo: Da
         np.percentile(spread.mean(axis=1), [2.5, 97.5]), abs=1e-12)
 
 
-@pytest.mark.parametrize(("images", "detected", "expected"), [
-    (3, {1, 2}, ([1, 2, 3], 0)),
-    (2, {3, 1}, ([1, 3], 0)),
-    (2, {3}, ([3], 1)),
-    (3, set(), ([1, 2, 3], 0)),
-], ids=["all annotated", "all detected", "one nobody names", "no detections"])
-def test_evaluated_images_are_those_that_are_known(tmp_path: Path, images: int, detected: Any,
-                                                   expected: Tuple[List[int], int]) -> None:
-    ids, left_out = comparison.evaluated_images(images, detected, _truth(tmp_path))
-
-    assert (ids.tolist(), left_out) == expected
-
-
-@pytest.mark.parametrize(("images", "detected", "message"), [
-    (3, {1, 4}, "detections of image 4, which is not in"),
-    (1, {1, 2}, "detections of 2 images, but the reports say that 1"),
-])
-def test_detections_of_images_that_were_not_evaluated_are_refused(tmp_path: Path, images: int, detected: Any,
-                                                                  message: str) -> None:
-    with pytest.raises(ConfigurationError, match=message):
-        comparison.evaluated_images(images, detected, _truth(tmp_path))
-
-
-def _truth(folder: Path) -> annotation_files.Annotations:
-    path = folder / "instances.json"
-    path.write_text(json.dumps({"images": [{"id": key, "width": 9, "height": 9} for key in (1, 2, 3)],
-                                "annotations": [], "categories": []}))
-    return annotation_files.load(path)
-
-
 def test_images_that_nothing_names_are_left_out_and_that_is_said(copy: Path, demo: DataPaths) -> None:
     image = json.loads((copy / "detections" / "float.json").read_text())[0]["image_id"]
     _edit_detections(copy, lambda records: [record for record in records if record["image_id"] != image])
@@ -295,7 +265,7 @@ def test_quantizers_are_compared_where_both_runs_left_them(copy: Path, w8: Path,
     shutil.copytree(str(copy), str(other))
     assert read_report.read_quantizers(copy) is None
     assert f"{copy / 'snapshot.json'}" in comparison.compare(copy, other).quantizers.missing
-    placed = snapshot.take(demo_artifacts.quantizers, demo_artifacts.encodings)
+    placed = snapshot.take(demo_artifacts.quantization)
     on = [number for number, item in enumerate(placed) if item.enabled]
     moved = list(placed)
     moved[on[0]] = replace(placed[on[0]], bitwidth=4)

@@ -10,10 +10,16 @@ import pytest
 from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.detection.merge import Merged, Results, joined
 from quant_accuracy.scoring import bootstrap, coco, matching
-from quant_accuracy.scoring.intervals import percentile_interval
+from quant_accuracy.scoring.intervals import mean_known, percentile_interval
+from quant_accuracy.scoring.matching import Matches
 from quant_accuracy.scoring.metrics import FIGURES
 from tests.support.detections import random_detections, random_truth
 from tests.support.oracle import of_pycocotools
+
+
+def _figures(matches: Matches, weights: np.ndarray) -> Dict[str, np.ndarray]:
+    """COCO's 12 figures of each resample."""
+    return {name: mean_known(values) for name, values in bootstrap.class_figures(matches, weights).items()}
 
 
 def _repeated(truth: Annotations, merged: Merged, weights: np.ndarray) -> Any:
@@ -70,7 +76,7 @@ def test_every_image_once_gives_all_12_figures_of_the_full_set(seed: int) -> Non
     truth = random_truth(random, images=30)
     merged = random_detections(random, truth, 0.8)
 
-    found = bootstrap.figures(matching.match(merged, truth), np.ones([1, 30], np.int64))
+    found = _figures(matching.match(merged, truth), np.ones([1, 30], np.int64))
 
     assert list(found) == list(FIGURES)
     wanted = coco.score(merged, truth).figures
@@ -84,7 +90,7 @@ def test_a_resample_has_all_12_figures_of_pycocotools_on_the_images_drawn(seed: 
     merged = random_detections(random, truth, 0.7)
     weights = bootstrap.draw(20, resamples=4, seed=seed)
 
-    found = bootstrap.figures(matching.match(merged, truth), weights)
+    found = _figures(matching.match(merged, truth), weights)
 
     wanted = np.array([of_pycocotools(*_repeated(truth, merged, row)).stats for row in weights]).T
     np.testing.assert_allclose([np.nan_to_num(found[name], nan=-1.0) for name in FIGURES], wanted, rtol=1e-9)
@@ -95,11 +101,11 @@ def test_figures_do_not_depend_on_how_many_resamples_are_weighed_at_once(monkeyp
     truth = random_truth(random, images=20)
     matches = matching.match(random_detections(random, truth, 0.7), truth)
     weights = bootstrap.draw(20, resamples=50)
-    at_once = bootstrap.figures(matches, weights)
+    at_once = _figures(matches, weights)
 
     monkeypatch.setattr(bootstrap, "_CHUNK", 1)
 
-    for name, values in bootstrap.figures(matches, weights).items():
+    for name, values in _figures(matches, weights).items():
         np.testing.assert_array_equal(values, at_once[name])
 
 
@@ -109,7 +115,7 @@ def test_an_area_without_ground_truth_has_no_figures_in_any_resample() -> None:
         thing["area"] = 100.0
     matches = matching.match(random_detections(np.random.RandomState(0), truth, 0.7), truth)
 
-    found = bootstrap.figures(matches, bootstrap.draw(12, resamples=5))
+    found = _figures(matches, bootstrap.draw(12, resamples=5))
 
     assert [name for name, values in found.items() if np.isnan(values).all()] == [
         "AP_medium", "AP_large", "AR_medium", "AR_large"]
@@ -120,7 +126,7 @@ def test_without_detections_every_figure_is_zero() -> None:
     truth = random_truth(np.random.RandomState(0), images=12)
     matches = matching.match(Merged(np.arange(1, 13), Results.from_rows([])), truth)
 
-    found = bootstrap.figures(matches, np.ones([2, 12], np.int64))
+    found = _figures(matches, np.ones([2, 12], np.int64))
 
     assert {float(value) for values in found.values() for value in values} == {0.0}
 

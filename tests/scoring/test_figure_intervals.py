@@ -6,6 +6,7 @@ from typing import Tuple
 import numpy as np
 import pytest
 
+from quant_accuracy.base.words import FLOAT, QUANTIZED
 from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.detection.merge import Merged, Results
 from quant_accuracy.scoring import bootstrap, coco, figure_intervals, matching
@@ -51,8 +52,8 @@ def test_every_figure_has_the_intervals_that_gates_judge_by(both: Tuple[Scored, 
         shown = both[0].matches.class_images(coco.area_of(name))
         aps = PartialAps(values[0], values[1], samples[0], samples[1], ClassImages(shown, shown))
 
-        assert found.before[name] == aps.mean_ap(quantized=False)
-        assert found.after[name] == aps.mean_ap(quantized=True)
+        assert found.variants[FLOAT][name] == aps.mean_ap(quantized=False)
+        assert found.variants[QUANTIZED][name] == aps.mean_ap(quantized=True)
         assert found.drop[name] == aps.drop()
         # What is averaged here are COCO's own figures.
         for side, of_side in zip(both, values):
@@ -88,7 +89,7 @@ def test_what_has_no_ground_truth_has_no_interval(found: FigureIntervals) -> Non
 
     nothing = figure_intervals.measure(side, side, np.ones([10, 1], np.int64), _all(side))
 
-    assert {*nothing.before.values(), *nothing.after.values(), *nothing.drop.values(),
+    assert {*nothing.variants[FLOAT].values(), *nothing.variants[QUANTIZED].values(), *nothing.drop.values(),
             *nothing.class_drop.values()} == {None}
 
 
@@ -107,7 +108,7 @@ def test_more_images_of_a_class_than_were_evaluated_leave_single_figures_open(bo
 
     of_part = figure_intervals.measure(*both, _WEIGHTS, more)
 
-    known, wider = found.before["mAP"], of_part.before["mAP"]
+    known, wider = found.variants[FLOAT]["mAP"], of_part.variants[FLOAT]["mAP"]
     assert known is not None
     assert wider is not None
     assert wider.low < known.low

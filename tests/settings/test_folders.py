@@ -68,6 +68,14 @@ def test_the_baseline_of_this_checkout_is_the_one_that_is_shipped() -> None:
     assert committed.resolve() == ROOT / "quant_accuracy" / "demo" / "baseline"
 
 
+def test_the_first_baseline_of_a_card_goes_beside_its_models_wherever_the_command_is_typed(tmp_path: Path) -> None:
+    card = str(tmp_path / "models" / "mine.yaml")
+
+    assert folders.baselines(Values({}, root=tmp_path / "sub"), "mine", card) == tmp_path / "baselines"
+    # Of pytest the rootdir says where the repository is.
+    assert folders.baselines(Values({}, {}, tmp_path / "sub", "pytest"), "mine", card) == tmp_path / "sub" / "baselines"
+
+
 @pytest.mark.parametrize("card", ["models/mine.yaml", "mine.yaml"])
 def test_a_card_that_is_named_by_its_path_has_its_baselines_beside_it(card: str, tmp_path: Path) -> None:
     elsewhere, path = tmp_path / "elsewhere", tmp_path / "repository" / card
@@ -76,4 +84,3 @@ def test_a_card_that_is_named_by_its_path_has_its_baselines_beside_it(card: str,
     found = folders.baselines(Values({}, root=elsewhere), "mine", str(path))
 
     assert found == tmp_path / "repository" / "baselines"
-    assert folders.baselines(Values({}, root=elsewhere), "other", str(path)) == elsewhere / "baselines"

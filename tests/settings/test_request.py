@@ -7,7 +7,7 @@ import pytest
 
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.errors import ConfigurationError
-from quant_accuracy.settings import options
+from quant_accuracy.settings import folders, options
 from quant_accuracy.settings import request as requests
 from quant_accuracy.settings.card import DataPaths
 from quant_accuracy.settings.values import Values
@@ -32,3 +32,14 @@ def test_options_overrule_the_card(tmp_path: Path) -> None:
 def test_missing_data_paths_are_named_as_options() -> None:
     with pytest.raises(ConfigurationError, match="set --model-checkpoint, --annotation-json-file, or the same"):
         requests.resolve(Values({"model": [options.REAL_CARD], "dataset_dir": Path("d")}), _no_demo)
+
+
+def test_a_pattern_stands_for_the_cards_that_it_takes_wherever_options_are_asked(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    for name in ("mine_a", "mine_b"):
+        (tmp_path / "models" / f"{name}.yaml").write_text(f"base: {options.DEMO_CARD}\nname: {name}\n")
+    values = requests.expanded(Values({"model": ["mine_*"]}, root=tmp_path))
+
+    assert values.models() == ["mine_a", "mine_b"]
+    assert [one.name for one in requests.chosen_cards(values)] == ["mine_a", "mine_b"]
+    assert folders.output(values, "mine_a") == tmp_path / "output" / "mine_a"

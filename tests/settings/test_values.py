@@ -25,6 +25,16 @@ def test_paths_that_are_set_in_a_file_are_relative_to_it_and_names_stay(tmp_path
         "model": ["mine", str(tmp_path / "cards/x.yaml"), "mine_*"], "threads": 2, "history": None}
 
 
+def test_a_path_loses_its_dots_unless_they_stand_behind_a_link(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "a" / "b")
+    (tmp_path / "card.yaml").write_text("")
+
+    assert values.joined(tmp_path / "a", Path("../card.yaml")) == tmp_path / "card.yaml"
+    assert values.joined(tmp_path / "link", Path("../card.yaml")) == tmp_path / "link" / ".." / "card.yaml"
+    assert values.joined(tmp_path, Path("new")) == tmp_path / "new"
+
+
 def test_a_variable_is_the_option_in_capitals_and_a_wrong_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUANT_ACCURACY_MODEL", "a b")
     monkeypatch.setenv("QUANT_ACCURACY_STRICT", "yes")

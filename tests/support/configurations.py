@@ -6,6 +6,7 @@ from typing import Any, Dict, List, Sequence
 
 import tensorflow.compat.v1 as tf
 
+from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import configuration, placement
 from quant_accuracy.quantization.configuration import Configuration
 from quant_accuracy.quantization.records import Override, Quantizer, Settings
@@ -35,7 +36,7 @@ def loaded(folder: Path, **changes: Any) -> Configuration:
 
 def place(network: tf.GraphDef, configured: Configuration = _AIMETS, *overrides: Override) -> List[Quantizer]:
     settings = Settings(configuration=configured, overrides=overrides)
-    return placement.place_quantizers(network, "images", ["dense/BiasAdd"], settings)
+    return placement.place_quantizers(Network(network, "images", ["dense/BiasAdd"]), settings)
 
 
 def enabled(quantizers: Sequence[Quantizer]) -> List[str]:

@@ -6,10 +6,11 @@ from typing import Callable, List
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.graph.names import GraphNames
+from quant_accuracy.base.graph_names import GraphNames
+from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import calibrate, placement, simulate
 from quant_accuracy.quantization.records import Settings
-from quant_accuracy.why.noise import Network
+from quant_accuracy.why.noise import QuantizedGraph
 
 
 def small_network(shared: bool = False, tapped: bool = False) -> tf.GraphDef:
@@ -47,7 +48,7 @@ def constant(graph: tf.GraphDef, name: str) -> np.ndarray:
 _NAMES = GraphNames("images", "start", ("middle", "end"), ("", "", "", ""))
 
 
-def small_quantized() -> Network:
+def small_quantized() -> QuantizedGraph:
     """A net of a few layers with a branch and two outputs, quantized to few bits so that noise is plain."""
     random = np.random.RandomState(3)
 
@@ -65,22 +66,21 @@ def small_quantized() -> Network:
         tf.nn.conv2d(joined, values(1, 1, 6, 4), 1, "SAME", name="end")
     frozen = graph.as_graph_def()
     settings = Settings(param_bitwidth=4, output_bitwidth=5)
-    quantizers = placement.place_quantizers(frozen, "start", ["middle", "end"], settings)
-    return Network(frozen, _NAMES, quantizers,
-                   calibrate.calibrate(frozen, quantizers, settings, "images", random_images(6)))
+    quantizers = placement.place_quantizers(Network(frozen, "start", ["middle", "end"]), settings)
+    return QuantizedGraph(frozen, _NAMES,
+                          calibrate.calibrate(frozen, quantizers, settings, "images", random_images(6)))
 
 
 def random_images(count: int) -> List[np.ndarray]:
     return [np.random.RandomState(seed).randint(0, 256, [1, 8, 8, 3]).astype(np.uint8) for seed in range(count)]
 
 
-def simulated(network: Network, on: Callable[[str], bool]) -> tf.GraphDef:
+def simulated(network: QuantizedGraph, on: Callable[[str], bool]) -> tf.GraphDef:
     """The simulation with some quantizers only, built for them alone."""
-    chosen = [replace(q, enabled=q.enabled and on(q.tensor)) for q in network.quantizers]
-    return simulate.insert_fake_quant(simulate.quantize_weights(network.graph, chosen, network.encodings), chosen,
-                                      network.encodings)
+    chosen = [replace(q, enabled=q.enabled and on(q.tensor)) for q in network.quantization.quantizers]
+    return simulate.simulate(network.graph, replace(network.quantization, quantizers=chosen))
 
 
-def outputs_of(network: Network, on: Callable[[str], bool]) -> List[str]:
+def outputs_of(network: QuantizedGraph, on: Callable[[str], bool]) -> List[str]:
     return [q.name + ":0" if q.enabled and on(q.tensor) else q.tensor
-            for name in network.names.output_ops for q in network.quantizers if q.tensor == name + ":0"]
+            for name in network.names.output_ops for q in network.quantization.quantizers if q.tensor == name + ":0"]

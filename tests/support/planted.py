@@ -39,7 +39,8 @@ def clipped(card: ModelCard, data: DataPaths, folder: Path, built: Artifacts) ->
     tensor = f"{_TOWER}/expanded_conv_5/depthwise/Relu6:0"
     encoding, = built.encodings[tensor]
     narrow = replace(encoding, maximum=encoding.maximum / 8, scale=encoding.scale / 8)
-    encodings_file.write(folder / "clipped.encodings", built.quantizers, {**built.encodings, tensor: (narrow,)})
+    encodings = {**built.encodings, tensor: (narrow,)}
+    encodings_file.write(folder / "clipped.encodings", replace(built.quantization, encodings=encodings))
     settings = replace(card.quantization, encodings_file=folder / "clipped.encodings")
     return Planted(replace(card, quantization=settings), data, f"{_TOWER}/expanded_conv_5/depthwise/")
 

@@ -13,7 +13,7 @@ from quant_accuracy.why import culprits
 from quant_accuracy.why import families as family_kinds
 from quant_accuracy.why.bisection import Measured
 from quant_accuracy.why.budget import Budget
-from quant_accuracy.why.culprits import Found, Ways
+from quant_accuracy.why.culprits import Culprits, Ways
 from quant_accuracy.why.families import Family
 from tests.support.families import RANKED, SIX, families_of
 from tests.support.places import ROOT
@@ -36,7 +36,7 @@ class _Clock:
 class _Search(NamedTuple):
     """A search and what it asked for, in order: sets that were off, and `rank`."""
 
-    found: Found
+    found: Culprits
     asked: List[FrozenSet[str]]
     clock: _Clock
     steps: List[str]
@@ -93,7 +93,7 @@ def _good(rule: Callable[[FrozenSet[str]], bool]) -> Callable[[FrozenSet[str]], 
     return lambda off: float(rule(off))
 
 
-def _off(found: Found) -> Collection[str]:
+def _off(found: Culprits) -> Collection[str]:
     assert found.best is not None
     return found.best.off
 
@@ -288,7 +288,7 @@ def test_what_has_few_bits_is_given_more_of_them() -> None:
                    raised=_good(lambda raised: set(SIX[0].tensors[:3]) <= raised))
 
     assert set(_off(done.found)) == set(SIX[0].tensors[:3])
-    assert [(set(item.tensors), item.off, item.met) for item in done.found.raised] == [
+    assert [(set(item.raised), item.off, item.met) for item in done.found.raised] == [
         (set(low), (), True), (set(SIX[0].tensors), (), True), (set(SIX[0].tensors[:3]), (), True)]
 
 
@@ -296,7 +296,7 @@ def test_where_more_bits_for_a_kind_are_not_enough_all_that_have_few_bits_get_th
     low = RANKED[:38]
     done = _search(_good(lambda off: "t0" in off), SIX, low=low, raised=lambda raised: len(raised) / 60.0)
 
-    assert [len(item.tensors) for item in done.found.raised] == [20, 38, 6, 1]
+    assert [len(item.raised) for item in done.found.raised] == [20, 38, 6, 1]
     assert [item.met for item in done.found.raised] == [False, True, False, False]
 
 
@@ -305,7 +305,7 @@ def test_what_has_its_bits_already_is_off_while_others_get_more() -> None:
                    raised=_good(lambda raised: {"t0", "t17"} <= raised))
 
     last = done.found.raised[-1]
-    assert (last.tensors, last.off, last.met) == (("t0",), ("t17",), True)
+    assert (last.raised, last.off, last.met) == (("t0",), ("t17",), True)
 
 
 def test_where_time_runs_out_before_more_bits_the_search_goes_on_without() -> None:

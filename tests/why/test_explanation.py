@@ -48,10 +48,10 @@ def test_a_planted_culprit_ranks_first_and_is_all_that_has_to_go(culprit: str, d
 
     first = found.sensitivities.quantizers[0]
     assert first.layer.startswith(given.scope)
-    assert found.found is not None
-    assert found.found.best is not None
-    assert found.found.best.off == (first.tensor,)
-    assert found.found.smallest
+    assert found.culprits is not None
+    assert found.culprits.best is not None
+    assert found.culprits.best.off == (first.tensor,)
+    assert found.culprits.smallest
     named = with_layer(first.tensor, first.layer)
     assert found.lines()[0].startswith(f"culprit, 1 of 163 quantizers: {named}; without it")
     assert named in found.lines()[1]
@@ -65,7 +65,7 @@ def test_a_float_variant_that_does_not_reach_the_goal_leaves_no_quantizer_to_bla
     found = explanation.explain(replace(done, verdicts=[Verdict("mAP_floor", after, 0.99, None, FAIL, "")]),
                                 minutes=5.0, most_images=1)
 
-    assert found.found is None
+    assert found.culprits is None
     assert found.lines()[0].startswith("no quantizer is to blame: the float variant does not reach quantized mAP at "
                                        "least 0.9900 either")
 
@@ -81,22 +81,22 @@ def test_weights_of_few_bits_are_named_as_a_family_that_really_meets_the_gate_of
     clock = map(float, itertools.count()).__next__
     found = explanation.explain(_failed(done, 0.02), minutes=0.25, most_images=1, clock=clock)
 
-    assert found.found is not None
-    assert found.found.best is not None
-    assert 1 <= len(found.found.trials) <= 5
+    assert found.culprits is not None
+    assert found.culprits.best is not None
+    assert 1 <= len(found.culprits.trials) <= 5
     weights = {q.tensor for q in done.artifacts.quantizers if q.enabled and q.kind == PARAM}
-    off = found.found.best.off
+    off = found.culprits.best.off
     assert set(off) <= weights
     assert f"culprits, {len(off)} of 163 quantizers ({families.describe(off, found.families)}): " in found.lines()[0]
     assert "time ran out" in found.lines()[0]
     # Each of these figures is that of a run of its own.
     without = measure_without(done.prepared, off).metrics
-    raised = found.found.raised[0]
-    assert set(raised.tensors) == weights
+    raised = found.culprits.raised[0]
+    assert set(raised.raised) == weights
     at_8_bits = evaluate(Request(replace(card, quantization=demo_card.quantization), demo, 1, selection="0"), cache)
     before = done.variants[FLOAT].metrics.figures["mAP"]
     assert before is not None
-    for metrics, claimed in ((without, found.found.best.metrics),
+    for metrics, claimed in ((without, found.culprits.best.metrics),
                              (at_8_bits.variants[QUANTIZED].metrics, raised.metrics)):
         assert metrics == claimed
         assert (metrics.figures["mAP"] or 0.0) >= before - 0.02

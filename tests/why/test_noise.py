@@ -9,17 +9,17 @@ import pytest
 from quant_accuracy.quantization.encodings import quantize_dequantize
 from quant_accuracy.quantization.records import PARAM
 from quant_accuracy.why import noise, sensitivity
-from quant_accuracy.why.noise import Network
+from quant_accuracy.why.noise import QuantizedGraph
 from tests.conftest import Run
 from tests.support.networks import outputs_of, random_images, simulated, small_quantized
 
 
 @pytest.fixture(scope="module")
-def network() -> Network:
+def network() -> QuantizedGraph:
     return small_quantized()
 
 
-def test_noise_is_that_of_a_graph_built_for_each_setting(network: Network, run_graph: Run) -> None:
+def test_noise_is_that_of_a_graph_built_for_each_setting(network: QuantizedGraph, run_graph: Run) -> None:
     """An independent way: no switches, a graph for each setting, numpy for the tensors' own noise."""
     picture = random_images(1)[0]
     feed = {"images:0": picture}
@@ -36,12 +36,12 @@ def test_noise_is_that_of_a_graph_built_for_each_setting(network: Network, run_g
 
     all_on = ratio(lambda _: True)
     assert found.all_on == pytest.approx(-10 * math.log10(all_on), abs=1e-4)
-    assert {item.tensor for item in found.quantizers} == {q.tensor for q in network.quantizers if q.enabled}
+    assert {item.tensor for item in found.quantizers} == {q.tensor for q in network.measured()}
     for item in found.quantizers:
         only_on = ratio(lambda tensor, own=item.tensor: tensor == own)  # type: ignore[misc]
         only_off = ratio(lambda tensor, own=item.tensor: tensor != own)  # type: ignore[misc]
         values = run_graph(network.graph, [item.tensor], feed)[0]
-        error = quantize_dequantize(values, network.encodings[item.tensor][0]).astype(np.float64) - values
+        error = quantize_dequantize(values, network.quantization.encodings[item.tensor][0]).astype(np.float64) - values
         assert item.sqnr == pytest.approx(-10 * math.log10((error ** 2).sum() / (values.astype(float) ** 2).sum()),
                                           abs=1e-3)
         assert item.only_on == pytest.approx(-10 * math.log10(only_on), abs=1e-4)
@@ -50,7 +50,7 @@ def test_noise_is_that_of_a_graph_built_for_each_setting(network: Network, run_g
     assert [item.blame for item in found.quantizers] == sorted((item.blame for item in found.quantizers), reverse=True)
 
 
-def test_an_activation_is_named_by_the_layer_before_its_bias(network: Network) -> None:
+def test_an_activation_is_named_by_the_layer_before_its_bias(network: QuantizedGraph) -> None:
     layers = noise.layers(network)
 
     assert (layers["b/BiasAdd:0"].name, layers["b/BiasAdd:0"].op) == ("b/depthwise", "DepthwiseConv2dNative")

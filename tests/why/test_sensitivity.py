@@ -11,21 +11,22 @@ import pytest
 from quant_accuracy.quantization.records import PARAM
 from quant_accuracy.why import noise, sensitivity
 from quant_accuracy.why.budget import Budget
-from quant_accuracy.why.noise import Network, Noise
+from quant_accuracy.why.noise import Noise, QuantizedGraph
 from quant_accuracy.why.sensitivity import Sensitivities
 from tests.conftest import Run
 from tests.support.networks import outputs_of, random_images, simulated, small_quantized
 
 
 @pytest.fixture(scope="module")
-def network() -> Network:
+def network() -> QuantizedGraph:
     return small_quantized()
 
 
-def test_a_network_without_quantizers_has_none_to_blame(network: Network, tmp_path: Path) -> None:
-    off = [replace(quantizer, enabled=False) for quantizer in network.quantizers]
+def test_a_network_without_quantizers_has_none_to_blame(network: QuantizedGraph, tmp_path: Path) -> None:
+    off = [replace(quantizer, enabled=False) for quantizer in network.quantization.quantizers]
+    without = network._replace(quantization=replace(network.quantization, quantizers=off))
 
-    found = _measure(network._replace(quantizers=off), random_images(2), tmp_path)
+    found = _measure(without, random_images(2), tmp_path)
 
     assert list(found.quantizers) == []
     assert found.all_on is None
@@ -35,7 +36,7 @@ def _places(folder: Path) -> Callable[[int], Path]:
     return lambda index: folder / f"{index}.npz"
 
 
-def _measure(network: Network, pictures: Sequence[np.ndarray], folder: Path,
+def _measure(network: QuantizedGraph, pictures: Sequence[np.ndarray], folder: Path,
              budget: Optional[Budget] = None) -> Sensitivities:
     with noise.listening(network) as listener:
         return sensitivity.measure(listener, pictures, _places(folder), budget)
@@ -45,7 +46,7 @@ def _times(folder: Path) -> Mapping[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in folder.glob("*.npz")}
 
 
-def test_a_measurement_that_ran_out_of_time_goes_on_with_the_images_that_are_missing(network: Network,
+def test_a_measurement_that_ran_out_of_time_goes_on_with_the_images_that_are_missing(network: QuantizedGraph,
                                                                                      tmp_path: Path) -> None:
     whole = _measure(network, random_images(3), tmp_path / "whole")
     part = _measure(network, random_images(3), tmp_path / "parts", Budget(0.0))
@@ -59,7 +60,7 @@ def test_a_measurement_that_ran_out_of_time_goes_on_with_the_images_that_are_mis
     assert _times(tmp_path / "parts")["0.npz"] == first["0.npz"]
 
 
-def test_damaged_noise_of_an_image_is_measured_again_with_a_warning(network: Network, tmp_path: Path,
+def test_damaged_noise_of_an_image_is_measured_again_with_a_warning(network: QuantizedGraph, tmp_path: Path,
                                                                     capsys: pytest.CaptureFixture) -> None:
     before = _measure(network, random_images(2), tmp_path)
     damaged = tmp_path / "1.npz"
@@ -69,7 +70,8 @@ def test_damaged_noise_of_an_image_is_measured_again_with_a_warning(network: Net
     assert f"warning: {damaged}" in capsys.readouterr().err
 
 
-def test_images_are_looked_at_until_the_most_harmful_ones_keep_their_order(network: Network, tmp_path: Path) -> None:
+def test_images_are_looked_at_until_the_most_harmful_ones_keep_their_order(network: QuantizedGraph,
+                                                                           tmp_path: Path) -> None:
     pictures = random_images(24)
     found = _measure(network, pictures, tmp_path)
     again = _measure(network, pictures, tmp_path)
@@ -84,7 +86,7 @@ def test_images_are_looked_at_until_the_most_harmful_ones_keep_their_order(netwo
     assert not any(all(order == orders[last] for order in orders[last - 3:last]) for last in range(3, found.images - 1))
 
 
-def test_an_image_that_does_not_fit_into_the_time_is_not_begun(network: Network, tmp_path: Path) -> None:
+def test_an_image_that_does_not_fit_into_the_time_is_not_begun(network: QuantizedGraph, tmp_path: Path) -> None:
     """Each image seems to take a minute: two fit into two minutes and a half."""
     now = [0.0]
     with noise.listening(network) as listener:
@@ -102,7 +104,7 @@ def test_an_image_that_does_not_fit_into_the_time_is_not_begun(network: Network,
     assert (found.images, found.stable) == (2, False)
 
 
-def test_noise_of_a_group_is_that_of_its_quantizers_switched_together(network: Network, run_graph: Run,
+def test_noise_of_a_group_is_that_of_its_quantizers_switched_together(network: QuantizedGraph, run_graph: Run,
                                                                       tmp_path: Path) -> None:
     picture = random_images(1)[0]
     groups = [[q.tensor for q in network.measured() if (q.kind == PARAM) == params] for params in (True, False)]

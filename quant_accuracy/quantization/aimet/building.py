@@ -7,9 +7,9 @@ from typing import Optional, Sequence
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from quant_accuracy.base import checkpoint_parts
 from quant_accuracy.base.errors import DataError, GraphError
-from quant_accuracy.graph import checkpoint_parts
-from quant_accuracy.graph.names import GraphNames
+from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.quantization import overrides
 from quant_accuracy.quantization.aimet import calibration, simulation
 from quant_accuracy.quantization.aimet.installation import load_modules, require

@@ -8,7 +8,7 @@ import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base import files, progress
 from quant_accuracy.base.errors import DataError, StorageError
-from quant_accuracy.graph.names import GraphNames
+from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.quantization import encodings_file
 from quant_accuracy.quantization.aimet.installation import Aimet
 from quant_accuracy.quantization.aimet.simulation import fetches

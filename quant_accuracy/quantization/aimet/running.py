@@ -8,8 +8,8 @@ from typing import Callable, Iterator, List
 import numpy as np
 
 from quant_accuracy.base.errors import StorageError
+from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.graph import sessions
-from quant_accuracy.graph.names import GraphNames
 from quant_accuracy.quantization.aimet.installation import load_modules, require
 from quant_accuracy.quantization.aimet.simulation import fetches
 from quant_accuracy.quantization.aimet.workspace import CHECKPOINT, PREFIX, step

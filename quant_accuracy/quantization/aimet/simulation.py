@@ -6,8 +6,8 @@ from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import ConfigurationError
+from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.graph import prune
-from quant_accuracy.graph.names import GraphNames
 from quant_accuracy.quantization import overrides
 from quant_accuracy.quantization.aimet.installation import Aimet
 from quant_accuracy.quantization.configuration import BIAS, WEIGHT

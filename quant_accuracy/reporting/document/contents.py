@@ -8,9 +8,9 @@ from typing import Any, Dict, List, Optional
 
 import numpy as np
 
+from quant_accuracy.base import concurrency
 from quant_accuracy.base.words import FLOAT, QUANTIZED, REPORT_SCHEMA_VERSION
 from quant_accuracy.data.shards import format_selection
-from quant_accuracy.graph import sessions
 from quant_accuracy.pipeline import certainty
 from quant_accuracy.pipeline.evaluation import Evaluation
 from quant_accuracy.pipeline.variant import Variant
@@ -54,7 +54,7 @@ def as_document(evaluation: Evaluation, folder: Path, why: Optional[Answer] = No
         "errors": errors,
         "curves": curves,
         "quantizers": [asdict(item) for item in evaluation.prepared.snapshot()],
-        "batch_norms_left": [asdict(item) for item in evaluation.artifacts.left_out],
+        "batch_norms_left": [asdict(item) for item in evaluation.artifacts.not_folded],
         "changed_images": changed,
         "why": None if why is None else explanation.as_document(why),
         "history": [],
@@ -86,22 +86,22 @@ def _unknown(evaluation: Evaluation, variant: Variant) -> Dict[str, int]:
 
 def difference(evaluation: Evaluation, figure: str) -> Optional[float]:
     """Float - quantized of one of COCO's figures; None where there is no ground truth."""
-    before = evaluation.variants[FLOAT].metrics.figures[figure]
-    after = evaluation.variants[QUANTIZED].metrics.figures[figure]
-    return None if before is None or after is None else before - after
+    float_value = evaluation.variants[FLOAT].metrics.figures[figure]
+    quantized_value = evaluation.variants[QUANTIZED].metrics.figures[figure]
+    return None if float_value is None or quantized_value is None else float_value - quantized_value
 
 
 def _intervals(evaluation: Evaluation) -> Dict[str, Any]:
     """95 % intervals of all figures, from the resamples that the gates judge by."""
     aps = evaluation.aps or {}
-    before, after = (Scored(evaluation.variants[name].matches, evaluation.variants[name].metrics, aps.get(name))
-                     for name in (FLOAT, QUANTIZED))
+    floats, quantized = (Scored(evaluation.variants[name].matches, evaluation.variants[name].metrics, aps.get(name))
+                         for name in (FLOAT, QUANTIZED))
     prepared = evaluation.prepared
-    found = figure_intervals.measure(before, after, certainty.draw(prepared),
-                                     certainty.class_images(prepared, before.matches),
+    found = figure_intervals.measure(floats, quantized, certainty.draw(prepared),
+                                     certainty.class_images(prepared, floats.matches),
                                      # What all images say of others like them is left to chance, as it always is.
                                      0.0 if prepared.whole() else prepared.share())
-    return {"resamples": found.resamples, FLOAT: _pairs(found.before), QUANTIZED: _pairs(found.after),
+    return {"resamples": found.resamples, **{name: _pairs(of_variant) for name, of_variant in found.variants.items()},
             "drop": _pairs(found.drop), "class_drop": _pairs(found.class_drop)}
 
 
@@ -148,7 +148,7 @@ def _run(evaluation: Evaluation) -> Dict[str, Any]:
         "seconds": {name: round(seconds, 3) for name, seconds in evaluation.prepared.watch.seconds().items()},
         "images_per_second": {name: None if speed is None else round(speed.images / max(speed.seconds, 1e-9), 1)
                               for name, speed in speeds.items()},
-        "machine": {"system": platform.platform(), "processor": _processor(), "cores": sessions.cores(),
+        "machine": {"system": platform.platform(), "processor": _processor(), "cores": concurrency.cores(),
                     "python": platform.python_version()},
         "options": {"shards": request.selection, "shard_count": request.shard_count,
                     "eval_num_examples": request.num_examples, "eval_batch_size": request.batch_size,

@@ -14,8 +14,8 @@ from markupsafe import Markup, escape
 
 from quant_accuracy.base import files
 from quant_accuracy.base.errors import ConfigurationError, StorageError
+from quant_accuracy.base.words import REPORT_FORMS
 from quant_accuracy.reporting.page import views
-from quant_accuracy.settings.converters import REPORT_FORMS
 
 SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
 _TEMPLATES = Path(__file__).resolve().parent / "templates"

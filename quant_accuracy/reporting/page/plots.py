@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tup
 
 from matplotlib.ticker import MaxNLocator
 
-from quant_accuracy.base.words import VARIANTS
+from quant_accuracy.base.words import FLOAT, QUANTIZED, VARIANTS
 from quant_accuracy.quantization.records import ACTIVATION, PARAM, with_layer
 from quant_accuracy.reporting.gate_table import number
 from quant_accuracy.reporting.page import drawing
@@ -125,7 +125,7 @@ def _ranges(quantizers: Sequence[Mapping[str, Any]], kind: str, title: str) -> O
     axes.set_yscale("symlog", linthresh=linear)
     sheet.levels(axes, _powers(linear, low, high))
     for column, (tensor, place, bottom, top) in enumerate(ranges):
-        sheet.box(axes, (column - 0.35, column + 0.35), (bottom, top), drawing.QUANTIZED,
+        sheet.box(axes, (column - 0.35, column + 0.35), (bottom, top), QUANTIZED,
                   f"#{place} {tensor}: {bottom:.4g} .. {top:.4g}")
     sheet.write(52, 246, "input")
     sheet.write(_WIDTH - 8, 246, "output", "end")
@@ -160,8 +160,8 @@ def _sensitivity(sensitivity: Mapping[str, Any]) -> Optional[Plot]:
     noises = [0.0 if item["only_on"] is None else 100 * 10 ** ((all_on - item["only_on"]) / 10) for item in worst]
     gains = [math.inf if item["only_off"] is None else item["only_off"] - all_on for item in worst]
     sheet = Sheet(_WIDTH, 38 * len(worst) + 44)
-    _bars(sheet, 0, ("noise with only this one on,", "% of that with all on"), noises, drawing.FLOAT, 1)
-    _bars(sheet, _WIDTH / 2 + 6, ("gain with only this one off,", "dB"), gains, drawing.QUANTIZED, 2)
+    _bars(sheet, 0, ("noise with only this one on,", "% of that with all on"), noises, FLOAT, 1)
+    _bars(sheet, _WIDTH / 2 + 6, ("gain with only this one off,", "dB"), gains, QUANTIZED, 2)
     for row, item in enumerate(worst):
         sheet.write(0, 38 * row + 46, _shortened(with_layer(item["tensor"], item["layer"])), colour=drawing.INK)
     first = _apart(with_layer(worst[0]["tensor"], worst[0]["layer"]))
@@ -211,7 +211,7 @@ def _history(history: Sequence[Mapping[str, Any]]) -> Optional[Plot]:
     places, changed = [place for place, _ in runs], [place for place, item in runs if item["changed"]]
     x = (places[0] - 0.3, places[-1] + 0.3)
     sheet = Sheet(_WIDTH, 330)
-    above = [("float_mAP", drawing.FLOAT), ("quantized_mAP", drawing.QUANTIZED)]
+    above = [("float_mAP", FLOAT), ("quantized_mAP", QUANTIZED)]
     panels = [(22, 172, "mAP", above), (204, 294, "drop", [("drop", drawing.INK)])]
     for top, bottom, name, lines in panels:
         series = [([_NAN if item[key] is None else item[key] for _, item in runs], colour) for key, colour in lines]

@@ -63,7 +63,7 @@ class Table(NamedTuple):
         return len(self.columns) > 4 or any(column.form == PROSE for column in self.columns)
 
 
-class Entry(NamedTuple):
+class Fact(NamedTuple):
     """A name, what is known of it, and a remark, as text."""
 
     name: str
@@ -75,7 +75,7 @@ class Group(NamedTuple):
     """Entries that belong together."""
 
     name: str
-    entries: Sequence[Entry]
+    entries: Sequence[Fact]
 
 
 def between(ends: Ends, write: Callable[[float], str] = number) -> str:

@@ -11,7 +11,7 @@ from quant_accuracy.quantization.records import with_layer
 from quant_accuracy.reporting import gate_table
 from quant_accuracy.reporting.gate_table import NOTHING, number
 from quant_accuracy.reporting.page import tables
-from quant_accuracy.reporting.page.tables import NAME, OUTCOME, PROSE, TEXT, Cell, Column, Entry, Group, Table
+from quant_accuracy.reporting.page.tables import NAME, OUTCOME, PROSE, TEXT, Cell, Column, Fact, Group, Table
 from quant_accuracy.scoring.metrics import FIGURES
 
 _NO_GATES = "no gates"
@@ -44,7 +44,7 @@ def view(document: Mapping[str, Any]) -> Dict[str, Any]:
         "errors": _errors(document["errors"]),
         "quantized_tensors": _summary(document["quantizers"]),
         "quantizers": _quantizers(document["quantizers"], why),
-        "batch_norms_left": [Entry(item["batch_norm"], item["reason"]) for item in document["batch_norms_left"]],
+        "batch_norms_left": [Fact(item["batch_norm"], item["reason"]) for item in document["batch_norms_left"]],
         "culprits": _culprits([] if why is None else why["sensitivity"]["quantizers"]),
         "sensitivity": None if why is None else _sensitivity(why["sensitivity"]),
         "bisection": None if why is None or why["bisection"] is None else _bisection(why),
@@ -72,16 +72,16 @@ def _counts(verdicts: Sequence[Mapping[str, Any]]) -> str:
     return "; ".join([*found, *([] if GATE in kinds else ["the model card names no gates"])])
 
 
-def _headline(document: Mapping[str, Any]) -> List[Entry]:
+def _headline(document: Mapping[str, Any]) -> List[Fact]:
     metrics, intervals = document["metrics"], document["intervals"]
-    found = [Entry(f"{side} mAP", number(metrics[side]["figures"].get("mAP")),
+    found = [Fact(f"{side} mAP", number(metrics[side]["figures"].get("mAP")),
                    tables.between(intervals[side].get("mAP"))) for side in VARIANTS]
-    found.append(Entry("mAP drop", number(document["mAP_drop"]), tables.between(intervals["drop"].get("mAP"))))
+    found.append(Fact("mAP drop", number(document["mAP_drop"]), tables.between(intervals["drop"].get("mAP"))))
     before, after = (metrics[side]["per_class"] for side in VARIANTS)
     worst = next(iter(tables.worst_first(before, after)), "")
     if tables.drop(before.get(worst), after.get(worst)) is not None:
-        found.append(Entry("largest drop of a class", number(tables.drop(before[worst], after[worst])), worst))
-    return [*found, Entry("images", text(document["images"]), f"shards {document['shards']}")]
+        found.append(Fact("largest drop of a class", number(tables.drop(before[worst], after[worst])), worst))
+    return [*found, Fact("images", text(document["images"]), f"shards {document['shards']}")]
 
 
 def _of_kind(verdicts: Sequence[Mapping[str, Any]], kind: str) -> List[Mapping[str, Any]]:
@@ -201,7 +201,7 @@ def _bisection(why: Mapping[str, Any]) -> Dict[str, Any]:
     rows += [[*_trial(item["name"], item["tensors"], labels), _bits(item), *_outcome(item)]
              for item in bisection["raised"]]
     return {"goal": bisection["goal"], "answer": answer, "off": off, "note": bisection["note"],
-            "measured": [Entry("mAP", number(bisection["mAP"])), Entry("drop", number(bisection["drop"]))],
+            "measured": [Fact("mAP", number(bisection["mAP"])), Fact("drop", number(bisection["drop"]))],
             "trials": Table("Trials", [Column("quantizers", NAME), Column("number"), Column("were", TEXT),
                                        Column("mAP"), Column("drop"), Column("goal met", TEXT)], rows)}
 
@@ -273,20 +273,20 @@ def _run(run: Mapping[str, Any]) -> List[Group]:
             *([Group("run again", again)] if again else [])]
 
 
-def _again(retried: Sequence[Mapping[str, Any]]) -> List[Entry]:
+def _again(retried: Sequence[Mapping[str, Any]]) -> List[Fact]:
     """The shards that had to be run again, and why."""
-    return [Entry(f"shard {item['shard']}", f"{item['reason']} (executor {item['executor']})") for item in retried]
+    return [Fact(f"shard {item['shard']}", f"{item['reason']} (executor {item['executor']})") for item in retried]
 
 
-def _in_short(provenance: Mapping[str, Any]) -> List[Entry]:
+def _in_short(provenance: Mapping[str, Any]) -> List[Fact]:
     """The provenance without its shards, one by one, and with short digests."""
     flat = baseline.flat(provenance)
     return _entries({name: _DIGEST.sub(lambda digest: digest.group()[:12], value) if isinstance(value, str) else value
                      for name, value in flat.items() if ".shards." not in f".{name}"})
 
 
-def _entries(values: Mapping[str, Any]) -> List[Entry]:
-    return [Entry(name, text(value)) for name, value in values.items()]
+def _entries(values: Mapping[str, Any]) -> List[Fact]:
+    return [Fact(name, text(value)) for name, value in values.items()]
 
 
 def text(value: Any) -> str:

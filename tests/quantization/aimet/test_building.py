@@ -33,7 +33,7 @@ def test_builtin_simulator_has_aimets_quantizers(built: Quantization, demo_artif
 def test_builtin_simulator_has_aimets_encodings(built: Quantization, demo_artifacts: Artifacts, demo_card: ModelCard,
                                                 calibration: Sequence[np.ndarray]) -> None:
     found = calibrate.calibrate(demo_artifacts.graph(FLOAT), demo_artifacts.quantizers, demo_card.quantization,
-                                demo_card.graph.image_input, calibration)
+                                demo_card.graph.image_input, calibration).encodings
 
     assert set(found) == set(built.encodings)
     for tensor, (wanted,) in built.encodings.items():

@@ -10,6 +10,7 @@ import numpy as np
 
 from quant_accuracy.artifacts.records import Artifacts
 from quant_accuracy.base.words import FLOAT
+from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import placement, simulate
 from quant_accuracy.quantization.records import Quantization
 from quant_accuracy.settings.card import ModelCard
@@ -31,11 +32,11 @@ def test_aimets_outputs_are_near_the_builtin_simulators(outputs: Sequence[np.nda
                                                         demo_artifacts: Artifacts, demo_card: ModelCard,
                                                         calibration: Sequence[np.ndarray], run_graph: Run) -> None:
     names, graph = demo_card.graph, demo_artifacts.graph(FLOAT)
-    quantizers = placement.place_quantizers(graph, names.starting_op, names.output_ops, demo_card.quantization)
-    graph = simulate.insert_fake_quant(simulate.quantize_weights(graph, quantizers, built.encodings), quantizers,
-                                       built.encodings)
+    quantizers = placement.place_quantizers(Network.of(graph, names), demo_card.quantization)
+    quantization = Quantization(quantizers, built.encodings)
 
-    found = run_graph(graph, simulate.network_outputs(names.output_ops, quantizers),
+    found = run_graph(simulate.simulate(graph, quantization),
+                      simulate.network_outputs(names.output_ops, quantization),
                       {f"{names.image_input}:0": calibration[0]})
 
     for a, b in zip(outputs, found):

@@ -16,9 +16,9 @@ from PIL import Image
 
 from quant_accuracy.base import files
 from quant_accuracy.base.errors import ConfigurationError, StorageError
+from quant_accuracy.base.words import REPORT_FORMS
 from quant_accuracy.reporting.page import pages
 from quant_accuracy.scoring.metrics import FIGURES
-from quant_accuracy.settings import converters
 from tests.support import report_documents
 from tests.support.places import ROOT
 from tests.support.report_documents import (
@@ -416,7 +416,7 @@ def test_json_holds_the_document_as_it_is(tmp_path: Path) -> None:
 def test_a_page_does_not_change_its_document() -> None:
     given = everything()
 
-    for form in converters.REPORT_FORMS:
+    for form in REPORT_FORMS:
         pages.render(given, form, _NOWHERE)
 
     assert given == everything()

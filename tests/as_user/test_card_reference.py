@@ -29,7 +29,7 @@ def _known(monkeypatch: pytest.MonkeyPatch) -> Set[Tuple[str, str]]:
     only = Section.only
 
     def noted(section: Section, *keys: str) -> Section:
-        place = section._place.rstrip(".")
+        place = section._prefix.rstrip(".")
         place = "gates.NAME" if place.startswith("gates.") and place != f"gates.{EXPECTED}" else place
         known.update((place, key) for key in keys)
         return only(section, *keys)

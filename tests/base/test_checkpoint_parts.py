@@ -5,8 +5,8 @@ from typing import List
 
 import pytest
 
+from quant_accuracy.base import checkpoint_parts
 from quant_accuracy.base.errors import CheckpointError
-from quant_accuracy.graph import checkpoint_parts
 
 _PARTS = (".meta", ".index", ".data-00000-of-00001")
 

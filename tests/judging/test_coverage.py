@@ -4,7 +4,7 @@ from typing import List
 
 import pytest
 
-from quant_accuracy.data import coverage
+from quant_accuracy.judging import coverage
 
 
 @pytest.mark.parametrize(("evaluated", "lines"), [

@@ -39,7 +39,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: "pytest.CallInfo[None]") 
     item.user_properties.append((NOT_MEASURED, str(error)))
     if not isinstance(error, DefectError):
         line = pytest.fail.Exception(f"{COULD_NOT}{error}", pytrace=False)
-        call.excinfo = pytest.ExceptionInfo((type(line), line, _last(excinfo.tb)), _ispytest=True)
+        call.excinfo = pytest.ExceptionInfo.from_exc_info((type(line), line, _last(excinfo.tb)))
     yield
     # A debugger wants the error itself.
     call.excinfo = excinfo

@@ -76,7 +76,6 @@ class _Main:
     def _lines(self, colours: bool) -> List[str]:
         values = options.values_of(self._config)
         found = [self._found[process] for process in sorted(self._found)]
-        found = [self._found[process] for process in sorted(self._found)]
         verdicts = {model: list(by_test.values()) for model, by_test in self._verdicts.items()}
         retried = [f"{model}: {line}" for model, lines in reports.of_models(found, "retried") for line in lines]
         return [*table.lines(verdicts, colours, bool(values.get("strict"))), *_notes(found), *self._images(),

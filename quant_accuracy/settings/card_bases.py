@@ -7,7 +7,7 @@ what the base says, and `null` removes it.
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Mapping, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from quant_accuracy.base.documents import Section, hint
 from quant_accuracy.base.errors import shown
@@ -166,10 +166,23 @@ def _anchored(content: Any, folder: Path) -> Any:
     return anchored
 
 
-def _without_gaps(content: Any) -> Any:
-    """The document of a card that builds on none: there, a key without a value is as good as null."""
+def _without_gaps(content: Any, done: Optional[Dict[int, Any]] = None) -> Any:
+    """The document of a card that builds on none: there, a key without a value is as good as null.
+
+    What anchors and aliases share stays shared: nine aliases of nine aliases would grow without end.
+    """
+    done = {} if done is None else done
+    if id(content) in done:
+        return done[id(content)]
     if isinstance(content, dict):
-        return {key: _without_gaps(value) for key, value in content.items()}
+        of_keys: Dict[Any, Any] = {}
+        done[id(content)] = of_keys
+        of_keys.update((key, _without_gaps(value, done)) for key, value in content.items())
+        return of_keys
     if isinstance(content, list):
-        return [_without_gaps(value) for value in content]
+        of_items: List[Any] = []
+        done[id(content)] = of_items
+        of_items.extend(_without_gaps(value, done) for value in content)
+        return of_items
     return None if content is EMPTY else content
+

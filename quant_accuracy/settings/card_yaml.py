@@ -11,6 +11,8 @@ from quant_accuracy.settings import card_files
 
 # Characters; YAML takes long to read.
 _LONGEST = 1 << 16
+# Values, each of them counted wherever an alias repeats it: a few lines of aliases can stand for billions.
+_MOST = 10_000
 
 
 class _Empty:
@@ -52,7 +54,7 @@ def parse(path: Path, folders: Sequence[Path] = (), chain: Sequence[Path] = ()) 
         chain: The cards that build on it, for messages.
 
     Raises:
-        ConfigurationError: The file is missing or too long, or is not YAML.
+        ConfigurationError: The file is missing or too long, is not YAML, or expands to too much.
     """
     built = f" (built on by {', '.join(map(str, chain))})" if chain else ""
     try:
@@ -61,7 +63,12 @@ def parse(path: Path, folders: Sequence[Path] = (), chain: Sequence[Path] = ()) 
             raise ConfigurationError(f"{path}: holds {len(text)} characters, and a model card at most {_LONGEST}; "
                                      "name a model card")
         with parsing():
-            return _Loader(text).get_single_data()
+            loader = _Loader(text)
+            node = loader.get_single_node()
+            if node is not None and _expanded(node, {}) > _MOST:
+                raise ConfigurationError(f"{path}{built}: its aliases expand to more than {_MOST} values; write out "
+                                         "what they stand for, or name a model card")
+            return None if node is None else loader.construct_document(node)
     except FileNotFoundError as error:
         raise ConfigurationError(f"{path}: no such model card; "
                                  f"{card_files.known(path.stem, [path.parent, *folders])}") from error
@@ -74,3 +81,14 @@ def parse(path: Path, folders: Sequence[Path] = (), chain: Sequence[Path] = ()) 
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
         said = first_line(error) if mark is None else f"line {mark.line + 1}: {problem}"
         raise ConfigurationError(f"{path}{built}: not YAML ({said}); repair the model card") from error
+
+
+def _expanded(node: yaml.Node, known: Dict[int, int]) -> int:
+    """How many values a node stands for; one that holds itself, more than there can be."""
+    if isinstance(node, yaml.ScalarNode):
+        return 1
+    if id(node) not in known:
+        known[id(node)] = _MOST + 1
+        inner = node.value if isinstance(node, yaml.SequenceNode) else [part for pair in node.value for part in pair]
+        known[id(node)] = 1 + sum(_expanded(part, known) for part in inner)
+    return known[id(node)]

@@ -51,7 +51,7 @@ def test_numbers_are_computed_without_tensorflow() -> None:
     paths = [path for package in ("scoring", "judging") for path in engine.glob(f"{package}/*.py")]
     paths += [engine / f"{name}.py" for name in (
         "quantization/encodings", "quantization/records", "quantization/snapshot", "quantization/assumptions",
-        "data/coverage", "detection/merge", "detection/store", "reporting/gate_table", "reporting/page/pages",
+        "detection/merge", "detection/store", "reporting/gate_table", "reporting/page/pages",
         "reporting/page/views", "reporting/page/tables", "reporting/page/plots", "reporting/page/drawing",
         "reporting/document/read_report", "reporting/comparison", "reporting/document/history",
         "reporting/pictures/scenes", "reporting/pictures/pictures", "base/stopwatch")]

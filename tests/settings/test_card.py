@@ -95,7 +95,9 @@ _LAUGHS = "\n".join(["l0: &l0 [ha, ha]", *(f"l{i}: &l{i} [{', '.join([f'*l{i - 1
 
 
 @pytest.mark.parametrize(("text", "message"), [
-    (f"{_LAUGHS}\nname: *l11\n", "l0 is unknown"), ("name: x\nname: *l11\n", "not YAML"),
+    (f"{_LAUGHS}\nname: *l11\n", "its aliases expand to more than 10000 values"),
+    ("a: &a [*a]\n", "its aliases expand"),
+    ("name: x\nname: *l11\n", "not YAML"),
     ("input: {height: +_}\n", "not a mapping|not YAML|is missing|give a whole"), ("calibration: {images: 0x}\n", "."),
     ("name: 2019-99-99\n", "not YAML"), ("[" * 200000, "and a model card at most"),
     ("name: x\ngates: {mAP_floor: " + "9" * 400 + "}\n", "."), ("name: !!python/name:os.system\n", "not YAML"),

@@ -6,7 +6,7 @@ of it pays next to nothing: no module imports the engine before a test asks for 
 
 from typing import Any
 
-_MODULES = ("options", "parameters", "fixtures", "verdicts", "parallel", "foreign_warnings", "not_measured",
+_MODULES = ("rootdir", "options", "parameters", "fixtures", "verdicts", "parallel", "foreign_warnings", "not_measured",
             "exit_status", "summary", "no_tests")
 pytest_plugins = [f"quant_accuracy.plugin.{name}" for name in _MODULES]
 

@@ -1,0 +1,32 @@
+"""Arguments of pytest that cannot be mistaken: the values of our options behind an equals sign.
+
+Pytest looks for its rootdir before it knows the options of plugins. Until then `--dataset-dir /data/coco` is a flag and
+a path of tests to it, and `--dataset-dir=/data/coco` is not.
+"""
+
+import os
+import sys
+from typing import Dict, List, Sequence
+
+from quant_accuracy.settings import options
+
+
+def joined(arguments: Sequence[str]) -> List[str]:
+    """The arguments, each option of the suite in one piece with its value."""
+    takes_value: Dict[str, bool] = {flag: bool(option.metavar) for option in options.SUITE_OPTIONS
+                                    for flag in (option.flag, option.alias)}
+    found: List[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        value = next(rest, None) if takes_value.get(argument) else None
+        found.append(argument if value is None else f"{argument}={value}")
+    return found
+
+
+def main() -> None:
+    """Start pytest with the arguments of this process, joined: what `./run pytest` does."""
+    os.execvp("pytest", ["pytest", *joined(sys.argv[1:])])
+
+
+if __name__ == "__main__":
+    main()

@@ -142,7 +142,7 @@ jitter of the committed baseline, which rounding alone can cause, reaches from {
 
 {silent}
 
-## No false alarm
+## False alarms
 
 Nothing is red either with these changes, on all images: {harmless}.
 

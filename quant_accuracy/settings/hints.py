@@ -48,13 +48,18 @@ def _retyped(values: Values, model: str, given: str, demo: bool, part_on_purpose
     pattern = typed[_PATTERN]
     if pattern and not part_on_purpose:
         typed[_PATTERN] = _whole_set(pattern)
-    words = [f"--{MODEL}", path]
+    words = _given(f"--{MODEL}", path)
     for option in OPTIONS:
         value = typed.get(option.key)
         if value is not None:
-            words += [option.flag, *([str(joined(Path.cwd(), value) if isinstance(value, Path) else value)]
-                                     if option.metavar else [])]
+            text = str(joined(Path.cwd(), value) if isinstance(value, Path) else value)
+            words += _given(option.flag, text) if option.metavar else [option.flag]
     return [shlex.quote(word) for word in words]
+
+
+def _given(flag: str, value: str) -> List[str]:
+    """An option with its value; a path stands behind an equals sign, where pytest takes it for nothing else."""
+    return [f"{flag}={value}"] if "/" in value else [flag, value]
 
 
 def _whole_set(pattern: str) -> str:

@@ -241,8 +241,8 @@ def renewed(demo: DataPaths, tmp_path_factory: pytest.TempPathFactory) -> _Renew
     arguments = ["--baseline-dir", str(folder / "new"), *_shards_that_calibrate(folder)]
     return _Renewed(suite.run(folder, *arguments), suite.run(folder, *arguments, "--update-baselines"),
                     suite.run(folder, *arguments), folder / "new" / options.DEMO_CARD,
-                    f"--model {folder / 'card.yaml'} --TFRecord-file-pattern 'demo_val.record-0000[0-2]-of-00010' "
-                    f"--baseline-dir {folder / 'new'}")
+                    f"--model={folder / 'card.yaml'} --TFRecord-file-pattern 'demo_val.record-0000[0-2]-of-00010' "
+                    f"--baseline-dir={folder / 'new'}")
 
 
 def test_new_baselines_are_written_but_the_run_fails_and_the_next_is_green(renewed: _Renewed) -> None:

@@ -20,9 +20,9 @@ def _hint(typed: Dict[str, Any], suite: Optional[str] = _SUITE, root: Path = Pat
 @pytest.mark.parametrize(("typed", "said"), [
     ({}, "--model mine"),
     ({"threads": 2, "shards": "0", "output_dir": Path("/out")}, "--model mine"),
-    ({"baseline_dir": Path("/my baselines")}, "--model mine --baseline-dir '/my baselines'"),
+    ({"baseline_dir": Path("/my baselines")}, "--model mine '--baseline-dir=/my baselines'"),
     ({"trust_checkpoint": True, "dataset_dir": Path("/data"), "eval_batch_size": 8},
-     "--model mine --trust-checkpoint --dataset-dir /data --eval-batch-size 8"),
+     "--model mine --trust-checkpoint --dataset-dir=/data --eval-batch-size 8"),
 ])
 def test_a_hint_repeats_what_says_which_model_and_which_data(typed: Dict[str, Any], said: str) -> None:
     assert _hint(typed) == f"`{_SUITE} {said} --update-baselines`"
@@ -34,7 +34,7 @@ def test_paths_hold_in_every_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     said = hints.new_baseline(values, "mine", "models/my card.yaml")
 
-    assert said == f"`{_SUITE} --model '{tmp_path}/models/my card.yaml' --dataset-dir {tmp_path}/data " \
+    assert said == f"`{_SUITE} '--model={tmp_path}/models/my card.yaml' --dataset-dir={tmp_path}/data " \
                    "--update-baselines`"
 
 
@@ -66,7 +66,7 @@ def test_a_command_line_says_where_it_looked_for_pytest_may_look_elsewhere(tmp_p
 
     said = _hint({}, None, tmp_path)
 
-    assert said == f"`./run pytest --model {card} --baseline-dir {tmp_path}/baselines --update-baselines`"
+    assert said == f"`./run pytest --model={card} --baseline-dir={tmp_path}/baselines --update-baselines`"
 
 
 def test_a_model_among_several_of_the_demo_takes_no_paths(demo: DataPaths, tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def check(request: Request) -> None:
 
 
 def check_places(values: Values, report: bool, update: bool = False) -> None:
-    """Check that what a run leaves can be written.
+    """Check that what a run leaves can be written; the cache may be read-only, and hold all that is needed.
 
     Args:
         values: The options.
@@ -75,8 +75,6 @@ def _folders(values: Values, report: bool, update: bool) -> List[Tuple[str, Path
         found.append(("--output-dir", folders.all_output(values)))
     if values.get("quantsim_output_dir"):
         found.append(("--quantsim-output-dir", Path(values.get("quantsim_output_dir"))))
-    if not values.get("no_cache"):
-        found.append(("--cache-dir", folders.cache(values)))
     if update and values.get("baseline_dir"):
         found.append(("--baseline-dir", Path(values.get("baseline_dir"))))
     return found

@@ -26,7 +26,7 @@ _WITHOUT_AIMET = pytest.mark.skipif(aimet.installed() is None,
 ], ids=lambda names: "-simulated-by-".join(names))
 def evaluation(request: pytest.FixtureRequest, demo: DataPaths, demo_card: ModelCard, cache: Cache) -> Evaluation:
     backend, simulator = request.param
-    settings = replace(demo_card.quantization, backend=backend, simulate=simulator)
+    settings = replace(demo_card.quantization, backend=backend, simulator=simulator)
     card = replace(demo_card, quantization=settings, calibration_images=4)
     return evaluate(Request(card, demo, 1, "0"), cache)
 
@@ -69,7 +69,7 @@ def test_the_export_has_aimets_files_and_encodings(evaluation: Evaluation, tmp_p
 ])
 def test_what_cannot_be_simulated_is_refused(demo: DataPaths, demo_card: ModelCard, cache: Cache, backend: str,
                                              simulator: str, message: str) -> None:
-    card = replace(demo_card, quantization=replace(demo_card.quantization, backend=backend, simulate=simulator))
+    card = replace(demo_card, quantization=replace(demo_card.quantization, backend=backend, simulator=simulator))
 
     with pytest.raises(ConfigurationError, match=message):
         evaluate(Request(card, demo, 1, "0"), cache)

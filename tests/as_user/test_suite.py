@@ -154,11 +154,9 @@ def test_options_may_be_typed_or_set(demo: DataPaths, tmp_path: Path, arguments:
 
 
 @pytest.mark.parametrize(("arguments", "variables", "message"), [
-    (("--model", "mine"), {}, "no such model card"),
-    (("--report", "pdf"), {}, "'pdf' is no form of a report"),
+    (("--report", "pdf"), {}, "'pdf' is not a report format"),
     ((), {"QUANT_ACCURACY_THREADS": "many"}, "environment variable QUANT_ACCURACY_THREADS: 'many' is not a whole"),
     (("-o", "quant_accuracy_strict=perhaps"), {}, "pytest.ini, quant_accuracy_strict: 'perhaps' is neither yes nor no"),
-    (("--model", options.DEMO_CARD, "--model", options.DEMO_CARD), {}, "two cards are named ssd_mobilenet_v2_demo"),
     (("--update-baselines",), {"CI": "true"}, "--update-baselines is refused: CI is set"),
     (("--update-baselines", "-n", "2"), {}, "--update-baselines is refused: it works in one process only"),
     (("--update-baselines", "--shards", "0"), {}, "whole data set as the model card says: leave --shards out"),
@@ -169,6 +167,19 @@ def test_what_cannot_be_done_is_refused_before_anything_runs(tmp_path: Path, arg
     done = suite.run(tmp_path, *arguments, **variables)
 
     assert done.status == 4, done.said
+    assert message in done.said
+    assert not done.outcomes
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (("--model", "mine"), "no such model card"),
+    (("--model", options.DEMO_CARD, "--model", options.DEMO_CARD), "two cards are named ssd_mobilenet_v2_demo"),
+])
+def test_cards_that_cannot_be_used_are_no_wrong_usage_but_what_could_not_be_measured(
+        tmp_path: Path, arguments: Tuple[str, ...], message: str) -> None:
+    done = suite.run(tmp_path, *arguments)
+
+    assert done.status == 2, done.said
     assert message in done.said
     assert not done.outcomes
 
@@ -253,7 +264,7 @@ def test_new_baselines_are_written_but_the_run_fails_and_the_next_is_green(renew
     assert missing.red() == written.red() == compared
     assert missing.status == written.status == 1
     for name in compared:
-        assert f"`./run pytest {renewed.typed} --update-baselines`, look at it" in missing.messages[name]
+        assert f"`python -m pytest {renewed.typed} --update-baselines`, look at it" in missing.messages[name]
         assert "look at what changed, commit it, and run again" in written.messages[name]
     assert after.status == 0, after.said
 

@@ -1,12 +1,12 @@
 """The console script `quant-accuracy`: one sub-command a module, imported when it is asked for."""
 
-import difflib
 import importlib
 import sys
 from typing import List, Optional
 
 import quant_accuracy
 from quant_accuracy.base import command_line
+from quant_accuracy.base.near import near
 
 COMMANDS = {
     "report": "evaluate a model, float and quantized, and report",
@@ -51,7 +51,6 @@ def _help() -> str:
 
 def _refusal(name: str) -> str:
     """What to say of a command that there is not: the near one, if there is one, and how it is used."""
-    near = difflib.get_close_matches(name.replace("_", "-"), COMMANDS, n=1, cutoff=0.6)
-    meant = f"; did you mean {near[0]}?" if near else ""
+    meant = "".join(f"; did you mean {command}?" for command in near(name.replace("_", "-"), COMMANDS))
     unknown = f"error: {name!r} is not a command{meant}\n" if name else ""
     return f"{unknown}{_USAGE}\ncommands: {', '.join(COMMANDS)}"

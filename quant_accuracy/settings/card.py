@@ -14,7 +14,6 @@ from quant_accuracy.settings import card_bases, card_fields, card_files, gates
 from quant_accuracy.settings.card_bases import CardDocument
 from quant_accuracy.settings.gates import KNOWN_FAILURES, Gate, KnownFailure
 
-FOLDER = card_files.SHIPPED
 _DATA_KEYS = ("checkpoint", "dataset_dir", "pattern", "annotations")
 
 
@@ -80,7 +79,7 @@ class ModelCard:
         return {**of_gates, **self.known_failed_checks}
 
 
-def load(name_or_path: str, folders: Sequence[Path] = (FOLDER,)) -> ModelCard:
+def load(name_or_path: str, folders: Sequence[Path] = (card_files.SHIPPED,)) -> ModelCard:
     """Read a model card.
 
     Args:
@@ -93,7 +92,7 @@ def load(name_or_path: str, folders: Sequence[Path] = (FOLDER,)) -> ModelCard:
     return read(card_bases.read(card_files.find(name_or_path, folders), folders), name_or_path)
 
 
-def load_all(names: Sequence[str], folders: Sequence[Path] = (FOLDER,)) -> List[ModelCard]:
+def load_all(names: Sequence[str], folders: Sequence[Path] = (card_files.SHIPPED,)) -> List[ModelCard]:
     """Read model cards; names may be patterns, see `card_files.expand`.
 
     Raises:

@@ -1,12 +1,12 @@
 """Where model cards are: found by name, by path or by pattern."""
 
-import difflib
 import fnmatch
 import glob
 from pathlib import Path
 from typing import List, Sequence
 
 from quant_accuracy.base.errors import ConfigurationError, shown
+from quant_accuracy.base.near import near
 
 # Of the cards that come with this suite.
 SHIPPED = Path(__file__).resolve().parent.parent / "cards"
@@ -75,6 +75,5 @@ def known(wanted: str, folders: Sequence[Path]) -> str:
     """What there is instead, the near names first."""
     names = list(dict.fromkeys(name for folder in folders for name in names_in(folder)
                                if _to_run(name)))
-    near = difflib.get_close_matches(wanted, names, n=1, cutoff=0.6)
-    meant = f"did you mean {near[0]!r}? " if near else ""
+    meant = "".join(f"did you mean {name!r}? " for name in near(wanted, names))
     return f"{meant}--model takes the path of a .yaml file or one of {', '.join(names)}"

@@ -16,8 +16,9 @@ from quant_accuracy.demo import ready
 from quant_accuracy.judging import checks
 from quant_accuracy.quantization.configuration import BIAS, WEIGHT, Configuration, ParamRule
 from quant_accuracy.reporting.document import read_report
-from quant_accuracy.settings import card, folders, options
+from quant_accuracy.settings import folders, options
 from quant_accuracy.settings.card import DataPaths
+from quant_accuracy.settings.card_files import SHIPPED
 from quant_accuracy.settings.gates import ENCODINGS_DRIFT, OF_BASELINE
 from quant_accuracy.settings.values import Values
 from tests.mutations import inputs, plugin
@@ -176,7 +177,7 @@ def test_every_check_but_that_of_files_that_are_refused_is_turned_red_here() -> 
 
 def _plain_card(folder: Path) -> str:
     """The demo's card with a gate that needs no baseline, and no other."""
-    document = yaml.safe_load((card.FOLDER / f"{options.DEMO_CARD}.yaml").read_text())
+    document = yaml.safe_load((SHIPPED / f"{options.DEMO_CARD}.yaml").read_text())
     document["gates"] = {"mAP_ratio": 0.5}
     (folder / "card.yaml").write_text(yaml.safe_dump(document))
     return str(folder / "card.yaml")

@@ -11,8 +11,9 @@ from quant_accuracy.judging import baseline
 from quant_accuracy.quantization import configuration
 from quant_accuracy.reporting.document import read_report
 from quant_accuracy.settings import card, options
+from quant_accuracy.settings.card_files import SHIPPED
 
-_TEXT = (card.FOLDER / f"{options.DEMO_CARD}.yaml").read_text()
+_TEXT = (SHIPPED / f"{options.DEMO_CARD}.yaml").read_text()
 _SECTIONS: Dict[str, Any] = {"defaults": {"ops": {}, "params": {}}, "params": {}, "op_type": {}, "supergroups": [],
                              "model_input": {}, "model_output": {}}
 

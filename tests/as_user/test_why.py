@@ -12,8 +12,9 @@ from typing import Dict, List
 import pytest
 import yaml
 
-from quant_accuracy.settings import card, options
+from quant_accuracy.settings import options
 from quant_accuracy.settings.card import DataPaths
+from quant_accuracy.settings.card_files import SHIPPED
 from tests.support import planted, report_documents, suite
 from tests.support.places import ROOT
 
@@ -23,7 +24,7 @@ _DEMO = "ssd_mobilenet_v2_demo-w8a8"
 @pytest.fixture(scope="module")
 def few_bits(demo: DataPaths, tmp_path_factory: pytest.TempPathFactory) -> List[str]:
     """The arguments that plant a layer with few bits, which costs so much that a few shards show it."""
-    document = yaml.safe_load((card.FOLDER / f"{options.DEMO_CARD}.yaml").read_text(encoding="utf-8"))
+    document = yaml.safe_load((SHIPPED / f"{options.DEMO_CARD}.yaml").read_text(encoding="utf-8"))
     document["quantization"]["overrides"] = {planted.COARSE: {"bitwidth": 3}}
     path = tmp_path_factory.mktemp("few_bits") / "card.yaml"
     path.write_text(yaml.safe_dump(document), encoding="utf-8")

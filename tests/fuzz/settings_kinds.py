@@ -12,6 +12,7 @@ from quant_accuracy.quantization import configuration, encodings_file, placement
 from quant_accuracy.quantization.records import ACTIVATION, PARAM, Settings
 from quant_accuracy.settings import card
 from quant_accuracy.settings import options as project
+from quant_accuracy.settings.card_files import SHIPPED
 from tests.fuzz import mutations
 from tests.fuzz.kind import Kind, at, json_kind
 from tests.fuzz.networks import OUTPUTS, network
@@ -19,7 +20,7 @@ from tests.fuzz.networks import OUTPUTS, network
 
 def card_kind(_: Path) -> Kind:
     """Model cards: values are those that may be."""
-    text = (card.FOLDER / f"{project.DEMO_CARD}.yaml").read_text(encoding="utf-8")
+    text = (SHIPPED / f"{project.DEMO_CARD}.yaml").read_text(encoding="utf-8")
     document = {**yaml.safe_load(text), "quantization": {
         "scheme": "tf", "param_bitwidth": 8, "output_bitwidth": 8,
         "overrides": {"concat:0": {"bitwidth": 16, "symmetric": True, "enabled": True}}}}

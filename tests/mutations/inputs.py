@@ -17,6 +17,7 @@ from quant_accuracy.quantization import configuration
 from quant_accuracy.quantization.configuration import Configuration
 from quant_accuracy.settings import card, options
 from quant_accuracy.settings.card import DataPaths
+from quant_accuracy.settings.card_files import SHIPPED
 from tests.mutations.plugin import ACTIVATION, ADDITION, FEW_BITS
 from tests.support import batch_norms
 from tests.support.places import ROOT
@@ -61,7 +62,7 @@ def later_start(folder: Path) -> Sequence[str]:
 
 
 def _started_at(op: str, folder: Path) -> Sequence[str]:
-    text = (card.FOLDER / f"{options.DEMO_CARD}.yaml").read_text(encoding="utf-8")
+    text = (SHIPPED / f"{options.DEMO_CARD}.yaml").read_text(encoding="utf-8")
     start = card.load(options.DEMO_CARD).graph.starting_op
     (folder / "card.yaml").write_text(text.replace(start, op), encoding="utf-8")
     return "--model", str(folder / "card.yaml")

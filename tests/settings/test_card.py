@@ -9,10 +9,11 @@ from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.data import images
 from quant_accuracy.quantization.records import Override
 from quant_accuracy.settings import card, options
+from quant_accuracy.settings.card_files import SHIPPED
 from tests.support.configurations import DEFAULT, written
 
 
-@pytest.mark.parametrize("name", [path.stem for path in card.FOLDER.glob("*.yaml")])
+@pytest.mark.parametrize("name", [path.stem for path in SHIPPED.glob("*.yaml")])
 def test_shipped_cards_can_be_read_and_are_named_after_their_file(name: str) -> None:
     assert card.load(name).name == name
 
@@ -70,7 +71,7 @@ def test_a_missing_card_names_those_that_are_there() -> None:
         card.load("ssd_mobilenet_v3")
 
 
-_TEXT = (card.FOLDER / f"{options.DEMO_CARD}.yaml").read_text()
+_TEXT = (SHIPPED / f"{options.DEMO_CARD}.yaml").read_text()
 _DEMO = card.load(options.DEMO_CARD)
 
 
@@ -131,7 +132,7 @@ quantization:
 
 @pytest.mark.parametrize("said", [None, "fold", "keep"])
 def test_a_card_says_what_becomes_of_batch_norms_in_plain_ops(tmp_path: Path, said: Optional[str]) -> None:
-    text = (card.FOLDER / f"{options.DEMO_CARD}.yaml").read_text(encoding="utf-8")
+    text = (SHIPPED / f"{options.DEMO_CARD}.yaml").read_text(encoding="utf-8")
     more = f"spelled_out_batch_norms: {said}, " if said else ""
     path = tmp_path / "card.yaml"
     path.write_text(text.replace("quantization: {", f"quantization: {{{more}"), encoding="utf-8")
@@ -143,7 +144,7 @@ def test_a_card_says_what_becomes_of_batch_norms_in_plain_ops(tmp_path: Path, sa
 
 
 def test_a_card_may_leave_images_as_they_are(tmp_path: Path) -> None:
-    text = (card.FOLDER / f"{options.DEMO_CARD}.yaml").read_text(encoding="utf-8")
+    text = (SHIPPED / f"{options.DEMO_CARD}.yaml").read_text(encoding="utf-8")
     wanted = "input: {height: 300, width: 300}"
     (tmp_path / "card.yaml").write_text(text.replace(wanted, "input: {resize: false}"), encoding="utf-8")
     (tmp_path / "both.yaml").write_text(text.replace(wanted, "input: {resize: false, height: 300}"), encoding="utf-8")

@@ -7,6 +7,7 @@ import yaml
 from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.quantization.records import Override
 from quant_accuracy.settings import card
+from quant_accuracy.settings.card_files import SHIPPED
 from quant_accuracy.settings.gates import Gate
 
 _SHARED: Dict[str, Any] = {
@@ -84,7 +85,7 @@ def test_a_card_may_build_on_the_shipped_one_of_its_own_file_name(tmp_path: Path
     shipped = card.load("ssd_mobilenet_v2_coco")
     _write(tmp_path / "ssd_mobilenet_v2_coco.yaml", {"base": "ssd_mobilenet_v2_coco", "name": "mine"})
 
-    found = card.load("ssd_mobilenet_v2_coco", (tmp_path, card.FOLDER))
+    found = card.load("ssd_mobilenet_v2_coco", (tmp_path, SHIPPED))
 
     assert (found.name, found.gates) == ("mine", shipped.gates)
 

@@ -1,5 +1,6 @@
 """An exit status that tells why: 1 for a red verdict, 2 for what could not be measured."""
 
+import contextlib
 from typing import Any, Generator, List
 
 import pytest
@@ -34,12 +35,15 @@ class _ExitStatus:
 
     @pytest.hookimpl(hookwrapper=True)  # type: ignore[misc]
     def pytest_runtestloop(self) -> Generator[None, Any, None]:
-        """SIGTERM ends the run as Ctrl-C does: what was found out is told, and nothing is left behind."""
-        with command_line.terminable():
+        """SIGTERM ends a run about models as Ctrl-C does: what was found out is told, and nothing is left behind."""
+        with command_line.terminable() if self._is_about_models() else contextlib.nullcontext():
             (yield).get_result()
 
     def pytest_keyboard_interrupt(self, excinfo: Any) -> None:
-        # Libraries derive from it what stops pytest for other reasons. What workers run is not known here.
-        about_models = parameters.in_use(self._config) or self._config.pluginmanager.hasplugin("dsession")
-        if type(excinfo.value) is KeyboardInterrupt and about_models:
+        # Libraries derive from it what stops pytest for other reasons.
+        if type(excinfo.value) is KeyboardInterrupt and self._is_about_models():
             self._config.stash[_STOPPED] = [*stopped(self._config), command_line.stopped(excinfo.value)]
+
+    def _is_about_models(self) -> bool:
+        # What workers of xdist run is not known here.
+        return parameters.in_use(self._config) or self._config.pluginmanager.hasplugin("dsession")

@@ -19,6 +19,11 @@ from typing import Any
 # What a message of a DefectError says, also where only its text is left.
 DEFECT = "this is a defect of the suite and no verdict"
 _LONGEST = 1500
+_INSTALL_AGAIN = "install quant_accuracy again, with everything it depends on"
+# No dependencies of the wheel: the package asks for tensorflow-gpu and jupyter.
+_PREPARATION = ("checkpoints are prepared with it, the demo's too, and pip does not install it along; "
+                "`pip install --no-deps tf-object-detection==0.0.3`")
+_INSTALLATIONS = {"object_detection": _PREPARATION, "nets": _PREPARATION}
 _OURS = __name__.partition(".")[0]
 
 
@@ -96,7 +101,8 @@ def unexpected(error: BaseException) -> QuantAccuracyError:
         return StorageError(f"{_text(error.filename)}: {error.strerror}; see that it is there and can be used; "
                             "finished shards are kept, the same command goes on from there")
     if isinstance(error, ImportError) and not str(error.name).startswith(_OURS):
-        return ConfigurationError(f"{first_line(error)}; install quant_accuracy again, with everything it depends on")
+        package = str(error.name).partition(".")[0]
+        return ConfigurationError(f"{first_line(error)}; {_INSTALLATIONS.get(package, _INSTALL_AGAIN)}")
     frames = traceback.extract_tb(error.__traceback__)
     where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     return DefectError(f"{type(error).__name__}{where}: {first_line(error)}; {DEFECT}: "

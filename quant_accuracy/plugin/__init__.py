@@ -2,6 +2,9 @@
 
 Loaded by its entry point, and where pytest loads none, with `-p quant_accuracy.plugin`. A repository that uses nothing
 of it pays next to nothing: no module imports the engine before a test asks for a fixture.
+
+PYTEST_DONT_REWRITE: importing the entry point imports this package, and pytest would warn, where it does not know the
+files of an installation (`pip install -e`), that it came too late to rewrite asserts of which there are none here.
 """
 
 from typing import Any

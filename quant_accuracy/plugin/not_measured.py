@@ -16,6 +16,7 @@ from quant_accuracy.plugin.parameters import CARD, COULD_NOT
 NOT_MEASURED = "could_not_measure"
 _MODEL = "model_card"
 _PACKAGES = ("quant_accuracy", "test_quant_accuracy")
+_FIXTURES = "quant_accuracy.plugin.fixtures"
 _REPORTED = pytest.StashKey["NotMeasured"]()
 
 
@@ -30,7 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtest_makereport(item: pytest.Item, call: "pytest.CallInfo[None]") -> Generator[None, Any, None]:
     """Make one line of an error that can be expected; a crash keeps its traceback, and has the same exit status."""
     excinfo = call.excinfo
-    if excinfo is None or "model" not in getattr(item, "fixturenames", ()) or not _is_ours(excinfo):
+    if excinfo is None or not (_takes_model(item) or _in_fixture(excinfo)) or not _is_ours(excinfo):
         yield
         return
     error = unexpected(excinfo.value)
@@ -50,6 +51,15 @@ def _last(trace: TracebackType) -> TracebackType:
     while trace.tb_next is not None:
         trace = trace.tb_next
     return trace
+
+
+def _takes_model(item: pytest.Item) -> bool:
+    return bool({"model", CARD} & set(getattr(item, "fixturenames", ())))
+
+
+def _in_fixture(excinfo: "pytest.ExceptionInfo[BaseException]") -> bool:
+    """Whether one of the plugin's fixtures raised, for a test that asks for it while it runs."""
+    return any(entry.frame.f_globals.get("__name__") == _FIXTURES for entry in excinfo.traceback)
 
 
 def _is_ours(excinfo: "pytest.ExceptionInfo[BaseException]") -> bool:

@@ -27,11 +27,14 @@ def lines(verdicts: Mapping[str, Sequence[Verdict]], colours: bool, strict: bool
     for model, said in sorted(verdicts.items()):
         rows = map(gate_table.row, gate_table.in_order(_worst(said)))
         console.print(gate_table.terminal(model, rows))
-    every = [verdict for said in verdicts.values() for verdict in said]
-    known, open_questions = ([f"{outcome}: {gate_table.shortened(verdict['message'])}" for verdict in every
-                              if verdict["outcome"] == outcome] for outcome in (KNOWN, INCONCLUSIVE))
+    every = [(f"{model}: " if len(verdicts) > 1 else "", verdict)
+             for model, said in sorted(verdicts.items()) for verdict in said]
+    # Tests of the user's own may say again what a gate says.
+    known, open_questions = (list(dict.fromkeys(f"{outcome}: {model}{gate_table.shortened(verdict['message'])}"
+                                                for model, verdict in every if verdict["outcome"] == outcome))
+                             for outcome in (KNOWN, INCONCLUSIVE))
     if strict and open_questions:
-        count = len(open_questions)
+        count = sum(verdict["outcome"] == INCONCLUSIVE for _, verdict in every)
         open_questions.append(f"--strict: {count} inconclusive verdict{'s are' if count > 1 else ' is'} red for that "
                               "reason alone; evaluate more shards, or leave --strict out")
     return [line.rstrip() for line in text.getvalue().strip("\n").splitlines()] + known + open_questions

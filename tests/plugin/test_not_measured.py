@@ -98,3 +98,17 @@ def test_a_crash_of_the_engine_keeps_its_traceback_and_a_crash_of_a_test_is_its_
     assert done.said.count("could not measure: AttributeError at ") == 1
     assert "this is a defect of the suite and no verdict" in done.said
     assert done.status == 2
+
+
+def test_a_fixture_that_is_asked_for_while_a_test_runs_is_one_line_and_no_failure(demo: DataPaths,
+                                                                                 tmp_path: Path) -> None:
+    foreign.make(tmp_path, {"tests/test_hers.py": """
+        def test_shards(request):
+            assert request.getfixturevalue("shards")
+    """})
+
+    done = foreign.run(tmp_path, "tests/", "--shards", "0-99")
+
+    assert done.status == 2, done.said
+    assert done.said.count(_SAID) == 1
+    assert "Traceback" not in done.said

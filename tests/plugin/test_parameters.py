@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import foreign
+from quant_accuracy.settings.card import DataPaths
+from tests.support import foreign, suite
 
 
 @pytest.mark.parametrize("name", ["model", "annotations"])
@@ -35,3 +36,24 @@ def test_a_damaged_snapshot_is_one_error_whoever_collects(tmp_path: Path) -> Non
 
         assert done.said.count("quantizers.json: 0.kind is missing") == 1, done.said
         assert done.status == 2
+
+
+def test_a_test_runs_once_for_each_card_where_a_fixture_of_the_same_name_extends_ours(demo: DataPaths,
+                                                                                     tmp_path: Path) -> None:
+    card = "base: ssd_mobilenet_v2_demo\nname: {}\n"
+    foreign.make(tmp_path, {"models/one.yaml": card.format("one"), "models/two.yaml": card.format("two"),
+                            "tests/conftest.py": """
+        import pytest
+
+
+        @pytest.fixture(scope="session")
+        def shards(shards):
+            return [shard.path for shard in shards]
+    """, "tests/test_hers.py": """
+        def test_paths(shards):
+            assert shards[0].name.startswith("demo_val")
+    """})
+
+    done = foreign.run(tmp_path, "tests/", "--model", "one", "--model", "two")
+
+    assert done.outcomes == {"test_paths[one-w8a8]": suite.PASSED, "test_paths[two-w8a8]": suite.PASSED}, done.said

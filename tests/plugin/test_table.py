@@ -35,3 +35,12 @@ def test_strict_is_named_as_the_reason_only_where_it_is() -> None:
 
 def test_nothing_is_told_of_no_verdicts() -> None:
     assert table.lines({}, False, True) == []
+
+
+def test_what_several_tests_say_of_a_model_is_told_once_and_names_the_model_where_there_are_several() -> None:
+    known, other = _verdict("mAP_drop", "known"), _verdict("mAP_ratio", "known")
+
+    assert table.lines({"one": [known, known, other]}, False, False)[-2:] == ["known: mAP_drop is so",
+                                                                              "known: mAP_ratio is so"]
+    assert table.lines({"one": [known] * 2, "two": [known]}, False, False)[-2:] == ["known: one: mAP_drop is so",
+                                                                                   "known: two: mAP_drop is so"]

@@ -9,7 +9,7 @@ from quant_accuracy.base.words import REPORT_FORMS
 
 def positive(text: str) -> int:
     """A whole number from 1 on."""
-    number = int(text) if text.strip().isdigit() else 0
+    number = int(text) if text.strip().isdecimal() else 0
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
     return number
@@ -50,7 +50,7 @@ def choice(*names: str) -> Callable[[str], str]:
 
 def bitwidth(text: str) -> int:
     """A bit width that can be simulated."""
-    if not text.strip().isdigit() or not 2 <= int(text) <= 16:
+    if not text.strip().isdecimal() or not 2 <= int(text) <= 16:
         raise argparse.ArgumentTypeError(f"{text!r} is not a bit width from 2 to 16")
     return int(text)
 

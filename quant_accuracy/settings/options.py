@@ -56,7 +56,17 @@ class Option:
         if not self.metavar:
             return {"action": "store_true", "default": None, "help": self.help}
         more = {"action": "append"} if self.many else {}
-        return {"type": self.convert, "metavar": self.metavar, "help": self.help, **more}
+        return {"type": self.typed, "metavar": self.metavar, "help": self.help, **more}
+
+    def typed(self, text: str) -> Any:
+        """The value that was typed; nothing is no value, such as that of a variable of the shell that is not set.
+
+        Raises:
+            ValueError, argparse.ArgumentTypeError: The text is no value of the option.
+        """
+        if not text.strip():
+            raise argparse.ArgumentTypeError(f"{text!r} is empty; give a value, or leave {self.flag} out")
+        return self.convert(text)
 
     def read(self, text: str) -> Any:
         """The value that a setting outside of the command line has; of several, one word each.

@@ -15,7 +15,8 @@ file. Defaults are relative to pytest's `rootdir`, for a command line to the wor
 for by its name in `models/` there, then among the shipped ones; baselines of a card that is given by its path also
 beside it, or beside the `models/` that it lies in. The embedded demo brings its own baseline.
 
-A switch is set by `yes`, `true`, `on` or `1` where it is not typed. `--model` takes several names, one word each.
+A switch is set by `yes`, `true`, `on` or `1` where it is not typed. `--model` takes several names, one word each. A
+variable or setting that holds nothing is not set; nothing that is typed, as in `--shards=`, is refused.
 
 Under pytest every option is also `--quant-accuracy-NAME`. Where another plugin has the short name, it keeps it, and
 the long one is ours: `--quant-accuracy-report html`. `--strict`, which pytest has as an old name of

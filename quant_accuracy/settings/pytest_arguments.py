@@ -12,14 +12,21 @@ from quant_accuracy.settings import options
 
 
 def joined(arguments: Sequence[str]) -> List[str]:
-    """The arguments, each option of the suite in one piece with its value."""
+    """The arguments, each option of the suite in one piece with its value.
+
+    An option that another one follows lacks its value: pytest says so.
+    """
     takes_value: Dict[str, bool] = {flag: bool(option.metavar) for option in options.SUITE_OPTIONS
                                     for flag in (option.flag, option.alias)}
     found: List[str] = []
-    rest = iter(arguments)
-    for argument in rest:
-        value = next(rest, None) if takes_value.get(argument) else None
-        found.append(argument if value is None else f"{argument}={value}")
+    lacks_value = False
+    for argument in arguments:
+        if lacks_value and not argument.startswith("-"):
+            found[-1] += f"={argument}"
+            lacks_value = False
+        else:
+            found.append(argument)
+            lacks_value = takes_value.get(argument, False)
     return found
 
 

@@ -72,7 +72,7 @@ def read_settings(lookup: Callable[[Option], Optional[str]], where: Callable[[Op
     found: Dict[str, Any] = {}
     for option in known:
         text = lookup(option)
-        if text:
+        if text and text.strip():
             try:
                 found[option.key] = option.read(text)
             except (ValueError, argparse.ArgumentTypeError) as error:

@@ -137,3 +137,44 @@ def test_a_folder_without_tests_is_told_where_the_gates_are(tmp_path: Path) -> N
 
     assert done.returncode == pytest.ExitCode.NO_TESTS_COLLECTED
     assert f"no tests in {tmp_path}; the gates: {ROOT / 'run'} pytest --pyargs test_quant_accuracy\n" in done.stdout
+
+
+@pytest.mark.parametrize("typed", ["cd", "if", "-v", str(ROOT)])
+def test_what_is_no_program_is_no_command(typed: str) -> None:
+    done = _run(typed)
+
+    assert done.returncode == 2
+    assert f"run: {typed}: no such command\n" in done.stderr
+
+
+def test_any_program_is_a_command() -> None:
+    assert _run("echo", "a  b").stdout == "a  b\n"
+    assert _run("/bin/sh", "-c", "exit 3").returncode == 3
+
+
+def test_a_link_to_it_does_the_same(tmp_path: Path) -> None:
+    (tmp_path / "again").symlink_to(tmp_path / "link")
+    (tmp_path / "link").symlink_to(ROOT / "run")
+
+    done = subprocess.run([str(tmp_path / "again"), "quant-accuracy", "--version"], stdout=subprocess.PIPE, text=True,
+                          cwd=str(tmp_path), env=suite.environment())
+
+    assert done.stdout.startswith("quant-accuracy ")
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_without_a_python_it_says_what_to_get(tmp_path: Path) -> None:
+    for name in ("run", "requirements.lock", "pyproject.toml"):
+        shutil.copy(str(ROOT / name), str(tmp_path / name))
+    (tmp_path / "quant_accuracy").symlink_to(ROOT / "quant_accuracy")
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("sh", "cat", "cksum", "dirname", "readlink"):
+        (programs / name).symlink_to(Path(shutil.which(name) or name))
+
+    done = subprocess.run([str(programs / "sh"), str(tmp_path / "run"), "report"], stderr=subprocess.PIPE, text=True,
+                          env={"PATH": str(programs)})
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("run: no Python 3.7 found. ")
+    assert len(done.stderr.splitlines()) == 1

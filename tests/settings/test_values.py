@@ -43,3 +43,10 @@ def test_a_variable_is_the_option_in_capitals_and_a_wrong_one_is_named(monkeypat
     monkeypatch.setenv("QUANT_ACCURACY_THREADS", "many")
     with pytest.raises(ConfigurationError, match="environment variable QUANT_ACCURACY_THREADS: 'many' is not a whole"):
         values.from_environment(OPTIONS)
+
+
+def test_a_variable_that_holds_nothing_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for option in OPTIONS:
+        monkeypatch.setenv(option.variable, " ")
+
+    assert values.from_environment() == {}

@@ -16,5 +16,6 @@ def set_up() -> None:
     # With this each session has its own, so that the sums of ours do not depend on who opened a session before.
     os.environ.setdefault("TF_OVERRIDE_GLOBAL_THREADPOOL", "1")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", message="numpy.ufunc size changed", category=RuntimeWarning)
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"tensor(flow|board)\.")
     warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"(tensorflow|object_detection|nets)\.")

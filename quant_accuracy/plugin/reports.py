@@ -11,6 +11,10 @@ from quant_accuracy.settings.values import Values
 Found = Sequence[Mapping[str, Mapping[str, Any]]]
 
 
+class NotWritten(str):
+    """A line of something that was asked for and could not be written."""
+
+
 def write(found: Found, values: Values) -> List[str]:
     """Write reports and history as the options ask for; say what was written and what was not."""
     forms, kept = values.get("report") or (), values.get("history")
@@ -20,10 +24,11 @@ def write(found: Found, values: Values) -> List[str]:
     failures = {name: failure for name, failure in of_models(found, "no_report") if name not in documents}
     if not documents and not failures:
         return ["no report was written: none of the selected tests evaluates images"]
-    lines = [f"no report of {name} was written: {failure}" for name, failure in sorted(failures.items())]
+    lines: List[str] = [NotWritten(f"no report of {name} was written: {failure}")
+                        for name, failure in sorted(failures.items())]
     for name, document in sorted(documents.items()):
         document, remembered = _remembered(document, kept) if kept else (document, [])
-        lines += [f"wrote {path}" for path in _written(document, folders.output(values, name), forms)]
+        lines += _written(document, folders.output(values, name), forms)
         lines += remembered
     return lines
 
@@ -48,9 +53,9 @@ def _written(document: Mapping[str, Any], folder: Path, forms: Sequence[str]) ->
     from quant_accuracy.reporting.page import pages
 
     try:
-        return [str(path) for path in pages.write(document, folder, forms)]
+        return [f"wrote {path}" for path in pages.write(document, folder, forms)]
     except QuantAccuracyError as error:
-        return [f"nothing: {error}"]
+        return [NotWritten(f"wrote nothing: {error}")]
 
 
 def _exported(artifacts: Sequence[str], values: Values, model: str) -> List[str]:
@@ -63,7 +68,7 @@ def _exported(artifacts: Sequence[str], values: Values, model: str) -> List[str]
     try:
         return [f"wrote {path}" for path in output.export_quantsim(records.read(*map(Path, artifacts)), folder)]
     except QuantAccuracyError as error:
-        return [f"no quantization simulation was exported: {error}"]
+        return [NotWritten(f"no quantization simulation was exported: {error}")]
 
 
 def _remembered(document: Mapping[str, Any], kept: Path) -> Tuple[Mapping[str, Any], List[str]]:
@@ -73,4 +78,4 @@ def _remembered(document: Mapping[str, Any], kept: Path) -> Tuple[Mapping[str, A
     try:
         return history.remember(Path(kept), document), [f"added a line to {kept}"]
     except QuantAccuracyError as error:
-        return document, [f"nothing was added to the history: {error}"]
+        return document, [NotWritten(f"nothing was added to the history: {error}")]

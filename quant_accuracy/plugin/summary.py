@@ -63,10 +63,12 @@ class _Main:
             return
         try:
             lines = self._lines(terminalreporter.hasmarkup)
+            incomplete = any(isinstance(line, reports.NotWritten) for line in lines)
         except Exception as error:
             lines = [*traceback.format_exc().splitlines(), f"error: {unexpected(error)}"]
-            if self._session is not None:
-                self._session.exitstatus = command_line.NOT_MEASURED
+            incomplete = True
+        if incomplete and self._session is not None:
+            self._session.exitstatus = command_line.NOT_MEASURED
         lines += [f"could not measure: {crash}" for crash in not_measured.of(self._config).crashes()]
         if lines:
             terminalreporter.section("quant accuracy")

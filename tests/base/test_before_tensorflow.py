@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Iterator, Set
 
+from quant_accuracy.settings.options import DEMO_CARD
 from tests.support import suite
 from tests.support.places import ROOT
 
@@ -48,3 +49,13 @@ def test_collecting_the_gates_sets_it_up() -> None:
     code = "import pytest\npytest.main(['--collect-only', '-q', 'test_quant_accuracy/test_accuracy.py'])"
 
     assert "TF_OVERRIDE_GLOBAL_THREADPOOL" in _variables_after(code)
+
+
+def test_pytest_has_no_warnings_to_show_of_a_test_that_imports_a_record(tmp_path: Path) -> None:
+    (tmp_path / "test_hers.py").write_text("from quant_accuracy import Evaluation\n\n\ndef test_hers():\n    pass\n")
+    done = subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--model", DEMO_CARD],
+                          cwd=str(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          env=suite.environment())
+
+    assert done.returncode == 0, done.stdout
+    assert "warnings summary" not in done.stdout

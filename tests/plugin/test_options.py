@@ -137,3 +137,18 @@ def test_pytest_refuses_an_output_folder_that_cannot_be_written_before_anything_
     assert "SAID" not in done.stdout
     # Without a report nothing is written there.
     assert _pytest(repository, "tests", "--model", DEMO_CARD, "--output-dir", "models/mine.yaml").returncode == 0
+
+
+@pytest.mark.parametrize(("models", "strict"), [
+    ('["mine", "models/two.yaml"]', "true"),
+    ('"mine models/two.yaml"', '"yes"'),
+])
+def test_a_pyproject_says_values_as_toml_has_them(repository: Path, models: str, strict: str) -> None:
+    (repository / "models" / "two.yaml").write_text(_CARD.format(name="two"))
+    (repository / "pyproject.toml").write_text(f"[tool.pytest.ini_options]\nquant_accuracy_model = {models}\n"
+                                               f"quant_accuracy_shards = [0, 3]\nquant_accuracy_strict = {strict}\n")
+
+    said = _said(_pytest(repository, "tests"))
+
+    assert said[0] == str(["mine", str(repository / "models" / "two.yaml")])
+    assert said[-1] == "True"

@@ -1,7 +1,7 @@
 """What a run writes at its end, whichever processes found it out: reports, history, an exported simulation."""
 
 from pathlib import Path
-from typing import Any, Iterable, List, Mapping, Sequence, Tuple
+from typing import Any, Iterable, List, Mapping, NamedTuple, Sequence, Tuple
 
 from quant_accuracy.base.errors import QuantAccuracyError
 from quant_accuracy.settings import folders
@@ -11,36 +11,46 @@ from quant_accuracy.settings.values import Values
 Found = Sequence[Mapping[str, Mapping[str, Any]]]
 
 
-class NotWritten(str):
-    """A line of something that was asked for and could not be written."""
+class Told(NamedTuple):
+    """What is to be said of what was written.
+
+    Attributes:
+        lines: What was written, and what was not.
+        failed: Whether something could not be written.
+    """
+
+    lines: List[str]
+    failed: bool = False
 
 
-def write(found: Found, values: Values) -> List[str]:
+def write(found: Found, values: Values) -> Told:
     """Write reports and history as the options ask for; say what was written and what was not."""
     forms, kept = values.get("report") or (), values.get("history")
     if not forms and not kept:
-        return []
+        return Told([])
     documents = dict(sorted(of_models(found, "report"), key=lambda item: item[1].get("why") is not None))
     failures = {name: failure for name, failure in of_models(found, "no_report") if name not in documents}
     if not documents and not failures:
-        return ["no report was written: none of the selected tests evaluates images"]
-    lines: List[str] = [NotWritten(f"no report of {name} was written: {failure}")
-                        for name, failure in sorted(failures.items())]
+        return Told(["no report was written: none of the selected tests evaluates images"])
+    lines = [f"no report of {name} was written: {failure}" for name, failure in sorted(failures.items())]
+    failed = bool(failures)
     for name, document in sorted(documents.items()):
-        document, remembered = _remembered(document, kept) if kept else (document, [])
-        lines += _written(document, folders.output(values, name), forms)
-        lines += remembered
-    return lines
+        document, remembered = _remembered(document, kept) if kept else (document, Told([]))
+        written = _written(document, folders.output(values, name), forms)
+        lines += [*written.lines, *remembered.lines]
+        failed |= written.failed or remembered.failed
+    return Told(lines, failed)
 
 
-def export(found: Found, values: Values) -> List[str]:
+def export(found: Found, values: Values) -> Told:
     """Export the simulation of each model, once, where the options ask for it."""
     if values.get("quantsim_output_dir") is None:
-        return []
+        return Told([])
     artifacts = dict(of_models(found, "artifacts"))
     if not artifacts:
-        return ["no quantization simulation was exported: none of the selected tests makes one"]
-    return [line for name, made in sorted(artifacts.items()) for line in _exported(made, values, name)]
+        return Told(["no quantization simulation was exported: none of the selected tests makes one"])
+    told = [_exported(made, values, name) for name, made in sorted(artifacts.items())]
+    return Told([line for lines, _ in told for line in lines], any(failed for _, failed in told))
 
 
 def of_models(found: Found, what: str) -> Iterable[Tuple[str, Any]]:
@@ -48,17 +58,17 @@ def of_models(found: Found, what: str) -> Iterable[Tuple[str, Any]]:
     return [(model, known[what]) for process in found for model, known in process.items() if known.get(what)]
 
 
-def _written(document: Mapping[str, Any], folder: Path, forms: Sequence[str]) -> List[str]:
+def _written(document: Mapping[str, Any], folder: Path, forms: Sequence[str]) -> Told:
     # What draws pages takes a while to import.
     from quant_accuracy.reporting.page import pages
 
     try:
-        return [f"wrote {path}" for path in pages.write(document, folder, forms)]
+        return Told([f"wrote {path}" for path in pages.write(document, folder, forms)])
     except QuantAccuracyError as error:
-        return [NotWritten(f"wrote nothing: {error}")]
+        return Told([f"no report was written: {error}"], failed=True)
 
 
-def _exported(artifacts: Sequence[str], values: Values, model: str) -> List[str]:
+def _exported(artifacts: Sequence[str], values: Values, model: str) -> Told:
     # TensorFlow, which the process that the user started may not have needed so far.
     from quant_accuracy.artifacts import records
     from quant_accuracy.reporting import output
@@ -66,16 +76,16 @@ def _exported(artifacts: Sequence[str], values: Values, model: str) -> List[str]
     folder = folders.quantsim(values, model)
     assert folder is not None
     try:
-        return [f"wrote {path}" for path in output.export_quantsim(records.read(*map(Path, artifacts)), folder)]
+        return Told([f"wrote {path}" for path in output.export_quantsim(records.read(*map(Path, artifacts)), folder)])
     except QuantAccuracyError as error:
-        return [NotWritten(f"no quantization simulation was exported: {error}")]
+        return Told([f"no quantization simulation was exported: {error}"], failed=True)
 
 
-def _remembered(document: Mapping[str, Any], kept: Path) -> Tuple[Mapping[str, Any], List[str]]:
+def _remembered(document: Mapping[str, Any], kept: Path) -> Tuple[Mapping[str, Any], Told]:
     """The document with the history that it belongs to, and what happened."""
     from quant_accuracy.reporting.document import history
 
     try:
-        return history.remember(Path(kept), document), [f"added a line to {kept}"]
+        return history.remember(Path(kept), document), Told([f"added a line to {kept}"])
     except QuantAccuracyError as error:
-        return document, [NotWritten(f"nothing was added to the history: {error}")]
+        return document, Told([f"nothing was added to the history: {error}"], failed=True)

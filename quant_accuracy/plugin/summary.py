@@ -63,26 +63,31 @@ class _Main:
             return
         try:
             lines = self._lines(terminalreporter.hasmarkup)
-            incomplete = any(isinstance(line, reports.NotWritten) for line in lines)
         except Exception as error:
             lines = [*traceback.format_exc().splitlines(), f"error: {unexpected(error)}"]
-            incomplete = True
-        if incomplete and self._session is not None:
-            self._session.exitstatus = command_line.NOT_MEASURED
+            self._not_measured()
         lines += [f"could not measure: {crash}" for crash in not_measured.of(self._config).crashes()]
         if lines:
             terminalreporter.section("quant accuracy")
             for line in lines:
                 terminalreporter.write_line(line)
 
+    def _not_measured(self) -> None:
+        if self._session is not None:
+            self._session.exitstatus = command_line.NOT_MEASURED
+
     def _lines(self, colours: bool) -> List[str]:
         values = options.values_of(self._config)
         found = [self._found[process] for process in sorted(self._found)]
         verdicts = {model: list(by_test.values()) for model, by_test in self._verdicts.items()}
         retried = [f"{model}: {line}" for model, lines in reports.of_models(found, "retried") for line in lines]
+        reported, exported = reports.write(found, values), reports.export(found, values)
+        if reported.failed or exported.failed:
+            # As the report ends, which was asked for the same.
+            self._not_measured()
         return [*table.lines(verdicts, colours, bool(values.get("strict"))), *_notes(found), *self._images(),
-                *self._moved(), *retried, *reports.write(found, values), *reports.export(found, values),
-                *self._baselines(found), *exit_status.stopped(self._config)]
+                *self._moved(), *retried, *reported.lines, *exported.lines, *self._baselines(found),
+                *exit_status.stopped(self._config)]
 
     def _images(self) -> List[str]:
         counts: Dict[str, Dict[str, int]] = {}

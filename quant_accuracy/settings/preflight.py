@@ -44,7 +44,7 @@ def check(request: Request) -> None:
 
 
 def check_places(values: Values, report: bool, update: bool = False) -> None:
-    """Check that what a run leaves can be written; the cache may be read-only, and hold all that is needed.
+    """Check that what a run leaves can be written.
 
     Args:
         values: The options.
@@ -73,6 +73,10 @@ def _folders(values: Values, report: bool, update: bool) -> List[Tuple[str, Path
     found = []
     if report:
         found.append(("--output-dir", folders.all_output(values)))
+    cache = values.get("cache_dir")
+    # One that is there may be read-only, and hold all that is needed.
+    if cache and not Path(cache).is_dir():
+        found.append(("--cache-dir", Path(cache)))
     if values.get("quantsim_output_dir"):
         found.append(("--quantsim-output-dir", Path(values.get("quantsim_output_dir"))))
     if update and values.get("baseline_dir"):

@@ -77,6 +77,21 @@ def test_an_environment_that_lacks_something_is_not_taken_for_whole(tmp_path: Pa
     assert not (tmp_path / "a clone" / ".venv" / "stamp").exists()
 
 
+def test_an_environment_whose_python_or_command_is_gone_is_made_again(tmp_path: Path) -> None:
+    environment = _clone(tmp_path, Path(sysconfig.get_path("purelib")))
+    programs = tmp_path / "a clone" / ".venv" / "bin"
+    _start(tmp_path, environment, "true").communicate()
+
+    (programs / "python").unlink()
+    (programs / "python").symlink_to("/nowhere/python")
+    assert _start(tmp_path, environment, "quant-accuracy", "--version").communicate()[0].splitlines()[-1].startswith(
+        "quant-accuracy ")
+    assert (tmp_path / "python.log").read_text() == "made\nmade\n"
+    (programs / "quant-accuracy").unlink()
+    assert _start(tmp_path, environment, "quant-accuracy", "--version").communicate()[0].startswith("quant-accuracy ")
+    assert (tmp_path / "python.log").read_text() == "made\nmade\n"
+
+
 def _run(*arguments: str, folder: Path = ROOT) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([str(ROOT / "run"), *arguments], cwd=str(folder), capture_output=True, text=True,
                           env=suite.environment())

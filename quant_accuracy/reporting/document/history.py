@@ -76,8 +76,13 @@ def remember(path: Path, document: Mapping[str, Any]) -> Dict[str, Any]:
         ConfigurationError: The history cannot be read.
         StorageError: The history cannot be written.
     """
-    append(path, entry(document))
-    return {**document, "history": [_shown(line) for line in read(path) if line.model == document["model"]]}
+    now = entry(document)
+    # Read first: nothing is added to what is no history.
+    before = [line for line in read(path) if line.model == now.model]
+    append(path, now)
+    # As the next one will read it.
+    now = replace(now, provenance=json.loads(json.dumps(now.provenance)))
+    return {**document, "history": [_shown(line) for line in (*before, _after(before[-1] if before else None, now))]}
 
 
 def _shown(line: Entry) -> Dict[str, Any]:

@@ -21,7 +21,7 @@ DEFECT = "this is a defect of the suite and no verdict"
 _LONGEST = 1500
 _INSTALL_AGAIN = "install quant_accuracy again, with everything it depends on"
 # No dependencies of the wheel: the package asks for tensorflow-gpu and jupyter.
-_PREPARATION = ("checkpoints are prepared with it, the demo's too, and pip does not install it along; "
+_PREPARATION = ("checkpoints are prepared with it, and pip does not install it along; "
                 "`pip install --no-deps tf-object-detection==0.0.3`")
 _INSTALLATIONS = {"object_detection": _PREPARATION, "nets": _PREPARATION}
 _OURS = __name__.partition(".")[0]

@@ -1,4 +1,4 @@
-"""Train the demo's detector: `python -m demo.train --work-dir DIR`, about two hours on two cores.
+"""Train the demo's detector: `python -m quant_accuracy.demo.train --work-dir DIR`, about two hours on two cores.
 
 Data order, initial values and flips are seeded; float32 sums over threads are not, so two trainings differ a little.
 The committed checkpoint is the reference. It took three calls, each of which went on from what the one before had
@@ -7,6 +7,8 @@ saved, at the learning rate of its own longer schedule: `--steps 2400`, `--steps
 """
 
 import argparse
+import shutil
+import tempfile
 from pathlib import Path
 from typing import List, Tuple
 
@@ -15,22 +17,22 @@ import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base import files, progress
 from quant_accuracy.demo import dataset
-from quant_accuracy.preparation import coco_tfrecords, pipeline_config
+from quant_accuracy.demo.ready import CHECKPOINT, PIPELINE_CONFIG
+from quant_accuracy.preparation import checkpoint, coco_tfrecords, pipeline_config
 
-_HERE = Path(__file__).resolve().parent
 _CLASSES = 90
 _SIDE = 300
 _SEED = 7
 
 
 def main() -> None:
-    """Draw the training images, train, and write the checkpoint without optimizer slots."""
+    """Draw the training images, train, and export the checkpoint without optimizer slots."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--images", type=int, default=6000, help="training images to draw (default 6000)")
     parser.add_argument("--steps", type=int, default=5400, help="training steps (default 5400)")
     parser.add_argument("--batch-size", type=int, default=12, help="images per step (default 12)")
     parser.add_argument("--work-dir", type=Path, required=True, help="keeps images and training state; resumable")
-    parser.add_argument("--output", type=Path, default=_HERE / "checkpoint", help="default: beside this file")
+    parser.add_argument("--output", type=Path, default=CHECKPOINT.parent, help="default: beside this file")
     options = parser.parse_args()
     shards = _training_shards(options.work_dir / f"images-{options.images}", options.images)
     train(shards, options.steps, options.batch_size, options.work_dir / "state", options.output)
@@ -45,7 +47,7 @@ def _training_shards(folder: Path, count: int) -> List[Path]:
 
 
 def train(shards: List[Path], steps: int, batch_size: int, state: Path, output: Path) -> None:
-    """Train for `steps` from where `state` left off; leave `<output>/model.ckpt.*`."""
+    """Train for `steps` from where `state` left off, and export to `output`."""
     tf.set_random_seed(_SEED)
     loss = _build_loss(shards, batch_size)
     step = tf.train.get_or_create_global_step()
@@ -72,15 +74,31 @@ def train(shards: List[Path], steps: int, batch_size: int, state: Path, output: 
                     recent.clear()
                 if done % 200 == 0 or done == steps:
                     resume.save(session, str(state / "model.ckpt"), global_step=done)
-        with files.atomic_path(output / "model.ckpt.index") as index:
-            prefix = str(index)[:-len(".index")]
-            tf.train.Saver(weights).save(session, prefix, write_meta_graph=False, write_state=False)
-            data = Path(prefix + ".data-00000-of-00001")
-            data.replace(output / data.name)
+        trained = state / "trained" / "model.ckpt"
+        trained.parent.mkdir(exist_ok=True)
+        tf.train.Saver(weights).save(session, str(trained), write_meta_graph=False, write_state=False)
+    export(trained, output)
+
+
+def export(trained: Path, output: Path) -> None:
+    """Leave `<output>/model.ckpt.*` with the graph that users quantize, so that the demo needs no object_detection.
+
+    Args:
+        trained: Prefix of a checkpoint of the trained variables.
+        output: The folder.
+
+    Raises:
+        CheckpointError: The checkpoint is not one of the demo's network.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        exported = checkpoint.export(PIPELINE_CONFIG, trained, Path(scratch) / "exported")
+        for path in sorted(exported.prefix.parent.glob(f"{exported.prefix.name}.*")):
+            with files.atomic_path(output / path.name) as place:
+                shutil.copyfile(str(path), str(place))
 
 
 def _build_loss(shards: List[Path], batch_size: int) -> tf.Tensor:
-    config = pipeline_config.load(_HERE / "pipeline.config")
+    config = pipeline_config.load(PIPELINE_CONFIG)
     model = pipeline_config.build_model(config, is_training=True)
     images, boxes, classes, counts = _batches(shards, batch_size)
     preprocessed, shapes = model.preprocess(tf.cast(images, tf.float32))

@@ -279,7 +279,7 @@ def test_a_cache_that_cannot_be_written_is_a_clear_error(demo: DataPaths, tmp_pa
 
 
 _CONFIG = ready.PIPELINE_CONFIG
-_TRAINED = ready.TRAINED
+_TRAINED = ready.CHECKPOINT
 
 
 def test_an_export_takes_moving_averages_and_is_the_same_bytes_in_every_process(demo: DataPaths,

@@ -23,7 +23,7 @@ from quant_accuracy.settings.card import DataPaths, ModelCard
 from quant_accuracy.settings.card_fields import ORIGINAL_SIZE
 
 _CONFIG = ready.PIPELINE_CONFIG
-_TRAINED = ready.TRAINED
+_TRAINED = ready.CHECKPOINT
 _NAMES = GraphNames("images", "start", ("end",), ("boxes", "boxes", "boxes", "boxes"))
 
 

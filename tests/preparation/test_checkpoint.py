@@ -13,7 +13,7 @@ from quant_accuracy.graph import load
 from quant_accuracy.preparation import checkpoint
 from quant_accuracy.settings.card import ModelCard
 
-_TRAINED = ready.TRAINED
+_TRAINED = ready.CHECKPOINT
 _AVERAGE = "/ExponentialMovingAverage"
 _WEIGHTS = "FeatureExtractor/MobilenetV2/Conv/weights"
 _MOMENT = "FeatureExtractor/MobilenetV2/Conv/BatchNorm/moving_mean"
@@ -120,7 +120,7 @@ def test_the_checkpoint_of_a_rewritten_graph_can_be_exported_without_its_fake_qu
 
 
 def test_the_prefix_of_a_training_checkpoint_is_suggested_where_something_near_is_named(tmp_path: Path) -> None:
-    trained = ready.TRAINED
+    trained = ready.CHECKPOINT
 
     for named in (trained.parent, trained.with_name("model.ckpt-9")):
         with pytest.raises(QuantAccuracyError, match=f"--checkpoint takes the prefix .*share: {trained}$"):

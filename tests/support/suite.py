@@ -13,7 +13,7 @@ from tests.support.places import ROOT
 
 PASSED, FAILED, ERROR, SKIPPED, NOT_RUN = "passed", "failed", "error", "skipped", "not run"
 _SEE_ABOVE = "could not measure, see above: "
-_KEPT = ("demo-checkpoint", "demo-data", "float", "suppression", "quantsim")
+_KEPT = ("demo-data", "float", "suppression", "quantsim")
 
 
 @dataclass(frozen=True)

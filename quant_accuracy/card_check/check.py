@@ -25,11 +25,13 @@ class Findings:
         faults: What will stop a run, one line each.
         notes: What could not be checked, and what will be red.
         checked: What was looked at.
+        name: The name of the model; empty where the card cannot be read.
     """
 
     faults: Sequence[str]
     notes: Sequence[str] = ()
     checked: Sequence[str] = ()
+    name: str = ""
 
 
 def check(name_or_path: str, values: Values, demo: Optional[Callable[[], DataPaths]] = None) -> Findings:
@@ -50,7 +52,7 @@ def check(name_or_path: str, values: Values, demo: Optional[Callable[[], DataPat
         _model_and_data(read, values, demo, found)
     if not read.faulty & {"name", "gates"}:
         _baseline(read.card, values, found)
-    return Findings(*found)
+    return Findings(*found, name="" if "name" in read.faulty else read.card.name)
 
 
 class _Collected(NamedTuple):
@@ -68,23 +70,30 @@ def _model_and_data(read: Read, values: Values, demo: Optional[Callable[[], Data
     card = read.card
     assert card is not None
     paths = _paths(card, values, demo, found)
+    checkpoint = _checkpoint(paths["checkpoint"], found) if "checkpoint" in paths else None
     # TensorFlow takes seconds to import: not where the keys are all that can be checked.
-    if "checkpoint" in paths and read.faulty & {"graph", "input", "quantization", "assumptions"}:
-        found.notes.append("the checkpoint was not looked at: correct the keys first")
-    elif "checkpoint" in paths:
+    if checkpoint is not None and read.faulty & {"graph", "input", "quantization", "assumptions"}:
+        found.notes.append("the graph of the checkpoint was not looked at: correct the keys first")
+    elif checkpoint is not None:
         from quant_accuracy.card_check import graph
 
-        try:
-            checkpoint = checkpoint_parts.prefix(Path(paths["checkpoint"]))
-        except QuantAccuracyError as error:
-            found.faults.append(str(error))
-        else:
-            found.add(*graph.check(card, checkpoint, bool(values.get("trust_checkpoint"))))
+        found.add(*graph.check(card, checkpoint, bool(values.get("trust_checkpoint"))))
     folder, annotations = (Path(paths[key]) if key in paths else None for key in ("dataset_dir", "annotations"))
     if folder is not None or annotations is not None:
         from quant_accuracy.card_check import data
 
         found.add(*data.check(card, folder, paths.get("pattern"), annotations))
+
+
+def _checkpoint(named: Any, found: _Collected) -> Optional[Path]:
+    """The prefix of the checkpoint, whose files are all there; None where they are not."""
+    try:
+        prefix = checkpoint_parts.prefix(Path(named))
+        checkpoint_parts.checkpoint_files(prefix)
+    except QuantAccuracyError as error:
+        found.faults.append(str(error))
+        return None
+    return prefix
 
 
 def _paths(card: ModelCard, values: Values, demo: Optional[Callable[[], DataPaths]],

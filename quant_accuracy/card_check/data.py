@@ -44,6 +44,8 @@ def check(card: ModelCard, folder: Optional[Path], pattern: Optional[str], annot
             if truth is not None:
                 _compare(marks, truth, faults, notes)
                 _missing(card, folder, pattern, marks, truth, faults)
+    elif folder is not None and not folder.is_dir():
+        faults.append(f"{folder}: no such folder; correct dataset_dir")
     return Found(faults, notes, "; ".join(seen))
 
 

@@ -5,7 +5,7 @@ Exit status: 0 when there is no fault, 2 when there is one.
 
 import argparse
 import sys
-from typing import List, Optional, Sequence
+from typing import Dict, List, Optional, Sequence
 
 from quant_accuracy.base import command_line
 from quant_accuracy.settings import options
@@ -39,16 +39,22 @@ def _check(cards: Sequence[str], values: Values) -> int:
         return ready.data_paths(requests.chosen_cache(values))
 
     faulty = 0
+    named: Dict[str, str] = {}
     for card in card_files.expand(cards, folders.cards(values)):
         found = check.check(card, values, demo)
+        faults = [*found.faults]
+        other = named.setdefault(found.name, card) if found.name else card
+        if other != card:
+            faults.append(f"{card}: name is {found.name}, as in {other}; give each model a name of its own, "
+                                "baselines and reports are kept under it")
         for kind, lines in (("checked", found.checked), ("note", found.notes)):
             for line in lines:
                 print(f"{kind}: {line}")
         # In one stream, or what belongs to a card would stand apart from it.
-        for fault in found.faults:
+        for fault in faults:
             print(f"fault: {fault}")
-        print(f"{card}: {_count(len(found.faults))}")
-        faulty += bool(found.faults)
+        print(f"{card}: {_count(len(faults))}")
+        faulty += bool(faults)
     sys.stdout.flush()
     return command_line.NOT_MEASURED if faulty else command_line.MEASURED
 

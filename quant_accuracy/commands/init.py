@@ -1,4 +1,4 @@
-"""Write what a repository needs to test a model: a model card, the lines of pytest.ini, and a CI example.
+"""Write what a repository needs to test a model: a model card, the lines of pytest.ini, a CI example, .gitignore.
 
 Asks nothing and overwrites nothing; says what it wrote and what comes next.
 """
@@ -16,6 +16,8 @@ from quant_accuracy.base.errors import ConfigurationError
 
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
 _WORKFLOW = Path(".github", "workflows", "quant-accuracy.yml")
+# What can be made again.
+_IGNORED = ("/.cache/", "/output/")
 # Where pytest reads its settings, in the order in which it looks; a file counts when it has the section.
 _SETTINGS = (("pytest.ini", ""), (".pytest.ini", ""), ("pyproject.toml", "tool.pytest.ini_options"),
              ("tox.ini", "pytest"), ("setup.cfg", "tool:pytest"))
@@ -36,6 +38,7 @@ def _init(root: Path, name: str) -> int:
     _write(root, card, name)
     _settings(root, name)
     _write(root, _WORKFLOW, name)
+    _gitignore(root)
     gates = f"{invocation.pytest()} {invocation.GATES}"
     print(f"""
 next:
@@ -68,6 +71,18 @@ def _settings(root: Path, name: str) -> None:
             lines = re.sub(r"^(quant_accuracy_\w+ = )(.*)$", r'\1"\2"', lines, flags=re.MULTILINE)
         print(f"kept {found.name}, which pytest reads already; add to it:\n")
         print("".join(f"    {line}\n" for line in lines.splitlines()))
+
+
+def _gitignore(root: Path) -> None:
+    """Keep what can be made again out of commits."""
+    path = root / ".gitignore"
+    known = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    missing = [line for line in _IGNORED if line not in known]
+    if not path.exists():
+        files.write_text(path, "".join(f"{line}\n" for line in _IGNORED))
+        print("wrote .gitignore")
+    elif missing:
+        print(f"kept .gitignore, which is there already; add to it: {' '.join(missing)}")
 
 
 def settings_file(root: Path) -> Optional[Path]:

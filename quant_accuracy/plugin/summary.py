@@ -113,6 +113,8 @@ class _Main:
         written = [f"wrote {path}" for _, paths in reports.of_models(found, "baseline") for path in paths]
         if written:
             return written
+        if exit_status.stopped(self._config):
+            return ["no baseline was written: the run was stopped"]
         tests = [] if self._session is None else self._session.items
         if any(unless_updating_baselines.__name__ in getattr(test, "fixturenames", ()) for test in tests):
             return ["no baseline was written: what it is made of could not be measured, see above"]

@@ -80,3 +80,14 @@ def test_keys_alone_are_checked_without_tensorflow(tmp_path: Path) -> None:
     assert (total, end) == (f"{model}: 2 faults", "2 False")
     assert [line.split(" is ")[0] for line in said if line.startswith("fault: ")] == [
         f"fault: {model}: gates.mAP_floor", f"fault: {model}: data.demo"]
+
+
+def test_paths_are_looked_at_whatever_else_is_wrong(tmp_path: Path) -> None:
+    model = _card(tmp_path, base=options.REAL_CARD, quantization={"config": "nowhere.json"},
+                  data={"checkpoint": "none/model.ckpt", "dataset_dir": "no folder", "pattern": None})
+
+    found = check.check(model, Values({}))
+
+    assert [name in fault for name, fault in zip(("nowhere.json", "none/model.ckpt", "no folder: no such folder"),
+                                                 found.faults)] == [True] * 3
+    assert len(found.faults) == 3

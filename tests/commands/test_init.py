@@ -28,7 +28,7 @@ def test_an_empty_folder_gets_a_card_the_settings_and_a_ci_example(repository: P
     assert init.main(["--name", "ours"]) == 0
 
     found = _files(repository)
-    assert set(found) == {"models/ours.yaml", "pytest.ini", ".github/workflows/quant-accuracy.yml"}
+    assert set(found) == {"models/ours.yaml", "pytest.ini", ".github/workflows/quant-accuracy.yml", ".gitignore"}
     card = yaml.safe_load(found["models/ours.yaml"])
     assert (card["name"], card["base"]) == ("ours", "ssd_mobilenet_v2_coco")
     settings = configparser.ConfigParser()
@@ -39,6 +39,15 @@ def test_an_empty_folder_gets_a_card_the_settings_and_a_ci_example(repository: P
     said = capsys.readouterr().out
     assert [f"wrote {name}" for name in found if f"wrote {name}\n" not in said] == []
     assert "check-card models/ours.yaml" in said
+
+
+def test_a_gitignore_is_kept_and_what_it_lacks_is_said(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (repository / ".gitignore").write_text("/output/\n")
+
+    assert init.main([]) == 0
+
+    assert (repository / ".gitignore").read_text() == "/output/\n"
+    assert "kept .gitignore, which is there already; add to it: /.cache/\n" in capsys.readouterr().out
 
 
 def test_the_card_can_be_read_as_it_is_and_with_all_that_it_proposes(repository: Path) -> None:

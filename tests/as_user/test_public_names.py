@@ -9,6 +9,7 @@ from typing import Dict
 
 import pytest
 
+import fixtures
 import quant_accuracy
 from quant_accuracy import plugin
 from tests.support.places import ROOT
@@ -50,6 +51,10 @@ def _fixtures() -> Dict[str, str]:
 
 def test_the_fixtures_are_these() -> None:
     assert sorted(_fixtures()) == sorted([*_FIXTURES, *_OF_THE_GATES])
+
+
+def test_the_folder_of_the_checkout_is_a_door_to_all_of_them() -> None:
+    assert sorted(fixtures.__all__) == _FIXTURES
 
 
 @pytest.mark.parametrize("name", _FIXTURES)

@@ -1,6 +1,10 @@
 """A door to `quant-accuracy jitter`."""
 
 import sys
+from pathlib import Path
+
+# Of this checkout, whichever Python is used: what it lacks is said in one line then.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from quant_accuracy.commands import console
 

@@ -4,6 +4,7 @@ import ast
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Dict, Iterator, List, Tuple
 
@@ -133,3 +134,14 @@ def test_no_pickle_is_loaded_and_yaml_is_loaded_safely() -> None:
         assert not re.search(r"yaml\.(load|full_load|unsafe_load)\b", source), path
         for call in re.finditer(r"np\.load\([^\n]*", source):
             assert "allow_pickle=False" in call.group(), path
+
+
+@pytest.mark.parametrize("tool", ["report", "compare", "jitter", "export_checkpoint", "create_coco_tfrecords"])
+def test_a_tool_of_a_python_without_the_requirements_ends_with_what_could_not_be_measured(tool: str) -> None:
+    # -S leaves out what is installed.
+    done = subprocess.run([sys.executable, "-S", str(ROOT / "tools" / f"{tool}.py")], capture_output=True, text=True,
+                          env={"PATH": "/usr/bin:/bin"})
+
+    assert done.returncode == 2
+    assert "error: " in done.stderr
+    assert "Traceback" not in done.stderr

@@ -79,14 +79,11 @@ class _Round:
     def __init__(self, nodes: Dict[str, tf.NodeDef], outputs: Sequence[str]) -> None:
         self._nodes, self._outputs = nodes, outputs
         self._inside = graph_nodes.needed(nodes, outputs)
-        known = predicates.known(nodes, self._inside)
-        self._deciding: Dict[str, predicates.Known] = {}
-        for name in self._inside:
-            inputs = _data(nodes[name])
-            if nodes[name].op in _SWITCHES and len(inputs) == 2:
-                predicate = known.get(graph_nodes.op_of(inputs[1]))
-                if predicate is not None and isinstance(predicate.value, np.bool_):
-                    self._deciding[name] = predicate
+        switches = {name: graph_nodes.op_of(_data(nodes[name])[1]) for name in self._inside
+                    if nodes[name].op in _SWITCHES and len(_data(nodes[name])) == 2}
+        known = predicates.known(nodes, switches.values())
+        self._deciding = {name: known[predicate] for name, predicate in switches.items()
+                          if predicate in known and isinstance(known[predicate].value, np.bool_)}
         self._dead: Set[str] = self._find_dead()
         self._changed = False
 
@@ -157,7 +154,8 @@ class _Round:
         index = str(sources.index(live))
         names = {name for predicate in self._predicates_of(sources) for name in predicate.placeholders}
         merge.op = "Identity"
-        merge.attr.pop("N", None)
+        for attribute in ("N", "_output_shapes"):
+            merge.attr.pop(attribute, None)
         merge.attr[RESOLVED].s = _MERGE.encode()
         merge.attr[_DECIDED_BY].s = " ".join(sorted(names)).encode("utf-8")
         self._set_inputs(merge, [live, *(source for source in merge.input if source.startswith("^"))])
@@ -218,9 +216,11 @@ def _index(reference: str) -> int:
 
 def _drop_pivots(nodes: Mapping[str, tf.NodeDef], inside: Set[str]) -> None:
     """Let no op wait for a predicate that is always there, as the constants of a branch do (`cond/switch_f`)."""
-    known = predicates.known(nodes, inside)
+    pivots = {graph_nodes.op_of(source) for name in inside for source in nodes[name].input if source.startswith("^")}
+    pivots = {name for name in pivots if nodes[name].op == "Identity"}
+    known = predicates.known(nodes, pivots)
     free = {name: not any(nodes[other].op in _OF_FLOW for other in graph_nodes.needed(nodes, [name]))
-            for name in known if nodes[name].op == "Identity"}
+            for name in pivots if name in known}
     for name in inside:
         kept = [source for source in nodes[name].input
                 if not (source.startswith("^") and free.get(graph_nodes.op_of(source), False))]

@@ -32,6 +32,8 @@ def freeze(graph: tf.GraphDef, values: Mapping[str, np.ndarray]) -> tf.GraphDef:
         new.attr.pop("_class", None)
         new.op = _OF_REFERENCES.get(node.op, node.op)
         if node.name in resources:
+            # A resource was a scalar.
+            new.attr.pop("_output_shapes", None)
             new.attr["T"].type = tf.as_dtype(values[resources[node.name]].dtype).as_datatype_enum
         if node.op == "ReadVariableOp":
             new.op = "Identity"

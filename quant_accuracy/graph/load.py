@@ -55,10 +55,10 @@ def load_network(prefix: Path, names: GraphNames, trusted: bool = False) -> tf.G
     _check_references(meta, document.graph_def)
     ends = [*names.output_ops, *names.detections]
     there = graph_nodes.by_name(document.graph_def)
-    inferring = _for_inference(meta, document, [name for name in ends if name in there])
+    _for_inference(meta, document, [name for name in ends if name in there])
     # As it runs: what only training needs is not part of the network.
-    boundaries.check(inferring.graph_def, names)
-    return _frozen(prefix, inferring, ends, trusted)
+    boundaries.check(document.graph_def, names)
+    return _frozen(prefix, document, ends, trusted)
 
 
 def load_frozen(prefix: Path, outputs: Sequence[str], trusted: bool = False) -> tf.GraphDef:
@@ -77,14 +77,13 @@ def load_frozen(prefix: Path, outputs: Sequence[str], trusted: bool = False) -> 
     document = _read_meta(meta)
     graph_nodes.require(graph_nodes.by_name(document.graph_def), outputs)
     _check_references(meta, document.graph_def)
-    return _frozen(prefix, _for_inference(meta, document, outputs), outputs, trusted)
+    _for_inference(meta, document, outputs)
+    return _frozen(prefix, document, outputs, trusted)
 
 
-def _for_inference(path: Path, document: tf.MetaGraphDef, outputs: Sequence[str]) -> tf.MetaGraphDef:
-    result = tf.MetaGraphDef()
-    result.CopyFrom(document)
-    result.graph_def.CopyFrom(_at(path, inference.to_inference, document.graph_def, outputs))
-    return result
+def _for_inference(path: Path, document: tf.MetaGraphDef, outputs: Sequence[str]) -> None:
+    """Change the graph of a document so that it runs for inference."""
+    document.graph_def.CopyFrom(_at(path, inference.to_inference, document.graph_def, outputs))
 
 
 def _frozen(prefix: Path, document: tf.MetaGraphDef, outputs: Sequence[str], trusted: bool) -> tf.GraphDef:

@@ -42,6 +42,8 @@ def resolve(graph: tf.GraphDef, outputs: Sequence[str]) -> tf.GraphDef:
     Raises:
         GraphError: The moving averages of a batch norm in training mode are not known; or an output op is missing.
     """
+    if not any(node.op in _UPDATING or (node.op in _BATCH_NORMS and _is_training(node)) for node in graph.node):
+        return graph
     result = tf.GraphDef()
     result.CopyFrom(graph)
     nodes = graph_nodes.by_name(result)

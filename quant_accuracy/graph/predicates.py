@@ -5,7 +5,7 @@ bool `Placeholder` without one (`training` of Keras, `is_training` of slim) is F
 A placeholder that means the opposite cannot be told from these.
 """
 
-from typing import Any, Callable, Dict, FrozenSet, Iterable, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, FrozenSet, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Set
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -21,6 +21,7 @@ _COMPARING: Mapping[str, Callable[[Any, Any], Any]] = {
     "Less": np.less, "LessEqual": np.less_equal}
 # Of these one operand may be enough.
 _DECIDING = {"LogicalAnd": False, "LogicalOr": True}
+_COMPUTING = frozenset((*_PASSING, *_COMPARING, *_DECIDING, "LogicalNot", "Cast"))
 _DTYPES = (tf.bool, tf.int32, tf.int64, tf.float32)
 
 
@@ -36,23 +37,30 @@ class Known(NamedTuple):
     placeholders: FrozenSet[str] = frozenset()
 
 
-def known(nodes: Mapping[str, tf.NodeDef], names: Iterable[str]) -> Dict[str, Known]:
+def known(nodes: Mapping[str, tf.NodeDef], wanted: Iterable[str]) -> Dict[str, Known]:
     """The scalars that are known without running anything, by the op that gives them.
 
     Args:
         nodes: All ops of a graph by name.
-        names: Those to look at.
+        wanted: The ops whose values are asked for; those that they are computed from are in the answer too.
     """
     consumers: Dict[str, List[str]] = {}
-    waiting: List[str] = []
     found: Dict[str, Known] = {}
-    for name in names:
+    seen: Set[str] = set()
+    asked = list(wanted)
+    while asked:
+        name = asked.pop()
+        if name in seen:
+            continue
+        seen.add(name)
         seed = _seed(nodes[name])
         if seed is not None:
             found[name] = seed
-            waiting.append(name)
-        for reference in _data(nodes[name]):
-            consumers.setdefault(graph_nodes.op_of(reference), []).append(name)
+        elif nodes[name].op in _COMPUTING:
+            for source in map(graph_nodes.op_of, _data(nodes[name])):
+                consumers.setdefault(source, []).append(name)
+                asked.append(source)
+    waiting = list(found)
     while waiting:
         for name in consumers.get(waiting.pop(), ()):
             if name not in found:

@@ -95,9 +95,17 @@ def _variables(graph: tf.GraphDef) -> List[_Variable]:
             name = graph_nodes.op_of(node.input[0])
             if node.name == f"{name}/{_READ_REFERENCE}" or _READING.search(node.name):
                 readers.setdefault(name, []).append(node.name)
+    # Without either, as a network of references without readers has it, the weights of convolutions are what there is.
+    readers = readers or {name: [f"{name}/{_READ_REFERENCE}"] for name in _weights(graph)}
     return [_Variable(node.name, tf.make_ndarray(node.attr["value"].tensor), readers[node.name],
                       f"{node.name}/{_READ_REFERENCE}" not in readers[node.name])
             for node in graph.node if node.op == "Const" and node.name in readers]
+
+
+def _weights(graph: tf.GraphDef) -> List[str]:
+    taken = [graph_nodes.op_of(node.input[1]) for node in graph.node
+             if (node.op == "BiasAdd" or graph_nodes.LINEAR.get(node.op) == 1) and len(node.input) > 1]
+    return list(dict.fromkeys(taken))
 
 
 def _with_variables(graph: tf.GraphDef, variables: Sequence[_Variable]) -> tf.GraphDef:
@@ -124,7 +132,7 @@ def _with_variables(graph: tf.GraphDef, variables: Sequence[_Variable]) -> tf.Gr
 
 
 def _nodes_of(variable: _Variable, there: AbstractSet[str]) -> List[tf.NodeDef]:
-    """A variable's op and its initializer; of a resource also what reads it, if it is not there."""
+    """A variable's op, its initializer, and what reads it if that is not there."""
     name, value = variable.name, variable.value
     dtype = tf.as_dtype(value.dtype).as_datatype_enum
     op = tf.NodeDef(name=name, op="VarHandleOp" if variable.resource else "VariableV2")
@@ -142,8 +150,9 @@ def _nodes_of(variable: _Variable, there: AbstractSet[str]) -> List[tf.NodeDef]:
     if variable.resource:
         # Two resources without a name of their own would be one.
         op.attr["shared_name"].s = name.encode("utf-8")
-        if variable.snapshot not in there:
-            read = tf.NodeDef(name=variable.snapshot, op="ReadVariableOp", input=[name])
-            read.attr["dtype"].type = dtype
-            made.append(read)
+    if variable.snapshot not in there:
+        read = tf.NodeDef(name=variable.snapshot, op="ReadVariableOp" if variable.resource else "Identity",
+                          input=[name])
+        read.attr["dtype" if variable.resource else "T"].type = dtype
+        made.append(read)
     return made

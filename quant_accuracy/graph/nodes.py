@@ -84,7 +84,7 @@ def near(nodes: Mapping[str, tf.NodeDef], name: str) -> str:
 
 def needed(nodes: Mapping[str, tf.NodeDef], roots: Iterable[str]) -> Set[str]:
     """The names of all ops that some ops need, themselves included."""
-    return _reach(list(roots), lambda name: [op_of(reference) for reference in nodes[name].input])
+    return reach(list(roots), lambda name: [op_of(reference) for reference in nodes[name].input])
 
 
 def constant(nodes: Mapping[str, tf.NodeDef], reference: str) -> np.ndarray:
@@ -179,18 +179,20 @@ def between(graph: tf.GraphDef, start: str, outputs: Sequence[str]) -> List[tf.N
     for node in graph.node:
         for reference in node.input:
             consumers.setdefault(op_of(reference), []).append(node.name)
-    after = _reach([start], lambda name: consumers.get(name, ()))
+    after = reach([start], lambda name: consumers.get(name, ()))
     for output in outputs:
         if output not in after or output == start:
             raise GraphError(f"the starting op {start!r} does not lead to the output op {output!r}; "
                              "correct starting_op or output_ops in the model card")
-    before = _reach(list(outputs), lambda name: [op_of(reference) for reference in nodes[name].input])
+    before = reach(list(outputs), lambda name: [op_of(reference) for reference in nodes[name].input])
     inside = (after & before) - {start}
     return [nodes[name] for name in _topological(nodes, inside, outputs)]
 
 
-def _reach(roots: Sequence[str], step: Callable[[str], Iterable[str]]) -> Set[str]:
-    seen, stack = set(roots), list(roots)
+def reach(roots: Iterable[str], step: Callable[[str], Iterable[str]]) -> Set[str]:
+    """The names that steps lead to from some names, those included."""
+    stack = list(roots)
+    seen = set(stack)
     while stack:
         for name in step(stack.pop()):
             if name not in seen:

@@ -49,7 +49,7 @@ def check(graph: tf.GraphDef, names: GraphNames) -> None:
         raise GraphError(f"the graph has no op {names.image_input!r}; {_of_placeholders(nodes, names)}")
     known = [name for name in names.output_ops if name in nodes]
     network = _Network(graph, names.image_input, [*names.detections, *known])
-    start = names.starting_op
+    start = names.starting_ops[0]
     if start not in nodes:
         raise GraphError(f"the graph has no op {start!r}; {network.start_remedy(start)}")
     for output in names.output_ops:
@@ -105,7 +105,7 @@ class _Network:
                 for name in dict.fromkeys(graph_nodes.op_of(source) for source in node.input):
                     self._consumers.setdefault(name, []).append(node)
         self.fed = self.after(image_input)
-        order = graph_nodes.between(graph, image_input, [end for end in ends if end in self.fed]) if self.fed else []
+        order = graph_nodes.between(graph, [image_input], [end for end in ends if end in self.fed]) if self.fed else []
         found = (self._weighted(node) for node in order)
         self.weighted = [item for item in found if item is not None]
 

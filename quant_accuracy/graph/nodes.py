@@ -167,26 +167,35 @@ def subgraph(graph: tf.GraphDef, outputs: Sequence[str]) -> tf.GraphDef:
     return tf.graph_util.extract_sub_graph(graph, list(outputs))
 
 
-def between(graph: tf.GraphDef, start: str, outputs: Sequence[str]) -> List[tf.NodeDef]:
-    """The ops on the ways from `start` (itself left out) to the output ops, every op after the ops that it needs.
+def between(graph: tf.GraphDef, starts: Sequence[str], outputs: Sequence[str]) -> List[tf.NodeDef]:
+    """The ops on the ways from `starts` (themselves left out) to the output ops, every op after the ops that it needs.
 
     Raises:
-        GraphError: A named op is missing, or there is no way from `start` to one of the outputs.
+        GraphError: A named op is missing, or there is no way to one of the outputs, or from one of the starts.
     """
     nodes = by_name(graph)
-    require(nodes, [start, *outputs])
+    require(nodes, [*starts, *outputs])
     consumers: Dict[str, List[str]] = {}
     for node in graph.node:
         for reference in node.input:
             consumers.setdefault(op_of(reference), []).append(node.name)
-    after = reach([start], lambda name: consumers.get(name, ()))
+    after = reach(starts, lambda name: consumers.get(name, ()))
+    before = reach(outputs, lambda name: [op_of(reference) for reference in nodes[name].input])
     for output in outputs:
-        if output not in after or output == start:
-            raise GraphError(f"the starting op {start!r} does not lead to the output op {output!r}; "
+        if output not in after or output in starts:
+            raise GraphError(f"{_no_way(starts)} to the output op {output!r}; "
                              "correct starting_op or output_ops in the model card")
-    before = reach(list(outputs), lambda name: [op_of(reference) for reference in nodes[name].input])
-    inside = (after & before) - {start}
-    return [nodes[name] for name in _topological(nodes, inside, outputs)]
+    for start in starts:
+        if start not in before:
+            raise GraphError(f"the starting op {start!r} leads to none of the output ops {', '.join(outputs)}; "
+                             "take it out of starting_op in the model card")
+    return [nodes[name] for name in _topological(nodes, after & before, outputs) if name not in starts]
+
+
+def _no_way(starts: Sequence[str]) -> str:
+    if len(starts) == 1:
+        return f"the starting op {starts[0]!r} does not lead"
+    return f"none of the starting ops {', '.join(starts)} leads"
 
 
 def reach(roots: Iterable[str], step: Callable[[str], Iterable[str]]) -> Set[str]:

@@ -77,7 +77,7 @@ def _ops(network: Network) -> List[_Op]:
     groups = {group.output: group for group in spelled_out.find(network)}
     ops = []
     covered = {name for group in groups.values() for name in group.ops} - set(groups)
-    for node in [nodes[network.start], *inner]:
+    for node in [*(nodes[name] for name in network.starts), *inner]:
         if node.name in covered:
             continue
         if node.name in groups:
@@ -88,7 +88,8 @@ def _ops(network: Network) -> List[_Op]:
         covered.add(output.name)
         flatten = node.op == "Reshape" and _is_flatten(node, nodes)
         activation = f"{output.name}:0" if _has_output_quantizer(output) and not flatten else None
-        weighted = node.op in _LINEAR and node.name != network.start and graph_nodes.op_of(node.input[1]) not in inside
+        weighted = node.op in _LINEAR and node.name not in network.starts \
+            and graph_nodes.op_of(node.input[1]) not in inside
         params = _params(node, bias_add, uses, nodes) if weighted else []
         ops.append(_Op(node, output.name, "Flatten" if flatten else _TYPE_OF.get(node.op), activation, params))
     return ops
@@ -144,7 +145,7 @@ def _of_op(op: _Op, settings: Settings, network: Network) -> List[Quantizer]:
         found.append(Quantizer(_name(tensor), tensor, PARAM, settings.param_bitwidth, symmetry, False,
                                "no rule enables it", role, axis))
     if op.activation is not None:
-        role = INPUT if op.node.name == network.start else OUTPUT if op.output in network.outputs else ""
+        role = INPUT if op.node.name in network.starts else OUTPUT if op.output in network.outputs else ""
         found.append(Quantizer(_name(op.activation), op.activation, ACTIVATION, settings.output_bitwidth, symmetry,
                                False, "no rule enables it", role))
     return found

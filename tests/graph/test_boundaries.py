@@ -14,6 +14,7 @@ from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.graph import boundaries
 from quant_accuracy.settings.card import DataPaths, ModelCard
 
+_MOBILENET = "FeatureExtractor/MobilenetV2/"
 _FIRST = "FeatureExtractor/MobilenetV2/Conv/Conv2D"
 _START = "starting_op: FeatureExtractor/MobilenetV2/MobilenetV2/input"
 _ENDS = "output_ops: [concat, concat_1]"
@@ -26,7 +27,7 @@ def demo_graph(demo: DataPaths) -> tf.GraphDef:
 
 
 @pytest.mark.parametrize("changes", [
-    {}, {"starting_op": "Preprocessor/sub"},
+    {}, {"starting_ops": ("Preprocessor/sub",)},
     {"output_ops": ("concat_1", "concat")}, {"output_ops": ("Squeeze", "concat_1")},
 ])
 def test_names_that_take_in_all_weights_are_accepted(demo_graph: tf.GraphDef, demo_card: ModelCard,
@@ -35,15 +36,15 @@ def test_names_that_take_in_all_weights_are_accepted(demo_graph: tf.GraphDef, de
 
 
 @pytest.mark.parametrize(("changes", "what", "remedy"), [
-    ({"starting_op": "FeatureExtractor/MobilenetV2/Conv/Relu6"}, f"those of {_FIRST} would get no quantizer", _START),
-    ({"starting_op": _FIRST}, f"those of {_FIRST} would", _START),
-    ({"starting_op": "FeatureExtractor/MobilenetV2/expanded_conv/depthwise/Relu6"}, f"{_FIRST}, .*depthwise", _START),
-    ({"starting_op": "detection_boxes"}, f"{_FIRST}, .*and 69 more", _START),
-    ({"starting_op": "Cast"}, "takes in the loop of the preprocessor that resizes images .Preprocessor/map", _START),
-    ({"starting_op": "image_tensor"}, "takes in the loop of the preprocessor", _START),
+    ({"starting_ops": (_MOBILENET + "Conv/Relu6",)}, f"those of {_FIRST} would get no quantizer", _START),
+    ({"starting_ops": (_FIRST,)}, f"those of {_FIRST} would", _START),
+    ({"starting_ops": (_MOBILENET + "expanded_conv/depthwise/Relu6",)}, f"{_FIRST}, .*depthwise", _START),
+    ({"starting_ops": ("detection_boxes",)}, f"{_FIRST}, .*and 69 more", _START),
+    ({"starting_ops": ("Cast",)}, "takes in the loop of the preprocessor that resizes images .Prep.*/map", _START),
+    ({"starting_ops": ("image_tensor",)}, "takes in the loop of the preprocessor", _START),
     # Spelled nearly as an op behind the first convolution.
-    ({"starting_op": "FeatureExtractor/MobilenetV2/Conv/Relu"}, "no op 'Feat", _START),
-    ({"starting_op": "input"}, "no op 'input'", _START),
+    ({"starting_ops": (_MOBILENET + "Conv/Relu",)}, "no op 'Feat", _START),
+    ({"starting_ops": ("input",)}, "no op 'input'", _START),
     ({"output_ops": ("concat",)}, "BoxPredictor_0/ClassPredictor/Conv2D, .* and 3 more would get no", _ENDS),
     ({"output_ops": ("FeatureExtractor/MobilenetV2/Conv_1/Relu6",)}, "leave weights behind them", _ENDS),
     ({"output_ops": ("concat", "concat_2")}, "no op 'concat_2'", _ENDS),
@@ -58,7 +59,7 @@ def test_names_that_leave_weights_out_are_refused_with_those_that_do_not(
         boundaries.check(demo_graph, replace(demo_card.graph, **changes))
 
 
-_NAMES = GraphNames("images", "start", ("end",), ("boxes", "boxes", "boxes", "boxes"))
+_NAMES = GraphNames("images", ("start",), ("end",), ("boxes", "boxes", "boxes", "boxes"))
 
 
 def _detector(before: Callable[[tf.Tensor], tf.Tensor], body: Callable[[tf.Tensor], tf.Tensor],
@@ -90,11 +91,11 @@ def test_padding_belongs_to_the_first_convolution(name: str) -> None:
     graph = _detector(lambda x: x / 128.0, lambda x: _conv(tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]), name))
 
     with pytest.raises(GraphError, match="set starting_op: start in"):
-        boundaries.check(graph, replace(_NAMES, starting_op="begin"))
+        boundaries.check(graph, replace(_NAMES, starting_ops=("begin",)))
 
 
 def test_of_two_first_convolutions_the_op_that_feeds_both_is_suggested() -> None:
     graph = _detector(lambda x: x / 128.0, lambda x: _conv(x * 2.0, "a") + _conv(x * 3.0, "b"))
 
     with pytest.raises(GraphError, match="those of a/Conv2D would get no quantizer; set starting_op: start in"):
-        boundaries.check(graph, replace(_NAMES, starting_op="mul_1"))
+        boundaries.check(graph, replace(_NAMES, starting_ops=("mul_1",)))

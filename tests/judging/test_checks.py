@@ -27,7 +27,7 @@ from quant_accuracy.quantization.records import (
 from quant_accuracy.quantization.snapshot import Placed
 
 _PLAIN = Assumptions()
-_NAMES = GraphNames("images", "start", ("end",), ("boxes", "scores", "classes", "count"))
+_NAMES = GraphNames("images", ("start",), ("end",), ("boxes", "scores", "classes", "count"))
 
 
 def _quantizer(tensor: str, kind: str = ACTIVATION, role: str = "", **more: Any) -> Quantizer:
@@ -84,7 +84,7 @@ def test_an_input_that_should_be_quantized_and_cannot_be_is_named() -> None:
     (found,) = [verdict for verdict in checks.of_placement(identity) if verdict.gate == checks.INPUTS]
 
     assert found.outcome == FAIL
-    assert f"{_NAMES.starting_op}:0 (it has no quantizer" in found.message
+    assert f"{_NAMES.starting_ops[0]}:0 (it has no quantizer" in found.message
 
 
 def test_a_network_without_weights_or_quantized_activations_passes_nothing() -> None:

@@ -48,7 +48,7 @@ def build(checkpoint: Path, names: GraphNames, settings: Settings, config_file: 
             session = stack.enter_context(contextlib.closing(simulation.restored(meta, checkpoint, names)))
         with step("folding batch norms", GraphError, "correct starting_op and output_ops in the model card, "
                                                      "or use --backend builtin"):
-            folded, _ = modules.batch_norm_fold.fold_all_batch_norms(session, [names.starting_op],
+            folded, _ = modules.batch_norm_fold.fold_all_batch_norms(session, list(names.starting_ops),
                                                                      list(names.output_ops))
             stack.callback(folded.close)
         with step("building the quantization simulation", GraphError,

@@ -77,7 +77,8 @@ class ConnectedGraph:
         """
         found: List[List[ConnectedOp]] = []
         seen: Set[str] = set()
-        stack: List[Tuple[str, List[ConnectedOp]]] = [(op.name, []) for op in self.ops.values() if op.entered][::-1]
+        stack: List[Tuple[str, List[ConnectedOp]]] = []
+        stack += [(op.name, []) for op in self.ops.values() if op.entered][::-1]
         while stack:
             name, before = stack.pop()
             if name in seen:

@@ -78,7 +78,9 @@ class ConnectedGraph:
         found: List[List[ConnectedOp]] = []
         seen: Set[str] = set()
         stack: List[Tuple[str, List[ConnectedOp]]] = []
-        stack += [(op.name, []) for op in self.ops.values() if op.entered][::-1]
+        for op in reversed(list(self.ops.values())):
+            if op.entered:
+                stack.append((op.name, []))
         while stack:
             name, before = stack.pop()
             if name in seen:

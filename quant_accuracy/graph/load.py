@@ -40,13 +40,15 @@ def load_network(prefix: Path, names: GraphNames, trusted: bool = False) -> tf.G
 
     Raises:
         CheckpointError: As `load_frozen`.
-        GraphError: As that, or an op that is named does not bound the network.
+        GraphError: As that, or an op that is named does not bound the network, or images are not all that is fed.
     """
     meta = checkpoint_files(prefix)[0]
     document = _read_meta(meta)
     _check_references(meta, document.graph_def)
     boundaries.check(document.graph_def, names)
-    return _frozen(prefix, document, [*names.output_ops, *names.detections], trusted)
+    frozen = _frozen(prefix, document, [*names.output_ops, *names.detections], trusted)
+    boundaries.check_inputs(frozen, names)
+    return frozen
 
 
 def load_frozen(prefix: Path, outputs: Sequence[str], trusted: bool = False) -> tf.GraphDef:

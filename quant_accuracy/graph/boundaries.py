@@ -69,6 +69,9 @@ def check(graph: tf.GraphDef, names: GraphNames) -> None:
                          f"those of {_listed(left)} would get no quantizer; "
                          f"{network.outputs_remedy(names.output_ops[0])}")
     for start in starts:
+        if start not in network.outermost(starts):
+            raise GraphError(f"the starting op {start!r} is behind another, which takes in all that it does; "
+                             f"take {start!r} out of starting_op in the model card")
         if start not in needed:
             raise GraphError(f"the starting op {start!r} leads to none of the output ops "
                              f"{', '.join(names.output_ops)}; {network.start_remedy(starts, start)}")
@@ -184,6 +187,11 @@ class _Network:
         needed = graph_nodes.needed(self._nodes, [graph_nodes.op_of(reference)])
         return any(self._nodes[name].op in VARIABLES for name in needed)
 
+    def outermost(self, starts: Sequence[str]) -> List[str]:
+        """The starting ops that are not behind others."""
+        behind = {name for start in starts for name in self.after(start)}
+        return [start for start in starts if start not in behind]
+
     def start_remedy(self, starts: Sequence[str], *wrong: str) -> str:
         """What to write instead of the starting ops of a card, of which some are wrong."""
         if not self.weighted:
@@ -194,9 +202,7 @@ class _Network:
         left = self.left_by(kept)
         if kept and not left:
             return f"take {', '.join(map(repr, wrong))} out of starting_op in the model card"
-        found = self._feeding(left)
-        behind = {name for start in found for name in self.after(start)}
-        named = [*(start for start in kept if start not in behind), *found]
+        named = self.outermost([*kept, *self._feeding(left)])
         if len(named) == 1:
             return f"set starting_op: {named[0]} in the model card, the op that feeds the first weights ({left[0].op})"
         return f"set starting_op: [{', '.join(named)}] in the model card, the ops that feed the first weights"

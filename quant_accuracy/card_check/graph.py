@@ -82,7 +82,8 @@ def missing_ops(graph: tf.GraphDef, names: GraphNames) -> List[str]:
         return faults
     for start in names.starting_ops:
         if start not in nodes:
-            _attempt(faults, boundaries.check, graph, replace(names, starting_ops=(start,), output_ops=()))
+            others = [other for other in names.starting_ops if other in nodes]
+            _attempt(faults, boundaries.check, graph, replace(names, starting_ops=(start, *others), output_ops=()))
     for output in names.output_ops:
         if output not in nodes:
             alone = replace(names, starting_ops=(names.image_input,), output_ops=(output,))

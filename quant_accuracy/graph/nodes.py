@@ -2,7 +2,7 @@
 
 import functools
 import operator
-from typing import Callable, Dict, Iterable, List, Mapping, NamedTuple, Sequence, Set, Tuple
+from typing import Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -82,9 +82,10 @@ def near(nodes: Mapping[str, tf.NodeDef], name: str) -> str:
     return f" (did you mean {' or '.join(found)}?)" if found else ""
 
 
-def needed(nodes: Mapping[str, tf.NodeDef], roots: Iterable[str]) -> Set[str]:
-    """The names of all ops that some ops need, themselves included."""
-    return reach(list(roots), lambda name: [op_of(reference) for reference in nodes[name].input])
+def needed(nodes: Mapping[str, tf.NodeDef], roots: Iterable[str], stop: Optional[str] = None) -> Set[str]:
+    """The names of all ops that some ops need, themselves included; what only `stop` needs is left out."""
+    return reach(list(roots), lambda name: [] if name == stop
+                  else [op_of(reference) for reference in nodes[name].input])
 
 
 def constant(nodes: Mapping[str, tf.NodeDef], reference: str) -> np.ndarray:

@@ -181,7 +181,7 @@ def _activations(network: QuantizedNetwork, free: Sequence[Quantizer]) -> Verdic
     every, left = ([q for q in side if q.kind == ACTIVATION and q.tensor not in ends]
                    for side in (network.quantizers, free))
     on = sum(q.enabled for q in every)
-    lines = _rules(q for q in left if not q.enabled and "supergroup" not in q.rule)
+    lines = _rules(q for q in left if not q.enabled and not q.covered)
     if not lines and not on and (left or not every):
         lines = ["no activation of the network is quantized"]
     return _verdict(ACTIVATIONS, "activations without a quantizer", lines,

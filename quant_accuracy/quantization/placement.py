@@ -141,11 +141,11 @@ class _Step:
         self._placed = placed
         self._said: Dict[Tuple[str, str], bool] = {}
 
-    def enable(self, tensors: Iterable[str], value: Optional[bool], rule: str) -> None:
+    def enable(self, tensors: Iterable[str], value: Optional[bool], rule: str, covered: bool = False) -> None:
         for tensor in tensors if value is not None else ():
             assert value is not None
             self._say(tensor, "enabled", value, rule)
-            self._placed[tensor] = replace(self._placed[tensor], enabled=value, rule=rule)
+            self._placed[tensor] = replace(self._placed[tensor], enabled=value, rule=rule, covered=covered)
 
     def make_symmetric(self, tensors: Iterable[str], value: Optional[bool], rule: str) -> None:
         for tensor in tensors if value is not None else ():
@@ -183,7 +183,7 @@ def _configure(placed: Dict[str, Quantizer], ops: Mapping[str, _Op], configurati
     silenced = _Step(placed)
     for group, members in _supergroups(ops, configuration.supergroups, graph):
         tensors = [op.activation for op in members[:-1] if op.activation is not None]
-        silenced.enable(tensors, False, f"supergroups: {' + '.join(group)} is one op")
+        silenced.enable(tensors, False, f"supergroups: {' + '.join(group)} is one op", covered=True)
     _Step(placed).enable([op.activation for op in first if op.activation is not None], configuration.model_input,
                          "model_input")
     last = [op.activation for op in ops.values() if not op.connected.consumers and op.activation is not None]

@@ -39,7 +39,7 @@ def _network(*changed: Quantizer, assumed: Assumptions = _PLAIN) -> QuantizedNet
     """A network as the default assumptions want it, with other quantizers in place of some."""
     normal = [_quantizer("start:0", role=INPUT, enabled=False), _quantizer("conv/weights:0", PARAM, "weight"),
               _quantizer("conv/bias:0", PARAM, "bias", enabled=False), _quantizer("conv/BiasAdd:0", enabled=False,
-                                                                                 rule="supergroups: Conv + Relu"),
+                                                                                 covered=True),
               _quantizer("conv/Relu:0"), _quantizer("end:0", role=OUTPUT)]
     others = {q.tensor: q for q in changed}
     return QuantizedNetwork(Quantization([others.get(q.tensor, q) for q in normal], {}), _NAMES, assumed)
@@ -58,6 +58,7 @@ def test_a_network_as_the_card_expects_it_passes_every_check_of_placement() -> N
     (_quantizer("conv/weights:0", PARAM, "weight", enabled=False, rule="mine"), checks.WEIGHTS),
     (_quantizer("conv/bias:0", PARAM, "bias", rule="mine"), checks.BIASES),
     (_quantizer("conv/BiasAdd:0", enabled=False, rule="mine"), checks.ACTIVATIONS),
+    (_quantizer("conv/BiasAdd:0", enabled=False, rule="supergroups are what this rule speaks of"), checks.ACTIVATIONS),
     (_quantizer("start:0", role=INPUT, rule="mine"), checks.INPUTS),
     (_quantizer("end:0", role=OUTPUT, enabled=False, rule="mine"), checks.OUTPUTS),
 ])

@@ -16,12 +16,12 @@ from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.graph import nodes as graph_nodes
+from quant_accuracy.graph.conds import RESOLVED
 from quant_accuracy.graph.walk import DataFlow
 
 CONVOLUTION, DEPTHWISE, DENSE, TRANSPOSED = "Conv2D", "DepthwiseConv2dNative", "Dense", "Conv2DTranspose"
 BATCH_NORM, SPELLED_OUT = "FusedBatchNormV3", "BatchNorm"
-# The attribute of a node that stands where a conditional ended, and its value there.
-RESOLVED, MERGE = "_resolved", b"Merge"
+_MERGE = "Merge"
 _ANY = "*"
 
 
@@ -149,7 +149,7 @@ _NAMED_FOR = ("Conv2D", "DepthwiseConv2dNative", "MatMul", "Conv2DBackpropInput"
 def op_type(node: tf.NodeDef) -> str:
     """The type of an op as it was before conditionals were resolved."""
     # To ask a node for an attribute that it does not have would give it one.
-    return "Merge" if RESOLVED in node.attr and node.attr[RESOLVED].s == MERGE else str(node.op)
+    return _MERGE if RESOLVED in node.attr and node.attr[RESOLVED].s == _MERGE.encode() else str(node.op)
 
 
 def find(flow: DataFlow, valid: Set[str]) -> Dict[str, Layer]:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+
 import numpy as np
 import tensorflow.compat.v1 as tf
 

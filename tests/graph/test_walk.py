@@ -10,19 +10,34 @@ from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph.walk import DataFlow, import_order
 
 
+def _relu(one: tf.Tensor, *_: tf.Tensor) -> List[tf.Tensor]:
+    return [tf.nn.relu(one)]
+
+
+def _add(one: tf.Tensor, two: tf.Tensor, _: tf.Tensor) -> List[tf.Tensor]:
+    return [one + two]
+
+
+def _twice(one: tf.Tensor, *_: tf.Tensor) -> List[tf.Tensor]:
+    return [one * one]
+
+
+def _concat(*tensors: tf.Tensor) -> List[tf.Tensor]:
+    return [tf.concat(tensors, 0)[:4]]
+
+
+def _split(one: tf.Tensor, *_: tf.Tensor) -> List[tf.Tensor]:
+    return [tf.concat([part, part], 0) for part in tf.split(one, 2)]
+
+
 def _shuffled(seed: int) -> tf.GraphDef:
     """Ops that take one, two or three of those before them, two of them twice from one, in any order in the file."""
     generator = random.Random(seed)
     with tf.Graph().as_default() as graph:
         tensors = [tf.placeholder(tf.float32, [4], name="start")]
-        for number in range(40):
-            kind = generator.choice(["relu", "add", "concat", "split", "twice"])
-            one, two, three = (generator.choice(tensors[-6:]) for _ in range(3))
-            if kind == "split":
-                tensors += [tf.concat([part, part], 0) for part in tf.split(one, 2)]
-            else:
-                tensors.append({"relu": lambda: tf.nn.relu(one), "add": lambda: one + two, "twice": lambda: one * one,
-                                "concat": lambda: tf.concat([one, two, three], 0)[:4]}[kind]())
+        for _ in range(40):
+            layer = generator.choice([_relu, _add, _twice, _concat, _split])
+            tensors += layer(*(generator.choice(tensors[-6:]) for _ in range(3)))
         tf.add_n(tensors, name="end")
     nodes = list(graph.as_graph_def().node)
     generator.shuffle(nodes)

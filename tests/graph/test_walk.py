@@ -1,7 +1,7 @@
 """The order of ops and of their consumers is that in which TensorFlow has them."""
 
 import random
-from typing import List, Set
+from typing import Callable, List, Set
 
 import pytest
 import tensorflow.compat.v1 as tf
@@ -36,7 +36,7 @@ def _shuffled(seed: int) -> tf.GraphDef:
     with tf.Graph().as_default() as graph:
         tensors = [tf.placeholder(tf.float32, [4], name="start")]
         for _ in range(40):
-            layer = generator.choice([_relu, _add, _twice, _concat, _split])
+            layer: Callable[..., List[tf.Tensor]] = generator.choice([_relu, _add, _twice, _concat, _split])
             tensors += layer(*(generator.choice(tensors[-6:]) for _ in range(3)))
         tf.add_n(tensors, name="end")
     nodes = list(graph.as_graph_def().node)

@@ -30,13 +30,16 @@ def _split(one: tf.Tensor, *_: tf.Tensor) -> List[tf.Tensor]:
     return [tf.concat([part, part], 0) for part in tf.split(one, 2)]
 
 
+_LAYERS: List[Callable[..., List[tf.Tensor]]] = [_relu, _add, _twice, _concat, _split]
+
+
 def _shuffled(seed: int) -> tf.GraphDef:
     """Ops that take one, two or three of those before them, two of them twice from one, in any order in the file."""
     generator = random.Random(seed)
     with tf.Graph().as_default() as graph:
         tensors = [tf.placeholder(tf.float32, [4], name="start")]
         for _ in range(40):
-            layer: Callable[..., List[tf.Tensor]] = generator.choice([_relu, _add, _twice, _concat, _split])
+            layer = generator.choice(_LAYERS)
             tensors += layer(*(generator.choice(tensors[-6:]) for _ in range(3)))
         tf.add_n(tensors, name="end")
     nodes = list(graph.as_graph_def().node)

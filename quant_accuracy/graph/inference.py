@@ -1,10 +1,10 @@
-"""The graph as it runs for inference: the learning phase settled, batch norms with their moving averages."""
+"""The graph as it runs for inference: the learning phase settled, batch norms with moving averages, no dropout."""
 
 from typing import Sequence
 
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.graph import conds, moving_averages
+from quant_accuracy.graph import conds, dropouts, moving_averages
 
 
 def to_inference(graph: tf.GraphDef, outputs: Sequence[str]) -> tf.GraphDef:
@@ -18,4 +18,6 @@ def to_inference(graph: tf.GraphDef, outputs: Sequence[str]) -> tf.GraphDef:
         GraphError: An output op is missing or in a branch for training, or the moving averages of a batch norm in
             training mode are not known.
     """
-    return moving_averages.resolve(conds.resolve(graph, outputs), outputs)
+    for step in (conds.resolve, moving_averages.resolve, dropouts.resolve):
+        graph = step(graph, outputs)
+    return graph

@@ -1,12 +1,13 @@
 """Networks with a learning phase, or in training mode, against what TensorFlow computes when it is told to infer."""
 
 from pathlib import Path
-from typing import Callable, Dict
+from typing import Any, Callable, Dict
 
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 from google.protobuf import text_format
+from tensorflow.contrib import slim
 
 from quant_accuracy.base.errors import GraphError
 from quant_accuracy.graph import conds, inference, load
@@ -116,11 +117,37 @@ def test_an_output_in_the_branch_for_training_is_one_clear_line(tmp_path: Path) 
         load.load_frozen(trained.prefix, ["dropout/cond/dropout/mul_1"])
 
 
-def _conds(build: Callable[[], None]) -> tf.GraphDef:
+def _conds(build: Callable[[], Any]) -> tf.GraphDef:
     with tf.Graph().as_default() as graph:
         build()
     settled = inference.to_inference(graph.as_graph_def(), ["end"])
     return tf.graph_util.extract_sub_graph(settled, ["end"])
+
+
+def _old_dropout(x: tf.Tensor, keep: tf.Tensor) -> tf.Tensor:
+    """As TensorFlow before 1.13 writes it."""
+    return tf.math.divide(x, keep) * tf.floor(keep + tf.random.uniform(tf.shape(x)))
+
+
+@pytest.mark.parametrize("drop", [
+    lambda x: tf.nn.dropout(x, rate=0.5),
+    lambda x: tf.nn.dropout(x, keep_prob=tf.placeholder(tf.float32, [], name="keep_prob")),
+    lambda x: tf.keras.layers.Dropout(0.5)(x, training=True),
+    lambda x: slim.dropout(x, is_training=True),
+    lambda x: _old_dropout(x, tf.placeholder(tf.float32, [], name="keep_prob"))],
+    ids=["rate", "placeholder of the rate", "Keras", "slim", "before TensorFlow 1.13"])
+def test_a_dropout_that_is_on_passes_on_what_it_takes(drop: Callable[[tf.Tensor], tf.Tensor]) -> None:
+    settled = _conds(lambda: tf.identity(drop(tf.constant([1.0, 2.0, 3.0]) * 2.0), name="end"))
+
+    assert not _of_phases(settled)
+    assert [node.op for node in settled.node if node.attr[conds.RESOLVED].s == b"Dropout"] == ["Identity"]
+    assert training.outputs_of(settled, ["end:0"], {})[0].tolist() == [2.0, 4.0, 6.0]
+
+
+def test_chance_that_is_no_dropout_stays() -> None:
+    settled = _conds(lambda: tf.identity(tf.constant(1.0) * tf.random.uniform([]) * tf.constant(2.0), name="end"))
+
+    assert list(_of_phases(settled).values()) == ["RandomUniform"]
 
 
 def test_which_branch_was_taken_is_a_constant_where_the_graph_asks_for_it() -> None:

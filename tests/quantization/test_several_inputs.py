@@ -1,5 +1,8 @@
 """Networks that begin in several places: folded, quantized, calibrated and simulated as any other."""
 
+import re
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, Dict, List, Mapping
 
 import numpy as np
@@ -7,8 +10,9 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import GraphError
+from quant_accuracy.graph import computed, fold, load
 from quant_accuracy.graph.network import Network
-from quant_accuracy.quantization import calibrate, encodings, simulate, switches
+from quant_accuracy.quantization import calibrate, encodings, placement, simulate, switches
 from quant_accuracy.quantization.calibrate import Batch
 from quant_accuracy.quantization.configuration import WEIGHT
 from quant_accuracy.quantization.records import (
@@ -22,6 +26,7 @@ from quant_accuracy.quantization.records import (
 from tests.conftest import Run
 from tests.support import several_inputs
 from tests.support.networks import random_images
+from tests.support.places import ROOT
 
 
 def _tensors(batch: Batch) -> Mapping[str, np.ndarray]:
@@ -128,6 +133,32 @@ def test_an_input_that_the_graph_does_not_have_or_that_is_not_fed_is_named() -> 
         calibrate.calibrate(network.graph, placed, Settings(), "", [{**batch, "smal": batch["small"]}])
     with pytest.raises(GraphError, match="on calibration images: .* fails at the op 'small', a Placeholder"):
         calibrate.calibrate(network.graph, placed, Settings(), "", [{"large": batch["large"]}])
+
+
+def test_the_example_of_the_page_quantizes_a_checkpoint_of_two_inputs(tmp_path: Path, run_graph: Run,
+                                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    with tf.Graph().as_default() as graph, tf.Session() as session:
+        left, right = (tf.placeholder(tf.float32, [None, 4], name=name) for name in ("left", "right"))
+        hidden = [tf.nn.relu(tf.layers.dense(side, 3)) for side in (left, right)]
+        tf.layers.dense(tf.concat(hidden, 1), 2, name="scores_of")
+        tf.sigmoid(graph.get_tensor_by_name("scores_of/BiasAdd:0"), name="scores")
+        session.run(tf.global_variables_initializer())
+        tf.train.Saver().save(session, str(tmp_path / "model.ckpt"))
+        batches = [{name: np.random.RandomState(seed).normal(size=[5, 4]).astype(np.float32)
+                    for seed, name in enumerate(("left", "right"))}]
+        (wanted,) = session.run(["scores:0"], _tensors(batches[0]))
+    monkeypatch.chdir(tmp_path)
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "quantization.md").read_text(), re.DOTALL)
+    used: Dict[str, Any] = {**{module.__name__.split(".")[-1]: module
+                               for module in (calibrate, computed, fold, load, placement, simulate)},
+                            "Network": Network, "Path": Path, "Settings": Settings, "batches": batches,
+                            "replace": replace}
+
+    exec(example, used)
+
+    assert {"left:0", "right:0"} < set(used["quantization"].encodings)
+    (found,) = run_graph(used["simulation"], [used["scores"]], _tensors(batches[0]))
+    assert 0 < np.abs(found - wanted).max() < 0.02
 
 
 def _twice(reads: int) -> tf.GraphDef:

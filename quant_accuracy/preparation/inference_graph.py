@@ -66,8 +66,8 @@ def _remedy(config: Any) -> str:
         if ssd.feature_extractor.type not in known and meant:
             return f"feature_extractor.type is not one that it knows: did you mean {meant[0]!r}?"
         if _sides_do_not_double(ssd):
-            return ("a level of its feature pyramid is not twice as large as the next one: set image_resizer to the size "
-                    "that the checkpoint was trained at, whose sides are multiples of 32 in most cases")
+            return ("a level of its feature pyramid is not twice as large as the next one: set image_resizer to the "
+                    "size that the checkpoint was trained at, whose sides are multiples of 32 in most cases")
     return "name the pipeline.config of an SSD that it knows"
 
 

@@ -6,7 +6,7 @@ from typing import Tuple
 
 from quant_accuracy.base.documents import Section
 from quant_accuracy.base.errors import shown
-from quant_accuracy.base.graph_names import GraphNames
+from quant_accuracy.base.graph_names import GraphNames, listed
 from quant_accuracy.quantization import configuration as configurations
 from quant_accuracy.quantization.assumptions import Assumptions
 from quant_accuracy.quantization.configuration import Configuration
@@ -23,11 +23,22 @@ def read_graph(section: Section) -> GraphNames:
     detections = section.section("detections").only("boxes", "scores", "classes", "count")
     return GraphNames(
         section.text("image_input", "image_tensor"),
-        section.text("starting_op"),
+        _starting_ops(section),
         tuple(section.names("output_ops")),
         (detections.text("boxes", "detection_boxes"), detections.text("scores", "detection_scores"),
          detections.text("classes", "detection_classes"), detections.text("count", "num_detections")),
     )
+
+
+def _starting_ops(section: Section) -> Tuple[str, ...]:
+    """One op, or a list of them as AIMET's `starting_op_names`."""
+    if not isinstance(section.get("starting_op"), list):
+        return listed(section.text("starting_op"))
+    found = section.names("starting_op")
+    twice = [name for name in found if found.count(name) > 1]
+    if twice:
+        raise section.error("starting_op", f"names {shown(twice[0])} twice; give each op once")
+    return tuple(found)
 
 
 def read_input(section: Section) -> Tuple[int, int]:

@@ -18,13 +18,13 @@ def test_a_scaled_input_reaches_all_that_use_it_and_nothing_else(
         tf.identity(graph.get_tensor_by_name("images:0"), name="aside")
     feed = {"images:0": np.array([1.0, 3.0], np.float32)}
 
-    scaled = scale.scale_input(graph.as_graph_def(), "start")
+    scaled = scale.scale_input(graph.as_graph_def(), ["start"])
 
     for factor in (1.0, 1.5):
         end, aside = run_graph(scaled, ["end:0", "aside:0"], {**feed, f"{scale.FACTOR}:0": np.float32(factor)})
         np.testing.assert_array_equal(end, feed["images:0"] * np.float32(factor) * 3)
         np.testing.assert_array_equal(aside, feed["images:0"])
     with pytest.raises(GraphError, match="no op 'begin'"):
-        scale.scale_input(graph.as_graph_def(), "begin")
+        scale.scale_input(graph.as_graph_def(), ["begin"])
     with pytest.raises(GraphError, match="nothing uses the starting op 'end'"):
-        scale.scale_input(graph.as_graph_def(), "end")
+        scale.scale_input(graph.as_graph_def(), ["end"])

@@ -81,7 +81,7 @@ def _assert_folded(graph: tf.GraphDef, run_graph: Run, count: int = 1) -> None:
     assert [len(result.folded), result.not_folded] == [count, []]
     np.testing.assert_allclose(run_graph(result.graph, ["end:0"], feed)[0], run_graph(graph, ["end:0"], feed)[0],
                                rtol=2e-5, atol=2e-5)
-    assert [node.op for node in graph_nodes.between(result.graph, "start", ["end"])
+    assert [node.op for node in graph_nodes.between(result.graph, ["start"], ["end"])
             if node.op in ("Mul", "RealDiv", "Sub", "Add", "AddV2")] == []
     assert unfolded.find(Network(result.graph, "start", ["end"])) == []
 

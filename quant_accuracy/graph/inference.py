@@ -1,0 +1,21 @@
+"""The graph as it runs for inference: the learning phase settled, batch norms with their moving averages."""
+
+from typing import Sequence
+
+import tensorflow.compat.v1 as tf
+
+from quant_accuracy.graph import conds, moving_averages
+
+
+def to_inference(graph: tf.GraphDef, outputs: Sequence[str]) -> tf.GraphDef:
+    """The same graph with nothing left in it, before the output ops, that is there for training.
+
+    Args:
+        graph: A graph whose variables are not constants yet.
+        outputs: Names of ops.
+
+    Raises:
+        GraphError: An output op is missing or in a branch for training, or the moving averages of a batch norm in
+            training mode are not known.
+    """
+    return moving_averages.resolve(conds.resolve(graph, outputs), outputs)

@@ -14,7 +14,7 @@ import tensorflow.compat.v1 as tf
 from google.protobuf import text_format
 
 from quant_accuracy.demo import dataset
-from quant_accuracy.preparation import checkpoint, coco_tfrecords, pipeline_config
+from quant_accuracy.preparation import checkpoint, coco_tfrecords, inference_graph, pipeline_config
 from quant_accuracy.settings.card import DataPaths
 from tests.support.places import ROOT
 
@@ -62,7 +62,7 @@ def small_pipeline(name: str, folder: Path) -> Path:
 def random_checkpoint(config_file: Path, prefix: Path) -> Path:
     """A training checkpoint of seeded values; each depends on the name of its variable alone."""
     with tf.Graph().as_default(), tf.Session() as session:
-        checkpoint.build_inference_graph(pipeline_config.load(config_file))
+        inference_graph.build(config_file, pipeline_config.load(config_file))
         variables = tf.global_variables()
         session.run(tf.global_variables_initializer(),
                     {variable.initializer.inputs[1]: _values(variable) for variable in variables})

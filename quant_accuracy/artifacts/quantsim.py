@@ -11,18 +11,8 @@ from quant_accuracy.data import images
 from quant_accuracy.data.shards import Shard
 from quant_accuracy.detection.postprocessing import Suppression
 from quant_accuracy.graph.network import Network
-from quant_accuracy.quantization import aimet, calibrate, configuration, encodings_file, placement, simulate
-from quant_accuracy.quantization.records import (
-    ACTIVATION,
-    AIMET,
-    AUTO,
-    BUILTIN,
-    FOLD,
-    PARAM,
-    Encodings,
-    Quantizer,
-    Settings,
-)
+from quant_accuracy.quantization import aimet, calibrate, configuration, encodings_file, loading, placement, simulate
+from quant_accuracy.quantization.records import AIMET, AUTO, BUILTIN, FOLD, Settings
 from quant_accuracy.settings.card import ModelCard
 
 
@@ -52,9 +42,11 @@ def settled(settings: Settings) -> Settings:
 
 
 def settings_inputs(settings: Settings) -> Mapping[str, Any]:
-    """The settings as they name a place in the cache: of a file its content counts."""
-    content = settings.encodings_file and files.digest_file(settings.encodings_file)
-    return {**asdict(settings), "encodings_file": content}
+    """The settings as they name a place in the cache: of a file its content counts, and that of the graph beside it."""
+    path = settings.encodings_file
+    beside = None if path is None else loading.graph_beside(path)
+    return {**asdict(settings), "encodings_file": path and files.digest_file(path),
+            "encodings_graph": beside and files.digest_file(beside)}
 
 
 def make(folder: Path, card: ModelCard, float_folder: Path, calibration: Sequence[Shard], checkpoint: Path,
@@ -66,28 +58,21 @@ def make(folder: Path, card: ModelCard, float_folder: Path, calibration: Sequenc
     """
     names = card.graph
     graph = read_graph(float_folder / "folded.pb")
+    network = Network.of(graph, names)
     settings = card.quantization
     batches = images.read_images(calibration, card.calibration_images, card.height, card.width)
     if settings.backend == AIMET:
         configuration.write(folder / "configuration.json", settings.configuration)
-        made = aimet.build(checkpoint, names, settings, folder / "configuration.json", batches, folder,
+        made = aimet.build(checkpoint, network, names, settings, folder / "configuration.json", batches, folder,
                            simulate=settings.simulator == AIMET)
-        quantization = replace(made, encodings={**made.encodings, **_frozen(settings, made.quantizers)})
+        quantization = replace(made, encodings={**made.encodings, **loading.load(settings, made.quantizers, graph)})
     else:
-        quantizers = placement.place_quantizers(Network.of(graph, names), settings)
+        quantizers = placement.place_quantizers(network, settings)
         quantization = calibrate.calibrate(graph, quantizers, settings, names.image_input, batches,
-                                           _frozen(settings, quantizers))
+                                           loading.load(settings, quantizers, graph))
     quantsim = simulate.simulate(graph, quantization)
     (folder / "quantsim.pb").write_bytes(quantsim.SerializeToString(deterministic=True))
     files.write_json(folder / "quantizers.json", [asdict(quantizer) for quantizer in quantization.quantizers])
     encodings_file.write(folder / "model.encodings", quantization)
     files.write_json(folder / SUPPRESSION_FILE, suppression and asdict(suppression))
     files.write_json(folder / SIMULATOR_FILE, {"simulator": settings.simulator})
-
-
-def _frozen(settings: Settings, quantizers: Sequence[Quantizer]) -> Encodings:
-    """The encodings that are given instead of calibrated."""
-    if settings.encodings_file is None:
-        return {}
-    kinds = [PARAM] if settings.params_only else [PARAM, ACTIVATION]
-    return encodings_file.matching(encodings_file.read(settings.encodings_file), quantizers, kinds)

@@ -77,14 +77,16 @@ def missing_ops(graph: tf.GraphDef, names: GraphNames) -> List[str]:
         _attempt(faults, graph_nodes.require, nodes, [name])
     if faults or names.image_input not in nodes:
         # Without both ends nothing can be told of the network between them.
-        for name in (names.image_input, names.starting_op, *names.output_ops):
+        for name in (names.image_input, *names.starting_ops, *names.output_ops):
             _attempt(faults, graph_nodes.require, nodes, [name])
         return faults
-    if names.starting_op not in nodes:
-        _attempt(faults, boundaries.check, graph, replace(names, output_ops=()))
+    for start in names.starting_ops:
+        if start not in nodes:
+            others = [other for other in names.starting_ops if other in nodes]
+            _attempt(faults, boundaries.check, graph, replace(names, starting_ops=(start, *others), output_ops=()))
     for output in names.output_ops:
         if output not in nodes:
-            alone = replace(names, starting_op=names.image_input, output_ops=(output,))
+            alone = replace(names, starting_ops=(names.image_input,), output_ops=(output,))
             _attempt(faults, boundaries.check, graph, alone)
     return faults
 

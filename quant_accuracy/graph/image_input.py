@@ -59,10 +59,10 @@ def describe(graph: tf.GraphDef, names: GraphNames) -> ImageInput:
     feeds = graph_nodes.needed(nodes, [names.image_input])
     placeholder = any(nodes[name].op.startswith("Placeholder") for name in feeds)
     last, size = "", None
-    if names.starting_op != names.image_input:
-        for node in graph_nodes.between(graph, names.image_input, [names.starting_op]):
-            if node.op in _RESIZES:
-                last, size = node.name, _size(graph, node)
+    later = [name for name in names.starting_ops if name != names.image_input]
+    for node in graph_nodes.between(graph, [names.image_input], later) if later else ():
+        if node.op in _RESIZES:
+            last, size = node.name, _size(graph, node)
     return ImageInput(placeholder, tensor.dtype.base_dtype.name, shape, last, size, _scales(graph, names))
 
 
@@ -76,7 +76,7 @@ def _size(graph: tf.GraphDef, resize: tf.NodeDef) -> Optional[Tuple[int, int]]:
 
 def _scales(graph: tf.GraphDef, names: GraphNames) -> bool:
     """Whether there is arithmetic on real numbers before the first weights."""
-    for node in graph_nodes.between(graph, names.image_input, names.output_ops):
+    for node in graph_nodes.between(graph, [names.image_input], names.output_ops):
         if node.op in graph_nodes.LINEAR:
             return False
         if node.op in _SCALING and "T" in node.attr and node.attr["T"].type == tf.float32.as_datatype_enum:

@@ -48,7 +48,7 @@ def load_network(prefix: Path, names: GraphNames, trusted: bool = False) -> tf.G
 
     Raises:
         CheckpointError: As `load_frozen`.
-        GraphError: As that, or an op that is named does not bound the network.
+        GraphError: As that, or an op that is named does not bound the network, or images are not all that is fed.
     """
     meta = checkpoint_files(prefix)[0]
     document = _read_meta(meta)
@@ -58,7 +58,9 @@ def load_network(prefix: Path, names: GraphNames, trusted: bool = False) -> tf.G
     _for_inference(meta, document, [name for name in ends if name in there])
     # As it runs: what only training needs is not part of the network.
     boundaries.check(document.graph_def, names)
-    return _frozen(prefix, document, ends, trusted)
+    frozen = _frozen(prefix, document, ends, trusted)
+    boundaries.check_inputs(frozen, names)
+    return frozen
 
 
 def load_frozen(prefix: Path, outputs: Sequence[str], trusted: bool = False) -> tf.GraphDef:

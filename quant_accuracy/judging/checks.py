@@ -181,7 +181,7 @@ def _activations(network: QuantizedNetwork, free: Sequence[Quantizer]) -> Verdic
     every, left = ([q for q in side if q.kind == ACTIVATION and q.tensor not in ends]
                    for side in (network.quantizers, free))
     on = sum(q.enabled for q in every)
-    lines = _rules(q for q in left if not q.enabled and "supergroup" not in q.rule)
+    lines = _rules(q for q in left if not q.enabled and not q.covered)
     if not lines and not on and (left or not every):
         lines = ["no activation of the network is quantized"]
     return _verdict(ACTIVATIONS, "activations without a quantizer", lines,
@@ -203,21 +203,22 @@ def _rules(quantizers: Iterable[Quantizer]) -> List[str]:
 
 
 def _ends(names: GraphNames) -> List[str]:
-    return [f"{name}:0" for name in (names.image_input, names.starting_op, *names.output_ops)]
+    return [f"{name}:0" for name in (names.image_input, *names.starting_ops, *names.output_ops)]
 
 
 def _model_inputs(network: QuantizedNetwork, free: Sequence[Quantizer]) -> Verdict:
-    """Inputs that should be quantized, and have no quantizer at all, are not as the card says."""
+    """An input that should be quantized, and has no quantizer at all, is not as the card says."""
     wanted, names = network.assumed.inputs, network.names
-    if wanted and not _inputs(network.quantizers, names):
-        lines = [f"{names.starting_op}:0 (it has no quantizer: AIMET gives none to an Identity; say inputs: false, "
-                 "or start at an op before it)"]
+    quantized = {q.tensor for q in _inputs(network.quantizers, names)}
+    lines = [f"{start}:0 (it has no quantizer: AIMET gives none to an Identity; say inputs: false, or start at an op "
+             "before it)" for start in names.starting_ops if f"{start}:0" not in quantized]
+    if wanted and lines:
         return _verdict(INPUTS, "model inputs without a quantizer", lines, "")
     return _as_assumed(INPUTS, "model inputs", _inputs(free, names), wanted)
 
 
 def _inputs(quantizers: Sequence[Quantizer], names: GraphNames) -> List[Quantizer]:
-    tensors = {f"{names.image_input}:0", f"{names.starting_op}:0"}
+    tensors = {f"{name}:0" for name in (names.image_input, *names.starting_ops)}
     return [q for q in quantizers if q.role == INPUT or q.tensor in tensors]
 
 

@@ -26,7 +26,7 @@ from quant_accuracy.judging.checks import Committed, QuantizedNetwork
 from quant_accuracy.judging.verdicts import Verdict
 from quant_accuracy.pipeline import data_set as data_sets
 from quant_accuracy.pipeline.data_set import DataSet
-from quant_accuracy.quantization import effects, snapshot
+from quant_accuracy.quantization import effects, loading, snapshot
 from quant_accuracy.quantization.snapshot import Placed
 from quant_accuracy.settings.gates import ENCODINGS_DRIFT, OF_BASELINE
 from quant_accuracy.settings.request import Request
@@ -158,10 +158,11 @@ class Prepared:
             for variant, found in detected.items()}))
 
     def notes(self) -> List[str]:
-        """What is worth a line and no verdict: what was asked for and changes nothing."""
+        """What is worth a line and no verdict: what was asked for without effect, and what could not be checked."""
         request, artifacts = self.request, self.artifacts
-        return effects.without_effect(lambda: artifacts.graph(FLOAT), request.card.graph, request.card.quantization,
-                                      request.changes)
+        not_checked = loading.unchecked(request.card.quantization)
+        return [*effects.without_effect(lambda: artifacts.graph(FLOAT), request.card.graph, request.card.quantization,
+                                        request.changes), *([] if not_checked is None else [not_checked])]
 
     def _committed(self, baseline: Optional[Baseline]) -> Committed:
         """The snapshot; without any file of a baseline, only a card that compares with one misses it."""

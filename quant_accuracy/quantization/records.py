@@ -106,6 +106,7 @@ class Quantizer:
         rule: The rule that decided.
         role: Of a param, `weight` or `bias`; of an activation, `input`, `output` or nothing.
         axis: The axis of the tensor whose elements have an encoding each; None for one encoding.
+        covered: Whether a supergroup covers it: the op that gives its tensor and the one behind run as one.
     """
 
     name: str
@@ -117,6 +118,7 @@ class Quantizer:
     rule: str
     role: str = ""
     axis: Optional[int] = None
+    covered: bool = False
 
 
 @dataclass(frozen=True)

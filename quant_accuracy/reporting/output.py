@@ -67,8 +67,9 @@ def export_quantsim(built: Artifacts, folder: Path) -> List[Path]:
     """
     written = [_copied(built.quantsim_folder / name, folder) for name in _EXPORTED]
     if built.simulator == AIMET:
-        return written + [_copied(path, folder) for path in sorted((built.quantsim_folder / "export").iterdir())
-                          if path.name not in _EXPORTED]
+        # AIMET's encodings have the names of AIMET's graph.
+        return list(dict.fromkeys(written + [_copied(path, folder) for path
+                                             in sorted((built.quantsim_folder / "export").iterdir())]))
     export.write_yaml(folder / "model.encodings", folder / "model.encodings.yaml")
     return [*written, folder / "model.encodings.yaml", *export.write_checkpoint(built.graph(FLOAT), folder)]
 

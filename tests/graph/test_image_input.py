@@ -24,7 +24,7 @@ from quant_accuracy.settings.card_fields import ORIGINAL_SIZE
 
 _CONFIG = ready.PIPELINE_CONFIG
 _TRAINED = ready.CHECKPOINT
-_NAMES = GraphNames("images", "start", ("end",), ("boxes", "boxes", "boxes", "boxes"))
+_NAMES = GraphNames("images", ("start",), ("end",), ("boxes", "boxes", "boxes", "boxes"))
 
 
 @pytest.mark.parametrize(("shape", "dtype", "size", "batch", "message"), [
@@ -67,7 +67,7 @@ def test_a_graph_that_takes_text_or_normalized_images_says_so() -> None:
     names = replace(_NAMES, image_input="encoded_image_string_tensor")
     with pytest.raises(GraphError, match="takes encoded images or examples as text.*export-checkpoint"):
         image_input.check(image_input.describe(definition, names), names, 300, 300, 1)
-    names = replace(_NAMES, image_input="normalized", starting_op="start_2", output_ops=("end_2",))
+    names = replace(_NAMES, image_input="normalized", starting_ops=("start_2",), output_ops=("end_2",))
     with pytest.raises(GraphError, match="'normalized' takes float32, and nothing before the first weights scales it"):
         image_input.check(image_input.describe(definition, names), names, 300, 300, 1)
     names = replace(_NAMES, image_input="truediv/y")

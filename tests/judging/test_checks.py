@@ -27,7 +27,7 @@ from quant_accuracy.quantization.records import (
 from quant_accuracy.quantization.snapshot import Placed
 
 _PLAIN = Assumptions()
-_NAMES = GraphNames("images", "start", ("end",), ("boxes", "scores", "classes", "count"))
+_NAMES = GraphNames("images", ("start",), ("end",), ("boxes", "scores", "classes", "count"))
 
 
 def _quantizer(tensor: str, kind: str = ACTIVATION, role: str = "", **more: Any) -> Quantizer:
@@ -39,7 +39,7 @@ def _network(*changed: Quantizer, assumed: Assumptions = _PLAIN) -> QuantizedNet
     """A network as the default assumptions want it, with other quantizers in place of some."""
     normal = [_quantizer("start:0", role=INPUT, enabled=False), _quantizer("conv/weights:0", PARAM, "weight"),
               _quantizer("conv/bias:0", PARAM, "bias", enabled=False), _quantizer("conv/BiasAdd:0", enabled=False,
-                                                                                 rule="supergroups: Conv + Relu"),
+                                                                                 covered=True),
               _quantizer("conv/Relu:0"), _quantizer("end:0", role=OUTPUT)]
     others = {q.tensor: q for q in changed}
     return QuantizedNetwork(Quantization([others.get(q.tensor, q) for q in normal], {}), _NAMES, assumed)
@@ -58,6 +58,7 @@ def test_a_network_as_the_card_expects_it_passes_every_check_of_placement() -> N
     (_quantizer("conv/weights:0", PARAM, "weight", enabled=False, rule="mine"), checks.WEIGHTS),
     (_quantizer("conv/bias:0", PARAM, "bias", rule="mine"), checks.BIASES),
     (_quantizer("conv/BiasAdd:0", enabled=False, rule="mine"), checks.ACTIVATIONS),
+    (_quantizer("conv/BiasAdd:0", enabled=False, rule="supergroups are what this rule speaks of"), checks.ACTIVATIONS),
     (_quantizer("start:0", role=INPUT, rule="mine"), checks.INPUTS),
     (_quantizer("end:0", role=OUTPUT, enabled=False, rule="mine"), checks.OUTPUTS),
 ])
@@ -84,7 +85,21 @@ def test_an_input_that_should_be_quantized_and_cannot_be_is_named() -> None:
     (found,) = [verdict for verdict in checks.of_placement(identity) if verdict.gate == checks.INPUTS]
 
     assert found.outcome == FAIL
-    assert f"{_NAMES.starting_op}:0 (it has no quantizer" in found.message
+    assert f"{_NAMES.starting_ops[0]}:0 (it has no quantizer" in found.message
+
+
+def test_of_several_inputs_that_should_be_quantized_those_that_cannot_be_are_named() -> None:
+    names = replace(_NAMES, starting_ops=("start", "other", "third"))
+    some = Quantization([_quantizer("start:0", role=INPUT), _quantizer("third:0", role=INPUT)], {})
+    every = replace(some, quantizers=[*some.quantizers, _quantizer("other:0", role=INPUT)])
+
+    messages = [verdict.message for found in (some, every)
+                for verdict in checks.of_placement(QuantizedNetwork(found, names, Assumptions(inputs=True)))
+                if verdict.gate == checks.INPUTS]
+
+    assert "other:0 (it has no quantizer" in messages[0]
+    assert not {"start:0", "third:0"} & set(messages[0].split())
+    assert messages[1] == "model inputs are quantized, as the card says"
 
 
 def test_a_network_without_weights_or_quantized_activations_passes_nothing() -> None:

@@ -10,19 +10,23 @@ import tensorflow.compat.v1 as tf
 from quant_accuracy.base import checkpoint_parts
 from quant_accuracy.base.errors import DataError, GraphError
 from quant_accuracy.base.graph_names import GraphNames
+from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import overrides
-from quant_accuracy.quantization.aimet import calibration, simulation
+from quant_accuracy.quantization.aimet import calibration, joining, simulation
 from quant_accuracy.quantization.aimet.installation import load_modules, require
 from quant_accuracy.quantization.aimet.workspace import step, workspace
-from quant_accuracy.quantization.records import Quantization, Settings
+from quant_accuracy.quantization.records import AIMET, Quantization, Settings
 
 
-def build(checkpoint: Path, names: GraphNames, settings: Settings, config_file: Optional[Path],
+def build(checkpoint: Path, network: Network, names: GraphNames, settings: Settings, config_file: Optional[Path],
           batches: Sequence[np.ndarray], folder: Path, simulate: bool) -> Quantization:
     """Fold, place, calibrate and export with AIMET; the encodings are those of its export.
 
+    Quantizers and encodings are named after the tensors of `network`; what is written to `folder` has AIMET's names.
+
     Args:
         checkpoint: Prefix of the checkpoint's files.
+        network: The same checkpoint's network as this project folds it, in a frozen graph.
         names: The graph's ops.
         settings: Scheme, bit widths and overrides.
         config_file: The quantizer configuration, the one that `settings` was read from; None for AIMET's default.
@@ -33,7 +37,7 @@ def build(checkpoint: Path, names: GraphNames, settings: Settings, config_file: 
     Raises:
         ConfigurationError: AIMET is not installed, cannot be loaded, or does not take the settings.
         CheckpointError: A file of the checkpoint is missing.
-        GraphError: AIMET failed on the graph.
+        GraphError: AIMET failed on the graph, or made another network of it than `network`.
         DataError: There are no images, or AIMET failed on them or saw no values of a quantizer's tensor.
         StorageError: The folder cannot be written.
     """
@@ -48,15 +52,23 @@ def build(checkpoint: Path, names: GraphNames, settings: Settings, config_file: 
             session = stack.enter_context(contextlib.closing(simulation.restored(meta, checkpoint, names)))
         with step("folding batch norms", GraphError, "correct starting_op and output_ops in the model card, "
                                                      "or use --backend builtin"):
-            folded, _ = modules.batch_norm_fold.fold_all_batch_norms(session, [names.starting_op],
+            folded, _ = modules.batch_norm_fold.fold_all_batch_norms(session, list(names.starting_ops),
                                                                      list(names.output_ops))
             stack.callback(folded.close)
+            # AIMET puts its quantize ops into this very graph.
+            graph = folded.graph.as_graph_def(add_shapes=True)
         with step("building the quantization simulation", GraphError,
                   "correct the model card or the quantizer configuration, or use --backend builtin"):
             sim = simulation.build(modules, folded, names, settings, config_file)
             stack.callback(sim.session.close)
-            quantizers = simulation.overridden(sim, simulation.quantizers(modules, sim, names), settings.overrides)
-        overrides.check_symmetry(quantizers)
+            placed = simulation.quantizers(modules, sim, names)
+            weights = simulation.weights(sim, placed)
+        joined = joining.with_reasons(joining.join(placed, graph, network), network, settings)
+        if settings.simulator != AIMET:
+            joining.require_weights(joined, weights, network.graph)
+        joined = simulation.overridden(sim, joined, settings.overrides)
+        overrides.check_symmetry([item.ours for item in joined])
+        quantizers = [item.theirs for item in joined]
 
         def forward(session: tf.Session) -> None:
             calibration.run(session, names, batches)
@@ -65,4 +77,4 @@ def build(checkpoint: Path, names: GraphNames, settings: Settings, config_file: 
             encodings = calibration.calibrate_and_save(modules, sim, quantizers, forward, folder)
         else:
             encodings = calibration.calibrate(modules, sim, quantizers, forward)
-    return Quantization(quantizers, encodings)
+    return Quantization([item.ours for item in joined], joining.named_here(joined, encodings))

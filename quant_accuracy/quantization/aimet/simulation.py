@@ -1,8 +1,10 @@
 """AIMET's simulation of a network: built from a checkpoint, and read for the quantizers that it has."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import ConfigurationError
@@ -10,6 +12,7 @@ from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.graph import prune
 from quant_accuracy.quantization import overrides
 from quant_accuracy.quantization.aimet.installation import Aimet
+from quant_accuracy.quantization.aimet.joining import Joined
 from quant_accuracy.quantization.configuration import BIAS, WEIGHT
 from quant_accuracy.quantization.records import (
     ACTIVATION,
@@ -64,8 +67,8 @@ def build(modules: Aimet, session: tf.Session, names: GraphNames, settings: Sett
           config_file: Optional[Path]) -> Any:
     """AIMET's `QuantizationSimModel` of a session's network, batch norms folded."""
     return modules.quantsim.QuantizationSimModel(
-        session, [names.starting_op], list(names.output_ops), quant_scheme=settings.scheme, rounding_mode="nearest",
-        default_output_bw=settings.output_bitwidth, default_param_bw=settings.param_bitwidth,
+        session, list(names.starting_ops), list(names.output_ops), quant_scheme=settings.scheme,
+        rounding_mode="nearest", default_output_bw=settings.output_bitwidth, default_param_bw=settings.param_bitwidth,
         use_cuda=bool(tf.test.is_gpu_available(cuda_only=True)),
         config_file=None if config_file is None else str(config_file))
 
@@ -100,14 +103,22 @@ def _role(op: tf.Operation, kind: str, names: GraphNames) -> str:
     if kind == PARAM:
         return BIAS if any(reader.type == "BiasAdd" for reader in op.outputs[0].consumers()) else WEIGHT
     source = op.inputs[0].op.name
-    return INPUT if source == names.starting_op else OUTPUT if source in names.output_ops else ""
+    return INPUT if source in names.starting_ops else OUTPUT if source in names.output_ops else ""
 
 
-def overridden(sim: Any, placed: Sequence[Quantizer], wanted: Sequence[Override]) -> List[Quantizer]:
-    """Apply the model card's overrides to the simulation, and give what its quantizers are then."""
-    changed = overrides.apply(placed, wanted)
-    for before, after in zip(placed, changed):
-        info = sim.quantizer_config(before.name)
+def weights(sim: Any, placed: Sequence[Quantizer]) -> Dict[str, np.ndarray]:
+    """The weights and biases of a simulation in floating point, by tensor name."""
+    tensors = [quantizer.tensor for quantizer in placed if quantizer.kind == PARAM]
+    return dict(zip(tensors, sim.session.run(tensors)))
+
+
+def overridden(sim: Any, placed: Sequence[Joined], wanted: Sequence[Override]) -> List[Joined]:
+    """Apply the model card's overrides, by this project's names, to the simulation, and give its quantizers then."""
+    changed = overrides.apply([item.ours for item in placed], wanted)
+    found = []
+    for (theirs, before), after in zip(placed, changed):
+        info = sim.quantizer_config(theirs.name)
+        found.append(Joined(replace(after, name=theirs.name, tensor=theirs.tensor), after))
         # AIMET fails on being told to enable what is enabled.
         if after.enabled != before.enabled:
             info.enabled = after.enabled
@@ -115,7 +126,7 @@ def overridden(sim: Any, placed: Sequence[Quantizer], wanted: Sequence[Override]
             info.bitwidth = after.bitwidth
         if after.symmetry != before.symmetry:
             info.use_symmetric_encoding = after.symmetry.symmetric
-    return changed
+    return found
 
 
 def _run_order(graph: tf.Graph, fetches: Sequence[str]) -> Dict[str, int]:

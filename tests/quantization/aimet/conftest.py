@@ -6,7 +6,10 @@ from typing import Any, List, Sequence
 import numpy as np
 import pytest
 
+from quant_accuracy.artifacts.records import Artifacts
+from quant_accuracy.base.words import FLOAT
 from quant_accuracy.data import images, shards
+from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import aimet
 from quant_accuracy.quantization.records import Quantization
 from quant_accuracy.settings.card import DataPaths, ModelCard
@@ -23,11 +26,14 @@ def folder(tmp_path_factory: Any) -> Path:
 
 
 @pytest.fixture(scope="session")
-def built(demo: DataPaths, demo_card: ModelCard, calibration: Sequence[np.ndarray], folder: Path) -> Quantization:
+def built(demo: DataPaths, demo_card: ModelCard, demo_artifacts: Artifacts, calibration: Sequence[np.ndarray],
+          folder: Path) -> Quantization:
     """The demo, simulated by the real AIMET in `folder`."""
     if aimet.installed() is None:
         pytest.skip(f"AIMET is not installed (wheels: {aimet.WHEELS})")
-    return aimet.build(demo.checkpoint, demo_card.graph, demo_card.quantization, None, calibration, folder, True)
+    network = Network.of(demo_artifacts.graph(FLOAT), demo_card.graph)
+    return aimet.build(demo.checkpoint, network, demo_card.graph, demo_card.quantization, None, calibration, folder,
+                       True)
 
 
 @pytest.fixture(scope="session")

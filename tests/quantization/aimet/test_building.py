@@ -9,6 +9,7 @@ import pytest
 
 from quant_accuracy.artifacts.records import Artifacts
 from quant_accuracy.base.words import FLOAT
+from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import aimet, calibrate, encodings_file
 from quant_accuracy.quantization.records import Quantization
 from quant_accuracy.settings.card import DataPaths, ModelCard
@@ -49,8 +50,12 @@ def test_encodings_are_those_of_aimets_export(built: Quantization, folder: Path)
 
 
 def test_encodings_without_the_simulation_are_the_same(built: Quantization, demo: DataPaths, demo_card: ModelCard,
-                                                       calibration: Sequence[np.ndarray], tmp_path: Path) -> None:
-    quick = aimet.build(demo.checkpoint, demo_card.graph, demo_card.quantization, None, calibration, tmp_path, False)
+                                                       demo_artifacts: Artifacts, calibration: Sequence[np.ndarray],
+                                                       tmp_path: Path) -> None:
+    network = Network.of(demo_artifacts.graph(FLOAT), demo_card.graph)
+
+    quick = aimet.build(demo.checkpoint, network, demo_card.graph, demo_card.quantization, None, calibration, tmp_path,
+                        False)
 
     assert quick.quantizers == built.quantizers
     assert not list(tmp_path.iterdir())

@@ -1,0 +1,147 @@
+"""Encodings out of a file onto a network: only where they are those of its tensors.
+
+That every enabled quantizer has an encoding of its name says little (see `same_tensors`). An export has the graph that
+its names come from beside it, `model.meta` beside `model.encodings`, and there every tensor is looked up. A file that
+stands alone is believed, except where its ranges are, to the last bit, those of other weights of this network.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Optional, Sequence
+
+import tensorflow.compat.v1 as tf
+from google.protobuf.message import DecodeError
+
+from quant_accuracy.base.errors import ConfigurationError, QuantAccuracyError, StorageError
+from quant_accuracy.quantization import calibrate, encodings_file
+from quant_accuracy.quantization.encodings_file import AGAIN
+from quant_accuracy.quantization.records import ACTIVATION, PARAM, TF, Encoding, Encodings, Quantizer, Settings
+from quant_accuracy.quantization.same_tensors import GENERATED, Tensors, same, with_shapes
+
+_ENDINGS = (".encodings", ".encodings.yaml", ".encodings.yml", ".encodings.json", ".json", ".yaml", ".yml")
+_LAST_BIT = 1e-6
+# What a tensor of nothing but zeros gets.
+_SMALLEST_RANGE = 0.0101
+
+
+def graph_beside(path: Path) -> Optional[Path]:
+    """The graph of the export that an encodings file belongs to: the `.meta` of the same name; None without one."""
+    for ending in _ENDINGS:
+        if path.name.endswith(ending):
+            meta = path.with_name(path.name[:-len(ending)] + ".meta")
+            if meta.is_file():
+                return meta
+    return None
+
+
+def load(settings: Settings, quantizers: Sequence[Quantizer], graph: tf.GraphDef) -> Encodings:
+    """The encodings that the settings take from a file, after a check that they are those of a network's tensors.
+
+    Args:
+        settings: The settings, which name the file and may take the params of it only.
+        quantizers: The quantizers of the network.
+        graph: The frozen graph that the quantizers are on, batch norms folded.
+
+    Returns:
+        None of them where the settings name no file.
+
+    Raises:
+        StorageError: The file, or the graph beside it, cannot be read.
+        ConfigurationError: The file is not one of this network: quantizers lack an encoding, or an encoding belongs to
+            another tensor.
+    """
+    if settings.encodings_file is None:
+        return {}
+    path = settings.encodings_file
+    stored = encodings_file.read(path)
+    found = encodings_file.matching(stored, quantizers, [PARAM] if settings.params_only else [PARAM, ACTIVATION])
+    given = [quantizer for quantizer in quantizers if quantizer.tensor in found and quantizer.enabled]
+    meta = graph_beside(path)
+    if meta is not None:
+        _require_same(path, meta, given, graph)
+    _require_own_weights(path, given, found, graph, settings)
+    return found
+
+
+def unchecked(settings: Settings) -> Optional[str]:
+    """What cannot be known of a file of encodings, in one line; None where all was checked."""
+    path = settings.encodings_file
+    if path is None or graph_beside(path) is not None:
+        return None
+    by_kind = encodings_file.read(path).by_kind
+    taken = by_kind[PARAM] if settings.params_only else {**by_kind[PARAM], **by_kind[ACTIVATION]}
+    names = [tensor for tensor in taken if GENERATED.match(tensor)]
+    if not names:
+        return None
+    return (f"{path}: {len(names)} encodings are of tensors that folding has numbered ({names[0]} and so on), and that "
+            "they are the same tensors here cannot be checked without the graph of the export: leave its model.meta "
+            "beside model.encodings")
+
+
+def _require_same(path: Path, meta: Path, quantizers: Sequence[Quantizer], graph: tf.GraphDef) -> None:
+    """Look up every tensor in the graph that the file's names come from."""
+    there, here = Tensors(_read(meta)), Tensors(with_shapes(graph))
+    wrong = []
+    for quantizer in quantizers:
+        tensor, param = quantizer.tensor, quantizer.kind == PARAM
+        if tensor not in there:
+            raise ConfigurationError(f"{path}: has an encoding of {tensor!r}, which is not in the graph beside it, "
+                                     f"{meta.name}, so the two are not of one export; move the file to a folder of its "
+                                     f"own, or {AGAIN}")
+        theirs, ours = there.place(tensor, param), here.place(tensor, param)
+        if not same(ours, theirs):
+            biased = there.biased(tensor, param)
+            other = biased and here.bias_of(biased, param)
+            wrong.append(f"{tensor!r} is {theirs} there, and {ours} here"
+                         f"{f' ({other!r} is what it is there)' if other and other != tensor else ''}")
+    if wrong:
+        more = f" ({len(wrong) - 1} more of its tensors are others here, too)" if len(wrong) > 1 else ""
+        raise ConfigurationError(f"{path}: belongs to another network, as {meta.name} beside it tells: {wrong[0]}"
+                                 f"{more}; {AGAIN}")
+
+
+def _read(path: Path) -> tf.GraphDef:
+    meta = tf.MetaGraphDef()
+    try:
+        meta.ParseFromString(path.read_bytes())
+    except (OSError, DecodeError) as error:
+        raise StorageError(f"{path}: not a readable MetaGraphDef ({error}), and the names of the encodings beside it "
+                           f"are those of its graph; copy the whole export again, or {AGAIN}") from error
+    if not meta.graph_def.node:
+        raise StorageError(f"{path}: holds no graph, and the names of the encodings beside it are those of its graph; "
+                           f"copy the whole export again, or {AGAIN}")
+    return meta.graph_def
+
+
+def _require_own_weights(path: Path, quantizers: Sequence[Quantizer], given: Encodings, graph: tf.GraphDef,
+                         settings: Settings) -> None:
+    """Refuse the encoding of a param that is, to the last bit, that of another param, and not its own.
+
+    Weights that were trained on have ranges of their own, and agree with none.
+    """
+    params = [quantizer for quantizer in quantizers if quantizer.kind == PARAM]
+    try:
+        own = calibrate.calibrate_params(graph, params, replace(settings, scheme=TF))
+    except QuantAccuracyError:
+        # Of weights that are no values here nothing is known.
+        return
+    for quantizer in params:
+        tensor, encodings = quantizer.tensor, given[quantizer.tensor]
+        if not _equal(encodings, own[tensor]) and any(e.maximum - e.minimum > _SMALLEST_RANGE for e in encodings):
+            other = next((name for name in own if _equal(encodings, own[name])), None)
+            if other is not None:
+                raise ConfigurationError(f"{path}: the encoding of {tensor!r}, {_range(encodings)}, is that of "
+                                         f"{other!r} of this network, and the weights of {tensor!r} give "
+                                         f"{_range(own[tensor])}: its names were mixed up; {AGAIN}")
+
+
+def _equal(some: Sequence[Encoding], others: Sequence[Encoding]) -> bool:
+    """Whether encodings have the same ranges, to the last bit of a float32."""
+    return len(some) == len(others) and all(
+        abs(a.minimum - b.minimum) + abs(a.maximum - b.maximum) <= _LAST_BIT * (b.maximum - b.minimum)
+        for a, b in zip(some, others))
+
+
+def _range(encodings: Sequence[Encoding]) -> str:
+    first, more = encodings[0], len(encodings) - 1
+    return f"{first.minimum:.6g} .. {first.maximum:.6g}{f' and {more} more' if more else ''}"

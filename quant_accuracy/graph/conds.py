@@ -14,10 +14,12 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import GraphError
+from quant_accuracy.graph import control_flow, predicates
 from quant_accuracy.graph import nodes as graph_nodes
-from quant_accuracy.graph import predicates
 
 RESOLVED = "_resolved"
+# Marks the ops of a branch that was taken; AIMET has no quantizers in branches.
+_TAKEN = "_in_branch"
 # Which placeholders decided, separated by spaces.
 _DECIDED_BY = "_decided_by"
 _MERGE = "Merge"
@@ -44,6 +46,8 @@ def resolve(graph: tf.GraphDef, outputs: Sequence[str]) -> tf.GraphDef:
     nodes = graph_nodes.by_name(result)
     graph_nodes.require(nodes, outputs)
     before = graph_nodes.needed(nodes, outputs)
+    for name in control_flow.inside(nodes) & before:
+        nodes[name].attr[_TAKEN].b = True
     deciding: Set[str] = set()
     changed = True
     while changed:
@@ -56,6 +60,15 @@ def resolve(graph: tf.GraphDef, outputs: Sequence[str]) -> tf.GraphDef:
     _settle_placeholders(nodes, after, deciding)
     _leave(nodes, after, before - after)
     return result
+
+
+def taken(nodes: Mapping[str, tf.NodeDef]) -> Set[str]:
+    """The ops that stood in a branch or in a loop before `cond` was resolved.
+
+    Args:
+        nodes: All ops of a graph by name.
+    """
+    return {name for name, node in nodes.items() if _TAKEN in node.attr}
 
 
 def phases(graph: tf.GraphDef) -> Dict[str, int]:

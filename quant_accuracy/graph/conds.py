@@ -46,8 +46,7 @@ def resolve(graph: tf.GraphDef, outputs: Sequence[str]) -> tf.GraphDef:
     nodes = graph_nodes.by_name(result)
     graph_nodes.require(nodes, outputs)
     before = graph_nodes.needed(nodes, outputs)
-    for name in control_flow.inside(nodes) & before:
-        nodes[name].attr[_TAKEN].b = True
+    inside = control_flow.inside(nodes)
     deciding: Set[str] = set()
     changed = True
     while changed:
@@ -59,11 +58,13 @@ def resolve(graph: tf.GraphDef, outputs: Sequence[str]) -> tf.GraphDef:
     after = graph_nodes.needed(nodes, outputs)
     _settle_placeholders(nodes, after, deciding)
     _leave(nodes, after, before - after)
+    for name in (inside & after) - control_flow.inside(nodes):
+        nodes[name].attr[_TAKEN].b = True
     return result
 
 
 def taken(nodes: Mapping[str, tf.NodeDef]) -> Set[str]:
-    """The ops that stood in a branch or in a loop before `cond` was resolved.
+    """The ops that stood in a branch before its `cond` was resolved.
 
     Args:
         nodes: All ops of a graph by name.

@@ -14,10 +14,12 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import GraphError
+from quant_accuracy.graph import control_flow, predicates
 from quant_accuracy.graph import nodes as graph_nodes
-from quant_accuracy.graph import predicates
 
 RESOLVED = "_resolved"
+# Marks the ops of a branch that was taken; AIMET has no quantizers in branches.
+_TAKEN = "_in_branch"
 # Which placeholders decided, separated by spaces.
 _DECIDED_BY = "_decided_by"
 _MERGE = "Merge"
@@ -44,6 +46,7 @@ def resolve(graph: tf.GraphDef, outputs: Sequence[str]) -> tf.GraphDef:
     nodes = graph_nodes.by_name(result)
     graph_nodes.require(nodes, outputs)
     before = graph_nodes.needed(nodes, outputs)
+    inside = control_flow.inside(nodes)
     deciding: Set[str] = set()
     changed = True
     while changed:
@@ -55,7 +58,18 @@ def resolve(graph: tf.GraphDef, outputs: Sequence[str]) -> tf.GraphDef:
     after = graph_nodes.needed(nodes, outputs)
     _settle_placeholders(nodes, after, deciding)
     _leave(nodes, after, before - after)
+    for name in (inside & after) - control_flow.inside(nodes):
+        nodes[name].attr[_TAKEN].b = True
     return result
+
+
+def taken(nodes: Mapping[str, tf.NodeDef]) -> Set[str]:
+    """The ops that stood in a branch before its `cond` was resolved.
+
+    Args:
+        nodes: All ops of a graph by name.
+    """
+    return {name for name, node in nodes.items() if _TAKEN in node.attr}
 
 
 def phases(graph: tf.GraphDef) -> Dict[str, int]:

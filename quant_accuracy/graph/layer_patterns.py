@@ -21,7 +21,6 @@ from quant_accuracy.graph.walk import DataFlow
 
 CONVOLUTION, DEPTHWISE, DENSE, TRANSPOSED = "Conv2D", "DepthwiseConv2dNative", "Dense", "Conv2DTranspose"
 BATCH_NORM, SPELLED_OUT = "FusedBatchNormV3", "BatchNorm"
-_MERGE = "Merge"
 _ANY = "*"
 
 
@@ -147,9 +146,9 @@ _NAMED_FOR = ("Conv2D", "DepthwiseConv2dNative", "MatMul", "Conv2DBackpropInput"
 
 
 def op_type(node: tf.NodeDef) -> str:
-    """The type of an op as it was before conditionals were resolved."""
+    """The type of an op as it was before the graph was brought to inference."""
     # To ask a node for an attribute that it does not have would give it one.
-    return _MERGE if RESOLVED in node.attr and node.attr[RESOLVED].s == _MERGE.encode() else str(node.op)
+    return str(node.attr[RESOLVED].s.decode("utf-8") if RESOLVED in node.attr else node.op)
 
 
 def find(flow: DataFlow, valid: Set[str]) -> Dict[str, Layer]:

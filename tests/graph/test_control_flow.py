@@ -2,7 +2,7 @@
 
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.graph import flow
+from quant_accuracy.graph import control_flow
 from quant_accuracy.graph import nodes as graph_nodes
 
 
@@ -21,7 +21,7 @@ def _nested(images: tf.Tensor) -> tf.Tensor:
 def test_ops_in_loops_and_branches_are_those_that_tensorflow_builds_in_a_context() -> None:
     with tf.Graph().as_default() as graph:
         tf.identity(_nested(tf.placeholder(tf.float32, [None, 4, 3])), name="end")
-    found = flow.inside(graph_nodes.by_name(graph.as_graph_def()))
+    found = control_flow.inside(graph_nodes.by_name(graph.as_graph_def()))
     wanted = {op.name for op in graph.get_operations() if op._get_control_flow_context() is not None}
     # TensorFlow counts these to the context that they enter or leave, wherever their outputs are.
     unclear = {op.name for op in graph.get_operations() if op.type in ("Exit", "Merge", "Switch", "Enter")}
@@ -34,7 +34,7 @@ def test_a_graph_without_control_flow_has_none() -> None:
     with tf.Graph().as_default() as graph:
         tf.identity(tf.constant(1.0) + 1.0)
 
-    assert not flow.inside(graph_nodes.by_name(graph.as_graph_def()))
+    assert not control_flow.inside(graph_nodes.by_name(graph.as_graph_def()))
 
 
 def test_what_leaves_a_loop_or_a_branch_is_outside() -> None:
@@ -42,7 +42,7 @@ def test_what_leaves_a_loop_or_a_branch_is_outside() -> None:
         x = tf.placeholder(tf.float32, [])
         tf.cond(x > 0, lambda: x, lambda: -x)
         tf.while_loop(lambda y: y < 3, lambda y: y + 1, [x])
-    found = flow.inside(graph_nodes.by_name(graph.as_graph_def()))
+    found = control_flow.inside(graph_nodes.by_name(graph.as_graph_def()))
     types = {op.name: op.type for op in graph.get_operations()}
 
     assert [name for name in types if types[name] in ("Exit", "Merge") and name not in found] == ["cond/Merge",

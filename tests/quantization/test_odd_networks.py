@@ -36,6 +36,24 @@ def _asserting(x: tf.Tensor) -> Sequence[tf.Tensor]:
         return [_conv(tf.identity(x))]
 
 
+def _in_a_loop(x: tf.Tensor) -> Sequence[tf.Tensor]:
+    weights = tf.get_variable("weights", [3, 3, 3, 3], use_resource=True)
+    return [_conv(tf.while_loop(lambda count, _: count < 2, lambda count, y: [
+        count + 1, tf.nn.conv2d(y, weights, 1, "SAME")], [0, x])[1])]
+
+
+def _in_a_branch(x: tf.Tensor) -> Sequence[tf.Tensor]:
+    """The images decide which one is taken."""
+    weights = tf.get_variable("weights", [3, 3, 3, 3], use_resource=True)
+    return [_conv(tf.cond(tf.reduce_mean(x) > 0, lambda: tf.nn.conv2d(x, weights, 1, "SAME"),
+                          lambda: tf.nn.relu(tf.nn.conv2d(x, weights, 1, "SAME"))))]
+
+
+def _dropping(x: tf.Tensor) -> Sequence[tf.Tensor]:
+    """As it is trained: the rate is fed."""
+    return [_conv(tf.nn.dropout(_conv(x), keep_prob=tf.placeholder(tf.float32, name="keep_prob")))]
+
+
 def _looked_up(x: tf.Tensor) -> Sequence[tf.Tensor]:
     table = tf.get_variable("table", [10, 4], use_resource=True)
     return [tf.nn.embedding_lookup(table, tf.cast(tf.clip_by_value(_conv(x, 1), 0, 9), tf.int32)) + 1.0]
@@ -62,9 +80,14 @@ _NETWORKS: Dict[str, Callable[[tf.Tensor], Sequence[tf.Tensor]]] = {
     "suppressed": _suppressed,
     "positions": lambda x: [_conv(x) + tf.cast(tf.range(tf.shape(x)[1]), tf.float32)[None, :, None, None]],
     "looked up": _looked_up,
+    "in a loop": _in_a_loop,
+    "in a branch": _in_a_branch,
+    "dropping": _dropping,
     "not read": _not_read,
     "asserting": _asserting,
     "complex": lambda x: [tf.abs(tf.fft(tf.cast(_conv(x), tf.complex64)))],
+    "of half precision": lambda x: [tf.cast(_conv(tf.cast(x, tf.float16)), tf.float32)],
+    "of double precision": lambda x: [_conv(tf.cast(x, tf.float64))],
     "one number": lambda x: [tf.reduce_mean(_conv(x))],
     "dense on four axes": lambda x: [tf.keras.layers.Dense(5)(x)],
     "one dimension": lambda x: [tf.keras.layers.Conv1D(4, 3)(tf.reshape(x, [-1, 64, 3]))],

@@ -50,7 +50,7 @@ def _count_anchors_in_the_graph(model: Any) -> None:
     postprocess = model.postprocess
 
     def counting(*arguments: Any, **named: Any) -> Any:
-        anchors = getattr(model, "_anchors", None)
+        anchors: Any = getattr(model, "_anchors", None)
         if hasattr(anchors, "num_boxes_static") and anchors.num_boxes_static() is None:
             anchors.num_boxes_static = anchors.num_boxes
         return postprocess(*arguments, **named)

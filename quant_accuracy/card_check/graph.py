@@ -8,7 +8,7 @@ import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import QuantAccuracyError
 from quant_accuracy.base.graph_names import GraphNames
-from quant_accuracy.graph import boundaries, computed, conds, fold, image_input, load
+from quant_accuracy.graph import boundaries, conds, fold, image_input, load
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph.network import Network
 from quant_accuracy.judging import checks
@@ -72,8 +72,7 @@ def settled(frozen: tf.GraphDef) -> str:
 
 
 def _folded(network: Network, spelled: bool) -> Network:
-    stored = replace(network, graph=computed.store_weights(network))
-    return replace(network, graph=fold.fold_batch_norms(stored, spelled).graph)
+    return replace(network, graph=fold.fold_batch_norms(network, spelled).graph)
 
 
 def missing_ops(graph: tf.GraphDef, names: GraphNames) -> List[str]:

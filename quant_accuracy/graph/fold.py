@@ -19,7 +19,7 @@ from typing import Dict, List, NamedTuple, Sequence, Set, Union
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import GraphError
-from quant_accuracy.graph import connected_graph, fold_match, fold_rewrite, layer_patterns, spelled_out
+from quant_accuracy.graph import computed, connected_graph, fold_match, fold_rewrite, layer_patterns, spelled_out
 from quant_accuracy.graph.connected_graph import ConnectedGraph
 from quant_accuracy.graph.fold_match import Match, Norm
 from quant_accuracy.graph.network import Network
@@ -65,6 +65,8 @@ class FoldResult(NamedTuple):
 def fold_batch_norms(network: Network, spelled: bool = False) -> FoldResult:
     """Fold every batch norm of a network that AIMET folds and that can be folded exactly.
 
+    Weights that the network computes from constants become constants on the way.
+
     Args:
         network: The network, in a frozen float graph.
         spelled: Fold those that are spelled out in plain ops too; otherwise they are left, with that reason.
@@ -75,6 +77,7 @@ def fold_batch_norms(network: Network, spelled: bool = False) -> FoldResult:
     Raises:
         GraphError: A named op is missing or not connected.
     """
+    network = replace(network, graph=computed.store_weights(network))
     graph = connected_graph.connect(network)
     matcher = fold_match.Matcher(network)
     found: Dict[str, Union[Match, str]] = {}

@@ -50,8 +50,8 @@ def _count_anchors_in_the_graph(model: Any) -> None:
     postprocess = model.postprocess
 
     def counting(*arguments: Any, **named: Any) -> Any:
-        anchors = getattr(model, "_anchors", None)
-        if anchors is not None and hasattr(anchors, "num_boxes_static") and anchors.num_boxes_static() is None:
+        anchors: Any = getattr(model, "_anchors", None)
+        if hasattr(anchors, "num_boxes_static") and anchors.num_boxes_static() is None:
             anchors.num_boxes_static = anchors.num_boxes
         return postprocess(*arguments, **named)
 

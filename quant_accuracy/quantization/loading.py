@@ -54,12 +54,15 @@ def load(settings: Settings, quantizers: Sequence[Quantizer], graph: tf.GraphDef
         return {}
     path = settings.encodings_file
     stored = encodings_file.read(path)
-    found = encodings_file.matching(stored, quantizers, [PARAM] if settings.params_only else [PARAM, ACTIVATION])
-    given = [quantizer for quantizer in quantizers if quantizer.tensor in found and quantizer.enabled]
+    kinds = [PARAM] if settings.params_only else [PARAM, ACTIVATION]
     meta = graph_beside(path)
     if meta is not None:
-        _require_same(path, meta, given, graph)
-    _require_own_weights(path, given, found, graph, settings)
+        # Before anything is said of names: they may be those of other tensors.
+        _require_same(path, meta, [quantizer for quantizer in quantizers if quantizer.kind in kinds
+                                   and encodings_file.names(stored, quantizer)], graph)
+    found = encodings_file.matching(stored, quantizers, kinds)
+    _require_own_weights(path, [quantizer for quantizer in quantizers if quantizer.tensor in found], found, graph,
+                         settings)
     return found
 
 

@@ -10,7 +10,7 @@ import tensorflow.compat.v1 as tf
 import yaml
 
 from quant_accuracy.base.errors import GraphError
-from quant_accuracy.graph import computed, fold, load
+from quant_accuracy.graph import fold, load
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import calibrate, export, placement
 from quant_accuracy.quantization.records import Settings
@@ -61,8 +61,7 @@ def test_an_exported_network_has_the_tensors_of_the_encodings_and_computes_the_s
                                                                                     tmp_path: Path) -> None:
     trained = training.with_phase(tmp_path, name)
     network = Network(load.load_frozen(trained.prefix, ["end"]), "images", ["end"])
-    stored = computed.store_weights(network)
-    folded = fold.fold_batch_norms(Network(stored, "images", ["end"])).graph
+    folded = fold.fold_batch_norms(network).graph
     quantizers = placement.place_quantizers(Network(folded, "images", ["end"]), Settings())
     encodings = calibrate.calibrate(folded, quantizers, Settings(), "images", [training.IMAGES]).encodings
 

@@ -14,7 +14,7 @@ import tensorflow.compat.v1 as tf
 from google.protobuf import text_format
 
 from quant_accuracy.demo import dataset
-from quant_accuracy.preparation import checkpoint, coco_tfrecords, inference_graph, pipeline_config
+from quant_accuracy.preparation import checkpoint, coco_tfrecords, pipeline_config
 from quant_accuracy.settings.card import DataPaths
 from tests.support.places import ROOT
 
@@ -62,7 +62,8 @@ def small_pipeline(name: str, folder: Path) -> Path:
 def random_checkpoint(config_file: Path, prefix: Path) -> Path:
     """A training checkpoint of seeded values; each depends on the name of its variable alone."""
     with tf.Graph().as_default(), tf.Session() as session:
-        inference_graph.build(config_file, pipeline_config.load(config_file))
+        model = pipeline_config.build_model(pipeline_config.load(config_file), is_training=False)
+        model.predict(*model.preprocess(tf.zeros([1, 64, 64, 3])))
         variables = tf.global_variables()
         session.run(tf.global_variables_initializer(),
                     {variable.initializer.inputs[1]: _values(variable) for variable in variables})
@@ -83,7 +84,7 @@ def _values(variable: tf.Variable) -> np.ndarray:
     elif name.endswith("moving_variance"):
         found = random.uniform(0.5, 2.0, shape)
     elif name.endswith("ClassPredictor/biases"):
-        found = random.normal(-2.0, 1.0, shape)
+        found = random.normal(-2.0, 0.5, shape)
     else:
         found = random.normal(0.0, 0.2, shape)
     return np.asarray(found, np.float32)
@@ -97,16 +98,30 @@ def export(config_file: Path, folder: Path) -> Detector:
 
 
 def data_set(detector: Detector, folder: Path, count: int, shards: int = 2) -> DataPaths:
-    """Draw images, and annotate them with what the float detector finds in them.
-
-    The threshold is one score for all images, so that whatever is found above it is there, and its mAP is 1.
-    """
+    """Draw images, annotated with what the float detector finds in them."""
     images, annotations = dataset.write_coco(folder, count, _SEED, crowds=False)
+    return own_ground_truth(detector, images, annotations, folder, shards)
+
+
+def own_ground_truth(detector: Detector, images: Path, annotations: Path, folder: Path, shards: int = 2,
+                     objects_per_image: int = _OBJECTS_PER_IMAGE) -> DataPaths:
+    """Write TFRecords of images whose annotations are what the float detector finds in them.
+
+    One score is the threshold for all images, so that whatever is found above it is there, and the float mAP is 1.
+
+    Args:
+        detector: The detector.
+        images: Folder of the images.
+        annotations: Lists the images; what it says of objects is replaced.
+        folder: Where the TFRecords are written.
+        shards: How many.
+        objects_per_image: How many objects an image has on average.
+    """
     document = json.loads(annotations.read_text(encoding="utf-8"))
     found = detections(detector, images, document["images"])
     found.sort(key=lambda one: -float(one["score"]))
-    document["annotations"] = [dict(one, id=index, iscrowd=0, area=one["bbox"][2] * one["bbox"][3])
-                               for index, one in enumerate(found[:_OBJECTS_PER_IMAGE * count], 1)]
+    document["annotations"] = [dict(one, id=index, iscrowd=0, area=one["bbox"][2] * one["bbox"][3]) for index, one
+                               in enumerate(found[:objects_per_image * len(document["images"])], 1)]
     classes = sorted({one["category_id"] for one in document["annotations"]})
     document["categories"] = [{"id": each, "name": f"class {each}"} for each in classes]
     annotations.write_text(json.dumps(document), encoding="utf-8")
@@ -119,7 +134,8 @@ def detections(detector: Detector, folder: Path, images: List[Dict[str, Any]]) -
     found: List[Dict[str, Any]] = []
     with tf.Graph().as_default(), tf.Session() as session:
         content = tf.placeholder(tf.string, [])
-        decoded = tf.image.decode_jpeg(content, channels=3)
+        decoded = tf.image.decode_image(content, channels=3)
+        decoded.set_shape([None, None, 3])
         resized = tf.cast(tf.image.resize_images(decoded, [detector.side, detector.side]), tf.uint8)
         saver = tf.train.import_meta_graph(f"{detector.exported.prefix}.meta")
         saver.restore(session, str(detector.exported.prefix))

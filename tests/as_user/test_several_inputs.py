@@ -1,4 +1,4 @@
-"""Networks that begin in several places: folded, quantized, calibrated and simulated as any other."""
+"""Networks that begin in several places: folded, quantized, calibrated and simulated by the functions as any other."""
 
 import re
 from dataclasses import replace

@@ -15,7 +15,7 @@ from quant_accuracy.quantization.records import Quantization, Settings
 from tests.support.aimet_stand_in.aimet_tensorflow.batch_norm_fold import numbers_reversed, renamed
 
 _PLAIN = Settings()
-NAMES = GraphNames("images", "start", ("end",), ("end", "end", "end", "end"))
+NAMES = GraphNames("images", ("start",), ("end",), ("end", "end", "end", "end"))
 BATCHES = [np.random.RandomState(7).randint(0, 256, [2, 8, 8, 3]).astype(np.uint8)]
 
 

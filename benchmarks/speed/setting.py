@@ -12,7 +12,7 @@ from benchmarks.places import ROOT
 from quant_accuracy.data import shards as shard_files
 from quant_accuracy.data.shards import Shard
 from quant_accuracy.demo import ready
-from quant_accuracy.preparation import checkpoint, pipeline_config
+from quant_accuracy.preparation import inference_graph, pipeline_config
 from quant_accuracy.settings import card, options
 from quant_accuracy.settings.card import DataPaths, ModelCard
 
@@ -37,7 +37,7 @@ def full_size_checkpoint(folder: Path) -> Path:
     config.model.ssd.feature_extractor.depth_multiplier = 1.0
     with tf.Graph().as_default():
         tf.set_random_seed(1)
-        checkpoint.build_inference_graph(config)
+        inference_graph.build(_DEMO_CONFIG, config)
         # A trained detector is sure of the background nearly everywhere. Without this every box of every class would
         # be a detection, and suppression would be measured on what never happens.
         biases = [variable.assign(variable - 6.0 + 3.0 * tf.random_normal(variable.shape, seed=2))

@@ -1,7 +1,12 @@
 """The vocabulary of graphs: the ops that a model card names."""
 
 from dataclasses import dataclass
-from typing import Tuple
+from typing import Sequence, Tuple, Union
+
+
+def listed(names: Union[str, Sequence[str]]) -> Tuple[str, ...]:
+    """One name or several, as several: a text is a sequence of its letters, too."""
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 @dataclass(frozen=True)
@@ -10,12 +15,12 @@ class GraphNames:
 
     Attributes:
         image_input: Placeholder, uint8 [batch, height, width, 3].
-        starting_op: Where the network begins; what comes before is preprocessing.
+        starting_ops: Where the network begins; what comes before is preprocessing.
         output_ops: Where the network ends; what comes behind is post-processing.
         detections: Boxes, scores, classes and number of detections.
     """
 
     image_input: str
-    starting_op: str
+    starting_ops: Tuple[str, ...]
     output_ops: Tuple[str, ...]
     detections: Tuple[str, str, str, str]

@@ -8,7 +8,7 @@ import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import QuantAccuracyError
 from quant_accuracy.base.graph_names import GraphNames
-from quant_accuracy.graph import boundaries, computed, fold, image_input, load
+from quant_accuracy.graph import boundaries, fold, image_input, load
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph.network import Network
 from quant_accuracy.judging import checks
@@ -65,8 +65,7 @@ def check(card: ModelCard, checkpoint: Path, trusted: bool = False) -> GraphFind
 
 
 def _folded(network: Network, spelled: bool) -> Network:
-    stored = replace(network, graph=computed.store_weights(network))
-    return replace(network, graph=fold.fold_batch_norms(stored, spelled).graph)
+    return replace(network, graph=fold.fold_batch_norms(network, spelled).graph)
 
 
 def missing_ops(graph: tf.GraphDef, names: GraphNames) -> List[str]:
@@ -77,14 +76,16 @@ def missing_ops(graph: tf.GraphDef, names: GraphNames) -> List[str]:
         _attempt(faults, graph_nodes.require, nodes, [name])
     if faults or names.image_input not in nodes:
         # Without both ends nothing can be told of the network between them.
-        for name in (names.image_input, names.starting_op, *names.output_ops):
+        for name in (names.image_input, *names.starting_ops, *names.output_ops):
             _attempt(faults, graph_nodes.require, nodes, [name])
         return faults
-    if names.starting_op not in nodes:
-        _attempt(faults, boundaries.check, graph, replace(names, output_ops=()))
+    for start in names.starting_ops:
+        if start not in nodes:
+            others = [other for other in names.starting_ops if other in nodes]
+            _attempt(faults, boundaries.check, graph, replace(names, starting_ops=(start, *others), output_ops=()))
     for output in names.output_ops:
         if output not in nodes:
-            alone = replace(names, starting_op=names.image_input, output_ops=(output,))
+            alone = replace(names, starting_ops=(names.image_input,), output_ops=(output,))
             _attempt(faults, boundaries.check, graph, alone)
     return faults
 

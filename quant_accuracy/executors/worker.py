@@ -87,7 +87,7 @@ def _open(assignment: Assignment, variant: str) -> Iterator[Detector]:
         graph = switches.insert_switches(assignment.graph(FLOAT), assignment.quantization) if switched \
             else assignment.graph(variant)
         if scaled:
-            graph = scale.scale_input(graph, names.starting_op)
+            graph = scale.scale_input(graph, names.starting_ops)
         detect = stack.enter_context(open_detector(graph, names, assignment.suppression, label=f"the {variant} graph"))
 
         def detect_as(images: np.ndarray, run: Run) -> List[Detections]:

@@ -1,6 +1,6 @@
 """Where a network begins and ends: whether the ops that a model card names take in all weights, and which ones would.
 
-Weights before the starting op, or behind the output ops, would get no quantizer, and no check would miss them. What is
+Weights before the starting ops, or behind the output ops, would get no quantizer, and no check would miss them. What is
 suggested is read from the graph: the op that feeds the first convolution, and the last ops before post-processing.
 Variables need not have been turned into constants.
 """
@@ -34,7 +34,7 @@ class _Weighted(NamedTuple):
 
 
 def check(graph: tf.GraphDef, names: GraphNames) -> None:
-    """Check that the named ops exist, and that all weights lie between the starting op and the output ops.
+    """Check that the named ops exist, and that all weights lie between the starting ops and the output ops.
 
     Args:
         graph: A graph, frozen or as a checkpoint holds it.
@@ -49,31 +49,68 @@ def check(graph: tf.GraphDef, names: GraphNames) -> None:
         raise GraphError(f"the graph has no op {names.image_input!r}; {_of_placeholders(nodes, names)}")
     known = [name for name in names.output_ops if name in nodes]
     network = _Network(graph, names.image_input, [*names.detections, *known])
-    start = names.starting_op
-    if start not in nodes:
-        raise GraphError(f"the graph has no op {start!r}; {network.start_remedy(start)}")
+    starts = names.starting_ops
+    for start in starts:
+        if start not in nodes:
+            raise GraphError(f"the graph has no op {start!r}; {network.start_remedy(starts, start)}")
     for output in names.output_ops:
         if output not in nodes:
             raise GraphError(f"the graph has no op {output!r}; {network.outputs_remedy(output)}")
-    if start != names.image_input and start not in network.fed:
-        raise GraphError(f"the image input {names.image_input!r} does not lead to the starting op {start!r}; "
-                         f"{_of_placeholders(nodes, names) if not network.weighted else network.start_remedy(start)}")
-    behind = network.after(start)
-    before = [item for item in network.weighted if item.op not in behind or item.op == start]
-    if before:
-        raise GraphError(f"the starting op {start!r} leaves weights before it or beside it: those of "
-                         f"{_listed(before)} would get no quantizer; {network.start_remedy(start)}")
+    for start in starts:
+        if start != names.image_input and start not in network.fed:
+            raise GraphError(
+                f"the starting op {start!r} is not on the way from the input {names.image_input!r} to detections; "
+                f"{network.start_remedy(starts, start) if network.weighted else _of_placeholders(nodes, names)}")
+    _check_starts(network, starts, nodes)
     needed = graph_nodes.needed(nodes, names.output_ops)
-    preprocessed = network.before_weights()
-    loops = [name for name in [start, *behind] if name in preprocessed and nodes[name].op.startswith(_OF_LOOPS)]
-    if loops:
-        raise GraphError(f"the starting op {start!r} takes in the loop of the preprocessor that resizes images "
-                         f"({min(loops)}), in which no quantizer can stand; {network.start_remedy(start)}")
     left = [item for item in network.weighted if item.op not in needed]
     if left:
         raise GraphError(f"the output ops {', '.join(names.output_ops)} leave weights behind them or beside them: "
                          f"those of {_listed(left)} would get no quantizer; "
                          f"{network.outputs_remedy(names.output_ops[0])}")
+    for start in starts:
+        if start not in network.outermost(starts):
+            raise GraphError(f"the starting op {start!r} is behind another, which takes in all that it does; "
+                             f"take {start!r} out of starting_op in the model card")
+        if start not in needed:
+            raise GraphError(f"the starting op {start!r} leads to none of the output ops "
+                             f"{', '.join(names.output_ops)}; {network.start_remedy(starts, start)}")
+
+
+def _check_starts(network: "_Network", starts: Sequence[str], nodes: Mapping[str, tf.NodeDef]) -> None:
+    before = network.left_by(starts)
+    if before:
+        late = [start for start in starts if graph_nodes.needed(nodes, [start]) & {item.op for item in before}]
+        wrong = starts if len(starts) == 1 else late
+        subject = f"starting op {wrong[0]!r} leaves weights before it or beside it" if len(wrong) == 1 else \
+            f"starting ops {', '.join(map(repr, wrong or starts))} leave weights before them or beside them"
+        raise GraphError(f"the {subject}: those of {_listed(before)} would get no quantizer; "
+                         f"{network.start_remedy(starts, *wrong)}")
+    for start in starts:
+        loops = network.loops_behind(start)
+        if loops:
+            raise GraphError(f"the starting op {start!r} takes in the loop of the preprocessor that resizes images "
+                             f"({min(loops)}), in which no quantizer can stand; {network.start_remedy(starts, start)}")
+
+
+def check_inputs(graph: tf.GraphDef, names: GraphNames) -> None:
+    """Check that images are all that a detector has to be fed.
+
+    Args:
+        graph: A frozen graph: what chose between training and inference is no input any more.
+        names: The ops of the model card.
+
+    Raises:
+        GraphError: There is another placeholder without a value of its own.
+    """
+    nodes = graph_nodes.by_name(graph)
+    needed = graph_nodes.needed(nodes, [*names.output_ops, *names.detections], stop=names.image_input)
+    more = sorted(name for name in needed - {names.image_input} if nodes[name].op == "Placeholder")
+    if more:
+        raise GraphError(f"besides images ({names.image_input}) the graph has to be fed "
+                         f"{', '.join(repr(name) for name in more)}, and a detector is given images alone; export the "
+                         f"checkpoint with {'a constant' if len(more) == 1 else 'constants'} or "
+                         "tf.placeholder_with_default there")
 
 
 def _of_placeholders(nodes: Mapping[str, tf.NodeDef], names: GraphNames) -> str:
@@ -105,14 +142,15 @@ class _Network:
                 for name in dict.fromkeys(graph_nodes.op_of(source) for source in node.input):
                     self._consumers.setdefault(name, []).append(node)
         self.fed = self.after(image_input)
-        order = graph_nodes.between(graph, image_input, [end for end in ends if end in self.fed]) if self.fed else []
+        order = graph_nodes.between(graph, [image_input], [end for end in ends if end in self.fed]) if self.fed else []
         found = (self._weighted(node) for node in order)
         self.weighted = [item for item in found if item is not None]
+        self._loops = self._before_weights()
 
-    def after(self, start: str) -> Set[str]:
-        """The ops that depend on an op."""
+    def after(self, *starts: str) -> Set[str]:
+        """The ops that depend on one of some ops."""
         seen: Set[str] = set()
-        waiting = [start]
+        waiting = list(starts)
         while waiting:
             for node in self._consumers.get(waiting.pop(), ()):
                 if node.name not in seen:
@@ -120,9 +158,20 @@ class _Network:
                     waiting.append(node.name)
         return seen
 
-    def before_weights(self) -> Set[str]:
-        """The ops that the first op with weights needs."""
-        return set(graph_nodes.needed(self._nodes, [self.weighted[0].op])) if self.weighted else set()
+    def _before_weights(self) -> Set[str]:
+        """The ops of loops that the first ops with weights need: those that no other op with weights feeds."""
+        later = self.after(*(item.op for item in self.weighted))
+        first = [item.op for item in self.weighted if item.op not in later]
+        return {name for name in graph_nodes.needed(self._nodes, first) if self._nodes[name].op.startswith(_OF_LOOPS)}
+
+    def loops_behind(self, start: str) -> Set[str]:
+        """The ops of the preprocessor's loops that an op takes in, itself included."""
+        return ({start} | self.after(start)) & self._loops
+
+    def left_by(self, starts: Sequence[str]) -> List[_Weighted]:
+        """The ops with weights that are not behind any of the starting ops."""
+        behind = self.after(*starts) - set(starts)
+        return [item for item in self.weighted if item.op not in behind]
 
     def _weighted(self, node: tf.NodeDef) -> Optional[_Weighted]:
         if node.op not in graph_nodes.LINEAR:
@@ -138,20 +187,50 @@ class _Network:
         needed = graph_nodes.needed(self._nodes, [graph_nodes.op_of(reference)])
         return any(self._nodes[name].op in VARIABLES for name in needed)
 
-    def start_remedy(self, wrong: str) -> str:
-        """What to write instead of a starting op."""
+    def outermost(self, starts: Sequence[str]) -> List[str]:
+        """The starting ops that are not behind others."""
+        behind = self.after(*starts)
+        return [start for start in starts if start not in behind]
+
+    def start_remedy(self, starts: Sequence[str], *wrong: str) -> str:
+        """What to write instead of the starting ops of a card, of which some are wrong."""
         if not self.weighted:
-            return f"correct starting_op in the model card{graph_nodes.near(self._nodes, wrong)}"
-        first = self.weighted[0]
-        name = graph_nodes.op_of(first.activation)
-        while name != self._image_input:
-            behind = self.after(name)
-            if self._nodes[name].op not in _OF_CONVOLUTION and all(item.op in behind for item in self.weighted):
+            return f"correct starting_op in the model card{graph_nodes.near(self._nodes, wrong[0])}"
+        # Of several, those that are right stay; a single one is replaced by one wherever that is possible.
+        kept = [start for start in starts if start not in wrong and not self.loops_behind(start)
+                and (start in self.fed or start == self._image_input)]
+        left = self.left_by(kept)
+        if kept and not left:
+            return f"take {', '.join(map(repr, wrong))} out of starting_op in the model card"
+        named = self.outermost([*kept, *self._feeding(left)])
+        if len(named) == 1:
+            return f"set starting_op: {named[0]} in the model card, the op that feeds the first weights ({left[0].op})"
+        return f"set starting_op: [{', '.join(named)}] in the model card, the ops that feed the first weights"
+
+    def _feeding(self, weighted: Sequence[_Weighted]) -> List[str]:
+        """As few ops as can be behind which all of these lie, and no loop; one, if that can be."""
+        found: List[str] = []
+        while weighted:
+            best = max(self._before(weighted[0]), key=lambda name: len(weighted) - len(self._outside(name, weighted)))
+            found.append(best)
+            weighted = self._outside(best, weighted)
+        return found
+
+    def _outside(self, name: str, weighted: Sequence[_Weighted]) -> List[_Weighted]:
+        behind = self.after(name)
+        return [item for item in weighted if item.op not in behind]
+
+    def _before(self, item: _Weighted) -> List[str]:
+        """The ops on the way from the images to an op with weights, the nearest first, as far as no loop is behind."""
+        way = [graph_nodes.op_of(item.activation)]
+        while way[-1] != self._image_input and not self.loops_behind(way[-1]):
+            following = [name for name in map(graph_nodes.op_of, self._nodes[way[-1]].input)
+                         if (name in self.fed or name == self._image_input) and name not in way]
+            if not following:
                 break
-            following = [graph_nodes.op_of(source) for source in self._nodes[name].input
-                         if graph_nodes.op_of(source) in self.fed or graph_nodes.op_of(source) == self._image_input]
-            name = following[0] if following else self._image_input
-        return f"set starting_op: {name} in the model card, the op that feeds the first weights ({first.op})"
+            way.append(following[0])
+        clean = [name for name in way if not self.loops_behind(name)]
+        return [name for name in clean if self._nodes[name].op not in _OF_CONVOLUTION] or way[:1]
 
     def outputs_remedy(self, wrong: str) -> str:
         """What to write instead of the output ops."""

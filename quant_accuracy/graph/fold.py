@@ -1,28 +1,31 @@
-"""Fold inference batch norms into the convolutions before them.
+"""Fold inference batch norms into the convolutions and dense ops beside them.
 
-    w' = w * gamma / sqrt(variance + epsilon)        b' = beta + (b - mean) * gamma / sqrt(variance + epsilon)
+    behind:  w' = w * gamma / sigma      b' = beta + (b - mean) * gamma / sigma      sigma = sqrt(variance + epsilon)
+    before:  w' = w * gamma / sigma      b' = b + sum of w * (beta - mean * gamma / sigma)
 
-(Ioffe and Szegedy 2015, the inference form.) New bias tensors are named as AIMET names them: `bias_value` and
-`bias_value_1` for the first pair, `bias_value_2` and `bias_value_3` for the next, in the network's order.
+(Ioffe and Szegedy 2015, the inference form.) Which batch norm goes into which op, and in which order, is AIMET's rule
+(`find_all_batch_norms_to_fold`): the one behind first, else the one before, as the connected graph has them side by
+side. An op with a BiasAdd keeps it; others get one, and AIMET names the new bias and its BiasAdd `bias_value` and
+`bias_value_1`, those of the next op `bias_value_2` and `bias_value_3`.
 
 A batch norm that is spelled out in plain ops is the same function. AIMET leaves it in the network; here it is folded
-where that is asked for, and then gives the very graph that its fused form gives.
+where that is asked for, and then gives the very graph that its fused form gives. And where several convolutions share
+a kernel, at which AIMET stops, each gets its own.
 """
 
 from dataclasses import dataclass, replace
-from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple, Union
+from typing import Dict, List, NamedTuple, Sequence, Set, Union
 
-import numpy as np
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import GraphError
-from quant_accuracy.graph import nodes as graph_nodes
-from quant_accuracy.graph import spelled_out
+from quant_accuracy.graph import computed, connected_graph, fold_match, fold_rewrite, layer_patterns, spelled_out
+from quant_accuracy.graph.connected_graph import ConnectedGraph
+from quant_accuracy.graph.fold_match import Match, Norm
 from quant_accuracy.graph.network import Network
-from quant_accuracy.graph.spelled_out import SpelledOut
 
-_BATCH_NORMS = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
-_CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
+BATCH_NORMS = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
+_CONVOLUTIONS = (layer_patterns.CONVOLUTION, layer_patterns.DEPTHWISE)
 _NOT_ASKED = ("set quantization: {spelled_out_batch_norms: fold} in the model card, or give --spelled-out-batch-norms "
               "fold, to fold it; keep leaves it as it is")
 _SPELLED = f"it is spelled out in plain ops, which AIMET does not fold; {_NOT_ASKED}"
@@ -33,9 +36,9 @@ class Folded:
     """A batch norm that was folded.
 
     Attributes:
-        convolution: The convolution op whose weights took the scale.
+        convolution: The convolution or dense op whose weights took the scale.
         batch_norm: The batch-norm op that is gone; of one that was spelled out, the op that scaled.
-        output: The BiasAdd op that stands in its place.
+        output: The BiasAdd op behind the convolution, which holds the shift.
     """
 
     convolution: str
@@ -59,215 +62,95 @@ class FoldResult(NamedTuple):
     not_folded: Sequence[NotFolded]
 
 
-class _Linear(NamedTuple):
-    """A convolution or dense op, its weights, and the BiasAdd behind it."""
-
-    node: tf.NodeDef
-    weights: tf.NodeDef
-    bias_add: Optional[tf.NodeDef]
-
-
-class _Match(NamedTuple):
-    """A batch norm that can be folded.
-
-    Attributes:
-        name: Its name.
-        norm: The op that gives its output.
-        inner: The other ops that it consists of.
-        linear: What it is folded into.
-        scale: float32 factor of each output channel, or one of all.
-        bias: float32 summand of each output channel.
-    """
-
-    name: str
-    norm: tf.NodeDef
-    inner: Sequence[str]
-    linear: _Linear
-    scale: np.ndarray
-    bias: np.ndarray
-
-
 def fold_batch_norms(network: Network, spelled: bool = False) -> FoldResult:
-    """Fold every batch norm of a network that follows a convolution.
+    """Fold every batch norm of a network that AIMET folds and that can be folded exactly.
+
+    Weights that the network computes from constants become constants on the way.
 
     Args:
         network: The network, in a frozen float graph.
         spelled: Fold those that are spelled out in plain ops too; otherwise they are left, with that reason.
 
     Returns:
-        The new graph, what was folded, and what was left with the reason.
+        The new graph, what was folded in AIMET's order, and what was left with the reason.
 
     Raises:
         GraphError: A named op is missing or not connected.
     """
-    graph, nodes, inside = network.graph, network.nodes(), network.inside()
-    uses = graph_nodes.uses(graph.node)
-    matches: List[_Match] = []
-    not_folded: List[NotFolded] = []
-    groups = {group.output: group for group in spelled_out.find(network, combined=True)}
-    # The graph's own order, not the way the network is walked: it decides the names of the new biases.
-    for node in graph.node:
-        found: Union[_Match, str]
-        if node.name in groups:
-            name = groups[node.name].name
-            found = _match_spelled(groups[node.name], nodes, uses)
-            if not spelled and not isinstance(found, str):
-                found = f"it scales each channel by a constant, right behind {found.linear.node.name!r}; {_NOT_ASKED}" \
-                    if groups[node.name].combined else _SPELLED
-        elif node.name in inside and node.op in _BATCH_NORMS:
-            name, found = node.name, _match(node, nodes, uses)
-        else:
-            continue
-        if node.name in network.outputs:
-            found = "it gives an output of the network, whose name has to stay"
-        if isinstance(found, str):
-            not_folded.append(NotFolded(name, found))
-        else:
-            matches.append(found)
-    folded_graph, folded = _rewrite(graph, matches, set(nodes))
-    remaining = sum(node.op in _BATCH_NORMS and node.name in inside for node in folded_graph.node) \
-        + len(spelled_out.find(replace(network, graph=folded_graph), combined=True))
-    if remaining != len(not_folded):
-        raise GraphError(f"{remaining} batch norms are left after folding where {len(not_folded)} were expected; "
-                         "report this graph, its batch norms cannot be folded safely")
+    network = replace(network, graph=computed.store_weights(network))
+    graph = connected_graph.connect(network)
+    matcher = fold_match.Matcher(network)
+    found: Dict[str, Union[Match, str]] = {}
+    for norm, linear, before in _pairs(network, graph):
+        name = norm.node.name
+        found[name] = matcher.before(norm, linear) if before else matcher.behind(norm, linear)
+    for norm in _norms(network, graph):
+        if norm.node.name not in found:
+            found[norm.node.name] = matcher.alone(norm)
+    for group in spelled_out.find(network, combined=True):
+        match = matcher.spelled_out(group)
+        if not spelled and not isinstance(match, str):
+            match = f"it scales each channel by a constant, right behind {match.linear.node.name!r}; {_NOT_ASKED}" \
+                if group.combined else _SPELLED
+        found[group.name] = match
+    order = {name: number for number, name in enumerate(graph.flow.depth_first(network.starts))}
+    matches = sorted(_one_each(found), key=lambda match: order[match.linear.node.name])
+    not_folded = [NotFolded(name, reason) for name, reason in found.items() if isinstance(reason, str)]
+    folded_graph, outputs = fold_rewrite.rewrite(network.graph, matches)
+    _check(replace(network, graph=folded_graph), len(not_folded))
+    folded = [Folded(match.linear.node.name, match.name, output) for match, output in zip(matches, outputs)]
     return FoldResult(folded_graph, folded, not_folded)
 
 
-def _match(norm: tf.NodeDef, nodes: Mapping[str, tf.NodeDef],
-           uses: Mapping[str, List[graph_nodes.Use]]) -> Union[_Match, str]:
-    """What is needed to fold `norm`, or the reason why it cannot be folded."""
-    if norm.attr["is_training"].b:
-        return "it is in training mode"
-    if norm.attr["data_format"].s not in (b"", b"NHWC"):
-        return f"its data format is {norm.attr['data_format'].s.decode()}, not NHWC"
-    if any(f"{norm.name}:{index}" in uses for index in (1, 2, 3, 4, 5)):
-        return "its statistics are used elsewhere"
-    linear = _linear(norm.input[0], _CONVOLUTIONS, nodes, uses)
-    if isinstance(linear, str):
-        return linear
-    try:
-        gamma, beta, mean, variance = (graph_nodes.constant(nodes, reference) for reference in norm.input[1:5])
-        if linear.bias_add is not None:
-            mean = mean - graph_nodes.constant(nodes, linear.bias_add.input[1])
-    except GraphError:
-        return "its parameters are not constant"
-    # All in float32 and in AIMET's order, to the last bit: a weight that rounds the other way is a whole step.
-    inverse = np.float32(1) / np.sqrt(variance + np.float32(norm.attr["epsilon"].f))
-    return _Match(norm.name, norm, (), linear, gamma * inverse, beta - mean * gamma * inverse)
+def _one_each(found: Dict[str, Union[Match, str]]) -> List[Match]:
+    """The matches, of which no two change one op; of those that would, the later ones become reasons."""
+    taken: Dict[str, Match] = {}
+    for name, match in found.items():
+        if not isinstance(match, str) and taken.setdefault(match.linear.node.name, match) is not match:
+            found[name] = f"{taken[match.linear.node.name].name!r} is folded into {match.linear.node.name!r} already"
+    return list(taken.values())
 
 
-def _match_spelled(group: SpelledOut, nodes: Mapping[str, tf.NodeDef],
-                   uses: Mapping[str, List[graph_nodes.Use]]) -> Union[_Match, str]:
-    """The same for a batch norm that is spelled out."""
-    if group.scale is None:
-        return "it takes its statistics from the batch; export the checkpoint for inference, not in training mode"
-    linear = _linear(group.input, (*_CONVOLUTIONS, "MatMul"), nodes, uses)
-    if isinstance(linear, str):
-        return linear
-    channels = _channels(linear)
-    scale, shift = group.scale, np.zeros(1, np.float32) if group.shift is None else group.shift
-    if any(value.size not in (1, channels) or (value.size > 1 and value.shape[-1] != channels)
-           for value in (scale, shift)):
-        return f"it does not have one scale for each of the {channels} output channels of {linear.node.name!r}"
-    scale, shift = scale.reshape(-1), shift.reshape(-1)
-    if linear.bias_add is not None:
-        try:
-            shift = shift + graph_nodes.constant(nodes, linear.bias_add.input[1]) * scale
-        except GraphError:
-            return "its parameters are not constant"
-    return _Match(group.name, nodes[group.output], group.chain[:-1], linear, np.broadcast_to(scale, [channels]),
-                  np.broadcast_to(shift, [channels]))
+class _Pair(NamedTuple):
+    """A batch norm, the op with weights that takes it, and whether it comes before that op."""
+
+    norm: Norm
+    linear: str
+    before: bool
 
 
-def _linear(reference: str, types: Sequence[str], nodes: Mapping[str, tf.NodeDef],
-            uses: Mapping[str, List[graph_nodes.Use]]) -> Union[_Linear, str]:
-    """The op that gives a tensor, if a batch norm of that tensor can be folded into it, or why it cannot."""
-    node = nodes[graph_nodes.op_of(reference)]
-    bias_add: Optional[tf.NodeDef] = None
-    if node.op == "BiasAdd":
-        bias_add, node = node, nodes[graph_nodes.op_of(node.input[0])]
-    if node.op not in types:
-        return f"it follows {node.op} {node.name!r}, not a convolution"
-    if "data_format" in node.attr and node.attr["data_format"].s not in (b"", b"NHWC"):
-        return f"the data format of {node.name!r} is {node.attr['data_format'].s.decode()}, not NHWC"
-    for producer in ([] if bias_add is None else [bias_add]) + [node]:
-        if len(uses[producer.name + ":0"]) != 1:
-            return f"the output of {producer.name!r} is used elsewhere"
-    weights = nodes[graph_nodes.op_of(node.input[1])]
-    readers = [weights.name + ":0"]
-    while weights.op == "Identity":
-        weights = nodes[graph_nodes.op_of(weights.input[0])]
-        readers.append(weights.name + ":0")
-    if weights.op != "Const":
-        return f"the weights of {node.name!r} are not constant"
-    if any(len(uses[reader]) != 1 for reader in readers):
-        return f"the weights of {node.name!r} are shared"
-    return _Linear(node, weights, bias_add)
+def _pairs(network: Network, graph: ConnectedGraph) -> List[_Pair]:
+    """The batch norms that AIMET folds, each with the op that takes it.
+
+    Every op takes one: the batch norm behind it, else the one before it; and each batch norm goes to one op, the first.
+    """
+    behind: Dict[str, Norm] = {}
+    before: Dict[str, Norm] = {}
+    patterns = [pattern for norm in BATCH_NORMS for pattern in (
+        *([kind, norm] for kind in _CONVOLUTIONS), *([norm, kind] for kind in _CONVOLUTIONS),
+        *([norm, flat, layer_patterns.DENSE] for flat in ("Flatten", "Reshape")))]
+    for first, *_, last in graph.matches(patterns):
+        if first.type in BATCH_NORMS:
+            before[last.node] = Norm(graph.flow.nodes[first.node], first.output)
+        else:
+            behind[first.node] = Norm(graph.flow.nodes[last.node], last.output)
+    pairs: List[_Pair] = []
+    taken: Set[str] = set()
+    for name in graph.flow.depth_first(network.starts):
+        norm = behind.get(name, before.get(name))
+        if norm is not None and norm.node.name not in taken:
+            taken.add(norm.node.name)
+            pairs.append(_Pair(norm, name, name not in behind))
+    return pairs
 
 
-def _channels(linear: _Linear) -> int:
-    sides = [side.size for side in linear.weights.attr["value"].tensor.tensor_shape.dim]
-    if linear.node.op == "MatMul":
-        return int(sides[0 if _transposed(linear.node) else 1])
-    return int(graph_nodes.size_of(sides[2:] if linear.node.op == "DepthwiseConv2dNative" else sides[-1:]))
+def _norms(network: Network, graph: ConnectedGraph) -> List[Norm]:
+    """All fused batch norms of a network, in its order."""
+    return [Norm(node, graph.ops[graph.owners[node.name]].output) for node in network.ops() if node.op in BATCH_NORMS]
 
 
-def _transposed(dense: tf.NodeDef) -> bool:
-    # To ask a node for an attribute that it does not have would give it one.
-    return "transpose_b" in dense.attr and bool(dense.attr["transpose_b"].b)
-
-
-def _rewrite(graph: tf.GraphDef, matches: Sequence[_Match],
-             taken: Set[str]) -> Tuple[tf.GraphDef, List[Folded]]:
-    new_weights: Dict[str, np.ndarray] = {}
-    replaced: Dict[str, List[tf.NodeDef]] = {}
-    renamed: Dict[str, str] = {}
-    dropped: Set[str] = set()
-    folded: List[Folded] = []
-    for match in matches:
-        new_weights[match.linear.weights.name] = _scaled(match)
-        bias, output = _fresh_name(taken), _fresh_name(taken)
-        replaced[match.norm.name] = [
-            graph_nodes.const_node(bias, match.bias),
-            graph_nodes.float_node(bias + "/read", "Identity", [bias]),
-            graph_nodes.float_node(output, "BiasAdd", [match.linear.node.name, bias + "/read"]),
-        ]
-        renamed[match.norm.name] = output
-        dropped.update(match.inner)
-        if match.linear.bias_add is not None:
-            dropped.add(match.linear.bias_add.name)
-        folded.append(Folded(match.linear.node.name, match.name, output))
-    result = tf.GraphDef(versions=graph.versions)
-    for node in graph.node:
-        if node.name in dropped:
-            continue
-        for new in replaced.get(node.name, [node]):
-            copy = result.node.add()
-            copy.CopyFrom(new)
-            if node.name in new_weights:
-                copy.CopyFrom(graph_nodes.const_node(node.name, new_weights[node.name]))
-            for index, reference in enumerate(copy.input):
-                name = graph_nodes.op_of(reference)
-                if name in renamed:
-                    copy.input[index] = ("^" if reference.startswith("^") else "") + renamed[name]
-    return result, folded
-
-
-def _scaled(match: _Match) -> np.ndarray:
-    node = match.linear.node
-    weights = tf.make_ndarray(match.linear.weights.attr["value"].tensor)
-    if node.op == "DepthwiseConv2dNative":
-        # Such a kernel is [height, width, channels, multiplier] and its output channels are channels x multiplier.
-        return np.asarray(weights * match.scale.reshape(weights.shape[2:]))
-    if node.op == "MatMul" and _transposed(node):
-        return np.asarray(weights * match.scale[:, np.newaxis])
-    return np.asarray(weights * match.scale)
-
-
-def _fresh_name(taken: Set[str]) -> str:
-    name, number = "bias_value", 0
-    while name in taken:
-        number += 1
-        name = f"bias_value_{number}"
-    taken.add(name)
-    return name
+def _check(network: Network, expected: int) -> None:
+    remaining = sum(node.op in BATCH_NORMS for node in network.ops()) + len(spelled_out.find(network, combined=True))
+    if remaining != expected:
+        raise GraphError(f"{remaining} batch norms are left after folding where {expected} were expected; "
+                         "report this graph, its batch norms cannot be folded safely")

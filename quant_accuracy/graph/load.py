@@ -7,7 +7,7 @@ nothing of it is run here, and what would be run later is looked at first.
 
 from collections import Counter
 from pathlib import Path
-from typing import Dict, List, Mapping, Sequence
+from typing import Callable, Dict, List, Mapping, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -16,7 +16,15 @@ from google.protobuf.message import DecodeError
 from quant_accuracy.base.checkpoint_parts import checkpoint_files, data_files, existing
 from quant_accuracy.base.errors import CheckpointError, GraphError, first_line
 from quant_accuracy.base.graph_names import GraphNames
-from quant_accuracy.graph import boundaries, fake_quantization, index_file, trust
+from quant_accuracy.graph import (
+    boundaries,
+    conds,
+    fake_quantization,
+    freeze,
+    index_file,
+    inference,
+    trust,
+)
 from quant_accuracy.graph import nodes as graph_nodes
 
 _MERGES, _NEXT_ITERATIONS = ("Merge", "RefMerge"), ("NextIteration", "RefNextIteration")
@@ -40,13 +48,19 @@ def load_network(prefix: Path, names: GraphNames, trusted: bool = False) -> tf.G
 
     Raises:
         CheckpointError: As `load_frozen`.
-        GraphError: As that, or an op that is named does not bound the network.
+        GraphError: As that, or an op that is named does not bound the network, or images are not all that is fed.
     """
     meta = checkpoint_files(prefix)[0]
     document = _read_meta(meta)
     _check_references(meta, document.graph_def)
+    ends = [*names.output_ops, *names.detections]
+    there = graph_nodes.by_name(document.graph_def)
+    _for_inference(meta, document, [name for name in ends if name in there])
+    # As it runs: what only training needs is not part of the network.
     boundaries.check(document.graph_def, names)
-    return _frozen(prefix, document, [*names.output_ops, *names.detections], trusted)
+    frozen = _frozen(prefix, document, ends, trusted)
+    boundaries.check_inputs(frozen, names)
+    return frozen
 
 
 def load_frozen(prefix: Path, outputs: Sequence[str], trusted: bool = False) -> tf.GraphDef:
@@ -65,7 +79,13 @@ def load_frozen(prefix: Path, outputs: Sequence[str], trusted: bool = False) -> 
     document = _read_meta(meta)
     graph_nodes.require(graph_nodes.by_name(document.graph_def), outputs)
     _check_references(meta, document.graph_def)
+    _for_inference(meta, document, outputs)
     return _frozen(prefix, document, outputs, trusted)
+
+
+def _for_inference(path: Path, document: tf.MetaGraphDef, outputs: Sequence[str]) -> None:
+    """Change the graph of a document so that it runs for inference."""
+    document.graph_def.CopyFrom(_at(path, inference.to_inference, document.graph_def, outputs))
 
 
 def _frozen(prefix: Path, document: tf.MetaGraphDef, outputs: Sequence[str], trusted: bool) -> tf.GraphDef:
@@ -77,19 +97,17 @@ def _frozen(prefix: Path, document: tf.MetaGraphDef, outputs: Sequence[str], tru
     _check_constants(meta, graph)
     _check_built(meta, graph)
     values = _read_variables(prefix, graph, _restore_sources(meta, document))
-    frozen = tf.GraphDef(versions=graph.versions)
-    for node in graph.node:
-        new = frozen.node.add()
-        if node.name in values:
-            new.CopyFrom(graph_nodes.const_node(node.name, values[node.name]))
-        else:
-            new.CopyFrom(node)
-            new.device = ""
-            new.attr.pop("_class", None)
-            if node.op == "ReadVariableOp":
-                new.op = "Identity"
-                new.attr["T"].CopyFrom(new.attr.pop("dtype"))
-    return frozen
+    # Once more: a variable may have been what decides.
+    frozen = _at(meta, conds.resolve, freeze.freeze(graph, values), outputs)
+    return graph_nodes.subgraph(frozen, outputs)
+
+
+def _at(path: Path, step: Callable[[tf.GraphDef, Sequence[str]], tf.GraphDef], graph: tf.GraphDef,
+        outputs: Sequence[str]) -> tf.GraphDef:
+    try:
+        return step(graph, outputs)
+    except GraphError as error:
+        raise GraphError(f"{path}: {error}") from error
 
 
 def _read_meta(path: Path) -> tf.MetaGraphDef:

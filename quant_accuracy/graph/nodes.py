@@ -2,7 +2,7 @@
 
 import functools
 import operator
-from typing import Callable, Dict, Iterable, List, Mapping, NamedTuple, Sequence, Set, Tuple
+from typing import Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -82,9 +82,10 @@ def near(nodes: Mapping[str, tf.NodeDef], name: str) -> str:
     return f" (did you mean {' or '.join(found)}?)" if found else ""
 
 
-def needed(nodes: Mapping[str, tf.NodeDef], roots: Iterable[str]) -> Set[str]:
-    """The names of all ops that some ops need, themselves included."""
-    return _reach(list(roots), lambda name: [op_of(reference) for reference in nodes[name].input])
+def needed(nodes: Mapping[str, tf.NodeDef], roots: Iterable[str], stop: Optional[str] = None) -> Set[str]:
+    """The names of all ops that some ops need, themselves included; what only `stop` needs is left out."""
+    return reach(list(roots), lambda name: [] if name == stop
+                  else [op_of(reference) for reference in nodes[name].input])
 
 
 def constant(nodes: Mapping[str, tf.NodeDef], reference: str) -> np.ndarray:
@@ -167,30 +168,41 @@ def subgraph(graph: tf.GraphDef, outputs: Sequence[str]) -> tf.GraphDef:
     return tf.graph_util.extract_sub_graph(graph, list(outputs))
 
 
-def between(graph: tf.GraphDef, start: str, outputs: Sequence[str]) -> List[tf.NodeDef]:
-    """The ops on the ways from `start` (itself left out) to the output ops, every op after the ops that it needs.
+def between(graph: tf.GraphDef, starts: Sequence[str], outputs: Sequence[str]) -> List[tf.NodeDef]:
+    """The ops on the ways from `starts` (themselves left out) to the output ops, every op after the ops that it needs.
 
     Raises:
-        GraphError: A named op is missing, or there is no way from `start` to one of the outputs.
+        GraphError: A named op is missing, or there is no way to one of the outputs, or from one of the starts.
     """
     nodes = by_name(graph)
-    require(nodes, [start, *outputs])
+    require(nodes, [*starts, *outputs])
     consumers: Dict[str, List[str]] = {}
     for node in graph.node:
         for reference in node.input:
             consumers.setdefault(op_of(reference), []).append(node.name)
-    after = _reach([start], lambda name: consumers.get(name, ()))
+    after = reach(starts, lambda name: consumers.get(name, ()))
+    before = reach(outputs, lambda name: [op_of(reference) for reference in nodes[name].input])
     for output in outputs:
-        if output not in after or output == start:
-            raise GraphError(f"the starting op {start!r} does not lead to the output op {output!r}; "
+        if output not in after or output in starts:
+            raise GraphError(f"{_no_way(starts)} to the output op {output!r}; "
                              "correct starting_op or output_ops in the model card")
-    before = _reach(list(outputs), lambda name: [op_of(reference) for reference in nodes[name].input])
-    inside = (after & before) - {start}
-    return [nodes[name] for name in _topological(nodes, inside, outputs)]
+    for start in starts:
+        if start not in before:
+            raise GraphError(f"the starting op {start!r} leads to none of the output ops {', '.join(outputs)}; "
+                             "take it out of starting_op in the model card")
+    return [nodes[name] for name in _topological(nodes, after & before, outputs) if name not in starts]
 
 
-def _reach(roots: Sequence[str], step: Callable[[str], Iterable[str]]) -> Set[str]:
-    seen, stack = set(roots), list(roots)
+def _no_way(starts: Sequence[str]) -> str:
+    if len(starts) == 1:
+        return f"the starting op {starts[0]!r} does not lead"
+    return f"none of the starting ops {', '.join(starts)} leads"
+
+
+def reach(roots: Iterable[str], step: Callable[[str], Iterable[str]]) -> Set[str]:
+    """The names that steps lead to from some names, those included."""
+    stack = list(roots)
+    seen = set(stack)
     while stack:
         for name in step(stack.pop()):
             if name not in seen:

@@ -1,4 +1,6 @@
-"""Scaling a network's input by a factor that is given when the graph runs."""
+"""Scaling a network's inputs by a factor that is given when the graph runs."""
+
+from typing import Sequence
 
 import tensorflow.compat.v1 as tf
 
@@ -9,26 +11,29 @@ FACTOR = "quant_accuracy/input_scale"
 _SCALED = "quant_accuracy/scaled_input"
 
 
-def scale_input(graph: tf.GraphDef, start: str) -> tf.GraphDef:
-    """Multiply the output of `start` by the placeholder `FACTOR`, a float32 scalar, for all that use it.
+def scale_input(graph: tf.GraphDef, starts: Sequence[str]) -> tf.GraphDef:
+    """Multiply the output of each starting op by the placeholder `FACTOR`, a float32 scalar, for all that use it.
 
     Args:
         graph: A frozen graph.
-        start: The starting op of the network; its first output is a float32 tensor.
+        starts: The starting ops of the network; the first output of each is a float32 tensor.
 
     Raises:
-        GraphError: The op is missing, or nothing uses it.
+        GraphError: An op is missing, or nothing uses it.
     """
     result = tf.GraphDef()
     result.CopyFrom(graph)
-    graph_nodes.require(graph_nodes.by_name(result), [start])
-    uses = graph_nodes.uses(result.node).get(graph_nodes.tensor_of(start), [])
-    if not uses:
-        raise GraphError(f"nothing uses the starting op {start!r}; correct starting_op in the model card")
-    for use in uses:
-        use.node.input[use.position] = _SCALED
+    graph_nodes.require(graph_nodes.by_name(result), starts)
+    uses = graph_nodes.uses(result.node)
+    for number, start in enumerate(starts):
+        tensor, scaled = graph_nodes.tensor_of(start), f"{_SCALED}_{number}"
+        if tensor not in uses:
+            raise GraphError(f"nothing uses the starting op {start!r}; correct starting_op in the model card")
+        for use in uses[tensor]:
+            use.node.input[use.position] = scaled
+        result.node.extend([graph_nodes.float_node(scaled, "Mul", [tensor, FACTOR])])
     factor = tf.NodeDef(name=FACTOR, op="Placeholder")
     factor.attr["dtype"].type = tf.float32.as_datatype_enum
     factor.attr["shape"].shape.CopyFrom(tf.TensorShape([]).as_proto())
-    result.node.extend([factor, graph_nodes.float_node(_SCALED, "Mul", [graph_nodes.tensor_of(start), FACTOR])])
+    result.node.extend([factor])
     return result

@@ -154,7 +154,7 @@ class _Finder:
                 or graph_nodes.op_of(root) not in _before(self._nodes, others[0], graph_nodes.op_of(scaled)):
             output = node
         chain = tuple(dict.fromkeys([node.name, output.name]))
-        inner = {other.name for other in graph_nodes.between(self._graph, graph_nodes.op_of(scaled), [output.name])}
+        inner = {other.name for other in graph_nodes.between(self._graph, [graph_nodes.op_of(scaled)], [output.name])}
         return SpelledOut(node.name, scaled, chain, inner, None, None)
 
     def _scaled(self, node: tf.NodeDef) -> Optional[_Link]:

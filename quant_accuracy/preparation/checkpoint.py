@@ -1,18 +1,16 @@
 """From a training checkpoint of the Object Detection API to the evaluation checkpoint that gets quantized."""
 
 from pathlib import Path
-from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import tensorflow.compat.v1 as tf
-from object_detection import exporter
 
 from quant_accuracy.base import checkpoint_parts, files
-from quant_accuracy.base.errors import CheckpointError, ConfigurationError, first_line
+from quant_accuracy.base.errors import CheckpointError, first_line
 from quant_accuracy.graph import load
-from quant_accuracy.preparation import pipeline_config
+from quant_accuracy.preparation import inference_graph, pipeline_config
 
 _AVERAGE = "/ExponentialMovingAverage"
-_OUTPUTS = ("concat", "concat_1", "detection_boxes", "detection_scores", "detection_classes", "num_detections")
 
 
 class Exported(NamedTuple):
@@ -46,20 +44,14 @@ def export(config_file: Path, checkpoint: Path, output: Path) -> Exported:
         output: Folder for `model.ckpt.*` and `frozen_inference_graph.pb`.
 
     Raises:
-        ConfigurationError: The configuration cannot be used.
+        ConfigurationError: The configuration cannot be used, or the API cannot build its model.
         CheckpointError: The checkpoint cannot be read or belongs to another model, or does not hold what the
             configuration asks for.
     """
     pipeline = pipeline_config.read(config_file)
     checkpoint = checkpoint_parts.prefix(checkpoint)
     with tf.Graph().as_default():
-        try:
-            build_inference_graph(pipeline.config)
-        except Exception as error:  # the API's builders raise many kinds for what they cannot build
-            raise ConfigurationError(f"{config_file}: the installed Object Detection API cannot build the model "
-                                     f"({type(error).__name__}: {first_line(error)}); name the pipeline.config of an "
-                                     "SSD that it knows") from error
-        _require_outputs(config_file, pipeline.config)
+        inference_graph.build(config_file, pipeline.config)
         variables = tf.global_variables()
         shapes = _shapes(checkpoint)
         sources = _sources(checkpoint, variables, shapes, pipeline.averages)
@@ -77,20 +69,6 @@ def export(config_file: Path, checkpoint: Path, output: Path) -> Exported:
     averaged = sum(name.endswith(_AVERAGE) for name in sources)
     passed_over = sum(name + _AVERAGE in shapes for name in sources)
     return Exported(prefix, frozen, len(sources), averaged, passed_over)
-
-
-def build_inference_graph(config: Any) -> None:
-    """Build `image_tensor` to `detection_*` for a pipeline configuration in TensorFlow's default graph."""
-    model = pipeline_config.build_model(config, is_training=False)
-    exporter.build_detection_graph("image_tensor", model, None, "inference_op", None)
-
-
-def _require_outputs(config_file: Path, config: Any) -> None:
-    names = {operation.name for operation in tf.get_default_graph().get_operations()}
-    if not names.issuperset(_OUTPUTS):
-        raise ConfigurationError(f"{config_file}: describes a {config.model.WhichOneof('model')}, whose graph has no "
-                                 f"{next(name for name in _OUTPUTS if name not in names)!r}; only SSDs are exported "
-                                 "here: name the pipeline.config of one")
 
 
 def _shapes(checkpoint: Path) -> Mapping[str, Sequence[int]]:
@@ -169,6 +147,6 @@ def _save(session: tf.Session, output: Path) -> Tuple[Path, Path]:
         meta = saver.export_meta_graph(collection_list=[key for key in session.graph.get_all_collection_keys()
                                                         if key not in contexts])
         prefix.with_name(prefix.name + ".meta").write_bytes(meta.SerializeToString(deterministic=True))
-        graph = load.load_frozen(prefix, _OUTPUTS)
+        graph = load.load_frozen(prefix, inference_graph.OUTPUTS)
         (scratch / "frozen_inference_graph.pb").write_bytes(graph.SerializeToString(deterministic=True))
     return output / "model.ckpt", output / "frozen_inference_graph.pb"

@@ -1,13 +1,13 @@
 """Observe every quantizer's tensor on calibration images, and derive the encodings."""
 
 import functools
-from typing import Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base import concurrency
-from quant_accuracy.base.errors import DataError
+from quant_accuracy.base.errors import DataError, GraphError
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph import sessions
 from quant_accuracy.quantization import histogram, simulate
@@ -26,11 +26,13 @@ from quant_accuracy.quantization.records import (
 )
 
 # Quantizers come in the network's order: the first tensor that is no number is the nearest to what makes it so.
+# What a network is fed at once: images, or values for each of several placeholders, by name.
+Batch = Union[np.ndarray, Mapping[str, np.ndarray]]
 _REPAIR = "a weight or a batch norm before it makes it so: train or export the checkpoint again"
 
 
 def calibrate(graph: tf.GraphDef, quantizers: Sequence[Quantizer], settings: Settings, image_input: str,
-              batches: Iterable[np.ndarray], frozen: Optional[Encodings] = None) -> Quantization:
+              batches: Iterable[Batch], frozen: Optional[Encodings] = None) -> Quantization:
     """The quantizers with an encoding for each that is enabled.
 
     As in AIMET, weights are quantized while activations are observed in floating point.
@@ -39,12 +41,14 @@ def calibrate(graph: tf.GraphDef, quantizers: Sequence[Quantizer], settings: Set
         graph: The frozen graph, batch norms folded.
         quantizers: The placed quantizers.
         settings: The scheme.
-        image_input: The placeholder that takes images.
-        batches: uint8 [batch, height, width, 3] calibration images.
+        image_input: The placeholder that takes images; of no meaning where batches name their placeholders.
+        batches: uint8 [batch, height, width, 3] calibration images; for a network of several inputs mappings from
+            placeholders to values.
         frozen: Encodings that are given and stay as they are.
 
     Raises:
         DataError: A tensor is NaN or infinite on the calibration images, or there are no images.
+        GraphError: An input is missing in a batch, or in the graph.
     """
     encodings = dict(frozen or {})
     encodings.update(calibrate_params(graph, [q for q in quantizers if q.tensor not in encodings], settings))
@@ -89,7 +93,7 @@ def _named(quantizer: Quantizer, encode: _Encode) -> Encoding:
 
 
 def _observed(graph: tf.GraphDef, tensors: Sequence[str], settings: Settings, image_input: str,
-              batches: Iterable[np.ndarray]) -> List[_Encode]:
+              batches: Iterable[Batch]) -> List[_Encode]:
     """For each tensor what gives its encoding, once bit width and symmetry are known."""
     if settings.scheme == TF_ENHANCED:
         return [functools.partial(enhanced_encoding, seen)
@@ -99,14 +103,14 @@ def _observed(graph: tf.GraphDef, tensors: Sequence[str], settings: Settings, im
 
 
 def observe_ranges(graph: tf.GraphDef, tensors: Sequence[str], image_input: str,
-                   batches: Iterable[np.ndarray]) -> List[Range]:
+                   batches: Iterable[Batch]) -> List[Range]:
     """The range of each tensor over all images.
 
     Args:
         graph: The graph to run.
         tensors: Names of float32 tensors.
         image_input: The placeholder that takes images.
-        batches: uint8 [batch, height, width, 3].
+        batches: As for `calibrate`.
 
     Raises:
         DataError: There are no images.
@@ -115,7 +119,7 @@ def observe_ranges(graph: tf.GraphDef, tensors: Sequence[str], image_input: str,
     low = np.full(len(tensors), np.inf)
     high = np.full(len(tensors), -np.inf)
     fetches = [f"observe/{index}/{which}:0" for which in ("min", "max") for index in range(len(tensors))]
-    for values in _run_all(extremes, fetches, image_input, batches):
+    for values in _run_all(extremes, fetches, _feeds(graph, extremes, image_input, batches)):
         # NaN must come through: numpy's minimum and maximum keep it.
         seen = np.array(values, np.float64).reshape(2, -1)
         low, high = np.minimum(low, seen[0]), np.maximum(high, seen[1])
@@ -123,7 +127,7 @@ def observe_ranges(graph: tf.GraphDef, tensors: Sequence[str], image_input: str,
 
 
 def observe_histograms(graph: tf.GraphDef, tensors: Sequence[str], image_input: str,
-                       batches: Iterable[np.ndarray]) -> List[Optional[Histogram]]:
+                       batches: Iterable[Batch]) -> List[Optional[Histogram]]:
     """The histogram of each tensor over all images; None where all values were zero.
 
     The order of the batches matters: the first one fixes the buckets.
@@ -132,14 +136,14 @@ def observe_histograms(graph: tf.GraphDef, tensors: Sequence[str], image_input: 
         graph: The graph to run.
         tensors: Names of float32 tensors.
         image_input: The placeholder that takes images.
-        batches: uint8 [batch, height, width, 3].
+        batches: As for `calibrate`.
 
     Raises:
         DataError: There are no images, or a value is NaN or infinite.
     """
     needed = graph_nodes.subgraph(graph, [graph_nodes.op_of(tensor) for tensor in tensors])
     seen: List[Optional[Histogram]] = [None] * len(tensors)
-    for values in _run_all(needed, tensors, image_input, batches):
+    for values in _run_all(needed, tensors, _feeds(graph, needed, image_input, batches)):
         for index, value in enumerate(values):
             if not np.isfinite(value).all():
                 raise DataError(f"activation {tensors[index]} is NaN or infinite on the calibration images; {_REPAIR}")
@@ -147,13 +151,29 @@ def observe_histograms(graph: tf.GraphDef, tensors: Sequence[str], image_input: 
     return seen
 
 
-def _run_all(graph: tf.GraphDef, fetches: Sequence[str], image_input: str,
-             batches: Iterable[np.ndarray]) -> Iterator[Sequence[np.ndarray]]:
+def _feeds(whole: tf.GraphDef, needed: tf.GraphDef, image_input: str,
+           batches: Iterable[Batch]) -> Iterator[Mapping[str, np.ndarray]]:
+    """What each batch feeds by tensor; an input that the graph has, and this part of it does not need, is left out."""
+    ops, inputs = graph_nodes.by_name(whole), graph_nodes.by_name(needed)
+    for batch in batches:
+        if not isinstance(batch, Mapping):
+            yield {graph_nodes.tensor_of(image_input): batch}
+            continue
+        for name in batch:
+            if graph_nodes.op_of(name) not in ops:
+                raise GraphError(f"the graph has no input {name!r}; name its placeholders"
+                                 f"{graph_nodes.near(ops, name)}")
+        yield {graph_nodes.tensor_of(name): values for name, values in batch.items()
+               if graph_nodes.op_of(name) in inputs}
+
+
+def _run_all(graph: tf.GraphDef, fetches: Sequence[str],
+             feeds: Iterable[Mapping[str, np.ndarray]]) -> Iterator[Sequence[np.ndarray]]:
     """The fetched values of each batch, in order; no batch at all is an error."""
     count = 0
     with sessions.open_session(graph, "the float graph, on calibration images") as session:
         for values in concurrency.run_concurrently(
-                lambda batch: session.run(list(fetches), {image_input + ":0": batch}), batches):
+                lambda feed: session.run(list(fetches), feed), feeds):
             yield values
             count += 1
     if not count:

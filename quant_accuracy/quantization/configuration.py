@@ -17,15 +17,15 @@ from quant_accuracy.base.near import near
 
 WEIGHT, BIAS = "weight", "bias"
 
-# The names of op types in configuration files, and the ops of TensorFlow that bear them.
+# The names of op types in configuration files, and the types of AIMET's connected graph that bear them.
 OP_TYPES: Mapping[str, Tuple[str, ...]] = {
     "Conv": ("Conv2D", "DepthwiseConv2dNative"),
-    "BatchNormalization": ("FusedBatchNormV3", "FusedBatchNorm"),
+    "BatchNormalization": ("FusedBatchNormV3", "BatchNorm"),
     "MaxPool": ("MaxPool",),
     "AveragePool": ("AvgPool",),
     "Relu": ("Relu",),
     "Clip": ("Relu6",),
-    "Gemm": ("MatMul",),
+    "Gemm": ("Dense",),
     "Add": ("Add", "AddV2"),
     "Concat": ("ConcatV2",),
     "Mul": ("Mul",),

@@ -1,18 +1,20 @@
 """Which tensors of a network get a quantizer, by AIMET 1.19's rules and a quantizer configuration.
 
-Every op of the network gets a quantizer at its output, every weight and every bias one of its own; the configuration
-then turns them on and off. Shape arithmetic, Identity and flattening ops never get one. A convolution or MatMul and
-its BiasAdd count as one op, and so do all ops of a batch norm that is spelled out.
+Every op of the connected graph gets a quantizer at its output, every weight and every bias one of its own; the
+configuration then turns them on and off. Shapes, Identity and flattening ops, and what gives no float numbers, never
+get one. (AIMET's `_get_ops_to_quantize_activations_for`, `OpQuery.get_weight_ops`, `QuantSimConfigurator`.)
 """
 
 from dataclasses import replace
-from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import AbstractSet, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import ConfigurationError
+from quant_accuracy.graph import conds, connected_graph, control_flow
 from quant_accuracy.graph import nodes as graph_nodes
-from quant_accuracy.graph import spelled_out
+from quant_accuracy.graph.connected_graph import ConnectedGraph, ConnectedOp
+from quant_accuracy.graph.dtypes import output_dtype
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import overrides
 from quant_accuracy.quantization.configuration import BIAS, OP_TYPES, WEIGHT, Configuration, OpRule, ParamRule
@@ -26,30 +28,36 @@ from quant_accuracy.quantization.records import (
     Symmetry,
 )
 
-_LINEAR = ("Conv2D", "DepthwiseConv2dNative", "MatMul")
-_WITHOUT_QUANTIZER = {"Identity", "Shape", "StridedSlice", "Pack", "Const", "NoOp"}
-_BATCH_NORM = "BatchNormalization"
+# What adds a bias, and what AIMET takes such a bias for.
+_ADDING = {"BiasAdd": BIAS, "Add": WEIGHT}
+_WITHOUT_QUANTIZER = ("Flatten", "Shape", "Identity")
 _TYPE_OF = {op: name for name, ops in OP_TYPES.items() for op in ops}
-# Where the output channels of a weight lie, for encodings per channel.
+# Ops whose weights have quantizers, and where the output channels of these lie, for encodings per channel.
 _CHANNELS = {"Conv2D": 3, "DepthwiseConv2dNative": 2, "MatMul": 1}
 
 
+class _Param(NamedTuple):
+    """A param of an op: what AIMET takes it for, its tensor, and the axis of its output channels, if it has them."""
+
+    role: str
+    tensor: str
+    axis: Optional[int]
+
+
 class _Op(NamedTuple):
-    """An op as a configuration sees it: a node, a linear one with its BiasAdd, or a batch norm of several.
+    """An op as a configuration sees it.
 
     Attributes:
-        node: The node; of several, the one that takes the activation.
-        output: Name of the node that gives the output.
+        connected: The op of the connected graph.
         type: Its name in configuration files; None where it has none.
         activation: The tensor of its output quantizer; None where it never gets one.
-        params: Kind (`weight`, `bias`) and tensor of each param.
+        params: Its params.
     """
 
-    node: tf.NodeDef
-    output: str
+    connected: ConnectedOp
     type: Optional[str]
     activation: Optional[str]
-    params: Sequence[Tuple[str, str]]
+    params: Sequence[_Param]
 
 
 def place_quantizers(network: Network, settings: Settings) -> List[Quantizer]:
@@ -63,88 +71,55 @@ def place_quantizers(network: Network, settings: Settings) -> List[Quantizer]:
         GraphError: A named op is missing or not connected.
         ConfigurationError: The configuration contradicts itself on a tensor, or an override matches nothing.
     """
-    ops = _ops(network)
-    placed = {quantizer.tensor: quantizer for op in ops for quantizer in _of_op(op, settings, network)}
-    _configure(placed, ops, settings.configuration)
-    quantizers = overrides.apply(list(placed.values()), settings.overrides)
+    graph = connected_graph.connect(network)
+    ops = _ops(network, graph)
+    placed = {quantizer.tensor: quantizer for op in ops.values() for quantizer in _of_op(op, settings, network)}
+    _configure(placed, ops, settings.configuration, graph)
+    quantizers = overrides.apply(_in_order(placed, network), settings.overrides)
     overrides.check_symmetry(quantizers)
     return quantizers
 
 
-def _ops(network: Network) -> List[_Op]:
-    nodes, inner, inside = network.nodes(), network.ops(), network.inside()
-    uses = graph_nodes.uses(inner)
-    groups = {group.output: group for group in spelled_out.find(network)}
-    ops = []
-    covered = {name for group in groups.values() for name in group.ops} - set(groups)
-    for node in [nodes[network.start], *inner]:
-        if node.name in covered:
-            continue
-        if node.name in groups:
-            ops.append(_Op(nodes[groups[node.name].chain[0]], node.name, _BATCH_NORM, node.name + ":0", []))
-            continue
-        bias_add = _bias_add(node, uses)
-        output = bias_add or node
-        covered.add(output.name)
-        flatten = node.op == "Reshape" and _is_flatten(node, nodes)
-        activation = f"{output.name}:0" if _has_output_quantizer(output) and not flatten else None
-        weighted = node.op in _LINEAR and node.name != network.start and graph_nodes.op_of(node.input[1]) not in inside
-        params = _params(node, bias_add, uses, nodes) if weighted else []
-        ops.append(_Op(node, output.name, "Flatten" if flatten else _TYPE_OF.get(node.op), activation, params))
+def _ops(network: Network, graph: ConnectedGraph) -> Dict[str, _Op]:
+    nodes = graph.flow.nodes
+    # AIMET has no quantizers in loops and branches: what stands there cannot be observed.
+    held = control_flow.inside(nodes) | conds.taken(nodes)
+    params = _params(network, graph, held)
+    ops = {}
+    for connected in graph.ops.values():
+        output = nodes[connected.output]
+        quantized = connected.type not in _WITHOUT_QUANTIZER and output.name not in held \
+            and output_dtype(output) == tf.float32
+        ops[connected.name] = _Op(connected, _TYPE_OF.get(connected.type), f"{output.name}:0" if quantized else None,
+                                  params.get(connected.name, []))
     return ops
 
 
-def _params(node: tf.NodeDef, bias_add: Optional[tf.NodeDef], uses: Mapping[str, List[graph_nodes.Use]],
-            nodes: Mapping[str, tf.NodeDef]) -> List[Tuple[str, str]]:
-    params = [(WEIGHT, graph_nodes.tensor_of(node.input[1]))]
-    if bias_add is not None:
-        params.append((BIAS, graph_nodes.tensor_of(bias_add.input[1])))
-    for use in uses.get(node.name + ":0", []):
-        # AIMET takes what a plain Add (not AddV2) adds to a MatMul for a weight.
-        if node.op == "MatMul" and use.node.op == "Add" and use.position == 0 \
-                and graph_nodes.is_constant(nodes, use.node.input[1]):
-            params.append((WEIGHT, graph_nodes.tensor_of(use.node.input[1])))
-    return params
-
-
-def _bias_add(node: tf.NodeDef, uses: Mapping[str, List[graph_nodes.Use]]) -> Optional[tf.NodeDef]:
-    """The BiasAdd that belongs to a convolution or MatMul."""
-    readers = uses.get(node.name + ":0", [])
-    if node.op in _LINEAR and len(readers) == 1 and readers[0].node.op == "BiasAdd":
-        return readers[0].node
-    return None
-
-
-def _has_output_quantizer(node: tf.NodeDef) -> bool:
-    if node.op in _WITHOUT_QUANTIZER:
-        return False
-    return all(node.attr[attribute].type == tf.float32.as_datatype_enum
-               for attribute in ("T", "dtype", "DstT") if attribute in node.attr)
-
-
-def _is_flatten(node: tf.NodeDef, nodes: Mapping[str, tf.NodeDef]) -> bool:
-    """Whether AIMET takes a Reshape for a flattening.
-
-    Its Reshape template is Keras' layer with a three-dimensional target, whose shape is packed from the batch size and
-    three more values; every other Reshape matches its Flatten template.
-    """
-    shape = nodes[graph_nodes.op_of(node.input[1])]
-    return not (shape.op == "Pack" and len(shape.input) == 4
-                and nodes[graph_nodes.op_of(shape.input[0])].op == "StridedSlice")
+def _params(network: Network, graph: ConnectedGraph, held: AbstractSet[str]) -> Dict[str, List[_Param]]:
+    """The params of each connected op: the second input of ops with weights, and of what adds to their output."""
+    found: Dict[str, List[_Param]] = {}
+    nodes, owners = graph.flow.nodes, graph.owners
+    for node in network.graph.node:
+        if node.op in _CHANNELS and node.name in owners and node.name not in held \
+                and graph_nodes.op_of(node.input[1]) not in owners:
+            found.setdefault(owners[node.name], []).append(
+                _Param(WEIGHT, graph_nodes.tensor_of(node.input[1]), _CHANNELS[node.op]))
+            for reader in (nodes[name] for name in graph.flow.consumers(node.name) if name in owners):
+                if reader.op in _ADDING and graph_nodes.op_of(reader.input[1]) not in owners:
+                    found.setdefault(owners[reader.name], []).append(
+                        _Param(_ADDING[reader.op], graph_nodes.tensor_of(reader.input[1]), None))
+    return found
 
 
 def _of_op(op: _Op, settings: Settings, network: Network) -> List[Quantizer]:
     """The quantizers of an op, still disabled."""
     configuration = settings.configuration
     symmetry = Symmetry(False, configuration.strict, configuration.unsigned)
-    found = []
-    for role, tensor in op.params:
-        axis = _CHANNELS[op.node.op] if configuration.per_channel and role == WEIGHT and tensor == op.params[0][1] \
-            else None
-        found.append(Quantizer(_name(tensor), tensor, PARAM, settings.param_bitwidth, symmetry, False,
-                               "no rule enables it", role, axis))
+    found = [Quantizer(_name(param.tensor), param.tensor, PARAM, settings.param_bitwidth, symmetry, False,
+                       "no rule enables it", param.role, param.axis if configuration.per_channel else None)
+             for param in op.params]
     if op.activation is not None:
-        role = INPUT if op.node.name == network.start else OUTPUT if op.output in network.outputs else ""
+        role = INPUT if op.connected.starting else OUTPUT if op.connected.output in network.outputs else ""
         found.append(Quantizer(_name(op.activation), op.activation, ACTIVATION, settings.output_bitwidth, symmetry,
                                False, "no rule enables it", role))
     return found
@@ -152,6 +127,16 @@ def _of_op(op: _Op, settings: Settings, network: Network) -> List[Quantizer]:
 
 def _name(tensor: str) -> str:
     return graph_nodes.op_of(tensor) + "_quantized"
+
+
+def _in_order(placed: Mapping[str, Quantizer], network: Network) -> List[Quantizer]:
+    """As the network runs: params where the op is that takes them, before its output."""
+    where: Dict[str, int] = {}
+    nodes = network.nodes()
+    for position, node in enumerate([*(nodes[name] for name in network.starts), *network.ops()]):
+        for tensor in [*map(graph_nodes.tensor_of, node.input), f"{node.name}:0"]:
+            where.setdefault(tensor, position)
+    return sorted(placed.values(), key=lambda quantizer: (where[quantizer.tensor], quantizer.kind == ACTIVATION))
 
 
 class _Step:
@@ -180,38 +165,38 @@ class _Step:
                                      f"({rule}); make the ops at its two ends agree")
 
 
-def _configure(placed: Dict[str, Quantizer], ops: Sequence[_Op], configuration: Configuration) -> None:
+def _configure(placed: Dict[str, Quantizer], ops: Mapping[str, _Op], configuration: Configuration,
+               graph: ConnectedGraph) -> None:
     """The six steps, in AIMET's order."""
-    by_output = {op.output: op for op in ops}
-    start, inner = ops[0], ops[1:]
+    first = [op for op in ops.values() if not op.connected.inputs]
     step = _Step(placed)
-    for op in inner:
-        _apply_op(step, op, configuration.ops, by_output, "defaults: op outputs are quantized")
-        for _, tensor in op.params:
-            _apply_param(placed, tensor, configuration.all_params, "defaults: params are quantized")
-    for op in inner:
-        for kind, tensor in op.params:
-            _apply_param(placed, tensor, configuration.params.get(kind), f"params: {kind}")
+    for op in ops.values():
+        if op.connected.inputs:
+            _apply_op(step, op, configuration.ops, ops, "defaults: op outputs are quantized")
+        for param in op.params:
+            _apply_param(placed, param.tensor, configuration.all_params, "defaults: params are quantized")
+    for op in ops.values():
+        for param in op.params:
+            _apply_param(placed, param.tensor, configuration.params.get(param.role), f"params: {param.role}")
     step = _Step(placed)
-    for op in ops:
+    for op in ops.values():
         rule = configuration.op_types.get(op.type or "")
         if rule is not None:
-            _apply_op(step, op, rule, by_output, f"op_type: {op.type}")
-            for kind, tensor in op.params:
-                _apply_param(placed, tensor, rule.params.get(kind), f"op_type: {op.type}")
+            _apply_op(step, op, rule, ops, f"op_type: {op.type}")
+            for param in op.params:
+                _apply_param(placed, param.tensor, rule.params.get(param.role), f"op_type: {op.type}")
     silenced = _Step(placed)
-    for group, members in _supergroups(ops, configuration.supergroups, by_output):
+    for group, members in _supergroups(ops, configuration.supergroups, graph):
         tensors = [op.activation for op in members[:-1] if op.activation is not None]
         silenced.enable(tensors, False, f"supergroups: {' + '.join(group)} is one op", covered=True)
-    if start.activation is not None:
-        _Step(placed).enable([start.activation], configuration.model_input, "model_input")
-    consumed = {name for op in ops for name in _inputs(op, by_output)}
-    last = [op.activation for op in ops if op.output not in consumed and op.activation is not None]
+    _Step(placed).enable([op.activation for op in first if op.activation is not None], configuration.model_input,
+                         "model_input")
+    last = [op.activation for op in ops.values() if not op.connected.consumers and op.activation is not None]
     _Step(placed).enable(last, configuration.model_output, "model_output")
 
 
-def _apply_op(step: _Step, op: _Op, rule: OpRule, by_output: Mapping[str, _Op], name: str) -> None:
-    before = _nearest(op, by_output)
+def _apply_op(step: _Step, op: _Op, rule: OpRule, ops: Mapping[str, _Op], name: str) -> None:
+    before = _nearest(op, ops)
     own = [op.activation] if op.activation is not None else []
     step.enable(before, rule.input, name)
     step.enable(own, rule.output, name)
@@ -226,17 +211,13 @@ def _apply_param(placed: Dict[str, Quantizer], tensor: str, rule: Optional[Param
         step.make_symmetric([tensor], rule.symmetric, name)
 
 
-def _inputs(op: _Op, by_output: Mapping[str, _Op]) -> List[str]:
-    return [name for name in map(graph_nodes.op_of, op.node.input) if name in by_output]
-
-
-def _nearest(op: _Op, by_output: Mapping[str, _Op]) -> List[str]:
+def _nearest(op: _Op, ops: Mapping[str, _Op]) -> List[str]:
     """The quantizers before an op, through ops that have none."""
     found: Dict[str, None] = {}
     seen, stack = set(), [op]
     while stack:
-        for name in _inputs(stack.pop(), by_output):
-            before = by_output[name]
+        for name in stack.pop().connected.inputs:
+            before = ops[name]
             if before.activation is not None:
                 found[before.activation] = None
             elif name not in seen:
@@ -245,29 +226,10 @@ def _nearest(op: _Op, by_output: Mapping[str, _Op]) -> List[str]:
     return list(found)
 
 
-def _supergroups(ops: Sequence[_Op], groups: Sequence[Sequence[str]],
-                 by_output: Mapping[str, _Op]) -> List[Tuple[Sequence[str], List[_Op]]]:
-    """The chains of ops that are a supergroup, each with its pattern.
-
-    AIMET searches depth first and comes to every op once: where two ways meet, only the first of them continues. A way
-    that forks ends there.
-    """
-    consumers: Dict[str, List[_Op]] = {op.output: [] for op in ops}
-    for op in ops:
-        for name in dict.fromkeys(_inputs(op, by_output)):
-            consumers[name].append(op)
+def _supergroups(ops: Mapping[str, _Op], groups: Sequence[Sequence[str]],
+                 graph: ConnectedGraph) -> List[Tuple[Sequence[str], List[_Op]]]:
+    """The chains of ops that are a supergroup, each with its pattern."""
     longest = max(map(len, groups), default=1)
-    found: List[Tuple[Sequence[str], List[_Op]]] = []
-    seen = set()
-    stack: List[Tuple[_Op, List[_Op]]] = [(ops[0], [])]
-    while stack:
-        op, before = stack.pop()
-        if op.output in seen:
-            continue
-        seen.add(op.output)
-        chain = [*before, op][-longest:]
-        found += [(group, chain[-len(group):]) for group in groups
-                  if [member.type for member in chain[-len(group):]] == list(group)]
-        following = consumers[op.output]
-        stack += [(other, chain if len(following) == 1 else []) for other in reversed(following)]
-    return found
+    chains = [[ops[connected.name] for connected in chain] for chain in graph.chains(longest)]
+    return [(group, chain[-len(group):]) for chain in chains for group in groups
+            if [op.type for op in chain[-len(group):]] == list(group)]

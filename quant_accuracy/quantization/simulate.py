@@ -7,6 +7,7 @@ import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import ConfigurationError, GraphError
 from quant_accuracy.graph import nodes as graph_nodes
+from quant_accuracy.graph import shared_weights
 from quant_accuracy.quantization.encodings import quantize_dequantize
 from quant_accuracy.quantization.records import ACTIVATION, PARAM, Encoding, Quantization, Quantizer
 
@@ -21,6 +22,15 @@ def simulate(graph: tf.GraphDef, quantization: Quantization) -> tf.GraphDef:
     return insert_fake_quant(quantize_weights(graph, quantization), quantization)
 
 
+def own_weights(graph: tf.GraphDef, quantization: Quantization) -> tf.GraphDef:
+    """The graph with a constant for each enabled quantizer of a weight, where another op reads the same one.
+
+    Raises:
+        GraphError: A weight is missing or is not constant.
+    """
+    return shared_weights.split(graph, [q.tensor for q in quantization.enabled() if q.kind == PARAM])
+
+
 def quantize_weights(graph: tf.GraphDef, quantization: Quantization) -> tf.GraphDef:
     """Replace each weight that has an enabled quantizer by its quantized values.
 
@@ -32,6 +42,7 @@ def quantize_weights(graph: tf.GraphDef, quantization: Quantization) -> tf.Graph
         GraphError: A weight is missing.
         ConfigurationError: A weight has another number of channels than its encodings.
     """
+    graph = own_weights(graph, quantization)
     nodes = graph_nodes.by_name(graph)
     wanted: Dict[str, Quantizer] = {}
     for quantizer in quantization.enabled():

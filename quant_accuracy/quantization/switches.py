@@ -49,6 +49,7 @@ def insert_switches(graph: tf.GraphDef, quantization: Quantization) -> tf.GraphD
     """
     placed = quantization.enabled()
     switches = {q.tensor: _Switch(q, f"{_EACH}:{index}" if index else _EACH) for index, q in enumerate(placed)}
+    graph = simulate.own_weights(graph, quantization)
     weights = graph_nodes.by_name(simulate.quantize_weights(graph, quantization))
     nodes = graph_nodes.by_name(graph)
     params = {graph_nodes.constant_node(nodes, tensor).name: switch for tensor, switch in switches.items()

@@ -23,11 +23,23 @@ def read_graph(section: Section) -> GraphNames:
     detections = section.section("detections").only("boxes", "scores", "classes", "count")
     return GraphNames(
         section.text("image_input", "image_tensor"),
-        section.text("starting_op"),
+        _starting_ops(section),
         tuple(section.names("output_ops")),
         (detections.text("boxes", "detection_boxes"), detections.text("scores", "detection_scores"),
          detections.text("classes", "detection_classes"), detections.text("count", "num_detections")),
     )
+
+
+def _starting_ops(section: Section) -> Tuple[str, ...]:
+    """One op, or a list of them as AIMET's `starting_op_names`."""
+    value = section.get("starting_op")
+    names = value if isinstance(value, list) else [value]
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise section.error("starting_op", f"is {shown(value)}; give the name of an op, or a list of names")
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise section.error("starting_op", f"names {shown(twice[0])} twice; give each op once")
+    return tuple(names)
 
 
 def read_input(section: Section) -> Tuple[int, int]:

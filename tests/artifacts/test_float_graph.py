@@ -34,7 +34,7 @@ def test_the_check_on_folding_names_what_the_card_has_not_decided_on(demo_artifa
 def test_what_takes_its_statistics_from_the_batch_is_named_also_where_the_card_keeps_others(
         demo_card: ModelCard) -> None:
     graph = network(conv, lambda x: tf.keras.layers.BatchNormalization(fused=False)(x))
-    kept = replace(demo_card, graph=replace(demo_card.graph, starting_op="start", output_ops=("end",)),
+    kept = replace(demo_card, graph=replace(demo_card.graph, starting_ops=("start",), output_ops=("end",)),
                    quantization=replace(demo_card.quantization, spelled_out_batch_norms=KEEP))
 
     assert len(float_graph.batch_norms_left(kept, fold.fold_batch_norms(Network(graph, "start", ["end"])))) == 1

@@ -6,7 +6,7 @@ from quant_accuracy.settings.card import DataPaths, ModelCard
 
 
 def test_all_ops_that_a_graph_lacks_are_told_at_once_with_what_is_meant(demo_card: ModelCard, demo: DataPaths) -> None:
-    names = replace(demo_card.graph, starting_op="FeatureExtractor/inptu", output_ops=("concat", "concat_l", "cat"))
+    names = replace(demo_card.graph, starting_ops=("FeatureExtractor/inptu",), output_ops=("concat", "concat_l", "cat"))
 
     found = graph.check(replace(demo_card, graph=names), demo.checkpoint)
 

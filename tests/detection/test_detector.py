@@ -21,8 +21,8 @@ def test_scores_that_are_not_numbers_are_an_error_and_no_missing_detections() ->
         tf.zeros([tf.shape(images)[0], 1, 4], name="detection_boxes")
         tf.ones([tf.shape(images)[0], 1], name="detection_classes")
         tf.ones([tf.shape(images)[0]], name="num_detections")
-    names = GraphNames("image_tensor", "start", ("out",), ("detection_boxes", "detection_scores", "detection_classes",
-                                                          "num_detections"))
+    names = GraphNames("image_tensor", ("start",), ("out",),
+                       ("detection_boxes", "detection_scores", "detection_classes", "num_detections"))
     with detector.open_detector(graph.as_graph_def(), names, None, label="the quantized graph") as detect:
         assert [found.scores.tolist() for found in detect(np.ones([2, 4, 4, 3], np.uint8), {})] == [[1.0], [1.0]]
         with pytest.raises(GraphError, match="the quantized graph: detection_scores:0 is NaN for 1 of 2 images"):
@@ -41,7 +41,7 @@ def test_outputs_that_the_card_confuses_are_named(order: Tuple[int, ...], messag
         for name, shape in shapes.items():
             tf.ones(shape, name=name)
     boxes, scores, classes, count = (list(shapes)[index] for index in order)
-    names = GraphNames("image_tensor", "start", ("out",), (boxes, scores, classes, count))
+    names = GraphNames("image_tensor", ("start",), ("out",), (boxes, scores, classes, count))
 
     with detector.open_detector(graph.as_graph_def(), names, None) as detect, \
             pytest.raises(GraphError, match=f"{message}; correct detections in the model card"):

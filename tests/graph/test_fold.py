@@ -2,10 +2,8 @@
 
 import json
 from pathlib import Path
-from typing import Dict
 
 import numpy as np
-import pytest
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.artifacts.records import Artifacts
@@ -41,13 +39,23 @@ def test_every_batch_norm_of_the_demo_is_folded_as_aimet_folds(demo_artifacts: A
     assert not any(node.op.startswith("FusedBatchNorm") for node in demo_artifacts.graph(FLOAT).node)
 
 
-@pytest.mark.parametrize(("changes", "reason"), [({"shared": True}, "are shared"),
-                                                 ({"tapped": True}, "used elsewhere")])
-def test_a_batch_norm_that_cannot_be_folded_is_left_with_the_reason(changes: Dict[str, bool], reason: str) -> None:
-    result = fold.fold_batch_norms(Network(small_network(**changes), "start", ["end"]))
+def test_a_batch_norm_whose_convolution_is_read_elsewhere_is_left_with_the_reason() -> None:
+    result = fold.fold_batch_norms(Network(small_network(tapped=True), "start", ["end"]))
 
-    assert [reason in item.reason for item in result.not_folded] == [True]
+    assert ["used elsewhere" in item.reason for item in result.not_folded] == [True]
     assert not result.folded
+
+
+def test_a_kernel_that_another_convolution_reads_stays_as_it_is(run_graph: Run) -> None:
+    graph = small_network(shared=True)
+    feed = {"images:0": np.random.RandomState(1).normal(size=(1, 8, 8, 3)).astype(np.float32)}
+    outputs = ["end:0", "net/other/Conv2D:0"]
+
+    result = fold.fold_batch_norms(Network(graph, "start", ["end"]))
+
+    assert [item.convolution for item in result.folded] == ["net/Conv2D"]
+    for folded, unfolded in zip(run_graph(result.graph, outputs, feed), run_graph(graph, outputs, feed)):
+        np.testing.assert_allclose(folded, unfolded, rtol=1e-5, atol=1e-5)
 
 
 def test_folding_a_small_network_keeps_its_output(run_graph: Run) -> None:

@@ -24,7 +24,7 @@ from quant_accuracy.settings.card_fields import ORIGINAL_SIZE
 
 _CONFIG = ready.PIPELINE_CONFIG
 _TRAINED = ready.CHECKPOINT
-_NAMES = GraphNames("images", "start", ("end",), ("boxes", "boxes", "boxes", "boxes"))
+_NAMES = GraphNames("images", ("start",), ("end",), ("boxes", "boxes", "boxes", "boxes"))
 
 
 @pytest.mark.parametrize(("shape", "dtype", "size", "batch", "message"), [
@@ -67,12 +67,47 @@ def test_a_graph_that_takes_text_or_normalized_images_says_so() -> None:
     names = replace(_NAMES, image_input="encoded_image_string_tensor")
     with pytest.raises(GraphError, match="takes encoded images or examples as text.*export-checkpoint"):
         image_input.check(image_input.describe(definition, names), names, 300, 300, 1)
-    names = replace(_NAMES, image_input="normalized", starting_op="start_2", output_ops=("end_2",))
+    names = replace(_NAMES, image_input="normalized", starting_ops=("start_2",), output_ops=("end_2",))
     with pytest.raises(GraphError, match="'normalized' takes float32, and nothing before the first weights scales it"):
         image_input.check(image_input.describe(definition, names), names, 300, 300, 1)
     names = replace(_NAMES, image_input="truediv/y")
     with pytest.raises(GraphError, match="'truediv/y' is no placeholder"):
         image_input.check(image_input.describe(definition, names), names, 300, 300, 1)
+
+
+def _resized(images: tf.Tensor, size: Any) -> tf.Tensor:
+    return tf.image.resize_bilinear(images, size)
+
+
+def _half(images: tf.Tensor) -> tf.Tensor:
+    return _resized(images, tf.shape(images)[1:3] // 2)
+
+
+@pytest.mark.parametrize(("large", "small", "size", "message"), [
+    (lambda x: _resized(x, [96, 64]), lambda x: _resized(x, [48, 32]), (96, 64), "set input: {height: 96, width: 64}"),
+    (lambda x: _resized(x, [96, 64]), lambda x: _resized(_resized(x, [96, 64]), [48, 32]), (96, 64), "96x64"),
+    (lambda x: _resized(x, [96, 64]), lambda x: _half(_resized(x, [96, 64])), (96, 64), "96x64"),
+    # Images are taken as they are given, whatever a part of the network makes of them.
+    (lambda x: x, lambda x: _resized(x, [48, 32]), (48, 32), None),
+    # No size is right for images whose aspect ratio is kept.
+    (_half, lambda x: _resized(x, [48, 32]), None, "resizes each image by its aspect ratio"),
+])
+def test_of_several_scales_of_the_images_the_largest_is_that_of_the_card(
+        large: Callable[[tf.Tensor], tf.Tensor], small: Callable[[tf.Tensor], tf.Tensor],
+        size: Optional[Tuple[int, int]], message: Optional[str]) -> None:
+    with tf.Graph().as_default() as graph:
+        pixels = tf.cast(tf.placeholder(tf.uint8, [None, None, None, 3], name="images"), tf.float32) / 128.0
+        scales = [tf.reduce_mean(tf.identity(make(pixels), name=name), [1, 2])
+                  for name, make in (("large", large), ("small", small))]
+        tf.exp(tf.add_n(scales, name="end"), name="boxes")
+    for starts in (("large", "small"), ("small", "large")):
+        names = replace(_NAMES, starting_ops=starts)
+        found = image_input.describe(graph.as_graph_def(), names)
+        if message is not None:
+            with pytest.raises(GraphError, match=message):
+                image_input.check(found, names, 48, 32, 1)
+        if size is not None:
+            image_input.check(found, names, *size, 1)
 
 
 @pytest.fixture(scope="module")

@@ -63,7 +63,7 @@ def later_start(folder: Path) -> Sequence[str]:
 
 def _started_at(op: str, folder: Path) -> Sequence[str]:
     text = (SHIPPED / f"{options.DEMO_CARD}.yaml").read_text(encoding="utf-8")
-    start = card.load(options.DEMO_CARD).graph.starting_op
+    start = card.load(options.DEMO_CARD).graph.starting_ops[0]
     (folder / "card.yaml").write_text(text.replace(start, op), encoding="utf-8")
     return "--model", str(folder / "card.yaml")
 

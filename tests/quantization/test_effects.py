@@ -12,7 +12,7 @@ from quant_accuracy.quantization import effects
 from quant_accuracy.quantization.configuration import BIAS, WEIGHT, Configuration, OpRule, ParamRule
 from quant_accuracy.quantization.records import TF_ENHANCED, Override, Settings
 
-_NAMES = GraphNames("images", "start", ("end",), ("boxes", "scores", "classes", "count"))
+_NAMES = GraphNames("images", ("start",), ("end",), ("boxes", "scores", "classes", "count"))
 
 
 @pytest.fixture(scope="module")

@@ -30,8 +30,9 @@ _NO_CONV_GROUPS = [{"op_list": ["Add", "Relu"]}]
     ({"op_type": {"Conv": {"params": {"weight": {"is_quantized": "False"}}}}}, [],
      ["first/weights:0", "deep/weights:0"]),
     ({"supergroups": _NO_CONV_GROUPS}, ["first/BiasAdd:0", "deep/depthwise:0"], []),
-    # What a chain of three leaves is its last output only.
-    ({"supergroups": [{"op_list": ["Conv", "Clip", "Add"]}]}, ["first/BiasAdd:0"], ["deep/Relu6:0"]),
+    ({"supergroups": [{"op_list": ["Mean", "Gemm"]}]}, ["first/BiasAdd:0", "deep/depthwise:0"], ["pooled:0"]),
+    # AIMET comes to the Add from the first Relu, so no group goes through it.
+    ({"supergroups": [{"op_list": ["Conv", "Clip", "Add"]}]}, ["first/BiasAdd:0", "deep/depthwise:0"], []),
     # The output of the first Relu goes two ways, so no group can go through it.
     ({"supergroups": [{"op_list": ["Relu", "Add"]}, {"op_list": ["Relu", "Conv"]}]},
      ["first/BiasAdd:0", "deep/depthwise:0"], []),
@@ -53,6 +54,19 @@ def test_a_configuration_turns_quantizers_on_and_off(tmp_path: Path, network: tf
     found = set(enabled(place(network, loaded(tmp_path, **changes))))
 
     assert found == (set(DEFAULT_ENABLED) | set(gained)) - set(lost)
+
+
+def test_what_a_chain_of_three_leaves_is_its_last_output_only(tmp_path: Path) -> None:
+    folded = fold.fold_batch_norms(Network(small_network(), "start", ["end"])).graph
+    with tf.Graph().as_default() as graph:
+        tf.import_graph_def(folded, name="")
+        tf.reduce_mean(graph.get_tensor_by_name("end:0"), [1, 2], name="pooled")
+    configured = loaded(tmp_path, supergroups=[{"op_list": ["Conv", "Relu", "Mean"]}])
+
+    placed = placement.place_quantizers(Network(graph.as_graph_def(), "start", ["pooled"]),
+                                        Settings(configuration=configured))
+
+    assert enabled(placed) == ["net/weights:0", "pooled:0"]
 
 
 def test_symmetry_of_an_op_type_reaches_its_inputs_and_its_output(tmp_path: Path, network: tf.GraphDef) -> None:

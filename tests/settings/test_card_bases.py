@@ -42,7 +42,7 @@ def test_a_card_says_only_what_differs_from_its_base(folder: Path) -> None:
     found = _built_on(folder, quantization={"param_bitwidth": 4}, graph={"output_ops": ["last"]})
 
     assert (found.name, found.label()) == ("mine", "mine-w4a8")
-    assert (found.height, found.width, found.graph.starting_op) == (300, 320, "start")
+    assert (found.height, found.width, found.graph.starting_ops) == (300, 320, ("start",))
     assert found.graph.output_ops == ("last",)
     assert found.gates == shared.gates
     assert found.quantization.overrides == shared.quantization.overrides

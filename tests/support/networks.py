@@ -45,7 +45,7 @@ def constant(graph: tf.GraphDef, name: str) -> np.ndarray:
     return tf.make_ndarray(node.attr["value"].tensor)
 
 
-_NAMES = GraphNames("images", "start", ("middle", "end"), ("", "", "", ""))
+_NAMES = GraphNames("images", ("start",), ("middle", "end"), ("", "", "", ""))
 
 
 def small_quantized() -> QuantizedGraph:

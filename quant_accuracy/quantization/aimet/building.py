@@ -52,7 +52,7 @@ def build(checkpoint: Path, network: Network, names: GraphNames, settings: Setti
             session = stack.enter_context(contextlib.closing(simulation.restored(meta, checkpoint, names)))
         with step("folding batch norms", GraphError, "correct starting_op and output_ops in the model card, "
                                                      "or use --backend builtin"):
-            folded, _ = modules.batch_norm_fold.fold_all_batch_norms(session, [names.starting_op],
+            folded, _ = modules.batch_norm_fold.fold_all_batch_norms(session, list(names.starting_ops),
                                                                      list(names.output_ops))
             stack.callback(folded.close)
             # AIMET puts its quantize ops into this very graph.

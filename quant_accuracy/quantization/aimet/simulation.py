@@ -67,8 +67,8 @@ def build(modules: Aimet, session: tf.Session, names: GraphNames, settings: Sett
           config_file: Optional[Path]) -> Any:
     """AIMET's `QuantizationSimModel` of a session's network, batch norms folded."""
     return modules.quantsim.QuantizationSimModel(
-        session, [names.starting_op], list(names.output_ops), quant_scheme=settings.scheme, rounding_mode="nearest",
-        default_output_bw=settings.output_bitwidth, default_param_bw=settings.param_bitwidth,
+        session, list(names.starting_ops), list(names.output_ops), quant_scheme=settings.scheme,
+        rounding_mode="nearest", default_output_bw=settings.output_bitwidth, default_param_bw=settings.param_bitwidth,
         use_cuda=bool(tf.test.is_gpu_available(cuda_only=True)),
         config_file=None if config_file is None else str(config_file))
 
@@ -103,7 +103,7 @@ def _role(op: tf.Operation, kind: str, names: GraphNames) -> str:
     if kind == PARAM:
         return BIAS if any(reader.type == "BiasAdd" for reader in op.outputs[0].consumers()) else WEIGHT
     source = op.inputs[0].op.name
-    return INPUT if source == names.starting_op else OUTPUT if source in names.output_ops else ""
+    return INPUT if source in names.starting_ops else OUTPUT if source in names.output_ops else ""
 
 
 def weights(sim: Any, placed: Sequence[Quantizer]) -> Dict[str, np.ndarray]:

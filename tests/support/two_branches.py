@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Dict, NamedTuple
+from typing import Dict, NamedTuple, Optional
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -12,10 +12,11 @@ from quant_accuracy.graph import fold, load
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import calibrate, encodings_file, export, placement
 from quant_accuracy.quantization.records import Quantization, Settings
+from quant_accuracy.quantization.same_tensors import Tensors
 from tests.support.aimet_stand_in.aimet_tensorflow.batch_norm_fold import numbers_reversed, renamed
 
 _PLAIN = Settings()
-NAMES = GraphNames("images", "start", ("end",), ("end", "end", "end", "end"))
+NAMES = GraphNames("images", ("start",), ("end",), ("end", "end", "end", "end"))
 BATCHES = [np.random.RandomState(7).randint(0, 256, [2, 8, 8, 3]).astype(np.uint8)]
 
 
@@ -31,6 +32,19 @@ class Branches(NamedTuple):
     prefix: Path
     network: Network
     quantization: Quantization
+
+    def added(self, way: str) -> str:
+        """The output of the BiasAdd that folding has made behind the convolution of a branch."""
+        return _found(Tensors(self.network.graph).bias_of(f"{way}/Conv2D", False))
+
+    def bias(self, way: str) -> str:
+        """The bias that folding has made there."""
+        return _found(Tensors(self.network.graph).bias_of(f"{way}/Conv2D", True))
+
+
+def _found(tensor: Optional[str]) -> str:
+    assert tensor is not None
+    return tensor
 
 
 def make(folder: Path, seed: int = 0, settings: Settings = _PLAIN, channels: int = 4) -> Branches:

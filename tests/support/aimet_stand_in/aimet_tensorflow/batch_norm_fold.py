@@ -25,7 +25,7 @@ def frozen(session: tf.Session, outputs: List[str]) -> tf.GraphDef:
 
 def fold_all_batch_norms(sess: tf.Session, input_op_names: List[str],
                          output_op_names: List[str]) -> Tuple[tf.Session, List[Any]]:
-    network = Network(frozen(sess, output_op_names), input_op_names[0], output_op_names)
+    network = Network(frozen(sess, output_op_names), input_op_names, output_op_names)
     folded = fold.fold_batch_norms(network)
     graph = folded.graph
     if os.environ.get(ORDER) == REVERSED:

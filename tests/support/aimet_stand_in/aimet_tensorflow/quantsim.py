@@ -65,7 +65,7 @@ class QuantizationSimModel:
         self._settings = Settings(quant_scheme, default_param_bw, default_output_bw, given)
         self._graph = frozen(session, output_op_names)
         self._quantizers = placement.place_quantizers(
-            Network(self._graph, starting_op_names[0], output_op_names), self._settings)
+            Network(self._graph, starting_op_names, output_op_names), self._settings)
         self.session = _Recording(_with_quantize_ops(self._graph, self._quantizers))
         infos = {quantizer.name: _Info(self, quantizer) for quantizer in self._quantizers}
         self._param_quantizers = {name: info for name, info in infos.items() if info.quantizer.kind == PARAM}

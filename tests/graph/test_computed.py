@@ -30,3 +30,13 @@ def test_weights_that_are_computed_from_constants_are_quantized_as_what_they_are
     assert encoding.minimum <= values.min() + encoding.scale
     assert encoding.maximum >= values.max() - encoding.scale
     np.testing.assert_array_equal(constant(stored, "computed"), values)
+
+
+def test_a_single_text_is_an_array_as_numbers_are() -> None:
+    with tf.Graph().as_default() as graph:
+        tf.constant("the message of an Assert", name="text")
+        tf.constant(np.float32(2), name="number")
+
+    found = computed.values(graph.as_graph_def(), ["text", "number"])
+
+    assert [(value.shape, value.dtype.kind) for value in found.values()] == [((), "S"), ((), "f")]

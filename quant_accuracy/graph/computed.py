@@ -25,7 +25,9 @@ def values(graph: tf.GraphDef, references: Sequence[str]) -> Dict[str, np.ndarra
         return {}
     needed = graph_nodes.subgraph(graph, [graph_nodes.op_of(reference) for reference in fixed])
     with sessions.open_session(needed) as session:
-        return dict(zip(fixed, session.run([graph_nodes.tensor_of(reference) for reference in fixed])))
+        found = session.run([graph_nodes.tensor_of(reference) for reference in fixed])
+    # A session gives a single text, such as the message of an Assert, as bytes.
+    return {reference: np.asarray(value) for reference, value in zip(fixed, found)}
 
 
 def _is_fixed(nodes: Mapping[str, tf.NodeDef], reference: str) -> bool:

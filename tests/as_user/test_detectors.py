@@ -10,9 +10,13 @@ from typing import Any, Callable, Dict, List, Set
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from google.protobuf import text_format
+from object_detection.protos import image_resizer_pb2
 
 from quant_accuracy.graph import load
+from quant_accuracy.preparation import pipeline_config
 from quant_accuracy.quantization.records import PARAM
+from quant_accuracy.settings import card
 from quant_accuracy.settings.card import DataPaths
 from tests.support import detectors, pedestrian, suite, whole_flow
 from tests.support.detectors import Detector
@@ -109,6 +113,31 @@ def test_the_exported_quantsim_restores_to_the_folded_detector(detector: Detecto
     assert listed <= tensors
 
 
+@pytest.mark.soak
+def test_a_detector_whose_images_keep_their_aspect_ratio_goes_the_whole_way(tmp_path: Path) -> None:
+    config = detectors.small_pipeline("ssd_mobilenet_v1", tmp_path)
+    pipeline = pipeline_config.load(config)
+    pipeline.model.ssd.image_resizer.keep_aspect_ratio_resizer.CopyFrom(
+        image_resizer_pb2.KeepAspectRatioResizer(min_dimension=200, max_dimension=400))
+    config.write_text(text_format.MessageToString(pipeline))
+    detector = detectors.export(config, tmp_path)
+    data = detectors.data_set(detector, tmp_path / "data", _IMAGES)
+
+    walked = whole_flow.walk(whole_flow.card(tmp_path / "kept.yaml", "ssd_mobilenet_v1_coco", data, 0), tmp_path)
+
+    assert (walked.checked, walked.reported) == (0, 0)
+    assert walked.mAP("float") == pytest.approx(1.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", detectors.NAMES)
+def test_each_detector_has_a_shipped_card_for_the_images_of_its_pipeline(name: str) -> None:
+    size = pipeline_config.load(detectors.pipeline(name)).model.ssd.image_resizer.fixed_shape_resizer
+
+    found = card.load(f"{name}_coco")
+
+    assert (found.height, found.width) == (size.height, size.width)
+
+
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Detector:
     return pedestrian.export(tmp_path_factory.mktemp("pedestrian"))
@@ -147,9 +176,9 @@ def quantize(real: Detector, photograph_data: DataPaths,
 
     def walk(bits: int) -> Walked:
         if bits not in done:
-            card = whole_flow.card(folder / f"pedestrian_w{bits}.yaml", "ssdlite_mobilenet_v2_coco", photograph_data,
+            chosen = whole_flow.card(folder / f"pedestrian_w{bits}.yaml", "ssdlite_mobilenet_v2_coco", photograph_data,
                                    real.side, param_bitwidth=bits)
-            done[bits] = whole_flow.walk(card, folder)
+            done[bits] = whole_flow.walk(chosen, folder)
         return done[bits]
 
     return walk

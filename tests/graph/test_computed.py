@@ -42,3 +42,13 @@ def test_weights_that_are_split_stay_split(run_graph: Run) -> None:
 
     (found,) = run_graph(stored, ["end:0"], {"start:0": VALUES})
     np.testing.assert_array_equal(found, VALUES @ VALUES[:, :2] + VALUES @ VALUES[:, 2:])
+
+
+def test_a_single_text_is_an_array_as_numbers_are() -> None:
+    with tf.Graph().as_default() as graph:
+        tf.constant("the message of an Assert", name="text")
+        tf.constant(np.float32(2), name="number")
+
+    found = computed.values(graph.as_graph_def(), ["text", "number"])
+
+    assert [(value.shape, value.dtype.kind) for value in found.values()] == [((), "S"), ((), "f")]

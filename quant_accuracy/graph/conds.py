@@ -8,6 +8,7 @@ quantizers on them: `dropout/cond/Merge`). It carries the attribute `_resolved`,
 Switch and Merge of a loop are no branches, and stay; a `cond` inside of a loop is resolved.
 """
 
+from types import MappingProxyType
 from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Set
 
 import numpy as np
@@ -24,7 +25,8 @@ _OF_FLOW = (*_SWITCHES, *_MERGES, *_NEXT_ITERATIONS, "Enter", "RefEnter", "Exit"
 _VALUE_INDEX = "value_index"
 
 
-def resolve(graph: tf.GraphDef, outputs: Sequence[str]) -> tf.GraphDef:
+def resolve(graph: tf.GraphDef, outputs: Sequence[str],
+            assumed: Mapping[str, bool] = MappingProxyType({})) -> tf.GraphDef:
     """Replace each `cond` that some ops need and whose predicate is known by the branch that it takes.
 
     All ops stay in the graph, those that are not needed any more as well.
@@ -32,6 +34,7 @@ def resolve(graph: tf.GraphDef, outputs: Sequence[str]) -> tf.GraphDef:
     Args:
         graph: A graph, frozen or not.
         outputs: Names of ops.
+        assumed: Placeholders that have another value than nothing would give them.
 
     Raises:
         GraphError: An output op is in a branch that is not taken, or missing.
@@ -46,16 +49,28 @@ def resolve(graph: tf.GraphDef, outputs: Sequence[str]) -> tf.GraphDef:
     changed = True
     while changed:
         # More than once: a predicate may be what another cond gives.
-        now = _Round(nodes, outputs)
-        deciding |= now.placeholders()
+        now = _Round(nodes, outputs, assumed)
+        deciding |= set(now.placeholders())
         changed = now.resolve(result)
     _drop_pivots(nodes, graph_nodes.needed(nodes, outputs))
     after = graph_nodes.needed(nodes, outputs)
-    _settle_placeholders(nodes, after, deciding)
+    _settle_placeholders(nodes, after, deciding, assumed)
     _leave(nodes, after, before - after)
     for name in (inside & after) - control_flow.inside(nodes):
         nodes[name].attr[marks.TAKEN].b = True
     return result
+
+
+def placeholders(graph: tf.GraphDef, outputs: Sequence[str]) -> Dict[str, bool]:
+    """The placeholders that decide a `cond` which some ops need, each with the value that it has when nothing feeds it.
+
+    Raises:
+        GraphError: An output op is missing.
+    """
+    nodes = graph_nodes.by_name(graph)
+    graph_nodes.require(nodes, outputs)
+    names = _Round(nodes, outputs, {}).placeholders()
+    return {name: bool(known.value) for name, known in predicates.known(nodes, names).items() if name in names}
 
 
 class _Round:
@@ -64,22 +79,23 @@ class _Round:
     Args:
         nodes: All ops of a graph by name; they are changed in place.
         outputs: The ops that are needed.
+        assumed: As in `resolve`.
     """
 
-    def __init__(self, nodes: Dict[str, tf.NodeDef], outputs: Sequence[str]) -> None:
+    def __init__(self, nodes: Dict[str, tf.NodeDef], outputs: Sequence[str], assumed: Mapping[str, bool]) -> None:
         self._nodes, self._outputs = nodes, outputs
         self._inside = graph_nodes.needed(nodes, outputs)
         switches = {name: graph_nodes.op_of(_data(nodes[name])[1]) for name in self._inside
                     if nodes[name].op in _SWITCHES and len(_data(nodes[name])) == 2}
-        known = predicates.known(nodes, switches.values())
+        known = predicates.known(nodes, switches.values(), assumed)
         self._deciding = {name: known[predicate] for name, predicate in switches.items()
                           if predicate in known and isinstance(known[predicate].value, np.bool_)}
         self._dead: Set[str] = self._find_dead()
         self._changed = False
 
-    def placeholders(self) -> Set[str]:
+    def placeholders(self) -> List[str]:
         """Those that decide."""
-        return {name for predicate in self._deciding.values() for name in predicate.placeholders}
+        return sorted({name for predicate in self._deciding.values() for name in predicate.placeholders})
 
     def resolve(self, graph: tf.GraphDef) -> bool:
         """Whether anything was changed."""
@@ -219,14 +235,16 @@ def _drop_pivots(nodes: Mapping[str, tf.NodeDef], inside: Set[str]) -> None:
             nodes[name].input.extend(kept)
 
 
-def _settle_placeholders(nodes: Mapping[str, tf.NodeDef], inside: Set[str], deciding: Set[str]) -> None:
-    """Make the placeholders of the learning phase that are needed still, by a Select, say, the constant False."""
+def _settle_placeholders(nodes: Mapping[str, tf.NodeDef], inside: Set[str], deciding: Set[str],
+                         assumed: Mapping[str, bool]) -> None:
+    """Make the placeholders of the learning phase that are needed still, by a Select, say, constants."""
     for name in inside:
         node = nodes[name]
-        if node.op in predicates.PLACEHOLDERS and "dtype" in node.attr \
-                and node.attr["dtype"].type == tf.bool.as_datatype_enum \
-                and (predicates.is_scalar(node) or name in deciding):
-            node.CopyFrom(graph_nodes.const_node(name, np.bool_(False)))
+        settled = node.op in predicates.PLACEHOLDERS and "dtype" in node.attr \
+            and node.attr["dtype"].type == tf.bool.as_datatype_enum \
+            and (predicates.is_scalar(node) or name in deciding)
+        if settled or name in assumed:
+            node.CopyFrom(graph_nodes.const_node(name, np.bool_(assumed.get(name, False))))
 
 
 def _leave(nodes: Mapping[str, tf.NodeDef], inside: Set[str], gone: Set[str]) -> None:

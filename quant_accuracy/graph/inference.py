@@ -4,7 +4,7 @@ from typing import Sequence
 
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.graph import conds, dropouts, moving_averages
+from quant_accuracy.graph import dropouts, moving_averages, phases
 
 
 def to_inference(graph: tf.GraphDef, outputs: Sequence[str]) -> tf.GraphDef:
@@ -18,6 +18,6 @@ def to_inference(graph: tf.GraphDef, outputs: Sequence[str]) -> tf.GraphDef:
         GraphError: An output op is missing or in a branch for training, or the moving averages of a batch norm in
             training mode are not known.
     """
-    for step in (conds.resolve, moving_averages.resolve, dropouts.resolve):
+    for step in (phases.resolve, moving_averages.resolve, dropouts.resolve):
         graph = step(graph, outputs)
     return graph

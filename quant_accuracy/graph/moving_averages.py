@@ -42,7 +42,7 @@ def resolve(graph: tf.GraphDef, outputs: Sequence[str]) -> tf.GraphDef:
     Raises:
         GraphError: The moving averages of a batch norm in training mode are not known; or an output op is missing.
     """
-    if not any(node.op in _UPDATING or (node.op in _BATCH_NORMS and _is_training(node)) for node in graph.node):
+    if not any(node.op in _UPDATING or is_training(node) for node in graph.node):
         return graph
     result = tf.GraphDef()
     result.CopyFrom(graph)
@@ -51,7 +51,7 @@ def resolve(graph: tf.GraphDef, outputs: Sequence[str]) -> tf.GraphDef:
     search = _Search(result, nodes)
     inside = graph_nodes.needed(nodes, outputs)
     for name in sorted(inside):
-        if nodes[name].op in _BATCH_NORMS and _is_training(nodes[name]):
+        if is_training(nodes[name]):
             _to_inference(result, nodes, nodes[name], search.averages_of(nodes[name]))
     for statistic, variable in search.of_moments(inside).items():
         _replace(result, nodes, statistic, variable, inside)
@@ -60,9 +60,10 @@ def resolve(graph: tf.GraphDef, outputs: Sequence[str]) -> tf.GraphDef:
     return result
 
 
-def _is_training(norm: tf.NodeDef) -> bool:
+def is_training(node: tf.NodeDef) -> bool:
+    """Whether a node is a fused batch norm in training mode."""
     # True is TensorFlow's default, and an export may leave defaults out.
-    return "is_training" not in norm.attr or bool(norm.attr["is_training"].b)
+    return node.op in _BATCH_NORMS and ("is_training" not in node.attr or bool(node.attr["is_training"].b))
 
 
 def _data(node: tf.NodeDef) -> List[str]:

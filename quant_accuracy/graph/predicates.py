@@ -2,9 +2,10 @@
 
 Nothing ever feeds a learning phase here. A `PlaceholderWithDefault` (`keras_learning_phase`) has its default, and a
 bool `Placeholder` without one (`training` of Keras, `is_training` of slim) is False, which is inference in all of them.
-A placeholder that means the opposite cannot be told from these.
+`phases` tells those that mean the opposite.
 """
 
+from types import MappingProxyType
 from typing import Any, Callable, Dict, FrozenSet, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Set
 
 import numpy as np
@@ -37,12 +38,14 @@ class Known(NamedTuple):
     placeholders: FrozenSet[str] = frozenset()
 
 
-def known(nodes: Mapping[str, tf.NodeDef], wanted: Iterable[str]) -> Dict[str, Known]:
+def known(nodes: Mapping[str, tf.NodeDef], wanted: Iterable[str],
+          assumed: Mapping[str, bool] = MappingProxyType({})) -> Dict[str, Known]:
     """The scalars that are known without running anything, by the op that gives them.
 
     Args:
         nodes: All ops of a graph by name.
         wanted: The ops whose values are asked for; those that they are computed from are in the answer too.
+        assumed: Placeholders that have another value than nothing would give them.
     """
     consumers: Dict[str, List[str]] = {}
     found: Dict[str, Known] = {}
@@ -53,7 +56,7 @@ def known(nodes: Mapping[str, tf.NodeDef], wanted: Iterable[str]) -> Dict[str, K
         if name in seen:
             continue
         seen.add(name)
-        seed = _seed(nodes[name])
+        seed = Known(np.bool_(assumed[name]), frozenset((name,))) if name in assumed else _seed(nodes[name])
         if seed is not None:
             found[name] = seed
         elif nodes[name].op in _COMPUTING:

@@ -38,7 +38,7 @@ def test_a_placeholder_of_the_phase_is_settled_to_inference(name: str, tmp_path:
 
 @pytest.mark.parametrize("name", ["keras", "keras in plain ops"])
 def test_the_learning_phase_of_keras_is_settled_to_inference(name: str, tmp_path: Path) -> None:
-    frozen = _agrees(training.with_phase(tmp_path, name, learning_phase=True))
+    frozen = _agrees(training.with_phase(tmp_path, name, training.LEARNING_PHASE))
     nodes = {node.name: node for node in frozen.node}
 
     assert not _of_phases(frozen)
@@ -46,6 +46,15 @@ def test_the_learning_phase_of_keras_is_settled_to_inference(name: str, tmp_path
     # Under its own name, and known for what it was.
     assert nodes["dropout/cond/Merge"].op == "Identity"
     assert nodes["dropout/cond/Merge"].attr[marks.RESOLVED].s == b"Merge"
+
+
+@pytest.mark.parametrize("kind", [training.DEFAULT_OF_TRUE, training.OPPOSITE])
+@pytest.mark.parametrize("name", ["keras", "keras in plain ops", "slim, updates in place"])
+def test_a_phase_whose_own_value_means_training_has_the_other_one(name: str, kind: str, tmp_path: Path) -> None:
+    frozen = _agrees(training.with_phase(tmp_path, name, kind))
+
+    assert not _of_phases(frozen)
+    assert max(marks.phases(frozen).values()) >= 3
 
 
 def test_computed_and_nested_predicates_are_settled_and_what_images_or_loops_decide_stays(tmp_path: Path) -> None:
@@ -111,7 +120,7 @@ def test_a_batch_norm_in_training_mode_without_moving_averages_is_one_clear_line
 
 
 def test_an_output_in_the_branch_for_training_is_one_clear_line(tmp_path: Path) -> None:
-    trained = training.with_phase(tmp_path, "keras", learning_phase=True)
+    trained = training.with_phase(tmp_path, "keras", training.LEARNING_PHASE)
 
     with pytest.raises(GraphError, match=r"'dropout/cond/dropout/mul_1' is in the branch for training.*model card"):
         load.load_frozen(trained.prefix, ["dropout/cond/dropout/mul_1"])

@@ -86,7 +86,7 @@ def test_an_export_of_a_network_that_aimet_knows_has_the_tensors_that_aimet_has_
                                                                                              tmp_path: Path) -> None:
     folder, document = path.parent, json.loads(path.read_text())
     outputs, inputs = document["output_ops"], np.load(folder / "inputs.npz")
-    feed = {f"{name}:0": inputs[f"batch_0/{name}"] for name in document["starting_ops"]}
+    feed = {f"{key[len('batch_0/'):]}:0": inputs[key] for key in inputs.files if key.startswith("batch_0/")}
     frozen = load.load_frozen(folder / "model.ckpt", outputs)
     folded = fold.fold_batch_norms(Network(frozen, document["starting_ops"], outputs)).graph
 

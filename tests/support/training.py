@@ -1,7 +1,7 @@
 """Small networks as their users train them: with a learning phase, or written for training alone."""
 
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -18,8 +18,29 @@ class Trained(NamedTuple):
     output: np.ndarray
 
 
-def _placeholder() -> tf.Tensor:
-    return tf.placeholder(tf.bool, [], name="phase/is_training")
+PLACEHOLDER, LEARNING_PHASE = "placeholder", "learning phase of Keras"
+DEFAULT_OF_TRUE, OPPOSITE = "default of True", "opposite"
+
+
+def _placeholder() -> Tuple[_Phase, Mapping[tf.Tensor, bool]]:
+    phase = tf.placeholder(tf.bool, [], name="phase/is_training")
+    return phase, {phase: False}
+
+
+def _default_of_true() -> Tuple[_Phase, Mapping[tf.Tensor, bool]]:
+    phase = tf.placeholder_with_default(True, [], name="phase/is_training")
+    return phase, {phase: False}
+
+
+def _opposite() -> Tuple[_Phase, Mapping[tf.Tensor, bool]]:
+    inferring = tf.placeholder(tf.bool, name="phase/is_inference")
+    return tf.logical_not(inferring), {inferring: True}
+
+
+# Each gives what is True for training, and what is fed to infer.
+_PHASES: Mapping[str, Callable[[], Tuple[_Phase, Mapping[tf.Tensor, bool]]]] = {
+    PLACEHOLDER: _placeholder, LEARNING_PHASE: lambda: (None, {}), DEFAULT_OF_TRUE: _default_of_true,
+    OPPOSITE: _opposite}
 
 
 def _keras(images: tf.Tensor, phase: _Phase, fused: bool = True) -> tf.Tensor:
@@ -86,15 +107,14 @@ WITH_PHASE: Dict[str, Callable[[tf.Tensor, _Phase], tf.Tensor]] = {
 FOR_TRAINING = {name: builder for name, builder in WITH_PHASE.items() if name != "computed predicates"}
 
 
-def with_phase(folder: Path, name: str, learning_phase: bool = False) -> Trained:
-    """A network with a placeholder for its phase, or with the learning phase of Keras."""
+def with_phase(folder: Path, name: str, kind: str = PLACEHOLDER) -> Trained:
+    """A network with a phase of some kind."""
     with tf.Graph().as_default(), tf.Session() as session:
         images = _images()
-        phase = None if learning_phase else _placeholder()
+        phase, told = _PHASES[kind]()
         end = tf.identity(WITH_PHASE[name](images, phase), name="end")
         _randomize(session)
-        feed = {images: IMAGES} if phase is None else {images: IMAGES, phase: False}
-        return Trained(_save(session, folder), session.run(end, feed))
+        return Trained(_save(session, folder), session.run(end, {images: IMAGES, **told}))
 
 
 def for_training(folder: Path, name: str) -> Trained:

@@ -10,7 +10,9 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import GraphError
-from quant_accuracy.graph import computed, fold, load
+from quant_accuracy.folding import fold
+from quant_accuracy.freezing import load
+from quant_accuracy.graph import computed
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import calibrate, encodings, placement, simulate, switches
 from quant_accuracy.quantization.calibrate import Batch

@@ -1,1 +1,1 @@
-"""Tests of `quant_accuracy/graph/`."""
+"""What the real AIMET 1.19.1 has answered, and what is answered here."""

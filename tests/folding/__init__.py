@@ -1,1 +1,1 @@
-"""Tests of `quant_accuracy/graph/`."""
+"""Tests of `quant_accuracy/folding/`."""

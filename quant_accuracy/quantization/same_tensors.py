@@ -8,6 +8,7 @@ depend on such names is where a tensor stands:
 - every other op has the name, the type and the inputs that the checkpoint gave it;
 - a weight belongs to the op that multiplies by it.
 
+Two ops of one type on the same inputs are told apart by the names that the checkpoint gave them, and by nothing else.
 Values do not count here, and neither does the size of the images: encodings are loaded onto a network that was trained
 on, or that takes larger ones.
 """

@@ -9,11 +9,11 @@ import pytest
 import tensorflow.compat.v1 as tf
 from _pytest.fixtures import SubRequest
 
-from quant_accuracy.graph import fold, load
+from quant_accuracy.graph import dropouts, fold, load
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import placement
 from quant_accuracy.quantization.records import PARAM, Quantizer, Settings
-from quant_accuracy.quantization.same_tensors import GENERATED, Place, Tensors, same, with_shapes
+from quant_accuracy.quantization.same_tensors import GENERATED, Place, Tensors, same, with_shapes, without_dropouts
 from tests.support import two_branches
 from tests.support.places import REFERENCE
 
@@ -109,6 +109,20 @@ def test_a_bias_is_found_by_the_convolution_that_it_belongs_to(tmp_path: Path) -
     assert tensors.bias_of("c/Relu", False) is None
     assert "a/Conv2D:0" in tensors
     assert "a/Conv2D:1" not in tensors
+
+
+def test_a_dropout_of_training_is_the_same_tensor_where_it_was_brought_to_inference() -> None:
+    with tf.Graph().as_default() as graph:
+        start = tf.nn.elu(tf.placeholder(tf.float32, [2, 4]), name="start")
+        output = tf.nn.dropout(start, rate=0.5)
+        tf.nn.relu(output, name="end")
+    tensors = [output.name, "end:0"]
+    theirs = graph.as_graph_def(add_shapes=True)
+    here = Tensors(with_shapes(dropouts.resolve(theirs, ["end"])))
+
+    there = Tensors(without_dropouts(theirs, tensors))
+    assert [same(here.place(tensor, False), there.place(tensor, False)) for tensor in tensors] == [True, True]
+    assert not same(here.place("end:0", False), Tensors(theirs).place("end:0", False))
 
 
 def test_ops_in_a_circle_end() -> None:

@@ -8,7 +8,7 @@ import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import QuantAccuracyError
 from quant_accuracy.base.graph_names import GraphNames
-from quant_accuracy.graph import boundaries, fold, image_input, load
+from quant_accuracy.graph import boundaries, conds, fold, image_input, load
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph.network import Network
 from quant_accuracy.judging import checks
@@ -61,7 +61,14 @@ def check(card: ModelCard, checkpoint: Path, trusted: bool = False) -> GraphFind
         return GraphFindings(faults, (), summary)
     quantizers = _placed(folded, card.quantization, faults)
     on = sum(quantizer.enabled for quantizer in quantizers)
-    return GraphFindings(faults, _notes(card, quantizers) if not faults else (), f"{summary}, {on} quantizers")
+    summary = f"{summary}, {on} quantizers{settled(frozen)}"
+    return GraphFindings(faults, _notes(card, quantizers) if not faults else (), summary)
+
+
+def settled(frozen: tf.GraphDef) -> str:
+    """What is said of the learning phase of a frozen graph; empty where it had none."""
+    found = [f"{name} ({count} tensors)" for name, count in sorted(conds.phases(frozen).items())]
+    return f", settled to inference: {', '.join(found)}" if found else ""
 
 
 def _folded(network: Network, spelled: bool) -> Network:

@@ -106,7 +106,7 @@ def _template(kind: str, text: str, *names: str, length: int = 0) -> _Template:
 _VARIANCE = "Mean(SquaredDifference(*, StopGradient(mean=Mean(*, *))), *)"
 _FIRST_SIDE = "StridedSlice(Shape(*), *, *, *)"
 # In AIMET's order: of two patterns of one length the first one wins.
-_TEMPLATES = (
+TEMPLATES = (
     _template(CONVOLUTION, "Conv2D(*, *)", "(.+/Conv2D)$", "(.+/separable_conv2d)$", "(.+/convolution)$"),
     _template(CONVOLUTION, "BiasAdd(Conv2D(*, *), *)", "(.+/Conv2D)$", "(.+/separable_conv2d)$",
               "(.+/convolution)$"),
@@ -159,7 +159,7 @@ def find(flow: DataFlow, valid: Set[str]) -> Dict[str, Layer]:
         valid: The ops of the network.
     """
     layers: Dict[str, Layer] = {}
-    for template in _TEMPLATES:
+    for template in TEMPLATES:
         for node in flow.nodes.values():
             if node.name not in valid:
                 continue

@@ -158,6 +158,14 @@ def _check_constants(path: Path, graph: tf.GraphDef) -> None:
 
 def _check_built(path: Path, graph: tf.GraphDef) -> None:
     """TensorFlow knows the types of all ops, and finds their attributes and shapes consistent."""
+    for node in graph.node:
+        for key, attribute in node.attr.items():
+            try:
+                attribute.s.decode("utf-8")
+            except UnicodeDecodeError as error:
+                # TensorFlow ends the process where it quotes one in a message.
+                raise GraphError(f"{path}: the attribute {key} of the op {node.name!r} is no text; "
+                                 "copy the checkpoint again") from error
     try:
         with tf.Graph().as_default():
             tf.import_graph_def(graph, name="")

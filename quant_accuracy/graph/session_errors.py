@@ -66,8 +66,8 @@ def _of_op(error: tf.errors.OpError, label: str) -> QuantAccuracyError:
     unfed, of_flow = _UNFED.search(reason), [what for words, what in _OF_FLOW.items() if words in reason]
     if unfed is not None:
         return GraphError(f"{label}: nothing feeds the placeholder {unfed.group(1)!r}, a {unfed.group(2)}; correct "
-                          f"image_input in the model card if this is what takes images, else {_EXPORT} with a default "
-                          "for it (tf.placeholder_with_default)")
+                          "image_input in the model card if it takes images, give it a value where inputs are "
+                          f"given by name, or {_EXPORT} with a default for it (tf.placeholder_with_default)")
     if of_flow:
         return GraphError(f"{label}: a tensor{place} {of_flow[0]} ({reason}); correct output_ops and detections in the "
                           f"model card if they name it, else {_EXPORT} without that control flow")

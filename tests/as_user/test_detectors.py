@@ -5,15 +5,18 @@ Small ones with random weights, whose ground truth is what their float form find
 
 import json
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Sequence, Set
+from typing import Any, Callable, Dict, List, Set
 
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from PIL import Image
+from google.protobuf import text_format
+from object_detection.protos import image_resizer_pb2
 
 from quant_accuracy.graph import load
-from quant_accuracy.quantization.records import ACTIVATION, PARAM
+from quant_accuracy.preparation import pipeline_config
+from quant_accuracy.quantization.records import PARAM
+from quant_accuracy.settings import card
 from quant_accuracy.settings.card import DataPaths
 from tests.support import detectors, pedestrian, suite, whole_flow
 from tests.support.detectors import Detector
@@ -110,6 +113,31 @@ def test_the_exported_quantsim_restores_to_the_folded_detector(detector: Detecto
     assert listed <= tensors
 
 
+@pytest.mark.soak
+def test_a_detector_whose_images_keep_their_aspect_ratio_goes_the_whole_way(tmp_path: Path) -> None:
+    config = detectors.small_pipeline("ssd_mobilenet_v1", tmp_path)
+    pipeline = pipeline_config.load(config)
+    pipeline.model.ssd.image_resizer.keep_aspect_ratio_resizer.CopyFrom(
+        image_resizer_pb2.KeepAspectRatioResizer(min_dimension=200, max_dimension=400))
+    config.write_text(text_format.MessageToString(pipeline))
+    detector = detectors.export(config, tmp_path)
+    data = detectors.data_set(detector, tmp_path / "data", _IMAGES)
+
+    walked = whole_flow.walk(whole_flow.card(tmp_path / "kept.yaml", "ssd_mobilenet_v1_coco", data, 0), tmp_path)
+
+    assert (walked.checked, walked.reported) == (0, 0)
+    assert walked.mAP("float") == pytest.approx(1.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", detectors.NAMES)
+def test_each_detector_has_a_shipped_card_for_the_images_of_its_pipeline(name: str) -> None:
+    size = pipeline_config.load(detectors.pipeline(name)).model.ssd.image_resizer.fixed_shape_resizer
+
+    found = card.load(f"{name}_coco")
+
+    assert (found.height, found.width) == (size.height, size.width)
+
+
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Detector:
     return pedestrian.export(tmp_path_factory.mktemp("pedestrian"))
@@ -136,17 +164,8 @@ def test_a_frozen_graph_restores_bit_for_bit_into_an_exported_checkpoint(real: D
 
 
 @pytest.fixture(scope="module")
-def photograph_data(real: Detector, photographs: List[np.ndarray],
-                    tmp_path_factory: pytest.TempPathFactory) -> DataPaths:
-    """The photographs as a data set; in each the float detector finds one person."""
-    folder = tmp_path_factory.mktemp("photographs")
-    entries = []
-    for index, photograph in enumerate(photographs, 1):
-        entries.append({"id": index, "file_name": f"{index}.png", "width": real.side, "height": real.side})
-        Image.fromarray(photograph[0]).save(str(folder / f"{index}.png"))
-    annotations = folder / "instances.json"
-    annotations.write_text(json.dumps({"images": entries}))
-    return detectors.own_ground_truth(real, folder, annotations, folder, 1, objects_per_image=1)
+def photograph_data(real: Detector, tmp_path_factory: pytest.TempPathFactory) -> DataPaths:
+    return pedestrian.data_set(real, tmp_path_factory.mktemp("photographs"))
 
 
 @pytest.fixture(scope="module")
@@ -157,9 +176,9 @@ def quantize(real: Detector, photograph_data: DataPaths,
 
     def walk(bits: int) -> Walked:
         if bits not in done:
-            card = whole_flow.card(folder / f"pedestrian_w{bits}.yaml", "ssdlite_mobilenet_v2_coco", photograph_data,
+            chosen = whole_flow.card(folder / f"pedestrian_w{bits}.yaml", "ssdlite_mobilenet_v2_coco", photograph_data,
                                    real.side, param_bitwidth=bits)
-            done[bits] = whole_flow.walk(card, folder)
+            done[bits] = whole_flow.walk(chosen, folder)
         return done[bits]
 
     return walk
@@ -177,27 +196,11 @@ def test_a_real_detector_keeps_its_detections_at_8_bits(quantize: Callable[[int]
 
 @pedestrian.needed
 @pytest.mark.soak
-def test_a_real_detector_loses_detections_where_its_weights_have_5_bits(
-        real: Detector, quantize: Callable[[int], Walked], photographs: List[np.ndarray]) -> None:
-    before = whole_flow.outputs(_network(real), photographs)
-    noise = {bits: np.mean([_sqnr(one, other) for one, other in zip(before, _simulated(quantize(bits), photographs))])
-             for bits in (8, 5)}
+def test_a_real_detector_loses_detections_where_its_weights_have_5_bits(real: Detector,
+                                                                        quantize: Callable[[int], Walked]) -> None:
+    noise = {bits: np.mean(pedestrian.noise(real, quantize(bits))) for bits in (8, 5)}
 
     assert quantize(5).mAP("quantized") < 0.7
     # Three bits less are 18 dB in the weights alone; what is left of 8 bits is mostly noise of activations.
     assert noise[8] > 11
     assert noise[5] < 8
-
-
-def _simulated(walked: Walked, images: List[np.ndarray]) -> List[List[np.ndarray]]:
-    graph = tf.GraphDef()
-    graph.ParseFromString((walked.quantsim / "quantsim.pb").read_bytes())
-    quantized = [one["tensor"] for one in walked.quantizers if one["enabled"] and one["kind"] == ACTIVATION]
-    return whole_flow.outputs(graph, images, [name + "_quantized" * (f"{name}:0" in quantized) for name in OUTPUTS])
-
-
-def _sqnr(before: Sequence[np.ndarray], after: Sequence[np.ndarray]) -> float:
-    """Signal to quantization noise ratio of all outputs, in dB."""
-    signal = sum(float(np.square(one, dtype=np.float64).sum()) for one in before)
-    noise = sum(float(np.square(one.astype(np.float64) - other).sum()) for one, other in zip(before, after))
-    return float(10 * np.log10(signal / noise))

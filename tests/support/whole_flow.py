@@ -45,9 +45,10 @@ class Walked(NamedTuple):
 
 
 def card(path: Path, base: str, data: DataPaths, side: int, **quantization: Any) -> Path:
-    """A model card that builds on a shipped one, for other data and another size."""
+    """A model card that builds on a shipped one, for other data and another size; 0 for images as they are."""
+    size: Dict[str, Any] = {"height": side, "width": side} if side else {"height": None, "width": None, "resize": False}
     path.write_text(json.dumps({
-        "base": base, "name": path.stem, "input": {"height": side, "width": side},
+        "base": base, "name": path.stem, "input": size,
         "quantization": quantization or {"scheme": "tf"}, "calibration": {"images": 4},
         # What the float detector finds is the ground truth: see `detectors.own_ground_truth`.
         "gates": {"float_mAP": {"expected": 1.0, "within": 1e-6}, "mAP_drop": 0.9, "mAP_ratio": 0.1},

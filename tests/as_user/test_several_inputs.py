@@ -138,6 +138,18 @@ def test_an_input_that_the_graph_does_not_have_or_that_is_not_fed_is_named() -> 
         calibrate.calibrate(network.graph, placed, Settings(), "", [{"large": batch["large"]}])
 
 
+def test_a_learning_phase_that_is_off_may_be_fed_though_freezing_has_settled_it() -> None:
+    network = several_inputs.folded(several_inputs.two_inputs())
+    (batch,) = several_inputs.values(1)
+    placed = several_inputs.placed(network)
+
+    found = calibrate.calibrate(network.graph, placed, Settings(), "", [{**batch, "is_training": np.bool_(False)}])
+
+    assert found == calibrate.calibrate(network.graph, placed, Settings(), "", [batch])
+    with pytest.raises(GraphError, match="no input 'is_training'"):
+        calibrate.calibrate(network.graph, placed, Settings(), "", [{**batch, "is_training": np.bool_(True)}])
+
+
 def test_the_example_of_the_page_quantizes_a_checkpoint_of_two_inputs(tmp_path: Path, run_graph: Run,
                                                                       monkeypatch: pytest.MonkeyPatch) -> None:
     with tf.Graph().as_default() as graph, tf.Session() as session:

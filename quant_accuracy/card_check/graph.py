@@ -8,7 +8,9 @@ import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import QuantAccuracyError
 from quant_accuracy.base.graph_names import GraphNames
-from quant_accuracy.graph import boundaries, fold, image_input, load, marks
+from quant_accuracy.folding import fold
+from quant_accuracy.freezing import load
+from quant_accuracy.graph import boundaries, image_input, marks
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph.network import Network
 from quant_accuracy.judging import checks

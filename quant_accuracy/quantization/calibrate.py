@@ -25,9 +25,9 @@ from quant_accuracy.quantization.records import (
     Symmetry,
 )
 
-# Quantizers come in the network's order: the first tensor that is no number is the nearest to what makes it so.
 # What a network is fed at once: images, or values for each of several placeholders, by name.
 Batch = Union[np.ndarray, Mapping[str, np.ndarray]]
+# Quantizers come in the network's order: the first tensor that is no number is the nearest to what makes it so.
 _REPAIR = "a weight or a batch norm before it makes it so: train or export the checkpoint again"
 
 
@@ -160,11 +160,16 @@ def _feeds(whole: tf.GraphDef, needed: tf.GraphDef, image_input: str,
             yield {graph_nodes.tensor_of(image_input): batch}
             continue
         for name in batch:
-            if graph_nodes.op_of(name) not in ops:
+            # A learning phase that is off was settled when the graph was frozen.
+            if graph_nodes.op_of(name) not in ops and not _is_off(batch[name]):
                 raise GraphError(f"the graph has no input {name!r}; name its placeholders"
                                  f"{graph_nodes.near(ops, name)}")
         yield {graph_nodes.tensor_of(name): values for name, values in batch.items()
                if graph_nodes.op_of(name) in inputs}
+
+
+def _is_off(value: np.ndarray) -> bool:
+    return np.shape(value) == () and np.asarray(value).dtype == np.bool_ and not value
 
 
 def _run_all(graph: tf.GraphDef, fetches: Sequence[str],

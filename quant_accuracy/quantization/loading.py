@@ -16,7 +16,7 @@ from quant_accuracy.base.errors import ConfigurationError, QuantAccuracyError, S
 from quant_accuracy.quantization import calibrate, encodings_file
 from quant_accuracy.quantization.encodings_file import AGAIN
 from quant_accuracy.quantization.records import ACTIVATION, PARAM, TF, Encoding, Encodings, Quantizer, Settings
-from quant_accuracy.quantization.same_tensors import GENERATED, Tensors, same, with_shapes
+from quant_accuracy.quantization.same_tensors import GENERATED, Tensors, same, with_shapes, without_dropouts
 
 _ENDINGS = (".encodings", ".encodings.yaml", ".encodings.yml", ".encodings.json", ".json", ".yaml", ".yml")
 _LAST_BIT = 1e-6
@@ -83,7 +83,8 @@ def unchecked(settings: Settings) -> Optional[str]:
 
 def _require_same(path: Path, meta: Path, quantizers: Sequence[Quantizer], graph: tf.GraphDef) -> None:
     """Look up every tensor in the graph that the file's names come from."""
-    there, here = Tensors(_read(meta)), Tensors(with_shapes(graph))
+    there = Tensors(without_dropouts(_read(meta), [quantizer.tensor for quantizer in quantizers]))
+    here = Tensors(with_shapes(graph))
     wrong = []
     for quantizer in quantizers:
         tensor, param = quantizer.tensor, quantizer.kind == PARAM

@@ -4,6 +4,7 @@ With a stand-in of AIMET that numbers new biases from the end: the network is fo
 project's code twice, and both have to agree.
 """
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, Iterator, Tuple
@@ -12,12 +13,17 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import ConfigurationError, GraphError
+from quant_accuracy.folding import fold
+from quant_accuracy.freezing import load
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph.network import Network
-from quant_accuracy.quantization import aimet, encodings_file, loading
+from quant_accuracy.quantization import aimet, encodings_file, loading, placement
+from quant_accuracy.quantization.aimet import joining
 from quant_accuracy.quantization.records import AIMET, BUILTIN, PARAM, Override, Quantization, Settings
-from quant_accuracy.quantization.same_tensors import Tensors
+from quant_accuracy.quantization.same_tensors import GENERATED, Tensors, with_shapes
 from tests.support import stand_in, two_branches
+from tests.support.aimet_stand_in.aimet_tensorflow.batch_norm_fold import renumbered
+from tests.support.places import REFERENCE
 from tests.support.two_branches import BATCHES, NAMES, Branches
 
 _BUILTIN = Settings(backend=AIMET, simulator=BUILTIN)
@@ -29,6 +35,7 @@ def branches(tmp_path_factory: Any) -> Branches:
 
 
 _REAL = "real"
+_NETWORKS = sorted(path.name for path in (REFERENCE / "aimet_networks").iterdir() if path.is_dir())
 
 
 @pytest.fixture(params=["", stand_in.REVERSED, pytest.param(_REAL, marks=pytest.mark.skipif(
@@ -113,6 +120,22 @@ def test_an_export_of_aimets_loads_where_its_names_are_those_here_and_is_refused
     else:
         with pytest.raises(ConfigurationError, match="belongs to another network.*'[ac]/Conv2D'.*'[ac]/Conv2D'"):
             loading.load(settings, made.quantizers, branches.network.graph)
+
+
+@pytest.mark.parametrize("name", _NETWORKS)
+def test_networks_of_all_kinds_are_joined_whatever_the_numbers_of_their_biases(name: str) -> None:
+    folder = REFERENCE / "aimet_networks" / name
+    document = json.loads((folder / "aimet.json").read_text())
+    starts, outputs = document["starting_ops"], document["output_ops"]
+    folded = fold.fold_batch_norms(Network(load.load_frozen(folder / "model.ckpt", outputs), starts, outputs)).graph
+    theirs, ours = Network(with_shapes(renumbered(folded)), starts, outputs), Network(folded, starts, outputs)
+
+    found = joining.join(placement.place_quantizers(theirs, Settings()), theirs.graph, ours)
+
+    wanted = {replace(q, rule="", covered=False) for q in placement.place_quantizers(ours, Settings())}
+    assert {replace(item.ours, rule="", covered=False) for item in found} == wanted
+    new = [q.tensor for q in wanted if GENERATED.match(q.tensor)]
+    assert [item.ours.tensor != item.theirs.tensor for item in found].count(True) <= len(new)
 
 
 def _changed(branches: Branches, change: Callable[[tf.NodeDef], None]) -> Branches:

@@ -8,7 +8,8 @@ from typing import Any, Dict, List, Tuple
 
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.graph import fold
+from quant_accuracy.folding import fold
+from quant_accuracy.freezing import load
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import export
 
@@ -17,10 +18,10 @@ REVERSED = "reversed"
 
 
 def frozen(session: tf.Session, outputs: List[str]) -> tf.GraphDef:
-    graph = tf.graph_util.convert_variables_to_constants(session, session.graph.as_graph_def(), outputs)
-    for node in graph.node:
-        node.attr.pop("_class", None)
-    return graph
+    """The graph of a session with its values."""
+    with tempfile.TemporaryDirectory() as folder, session.graph.as_default():
+        tf.train.Saver().save(session, str(Path(folder) / "model"))
+        return load.load_frozen(Path(folder) / "model", outputs)
 
 
 def fold_all_batch_norms(sess: tf.Session, input_op_names: List[str],

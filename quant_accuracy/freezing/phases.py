@@ -10,7 +10,7 @@ from typing import Dict, NamedTuple, Optional, Sequence
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import GraphError
-from quant_accuracy.graph import conds, moving_averages
+from quant_accuracy.freezing import conds, moving_averages
 from quant_accuracy.graph import nodes as graph_nodes
 
 _FOR_TRAINING = ("RandomUniform", "RandomStandardNormal", "TruncatedNormal", "SquaredDifference")

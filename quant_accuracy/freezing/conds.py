@@ -15,7 +15,8 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import GraphError
-from quant_accuracy.graph import control_flow, marks, predicates
+from quant_accuracy.freezing import predicates
+from quant_accuracy.graph import control_flow, marks
 from quant_accuracy.graph import nodes as graph_nodes
 
 _MERGE = "Merge"

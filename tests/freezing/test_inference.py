@@ -10,7 +10,8 @@ from google.protobuf import text_format
 from tensorflow.contrib import slim
 
 from quant_accuracy.base.errors import GraphError
-from quant_accuracy.graph import inference, load, marks
+from quant_accuracy.freezing import inference, load
+from quant_accuracy.graph import marks
 from tests.support import training
 
 _OF_PHASES = ("Placeholder", "PlaceholderWithDefault", "Switch", "Merge", "RandomUniform")

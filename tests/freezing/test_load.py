@@ -12,7 +12,7 @@ from quant_accuracy.base.errors import (
     CheckpointError,
     GraphError,
 )
-from quant_accuracy.graph import load
+from quant_accuracy.freezing import load
 from quant_accuracy.settings.card import DataPaths, ModelCard
 from tests.conftest import Run
 from tests.support import training

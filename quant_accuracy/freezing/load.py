@@ -16,15 +16,8 @@ from google.protobuf.message import DecodeError
 from quant_accuracy.base.checkpoint_parts import checkpoint_files, data_files, existing
 from quant_accuracy.base.errors import CheckpointError, GraphError, first_line
 from quant_accuracy.base.graph_names import GraphNames
-from quant_accuracy.graph import (
-    boundaries,
-    conds,
-    fake_quantization,
-    freeze,
-    index_file,
-    inference,
-    trust,
-)
+from quant_accuracy.freezing import conds, fake_quantization, freeze, index_file, inference, trust
+from quant_accuracy.graph import boundaries
 from quant_accuracy.graph import nodes as graph_nodes
 
 _MERGES, _NEXT_ITERATIONS = ("Merge", "RefMerge"), ("NextIteration", "RefNextIteration")

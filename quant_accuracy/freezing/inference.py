@@ -4,7 +4,7 @@ from typing import Sequence
 
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.graph import dropouts, moving_averages, phases
+from quant_accuracy.freezing import dropouts, moving_averages, phases
 
 
 def to_inference(graph: tf.GraphDef, outputs: Sequence[str]) -> tf.GraphDef:

@@ -5,7 +5,7 @@ models have it, or that says the opposite (`is_inference`) is told by what its b
 mode, statistics of the batch, dropouts.
 """
 
-from typing import Dict, NamedTuple, Optional, Sequence
+from typing import Dict, Mapping, NamedTuple, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 
@@ -13,7 +13,7 @@ from quant_accuracy.base.errors import GraphError
 from quant_accuracy.freezing import conds, moving_averages
 from quant_accuracy.graph import nodes as graph_nodes
 
-_FOR_TRAINING = ("RandomUniform", "RandomStandardNormal", "TruncatedNormal", "SquaredDifference")
+_CHANCE = ("RandomUniform", "RandomStandardNormal", "TruncatedNormal")
 
 
 class _Settled(NamedTuple):
@@ -56,5 +56,16 @@ def _settled(graph: tf.GraphDef, outputs: Sequence[str], assumed: Dict[str, bool
         return _Settled(None, error, float("inf"))
     nodes = graph_nodes.by_name(settled)
     needed = [nodes[name] for name in graph_nodes.needed(nodes, outputs)]
-    count = sum(node.op in _FOR_TRAINING or moving_averages.is_training(node) for node in needed)
+    count = sum(node.op in _CHANCE or moving_averages.is_training(node) or _is_of_batch(nodes, node) for node in needed)
     return _Settled(settled, None, count)
+
+
+def _is_of_batch(nodes: Mapping[str, tf.NodeDef], node: tf.NodeDef) -> bool:
+    """Whether a node gives a variance over the images of a batch; those within an image are no matter of training."""
+    if node.op != "Mean" or len(node.input) < 2 \
+            or nodes[graph_nodes.op_of(node.input[0])].op != "SquaredDifference":
+        return False
+    try:
+        return 0 in graph_nodes.constant(nodes, node.input[1])
+    except GraphError:
+        return False

@@ -180,6 +180,19 @@ def test_a_default_of_true_is_what_the_graph_runs_with() -> None:
     assert training.outputs_of(_conds(build), ["end:0"], {}) == [1.0]
 
 
+def test_a_choice_that_is_no_matter_of_training_keeps_its_default() -> None:
+    """Statistics of one image, as those of an instance norm, are there for inference too."""
+    images = np.random.RandomState(0).normal(size=[2, 4, 4, 3]).astype(np.float32)
+
+    def build() -> None:
+        choice = tf.placeholder_with_default(False, [], name="without_norm")
+        x = tf.constant(images)
+        tf.identity(tf.cond(choice, lambda: x, lambda: x - tf.nn.moments(x, [1, 2], keep_dims=True)[1]), name="end")
+
+    (found,) = training.outputs_of(_conds(build), ["end:0"], {})
+    np.testing.assert_allclose(found, images - images.var(axis=(1, 2), keepdims=True), rtol=1e-5, atol=1e-5)
+
+
 def test_a_mask_that_is_fed_is_no_phase() -> None:
     def build() -> None:
         tf.where(tf.placeholder(tf.bool, [2], name="mask"), [1.0, 1.0], [0.0, 0.0], name="end")

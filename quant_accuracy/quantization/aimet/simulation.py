@@ -2,17 +2,20 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.base.graph_names import GraphNames
+from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph import prune
+from quant_accuracy.graph.predicates import PLACEHOLDERS
 from quant_accuracy.quantization import overrides
 from quant_accuracy.quantization.aimet.installation import Aimet
 from quant_accuracy.quantization.aimet.joining import Joined
+from quant_accuracy.quantization.calibrate import Batch
 from quant_accuracy.quantization.configuration import BIAS, WEIGHT
 from quant_accuracy.quantization.records import (
     ACTIVATION,
@@ -77,6 +80,14 @@ def fetches(graph: tf.Graph, outputs: Sequence[str]) -> List[str]:
     """The outputs behind their quantizers: `<output>:0` itself is the tensor before."""
     names = {op.name for op in graph.get_operations()}
     return [f"{output}_quantized:0" if f"{output}_quantized" in names else f"{output}:0" for output in outputs]
+
+
+def feeds(graph: tf.Graph, names: GraphNames, batch: Batch) -> Dict[str, np.ndarray]:
+    """What a run of a network takes: a batch, and False for each phase that waits for a value, which is inference."""
+    phases = {op.outputs[0].name: np.bool_(False) for op in graph.get_operations()
+              if op.type in PLACEHOLDERS and op.outputs[0].dtype == tf.bool and op.outputs[0].shape.ndims in (0, None)}
+    given = batch if isinstance(batch, Mapping) else {names.image_input: batch}
+    return {**phases, **{graph_nodes.tensor_of(name): values for name, values in given.items()}}
 
 
 def quantizers(modules: Aimet, sim: Any, names: GraphNames) -> List[Quantizer]:

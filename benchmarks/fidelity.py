@@ -17,8 +17,10 @@ import tensorflow.compat.v1 as tf
 from benchmarks.places import ROOT
 from quant_accuracy.base import files
 from quant_accuracy.demo import ready
-from quant_accuracy.graph import fold, load, sessions
+from quant_accuracy.folding import fold
+from quant_accuracy.freezing import load
 from quant_accuracy.graph import nodes as graph_nodes
+from quant_accuracy.graph import sessions
 from quant_accuracy.graph.network import Network
 from quant_accuracy.preparation import checkpoint
 from quant_accuracy.quantization import calibrate, encodings_file, placement, simulate

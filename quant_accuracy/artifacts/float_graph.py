@@ -7,8 +7,10 @@ from typing import List
 from quant_accuracy.artifacts.records import read_json
 from quant_accuracy.base import files
 from quant_accuracy.base.errors import StorageError
-from quant_accuracy.graph import fold, image_input, load, spelled_out, unfolded
-from quant_accuracy.graph.fold import NotFolded
+from quant_accuracy.folding import fold, spelled_out, unfolded
+from quant_accuracy.folding.fold import NotFolded
+from quant_accuracy.freezing import load
+from quant_accuracy.graph import image_input
 from quant_accuracy.graph.image_input import ImageInput
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization.records import FOLD, KEEP

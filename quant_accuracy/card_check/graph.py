@@ -8,7 +8,9 @@ import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import QuantAccuracyError
 from quant_accuracy.base.graph_names import GraphNames
-from quant_accuracy.graph import boundaries, conds, fold, image_input, load
+from quant_accuracy.folding import fold
+from quant_accuracy.freezing import load
+from quant_accuracy.graph import boundaries, image_input, marks
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph.network import Network
 from quant_accuracy.judging import checks
@@ -67,7 +69,7 @@ def check(card: ModelCard, checkpoint: Path, trusted: bool = False) -> GraphFind
 
 def settled(frozen: tf.GraphDef) -> str:
     """What is said of the learning phase of a frozen graph; empty where it had none."""
-    found = [f"{name} ({count} tensors)" for name, count in sorted(conds.phases(frozen).items())]
+    found = [f"{name} ({count} tensors)" for name, count in sorted(marks.phases(frozen).items())]
     return f", settled to inference: {', '.join(found)}" if found else ""
 
 

@@ -16,7 +16,7 @@ from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.graph import nodes as graph_nodes
-from quant_accuracy.graph.conds import RESOLVED
+from quant_accuracy.graph.marks import op_type
 from quant_accuracy.graph.walk import DataFlow
 
 CONVOLUTION, DEPTHWISE, DENSE, TRANSPOSED = "Conv2D", "DepthwiseConv2dNative", "Dense", "Conv2DTranspose"
@@ -143,12 +143,6 @@ TEMPLATES = (
     _template(TRANSPOSED, "BiasAdd(Conv2DBackpropInput(*, *, *), *)", "(.+/conv2d_transpose)$"),
 )
 _NAMED_FOR = ("Conv2D", "DepthwiseConv2dNative", "MatMul", "Conv2DBackpropInput", "FusedBatchNormV3", "Softmax")
-
-
-def op_type(node: tf.NodeDef) -> str:
-    """The type of an op as it was before the graph was brought to inference."""
-    # To ask a node for an attribute that it does not have would give it one.
-    return str(node.attr[RESOLVED].s.decode("utf-8") if RESOLVED in node.attr else node.op)
 
 
 def find(flow: DataFlow, valid: Set[str]) -> Dict[str, Layer]:

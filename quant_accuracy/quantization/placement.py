@@ -11,7 +11,7 @@ from typing import AbstractSet, Dict, Iterable, List, Mapping, NamedTuple, Optio
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import ConfigurationError
-from quant_accuracy.graph import conds, connected_graph, control_flow
+from quant_accuracy.graph import connected_graph, control_flow, marks
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph.connected_graph import ConnectedGraph, ConnectedOp
 from quant_accuracy.graph.dtypes import output_dtype
@@ -83,7 +83,7 @@ def place_quantizers(network: Network, settings: Settings) -> List[Quantizer]:
 def _ops(network: Network, graph: ConnectedGraph) -> Dict[str, _Op]:
     nodes = graph.flow.nodes
     # AIMET has no quantizers in loops and branches: what stands there cannot be observed.
-    held = control_flow.inside(nodes) | conds.taken(nodes)
+    held = control_flow.inside(nodes) | marks.taken(nodes)
     params = _params(network, graph, held)
     ops = {}
     for connected in graph.ops.values():

@@ -18,7 +18,7 @@ from typing import Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Sequen
 
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.graph import dropouts
+from quant_accuracy.freezing import dropouts
 from quant_accuracy.graph import nodes as graph_nodes
 
 # What folding names its biases and BiasAdds.

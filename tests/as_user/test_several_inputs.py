@@ -1,5 +1,6 @@
 """Networks that begin in several places: folded, quantized, calibrated and simulated by the functions as any other."""
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +11,11 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import GraphError
-from quant_accuracy.graph import computed, fold, load
+from quant_accuracy.folding import fold
+from quant_accuracy.freezing import load
+from quant_accuracy.graph import computed
 from quant_accuracy.graph.network import Network
-from quant_accuracy.quantization import calibrate, encodings, placement, simulate, switches
+from quant_accuracy.quantization import calibrate, encodings, encodings_file, export, placement, simulate, switches
 from quant_accuracy.quantization.calibrate import Batch
 from quant_accuracy.quantization.configuration import WEIGHT
 from quant_accuracy.quantization.records import (
@@ -217,6 +220,23 @@ def test_two_readers_of_one_kernel_are_quantized_each_in_its_own_way(run_graph: 
         assert [len(np.unique(grid)) <= 8 for grid in grids] == [tensor in bits for tensor in _READS]
         alone = simulate.insert_fake_quant(_with_kernels(graph, grids), found)
         np.testing.assert_array_equal(simulated, run_graph(alone, fetches, {"start:0": _START})[0])
+
+
+@pytest.mark.parametrize("reads", [1, 2])
+def test_an_export_of_a_shared_kernel_is_the_float_network_and_an_encoding_for_each_reader(
+        reads: int, tmp_path: Path, run_graph: Run) -> None:
+    graph = _twice(reads)
+    found, _, _ = _simulated(graph, run_graph, {})
+
+    export.write_checkpoint(graph, tmp_path)
+    encodings_file.write(tmp_path / "model.encodings", found)
+
+    again = load.load_frozen(tmp_path / export.PREFIX, ["end"])
+    before, after = (run_graph(some, ["end:0"], {"start:0": _START})[0] for some in (graph, again))
+    np.testing.assert_array_equal(after, before)
+    stored = json.loads((tmp_path / "model.encodings").read_text())
+    assert set(stored["param_encodings"]) == set(_READS[:reads])
+    assert several_inputs.placed(Network(again, ["start"], ["end"])) == list(found.quantizers)
 
 
 def test_two_readers_of_one_kernel_have_a_switch_each(run_graph: Run) -> None:

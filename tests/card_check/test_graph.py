@@ -2,7 +2,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from quant_accuracy.card_check import graph
-from quant_accuracy.graph import load
+from quant_accuracy.freezing import load
 from quant_accuracy.quantization.records import Override
 from quant_accuracy.settings.card import DataPaths, ModelCard
 from tests.support import training

@@ -17,7 +17,8 @@ from quant_accuracy.base.words import FLOAT
 from quant_accuracy.data import images, shards
 from quant_accuracy.demo import ready
 from quant_accuracy.detection import detector
-from quant_accuracy.graph import image_input, load, sessions
+from quant_accuracy.freezing import load
+from quant_accuracy.graph import image_input, sessions
 from quant_accuracy.preparation import checkpoint
 from quant_accuracy.settings.card import DataPaths, ModelCard
 from quant_accuracy.settings.card_fields import ORIGINAL_SIZE

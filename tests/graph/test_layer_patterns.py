@@ -7,7 +7,8 @@ import tensorflow.compat.v1 as tf
 from tensorflow.contrib import layers as contrib
 from tensorflow.contrib import slim
 
-from quant_accuracy.graph import inference, layer_patterns
+from quant_accuracy.freezing import inference
+from quant_accuracy.graph import layer_patterns
 from quant_accuracy.graph.walk import DataFlow
 
 _KERAS = tf.keras.layers

@@ -10,7 +10,8 @@ import tensorflow.compat.v1 as tf
 import yaml
 
 from quant_accuracy.base.errors import GraphError
-from quant_accuracy.graph import fold, load
+from quant_accuracy.folding import fold
+from quant_accuracy.freezing import load
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import calibrate, export, placement
 from quant_accuracy.quantization.records import Settings

@@ -9,7 +9,8 @@ import pytest
 import tensorflow.compat.v1 as tf
 from _pytest.fixtures import SubRequest
 
-from quant_accuracy.graph import dropouts, fold, load
+from quant_accuracy.folding import fold
+from quant_accuracy.freezing import dropouts, load
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import placement
 from quant_accuracy.quantization.records import PARAM, Quantizer, Settings

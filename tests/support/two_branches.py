@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.graph_names import GraphNames
-from quant_accuracy.graph import fold, load
+from quant_accuracy.folding import fold
+from quant_accuracy.freezing import load
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import calibrate, encodings_file, export, placement
 from quant_accuracy.quantization.records import Quantization, Settings

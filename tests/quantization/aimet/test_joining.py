@@ -13,7 +13,8 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import ConfigurationError, GraphError
-from quant_accuracy.graph import fold, load
+from quant_accuracy.folding import fold
+from quant_accuracy.freezing import load
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import aimet, encodings_file, loading, placement

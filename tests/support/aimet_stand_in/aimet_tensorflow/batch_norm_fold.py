@@ -8,7 +8,8 @@ from typing import Any, Dict, List, Tuple
 
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.graph import fold, load
+from quant_accuracy.folding import fold
+from quant_accuracy.freezing import load
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import export
 

@@ -8,7 +8,9 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import GraphError
-from quant_accuracy.graph import computed, fold, load, sessions
+from quant_accuracy.folding import fold
+from quant_accuracy.freezing import load
+from quant_accuracy.graph import computed, sessions
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import calibrate, export, placement, simulate
 from quant_accuracy.quantization.records import Settings

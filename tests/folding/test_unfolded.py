@@ -5,7 +5,7 @@ import tensorflow.compat.v1 as tf
 
 from quant_accuracy.artifacts.records import Artifacts
 from quant_accuracy.base.words import FLOAT
-from quant_accuracy.graph import unfolded
+from quant_accuracy.folding import unfolded
 from quant_accuracy.graph.network import Network
 from tests.support.batch_norms import Layer, conv, network, parameter, spell_out
 

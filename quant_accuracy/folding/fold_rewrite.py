@@ -5,8 +5,8 @@ from typing import Dict, List, Sequence, Set, Tuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from quant_accuracy.folding.fold_match import Match
 from quant_accuracy.graph import nodes as graph_nodes
-from quant_accuracy.graph.fold_match import Match
 
 _NEW_BIAS = "bias_value"
 

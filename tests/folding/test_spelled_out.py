@@ -11,7 +11,7 @@ from tensorflow.contrib import slim
 
 from quant_accuracy.artifacts.records import Artifacts
 from quant_accuracy.base.words import FLOAT
-from quant_accuracy.graph import fold, spelled_out, unfolded
+from quant_accuracy.folding import fold, spelled_out, unfolded
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import placement

@@ -4,7 +4,7 @@ from typing import Sequence
 
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.graph import conds, dropouts, moving_averages
+from quant_accuracy.freezing import conds, dropouts, moving_averages
 
 
 def to_inference(graph: tf.GraphDef, outputs: Sequence[str]) -> tf.GraphDef:

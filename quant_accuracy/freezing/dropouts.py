@@ -12,7 +12,7 @@ from typing import List, Mapping, Optional, Sequence
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.graph import nodes as graph_nodes
-from quant_accuracy.graph.conds import RESOLVED
+from quant_accuracy.graph.marks import RESOLVED
 
 _DROPOUT = "Dropout"
 _SCALING = ("Mul", "RealDiv", "Div")

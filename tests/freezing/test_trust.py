@@ -12,7 +12,7 @@ from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.errors import GraphError
 from quant_accuracy.commands import report
 from quant_accuracy.data import shards
-from quant_accuracy.graph import load
+from quant_accuracy.freezing import load
 from quant_accuracy.settings import options
 from quant_accuracy.settings.card import DataPaths, ModelCard
 from tests.conftest import Run

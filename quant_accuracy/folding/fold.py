@@ -19,9 +19,10 @@ from typing import Dict, List, NamedTuple, Sequence, Set, Union
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import GraphError
-from quant_accuracy.graph import computed, connected_graph, fold_match, fold_rewrite, layer_patterns, spelled_out
+from quant_accuracy.folding import fold_match, fold_rewrite, spelled_out
+from quant_accuracy.folding.fold_match import Match, Norm
+from quant_accuracy.graph import computed, connected_graph, layer_patterns
 from quant_accuracy.graph.connected_graph import ConnectedGraph
-from quant_accuracy.graph.fold_match import Match, Norm
 from quant_accuracy.graph.network import Network
 
 BATCH_NORMS = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from quant_accuracy.base.errors import CheckpointError
-from quant_accuracy.graph import load
+from quant_accuracy.freezing import load
 from quant_accuracy.settings.card import DataPaths
 
 

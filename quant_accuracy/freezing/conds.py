@@ -14,14 +14,10 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import GraphError
-from quant_accuracy.graph import control_flow, predicates
+from quant_accuracy.freezing import predicates
+from quant_accuracy.graph import control_flow, marks
 from quant_accuracy.graph import nodes as graph_nodes
 
-RESOLVED = "_resolved"
-# Marks the ops of a branch that was taken; AIMET has no quantizers in branches.
-_TAKEN = "_in_branch"
-# Which placeholders decided, separated by spaces.
-_DECIDED_BY = "_decided_by"
 _MERGE = "Merge"
 _SWITCHES, _MERGES = ("Switch", "RefSwitch"), (_MERGE, "RefMerge")
 _NEXT_ITERATIONS = ("NextIteration", "RefNextIteration")
@@ -59,27 +55,8 @@ def resolve(graph: tf.GraphDef, outputs: Sequence[str]) -> tf.GraphDef:
     _settle_placeholders(nodes, after, deciding)
     _leave(nodes, after, before - after)
     for name in (inside & after) - control_flow.inside(nodes):
-        nodes[name].attr[_TAKEN].b = True
+        nodes[name].attr[marks.TAKEN].b = True
     return result
-
-
-def taken(nodes: Mapping[str, tf.NodeDef]) -> Set[str]:
-    """The ops that stood in a branch before its `cond` was resolved.
-
-    Args:
-        nodes: All ops of a graph by name.
-    """
-    return {name for name, node in nodes.items() if _TAKEN in node.attr}
-
-
-def phases(graph: tf.GraphDef) -> Dict[str, int]:
-    """The placeholders of the learning phase that decided, each with the number of tensors that left such a `cond`."""
-    found: Dict[str, int] = {}
-    for node in graph.node:
-        if _DECIDED_BY in node.attr:
-            for name in node.attr[_DECIDED_BY].s.decode("utf-8").split():
-                found[name] = found.get(name, 0) + 1
-    return found
 
 
 class _Round:
@@ -170,8 +147,8 @@ class _Round:
         merge.op = "Identity"
         for attribute in ("N", "_output_shapes"):
             merge.attr.pop(attribute, None)
-        merge.attr[RESOLVED].s = _MERGE.encode()
-        merge.attr[_DECIDED_BY].s = " ".join(sorted(names)).encode("utf-8")
+        merge.attr[marks.RESOLVED].s = _MERGE.encode()
+        merge.attr[marks.DECIDED_BY].s = " ".join(sorted(names)).encode("utf-8")
         self._set_inputs(merge, [live, *(source for source in merge.input if source.startswith("^"))])
         return index
 

@@ -10,7 +10,8 @@ from google.protobuf import text_format
 from tensorflow.contrib import slim
 
 from quant_accuracy.base.errors import GraphError
-from quant_accuracy.graph import conds, inference, load
+from quant_accuracy.freezing import inference, load
+from quant_accuracy.graph import marks
 from tests.support import training
 
 _OF_PHASES = ("Placeholder", "PlaceholderWithDefault", "Switch", "Merge", "RandomUniform")
@@ -33,7 +34,7 @@ def test_a_placeholder_of_the_phase_is_settled_to_inference(name: str, tmp_path:
     frozen = _agrees(training.with_phase(tmp_path, name))
 
     assert not _of_phases(frozen)
-    assert conds.phases(frozen)["phase/is_training"] >= 3
+    assert marks.phases(frozen)["phase/is_training"] >= 3
 
 
 @pytest.mark.parametrize("name", ["keras", "keras in plain ops"])
@@ -42,10 +43,10 @@ def test_the_learning_phase_of_keras_is_settled_to_inference(name: str, tmp_path
     nodes = {node.name: node for node in frozen.node}
 
     assert not _of_phases(frozen)
-    assert conds.phases(frozen)["keras_learning_phase"] >= 3
+    assert marks.phases(frozen)["keras_learning_phase"] >= 3
     # Under its own name, and known for what it was.
     assert nodes["dropout/cond/Merge"].op == "Identity"
-    assert nodes["dropout/cond/Merge"].attr[conds.RESOLVED].s == b"Merge"
+    assert nodes["dropout/cond/Merge"].attr[marks.RESOLVED].s == b"Merge"
 
 
 def test_computed_and_nested_predicates_are_settled_and_what_images_or_loops_decide_stays(tmp_path: Path) -> None:
@@ -140,7 +141,7 @@ def test_a_dropout_that_is_on_passes_on_what_it_takes(drop: Callable[[tf.Tensor]
     settled = _conds(lambda: tf.identity(drop(tf.constant([1.0, 2.0, 3.0]) * 2.0), name="end"))
 
     assert not _of_phases(settled)
-    assert [node.op for node in settled.node if node.attr[conds.RESOLVED].s == b"Dropout"] == ["Identity"]
+    assert [node.op for node in settled.node if node.attr[marks.RESOLVED].s == b"Dropout"] == ["Identity"]
     assert training.outputs_of(settled, ["end:0"], {})[0].tolist() == [2.0, 4.0, 6.0]
 
 

@@ -12,9 +12,10 @@ from quant_accuracy.base.errors import (
     CheckpointError,
     GraphError,
 )
-from quant_accuracy.graph import load
+from quant_accuracy.freezing import load
 from quant_accuracy.settings.card import DataPaths, ModelCard
 from tests.conftest import Run
+from tests.support import training
 
 _OUTPUTS = ["concat:0", "concat_1:0"]
 
@@ -204,3 +205,16 @@ def test_an_attribute_that_is_no_text_is_an_error_that_names_its_op(tmp_path: Pa
 
     with pytest.raises(GraphError, match="attribute data_format of the op 'out' is no text; copy the checkpoint again"):
         load.load_frozen(tmp_path / "model.ckpt", ["out"])
+
+
+def test_branches_that_are_functions_are_an_error_that_says_how_to_write_others(tmp_path: Path) -> None:
+    tf.enable_control_flow_v2()
+    try:
+        trained = training.with_phase(tmp_path, "slim")
+    finally:
+        tf.disable_control_flow_v2()
+
+    for trusted in (False, True):
+        with pytest.raises(GraphError, match=r"'Conv/BatchNorm/cond' is a (Stateless)?If, whose branches are functions"
+                                             r"; export .*tf.disable_control_flow_v2\(\)"):
+            load.load_frozen(trained.prefix, ["end"], trusted)

@@ -3,7 +3,7 @@
 import re
 from typing import Any, Dict
 
-from quant_accuracy.graph import op_types
+from quant_accuracy.freezing import op_types
 
 
 def test_no_op_is_both_harmless_and_reaching_outside() -> None:

@@ -16,18 +16,12 @@ from google.protobuf.message import DecodeError
 from quant_accuracy.base.checkpoint_parts import checkpoint_files, data_files, existing
 from quant_accuracy.base.errors import CheckpointError, GraphError, first_line
 from quant_accuracy.base.graph_names import GraphNames
-from quant_accuracy.graph import (
-    boundaries,
-    conds,
-    fake_quantization,
-    freeze,
-    index_file,
-    inference,
-    trust,
-)
+from quant_accuracy.freezing import conds, fake_quantization, freeze, index_file, inference, trust
+from quant_accuracy.graph import boundaries
 from quant_accuracy.graph import nodes as graph_nodes
 
 _MERGES, _NEXT_ITERATIONS = ("Merge", "RefMerge"), ("NextIteration", "RefNextIteration")
+_OF_FUNCTIONS = ("If", "StatelessIf", "While", "StatelessWhile", "Case", "For")
 
 
 def load_graph(prefix: Path) -> tf.GraphDef:
@@ -91,6 +85,7 @@ def _for_inference(path: Path, document: tf.MetaGraphDef, outputs: Sequence[str]
 def _frozen(prefix: Path, document: tf.MetaGraphDef, outputs: Sequence[str], trusted: bool) -> tf.GraphDef:
     meta = existing(prefix, ".meta")
     fake_quantization.refuse(meta, document.graph_def, outputs)
+    _check_functions(meta, document.graph_def, outputs)
     if not trusted:
         trust.check(meta, document, outputs)
     graph = graph_nodes.subgraph(document.graph_def, outputs)
@@ -139,6 +134,16 @@ def _check_references(path: Path, graph: tf.GraphDef) -> None:
                 # TensorFlow ends the process when it meets one.
                 raise GraphError(f"{path}: the loop at {node.name!r} is entered in more than one place; "
                                  "copy the checkpoint again")
+
+
+def _check_functions(path: Path, graph: tf.GraphDef, outputs: Sequence[str]) -> None:
+    """No branch and no loop is a function, as TensorFlow 2 writes them."""
+    nodes = graph_nodes.by_name(graph)
+    for node in (nodes[name] for name in sorted(graph_nodes.needed(nodes, outputs))):
+        if node.op in _OF_FUNCTIONS:
+            raise GraphError(f"{path}: the op {node.name!r} is a {node.op}, whose branches are functions; export the "
+                             "checkpoint again with the control flow of TensorFlow 1 (tf.disable_v2_behavior() or "
+                             "tf.disable_control_flow_v2() before the network is built)")
 
 
 def _check_constants(path: Path, graph: tf.GraphDef) -> None:

@@ -9,9 +9,9 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import GraphError
+from quant_accuracy.folding.spelled_out import SpelledOut
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph.network import Network
-from quant_accuracy.graph.spelled_out import SpelledOut
 
 _CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
 _OUTPUT = "it gives an output of the network, whose name has to stay"

@@ -11,8 +11,8 @@ import pytest
 import tensorflow.compat.v1 as tf
 from google.protobuf import text_format
 
-from quant_accuracy.graph import fold
-from quant_accuracy.graph.fold import FoldResult
+from quant_accuracy.folding import fold
+from quant_accuracy.folding.fold import FoldResult
 from quant_accuracy.graph.network import Network
 from quant_accuracy.preparation import inference_graph, pipeline_config
 from quant_accuracy.quantization import placement

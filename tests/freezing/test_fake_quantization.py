@@ -7,7 +7,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import GraphError
-from quant_accuracy.graph import load
+from quant_accuracy.freezing import load
 
 
 @pytest.mark.parametrize(("quantized", "what"), [

@@ -17,8 +17,8 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.framework import variable_pb2
 
 from quant_accuracy.base.errors import CheckpointError, GraphError
+from quant_accuracy.freezing import op_types
 from quant_accuracy.graph import nodes as graph_nodes
-from quant_accuracy.graph import op_types
 
 _REMEDY = "use a checkpoint without it, or, if you know where this one comes from, give --trust-checkpoint"
 

@@ -12,8 +12,9 @@ import pytest
 import tensorflow.compat.v1 as tf
 from _pytest.fixtures import SubRequest
 
-from quant_accuracy.graph import fold, load
-from quant_accuracy.graph.fold import FoldResult
+from quant_accuracy.folding import fold
+from quant_accuracy.folding.fold import FoldResult
+from quant_accuracy.freezing import load
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import calibrate, placement, simulate
 from quant_accuracy.quantization.records import Quantization, Quantizer, Settings

@@ -9,9 +9,10 @@ import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.base.graph_names import GraphNames
+from quant_accuracy.freezing import moving_averages
+from quant_accuracy.freezing.predicates import PLACEHOLDERS
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph import prune
-from quant_accuracy.graph.predicates import PLACEHOLDERS
 from quant_accuracy.quantization import overrides
 from quant_accuracy.quantization.aimet.installation import Aimet
 from quant_accuracy.quantization.aimet.joining import Joined
@@ -48,7 +49,10 @@ def check_bitwidths(settings: Settings) -> None:
 
 def restored(meta: Path, checkpoint: Path, names: GraphNames) -> tf.Session:
     """The part of a checkpoint that leads to the network's outputs, in a session of its own."""
-    pruned = prune.prune_meta_graph(tf.MetaGraphDef.FromString(meta.read_bytes()), names.output_ops)
+    document = tf.MetaGraphDef.FromString(meta.read_bytes())
+    # By these AIMET finds the moving averages of a batch norm in training mode.
+    updates = moving_averages.updates(document.graph_def, names.output_ops)
+    pruned = prune.prune_meta_graph(document, [*names.output_ops, *updates])
     with tf.Graph().as_default() as graph:
         saver = tf.train.import_meta_graph(pruned, clear_devices=True)
     session = tf.Session(graph=graph, config=_session_config())

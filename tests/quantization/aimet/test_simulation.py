@@ -1,10 +1,14 @@
-"""What AIMET's simulation is fed."""
+"""What AIMET is given: the part of a checkpoint that it needs, and what its simulation is fed."""
+
+from pathlib import Path
 
 import numpy as np
+import pytest
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.quantization.aimet import simulation
+from tests.support import training
 
 _NAMES = GraphNames("images", ("images",), ("end",), ("", "", "", ""))
 
@@ -33,3 +37,16 @@ def test_values_for_several_inputs_go_to_each_of_them() -> None:
 
     assert sorted(found) == ["is_training:0", "other:0"]
     assert bool(found[phase.name])
+
+
+@pytest.mark.parametrize("name", ["keras", "tf.layers", "slim"])
+def test_what_updates_moving_averages_stays_for_aimet_finds_them_by_it(tmp_path: Path, name: str) -> None:
+    prefix = training.for_training(tmp_path, name).prefix
+
+    with simulation.restored(prefix.with_name(f"{prefix.name}.meta"), prefix, _NAMES) as session:
+        ops = session.graph.get_operations()
+
+    norms = [op for op in ops if op.type.startswith("FusedBatchNorm")]
+    variables = {op.inputs[0].op.name.rpartition("/")[2] for op in ops if op.type.startswith("AssignSub")}
+    assert norms
+    assert variables == {"moving_mean", "moving_variance"}

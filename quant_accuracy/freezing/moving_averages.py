@@ -60,6 +60,31 @@ def resolve(graph: tf.GraphDef, outputs: Sequence[str]) -> tf.GraphDef:
     return result
 
 
+def updates(graph: tf.GraphDef, outputs: Sequence[str]) -> List[str]:
+    """The ops that update the moving averages of the fused batch norms that some ops need.
+
+    Raises:
+        GraphError: An output op is missing.
+    """
+    nodes, uses = graph_nodes.by_name(graph), graph_nodes.uses(graph.node)
+    graph_nodes.require(nodes, outputs)
+    norms = [name for name in sorted(graph_nodes.needed(nodes, outputs)) if nodes[name].op in _BATCH_NORMS]
+    found = (use.node for name in norms for output in (1, 2) for use in _behind_statistic(uses, f"{name}:{output}"))
+    return list(dict.fromkeys(node.name for node in found if node.op in _UPDATING))
+
+
+def _behind_statistic(uses: Mapping[str, List[graph_nodes.Use]], statistic: str) -> Iterator[graph_nodes.Use]:
+    """Where a statistic goes, as long as it may be on its way into a moving average."""
+    seen: Set[str] = set()
+    waiting = [statistic]
+    while waiting:
+        for use in uses.get(waiting.pop(), ()):
+            yield use
+            if use.node.name not in seen and use.node.op in (*_ON_THE_WAY, *_UPDATING):
+                seen.add(use.node.name)
+                waiting.append(use.node.name + ":0")
+
+
 def is_training(node: tf.NodeDef) -> bool:
     """Whether a node is a fused batch norm in training mode."""
     # True is TensorFlow's default, and an export may leave defaults out.
@@ -90,18 +115,11 @@ class _Search:
     def _updated(self, norm: tf.NodeDef, statistic: str) -> Optional[str]:
         """The variable that a statistic updates."""
         found: Dict[str, None] = {}
-        seen: Set[str] = set()
-        waiting = [statistic]
-        while waiting:
-            for use in self._uses.get(waiting.pop(), ()):
-                name = use.node.name
-                if use.node.op in _UPDATING and use.position == 1:
-                    variable = self._variable(use.node.input[0])
-                    if variable is not None:
-                        found[variable] = None
-                if name not in seen and use.node.op in (*_ON_THE_WAY, *_UPDATING):
-                    seen.add(name)
-                    waiting.append(name + ":0")
+        for use in _behind_statistic(self._uses, statistic):
+            if use.node.op in _UPDATING and use.position == 1:
+                variable = self._variable(use.node.input[0])
+                if variable is not None:
+                    found[variable] = None
         averages = [variable for variable in found if not variable.endswith(_AUXILIARY)]
         if len(averages) > 1:
             raise GraphError(f"the batch norm {norm.name!r} is in training mode, and its statistics go into more than "

@@ -198,7 +198,7 @@ def matching(stored: Stored, quantizers: Sequence[Quantizer], kinds: Sequence[st
     return found
 
 
-def names(stored: Stored, quantizer: Quantizer) -> bool:
+def has(stored: Stored, quantizer: Quantizer) -> bool:
     """Whether a file has an encoding under the name of a quantizer's tensor."""
     given = stored.by_kind[quantizer.kind]
     return quantizer.tensor in given or graph_nodes.op_of(quantizer.tensor) in given

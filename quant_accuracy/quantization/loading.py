@@ -59,7 +59,7 @@ def load(settings: Settings, quantizers: Sequence[Quantizer], graph: tf.GraphDef
     if meta is not None:
         # Before anything is said of names: they may be those of other tensors.
         _require_same(path, meta, [quantizer for quantizer in quantizers if quantizer.kind in kinds
-                                   and encodings_file.names(stored, quantizer)], graph)
+                                   and encodings_file.has(stored, quantizer)], graph)
     found = encodings_file.matching(stored, quantizers, kinds)
     _require_own_weights(path, [quantizer for quantizer in quantizers if quantizer.tensor in found], found, graph,
                          settings)

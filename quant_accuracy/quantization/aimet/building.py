@@ -4,7 +4,6 @@ import contextlib
 from pathlib import Path
 from typing import Optional, Sequence
 
-import numpy as np
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base import checkpoint_parts
@@ -15,11 +14,12 @@ from quant_accuracy.quantization import overrides
 from quant_accuracy.quantization.aimet import calibration, joining, simulation
 from quant_accuracy.quantization.aimet.installation import load_modules, require
 from quant_accuracy.quantization.aimet.workspace import step, workspace
+from quant_accuracy.quantization.calibrate import Batch
 from quant_accuracy.quantization.records import AIMET, Quantization, Settings
 
 
 def build(checkpoint: Path, network: Network, names: GraphNames, settings: Settings, config_file: Optional[Path],
-          batches: Sequence[np.ndarray], folder: Path, simulate: bool) -> Quantization:
+          batches: Sequence[Batch], folder: Path, simulate: bool) -> Quantization:
     """Fold, place, calibrate and export with AIMET; the encodings are those of its export.
 
     Quantizers and encodings are named after the tensors of `network`; what is written to `folder` has AIMET's names.
@@ -30,7 +30,7 @@ def build(checkpoint: Path, network: Network, names: GraphNames, settings: Setti
         names: The graph's ops.
         settings: Scheme, bit widths and overrides.
         config_file: The quantizer configuration, the one that `settings` was read from; None for AIMET's default.
-        batches: Calibration images, uint8 [batch, height, width, 3].
+        batches: Calibration images, uint8 [batch, height, width, 3], or values for each of several placeholders.
         folder: Gets AIMET's export in `export`, and for `open_network` its checkpoint in `aimet`.
         simulate: Whether the network is to be run; otherwise `folder` gets nothing, which is much faster.
 

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any, Callable, ContextManager, Dict, Sequence, Tuple
 
-import numpy as np
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base import files, progress
@@ -11,18 +10,19 @@ from quant_accuracy.base.errors import DataError, StorageError
 from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.quantization import encodings_file
 from quant_accuracy.quantization.aimet.installation import Aimet
-from quant_accuracy.quantization.aimet.simulation import fetches
+from quant_accuracy.quantization.aimet.simulation import feeds, fetches
 from quant_accuracy.quantization.aimet.workspace import CHECKPOINT, EXPORT, PREFIX, step
+from quant_accuracy.quantization.calibrate import Batch
 from quant_accuracy.quantization.records import Encoding, Encodings, Quantizer
 
 _REMEDY = "AIMET wrote it so: look at the calibration images and at the weights, or use --backend builtin"
 
 
-def run(session: tf.Session, names: GraphNames, batches: Sequence[np.ndarray]) -> None:
-    """Run a network on all calibration images: uint8 [batch, height, width, 3] each."""
+def run(session: tf.Session, names: GraphNames, batches: Sequence[Batch]) -> None:
+    """Run a network on all calibration images: uint8 [batch, height, width, 3] each, or values by placeholder."""
     fetched = fetches(session.graph, names.output_ops)
     for batch in progress.bar(batches, len(batches), "batches", "calibrating"):
-        session.run(fetched, {f"{names.image_input}:0": batch})
+        session.run(fetched, feeds(session.graph, names, batch))
 
 
 def calibrate(modules: Aimet, sim: Any, quantizers: Sequence[Quantizer],

@@ -11,7 +11,7 @@ from quant_accuracy.base.errors import StorageError
 from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.graph import sessions
 from quant_accuracy.quantization.aimet.installation import load_modules, require
-from quant_accuracy.quantization.aimet.simulation import fetches
+from quant_accuracy.quantization.aimet.simulation import feeds, fetches
 from quant_accuracy.quantization.aimet.workspace import CHECKPOINT, PREFIX, step
 
 
@@ -43,6 +43,6 @@ def open_network(folder: Path, names: GraphNames) -> Iterator[Callable[[np.ndarr
 
         def run(images: np.ndarray) -> List[np.ndarray]:
             with lock:
-                return list(session.run(fetched, {f"{names.image_input}:0": images}))
+                return list(session.run(fetched, feeds(sim.session.graph, names, images)))
 
         yield run

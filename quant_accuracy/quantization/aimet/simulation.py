@@ -2,17 +2,21 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.base.graph_names import GraphNames
+from quant_accuracy.freezing import moving_averages
+from quant_accuracy.freezing.predicates import PLACEHOLDERS
+from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph import prune
 from quant_accuracy.quantization import overrides
 from quant_accuracy.quantization.aimet.installation import Aimet
 from quant_accuracy.quantization.aimet.joining import Joined
+from quant_accuracy.quantization.calibrate import Batch
 from quant_accuracy.quantization.configuration import BIAS, WEIGHT
 from quant_accuracy.quantization.records import (
     ACTIVATION,
@@ -45,7 +49,10 @@ def check_bitwidths(settings: Settings) -> None:
 
 def restored(meta: Path, checkpoint: Path, names: GraphNames) -> tf.Session:
     """The part of a checkpoint that leads to the network's outputs, in a session of its own."""
-    pruned = prune.prune_meta_graph(tf.MetaGraphDef.FromString(meta.read_bytes()), names.output_ops)
+    document = tf.MetaGraphDef.FromString(meta.read_bytes())
+    # By these AIMET finds the moving averages of a batch norm in training mode.
+    updates = moving_averages.updates(document.graph_def, names.output_ops)
+    pruned = prune.prune_meta_graph(document, [*names.output_ops, *updates])
     with tf.Graph().as_default() as graph:
         saver = tf.train.import_meta_graph(pruned, clear_devices=True)
     session = tf.Session(graph=graph, config=_session_config())
@@ -77,6 +84,14 @@ def fetches(graph: tf.Graph, outputs: Sequence[str]) -> List[str]:
     """The outputs behind their quantizers: `<output>:0` itself is the tensor before."""
     names = {op.name for op in graph.get_operations()}
     return [f"{output}_quantized:0" if f"{output}_quantized" in names else f"{output}:0" for output in outputs]
+
+
+def feeds(graph: tf.Graph, names: GraphNames, batch: Batch) -> Dict[str, np.ndarray]:
+    """What a run of a network takes: a batch, and False for each phase that waits for a value, which is inference."""
+    phases = {op.outputs[0].name: np.bool_(False) for op in graph.get_operations()
+              if op.type in PLACEHOLDERS and op.outputs[0].dtype == tf.bool and op.outputs[0].shape.ndims in (0, None)}
+    given = batch if isinstance(batch, Mapping) else {names.image_input: batch}
+    return {**phases, **{graph_nodes.tensor_of(name): values for name, values in given.items()}}
 
 
 def quantizers(modules: Aimet, sim: Any, names: GraphNames) -> List[Quantizer]:

@@ -17,8 +17,10 @@ import tensorflow.compat.v1 as tf
 from benchmarks.places import ROOT
 from quant_accuracy.base import files
 from quant_accuracy.demo import ready
-from quant_accuracy.graph import fold, load, sessions
+from quant_accuracy.folding import fold
+from quant_accuracy.freezing import load
 from quant_accuracy.graph import nodes as graph_nodes
+from quant_accuracy.graph import sessions
 from quant_accuracy.graph.network import Network
 from quant_accuracy.preparation import checkpoint
 from quant_accuracy.quantization import calibrate, encodings_file, placement, simulate
@@ -162,7 +164,7 @@ def _sqnr(reference: np.ndarray, values: np.ndarray) -> List[float]:
 
 
 def as_markdown(measured: Mapping[str, Agreement]) -> str:
-    """The page with all figures."""
+    """The table with all figures."""
     rows: List[Tuple[str, List[str], str]] = [
         ("quantizers that are AIMET's (name, tensor, kind, on or off)",
          [f"{a.quantizers[0]} of {a.quantizers[1]}" for a in measured.values()], "all"),
@@ -182,45 +184,19 @@ def as_markdown(measured: Mapping[str, Agreement]) -> str:
                      [_decibels(a.floor[output]) for a in measured.values()], ""))
     lines = [f"| | {' | '.join(measured)} | target |", "|--|" + "--|" * len(measured) + "--|"]
     lines += [f"| {name} | {' | '.join(values)} | {wanted} |" for name, values, wanted in rows]
-    return _TEXT.format(table="\n".join(lines))
+    return "\n".join(lines)
 
 
 def _decibels(values: Sequence[float]) -> str:
     return " ".join(f"{value:.1f}" for value in values)
 
 
-_TEXT = """# How closely the built-in simulator agrees with AIMET 1.19.1
-
-Written by `./run python -m benchmarks.fidelity`. The reference (`tests/reference/aimet_network`) is an SSD MobileNet v2
-of width 0.35 with what the real AIMET made of it: 8 bits asymmetric, AIMET's default configuration, encodings from 8
-images, outputs for 4 others.
-
-{table}
-
-A quantized network amplifies every float32 difference: one activation that rounds the other way is a whole step, and
-dozens of layers multiply it. So two runs that differ in the last bit of their input differ as the floor says, and
-agreement with AIMET cannot be closer than that. With the same input and the same encoding each operation agrees
-exactly, rounding ties apart.
-
-Besides, `tests/reference/aimet_vectors.*` holds 320 encodings that AIMET's own analyzers made of fixed tensors (schemes
-`tf` and `tf_enhanced`, 4 to 16 bits, asymmetric, symmetric, strict, unsigned). `tests/quantization/` compares all
-of them: scheme `tf` to 1e-6, `tf_enhanced`, which AIMET computes in float32, to 1e-5.
-
-## Known differences
-
-- **Statistics per run.** AIMET estimates the encodings of weights again in every run and never forgets; weights that
-  do not change give the same encodings each time, so the built-in simulator quantizes them once.
-- **Second calibration.** A second `compute_encodings` leaves AIMET's activations as they are. Here every calibration
-  starts afresh.
-- **Strict symmetric export.** AIMET exports a scale of 2^bits - 1 steps for ranges that it simulates with 2^bits - 2.
-  Here the exported scale is the simulated one. Files of either kind can be loaded.
-- **Accepted here, rejected by AIMET 1.19.1:** `is_output_quantized: False` and `is_input_quantized` in `defaults`,
-  `is_input_quantized: False` in `op_type`, `False` in `model_input` and `model_output`, and encodings per channel of
-  weights (`per_channel_quantization`, which AIMET 1.19.1 reads and ignores).
-- **Refused here, ignored by AIMET:** op types and kinds of params that do not exist.
-- **Networks that stop AIMET** with an assertion (a residual `Add` fed by a convolution, one kernel in two
-  convolutions, a BiasAdd under an unusual name) are simulated by the same rules.
-"""
+def with_table(page: str, table: str) -> str:
+    """The page with its first table replaced; all other words are written by hand."""
+    lines = page.splitlines()
+    first = next(number for number, line in enumerate(lines) if line.startswith("|"))
+    last = next(number for number in range(first, len(lines)) if not lines[number].startswith("|"))
+    return "\n".join([*lines[:first], table, *lines[last:], ""])
 
 
 def main() -> None:
@@ -228,7 +204,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         network = reference(Path(scratch))
     measured = {scheme: measure(scheme, network) for scheme in SCHEMES}
-    files.write_text(_PAGE, as_markdown(measured))
+    files.write_text(_PAGE, with_table(_PAGE.read_text(), as_markdown(measured)))
     print(_PAGE.read_text())
 
 

@@ -21,7 +21,8 @@ from quant_accuracy.demo import ready
 from quant_accuracy.detection import run as detection
 from quant_accuracy.detection import store
 from quant_accuracy.detection.detector import open_detector
-from quant_accuracy.graph import fold, load
+from quant_accuracy.folding import fold
+from quant_accuracy.freezing import load
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import calibrate, placement
 from quant_accuracy.quantization.records import TF_ENHANCED, Settings

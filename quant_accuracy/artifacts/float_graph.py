@@ -7,8 +7,10 @@ from typing import List
 from quant_accuracy.artifacts.records import read_json
 from quant_accuracy.base import files
 from quant_accuracy.base.errors import StorageError
-from quant_accuracy.graph import computed, fold, image_input, load, spelled_out, unfolded
-from quant_accuracy.graph.fold import NotFolded
+from quant_accuracy.folding import fold, spelled_out, unfolded
+from quant_accuracy.folding.fold import NotFolded
+from quant_accuracy.freezing import load
+from quant_accuracy.graph import image_input
 from quant_accuracy.graph.image_input import ImageInput
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization.records import FOLD, KEEP
@@ -24,8 +26,7 @@ def make(folder: Path, card: ModelCard, checkpoint: Path, trusted: bool) -> None
     """
     names, spelled = card.graph, card.quantization.spelled_out_batch_norms
     graph = load.load_network(checkpoint, names, trusted)
-    stored = computed.store_weights(Network.of(graph, names))
-    folded = fold.fold_batch_norms(Network.of(stored, names), spelled == FOLD)
+    folded = fold.fold_batch_norms(Network.of(graph, names), spelled == FOLD)
     (folder / "float.pb").write_bytes(graph.SerializeToString(deterministic=True))
     (folder / "folded.pb").write_bytes(folded.graph.SerializeToString(deterministic=True))
     files.write_json(folder / "input.json", asdict(image_input.describe(graph, names)))

@@ -10,7 +10,7 @@ from quant_accuracy.base import documents
 from quant_accuracy.base.errors import StorageError
 from quant_accuracy.base.words import FLOAT
 from quant_accuracy.detection.postprocessing import Postprocessing, Suppression
-from quant_accuracy.graph.fold import NotFolded
+from quant_accuracy.folding.fold import NotFolded
 from quant_accuracy.quantization import encodings_file
 from quant_accuracy.quantization.records import Encodings, Quantization, Quantizer, Symmetry
 

@@ -8,7 +8,9 @@ import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import QuantAccuracyError
 from quant_accuracy.base.graph_names import GraphNames
-from quant_accuracy.graph import boundaries, computed, fold, image_input, load
+from quant_accuracy.folding import fold
+from quant_accuracy.freezing import load
+from quant_accuracy.graph import boundaries, image_input, marks
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph.network import Network
 from quant_accuracy.judging import checks
@@ -61,12 +63,18 @@ def check(card: ModelCard, checkpoint: Path, trusted: bool = False) -> GraphFind
         return GraphFindings(faults, (), summary)
     quantizers = _placed(folded, card.quantization, faults)
     on = sum(quantizer.enabled for quantizer in quantizers)
-    return GraphFindings(faults, _notes(card, quantizers) if not faults else (), f"{summary}, {on} quantizers")
+    summary = f"{summary}, {on} quantizers{settled(frozen)}"
+    return GraphFindings(faults, _notes(card, quantizers) if not faults else (), summary)
+
+
+def settled(frozen: tf.GraphDef) -> str:
+    """What is said of the learning phase of a frozen graph; empty where it had none."""
+    found = [f"{name} ({count} tensors)" for name, count in sorted(marks.phases(frozen).items())]
+    return f", settled to inference: {', '.join(found)}" if found else ""
 
 
 def _folded(network: Network, spelled: bool) -> Network:
-    stored = replace(network, graph=computed.store_weights(network))
-    return replace(network, graph=fold.fold_batch_norms(stored, spelled).graph)
+    return replace(network, graph=fold.fold_batch_norms(network, spelled).graph)
 
 
 def missing_ops(graph: tf.GraphDef, names: GraphNames) -> List[str]:

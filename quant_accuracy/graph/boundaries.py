@@ -147,10 +147,10 @@ class _Network:
         self.weighted = [item for item in found if item is not None]
         self._loops = self._before_weights()
 
-    def after(self, start: str) -> Set[str]:
-        """The ops that depend on an op."""
+    def after(self, *starts: str) -> Set[str]:
+        """The ops that depend on one of some ops."""
         seen: Set[str] = set()
-        waiting = [start]
+        waiting = list(starts)
         while waiting:
             for node in self._consumers.get(waiting.pop(), ()):
                 if node.name not in seen:
@@ -160,7 +160,7 @@ class _Network:
 
     def _before_weights(self) -> Set[str]:
         """The ops of loops that the first ops with weights need: those that no other op with weights feeds."""
-        later = {name for item in self.weighted for name in self.after(item.op)}
+        later = self.after(*(item.op for item in self.weighted))
         first = [item.op for item in self.weighted if item.op not in later]
         return {name for name in graph_nodes.needed(self._nodes, first) if self._nodes[name].op.startswith(_OF_LOOPS)}
 
@@ -170,7 +170,7 @@ class _Network:
 
     def left_by(self, starts: Sequence[str]) -> List[_Weighted]:
         """The ops with weights that are not behind any of the starting ops."""
-        behind = {name for start in starts for name in self.after(start)} - set(starts)
+        behind = self.after(*starts) - set(starts)
         return [item for item in self.weighted if item.op not in behind]
 
     def _weighted(self, node: tf.NodeDef) -> Optional[_Weighted]:
@@ -189,7 +189,7 @@ class _Network:
 
     def outermost(self, starts: Sequence[str]) -> List[str]:
         """The starting ops that are not behind others."""
-        behind = {name for start in starts for name in self.after(start)}
+        behind = self.after(*starts)
         return [start for start in starts if start not in behind]
 
     def start_remedy(self, starts: Sequence[str], *wrong: str) -> str:

@@ -9,8 +9,8 @@ from typing import Dict, List, Mapping, Sequence
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from quant_accuracy.graph import dtypes, sessions
 from quant_accuracy.graph import nodes as graph_nodes
-from quant_accuracy.graph import sessions
 from quant_accuracy.graph.network import Network
 
 _OF_LOOPS = ("Enter", "NextIteration", "Merge", "Switch")
@@ -52,8 +52,8 @@ def store_weights(network: Network) -> tf.GraphDef:
                 and not graph_nodes.is_constant(nodes, node.input[position]):
             wanted.append(node.input[position])
     # An op of several outputs is left: a constant has one.
-    found = {graph_nodes.op_of(reference): value for reference, value in values(graph, wanted).items()
-             if graph_nodes.tensor_of(reference).endswith(":0")}
+    wanted = [reference for reference in wanted if len(dtypes.output_dtypes(nodes[graph_nodes.op_of(reference)])) == 1]
+    found = {graph_nodes.op_of(reference): value for reference, value in values(graph, wanted).items()}
     result = tf.GraphDef(versions=graph.versions)
     for node in graph.node:
         result.node.add().CopyFrom(graph_nodes.const_node(node.name, found[node.name]) if node.name in found else node)

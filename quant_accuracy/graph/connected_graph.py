@@ -11,6 +11,7 @@ from typing import Dict, List, Mapping, Sequence, Set, Tuple
 from quant_accuracy.graph import layer_patterns
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph.layer_patterns import Layer
+from quant_accuracy.graph.marks import op_type
 from quant_accuracy.graph.network import Network
 from quant_accuracy.graph.walk import DataFlow
 
@@ -134,7 +135,7 @@ def _walk(starts: Sequence[str], flow: DataFlow, layers: Mapping[str, Layer],
     def meet(name: str) -> _Met:
         layer = layers.get(name)
         node = flow.nodes[layer.node if layer else name]
-        return met.setdefault(owners[name], _Met(layer.type if layer else layer_patterns.op_type(node), node.name))
+        return met.setdefault(owners[name], _Met(layer.type if layer else op_type(node), node.name))
 
     def children(name: str) -> List[Tuple[str, str]]:
         return [(reader, name) for reader in flow.consumers(name) if reader in owners]

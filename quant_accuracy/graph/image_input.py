@@ -6,8 +6,9 @@ that is what a network needs that was trained on images of their own aspect rati
 """
 
 from dataclasses import dataclass
-from typing import Optional, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base import invocation
@@ -58,12 +59,22 @@ def describe(graph: tf.GraphDef, names: GraphNames) -> ImageInput:
     shape = None if tensor.shape.rank is None else tuple(tensor.shape.as_list())
     feeds = graph_nodes.needed(nodes, [names.image_input])
     placeholder = any(nodes[name].op.startswith("Placeholder") for name in feeds)
-    last, size = "", None
-    later = [name for name in names.starting_ops if name != names.image_input]
-    for node in graph_nodes.between(graph, [names.image_input], later) if later else ():
-        if node.op in _RESIZES:
-            last, size = node.name, _size(graph, node)
+    last, size = _resize(graph, names)
     return ImageInput(placeholder, tensor.dtype.base_dtype.name, shape, last, size, _scales(graph, names))
+
+
+def _resize(graph: tf.GraphDef, names: GraphNames) -> Tuple[str, Optional[Tuple[int, int]]]:
+    """The op that resizes images last, and to which size; of several scales of the images the largest counts."""
+    found: List[Tuple[str, Optional[Tuple[int, int]]]] = []
+    for start in names.starting_ops:
+        before = graph_nodes.between(graph, [names.image_input], [start]) if start != names.image_input else []
+        resizes = [(node.name, _size(graph, node)) for node in before if node.op in _RESIZES]
+        if not resizes:
+            return "", None
+        # Behind a fixed size every other one is fixed, too.
+        found.append(([item for item in resizes if item[1] is not None] or resizes)[-1])
+    # One that keeps the aspect ratio has no size that images could be given in.
+    return max(found, key=lambda item: np.inf if item[1] is None else item[1][0] * item[1][1])
 
 
 def _size(graph: tf.GraphDef, resize: tf.NodeDef) -> Optional[Tuple[int, int]]:

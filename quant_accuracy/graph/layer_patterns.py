@@ -16,12 +16,11 @@ from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.graph import nodes as graph_nodes
-from quant_accuracy.graph.conds import RESOLVED
+from quant_accuracy.graph.marks import op_type
 from quant_accuracy.graph.walk import DataFlow
 
 CONVOLUTION, DEPTHWISE, DENSE, TRANSPOSED = "Conv2D", "DepthwiseConv2dNative", "Dense", "Conv2DTranspose"
 BATCH_NORM, SPELLED_OUT = "FusedBatchNormV3", "BatchNorm"
-_MERGE = "Merge"
 _ANY = "*"
 
 
@@ -107,7 +106,7 @@ def _template(kind: str, text: str, *names: str, length: int = 0) -> _Template:
 _VARIANCE = "Mean(SquaredDifference(*, StopGradient(mean=Mean(*, *))), *)"
 _FIRST_SIDE = "StridedSlice(Shape(*), *, *, *)"
 # In AIMET's order: of two patterns of one length the first one wins.
-_TEMPLATES = (
+TEMPLATES = (
     _template(CONVOLUTION, "Conv2D(*, *)", "(.+/Conv2D)$", "(.+/separable_conv2d)$", "(.+/convolution)$"),
     _template(CONVOLUTION, "BiasAdd(Conv2D(*, *), *)", "(.+/Conv2D)$", "(.+/separable_conv2d)$",
               "(.+/convolution)$"),
@@ -146,12 +145,6 @@ _TEMPLATES = (
 _NAMED_FOR = ("Conv2D", "DepthwiseConv2dNative", "MatMul", "Conv2DBackpropInput", "FusedBatchNormV3", "Softmax")
 
 
-def op_type(node: tf.NodeDef) -> str:
-    """The type of an op as it was before conditionals were resolved."""
-    # To ask a node for an attribute that it does not have would give it one.
-    return _MERGE if RESOLVED in node.attr and node.attr[RESOLVED].s == _MERGE.encode() else str(node.op)
-
-
 def find(flow: DataFlow, valid: Set[str]) -> Dict[str, Layer]:
     """The layer of each op that belongs to one of several ops, or to one that has a name of its own.
 
@@ -160,7 +153,7 @@ def find(flow: DataFlow, valid: Set[str]) -> Dict[str, Layer]:
         valid: The ops of the network.
     """
     layers: Dict[str, Layer] = {}
-    for template in _TEMPLATES:
+    for template in TEMPLATES:
         for node in flow.nodes.values():
             if node.name not in valid:
                 continue

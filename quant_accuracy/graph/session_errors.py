@@ -17,6 +17,10 @@ _NODE = re.compile(r"(?:\[\[|\{\{)node ([^\s}\]]+)")
 _SEVERAL = re.compile(r"\d+ root error\(s\) found")
 _FIRST_OF_SEVERAL = re.compile(r"^\s*\(0\)\s*(?:[A-Z][A-Za-z ]*: )?")
 _WITHOUT_KERNEL = ("NHWC", "OpKernel", "not supported", "only supports")
+_UNFED = re.compile(r"You must feed a value for placeholder tensor '([^']+)' with dtype (\w+)")
+_OF_FLOW = {"does not have value": "is in a branch that this run does not take",
+            "has already been set": "is in a loop, where nothing outside of it can take it",
+            "inputs from different frames": "is in a loop, where nothing outside of it can take it"}
 # What follows tells the programmer more, and the user nothing.
 _CHATTER = re.compile(r"\[\[|; NodeDef: |\. Make sure |\. \(Check whether | on /job:| in binary running on ")
 _LONGEST = 300
@@ -59,6 +63,14 @@ def _of_op(error: tf.errors.OpError, label: str) -> QuantAccuracyError:
     place, reason = _place(error), _reason(error)
     if isinstance(error, tf.errors.ResourceExhaustedError):
         return _out_of_memory(label, place, reason)
+    unfed, of_flow = _UNFED.search(reason), [what for words, what in _OF_FLOW.items() if words in reason]
+    if unfed is not None:
+        return GraphError(f"{label}: nothing feeds the placeholder {unfed.group(1)!r}, a {unfed.group(2)}; correct "
+                          "image_input in the model card if it takes images, give it a value where inputs are "
+                          f"given by name, or {_EXPORT} with a default for it (tf.placeholder_with_default)")
+    if of_flow:
+        return GraphError(f"{label}: a tensor{place} {of_flow[0]} ({reason}); correct output_ops and detections in the "
+                          f"model card if they name it, else {_EXPORT} without that control flow")
     if isinstance(error, tf.errors.UnimplementedError) or any(word in reason for word in _WITHOUT_KERNEL):
         remedy = (f"TensorFlow {tf.__version__} cannot run it on this machine: {_EXPORT} with ops that run on CPUs "
                   "(data_format NHWC)")

@@ -207,11 +207,12 @@ def _ends(names: GraphNames) -> List[str]:
 
 
 def _model_inputs(network: QuantizedNetwork, free: Sequence[Quantizer]) -> Verdict:
-    """Inputs that should be quantized, and have no quantizer at all, are not as the card says."""
+    """An input that should be quantized, and has no quantizer at all, is not as the card says."""
     wanted, names = network.assumed.inputs, network.names
-    if wanted and not _inputs(network.quantizers, names):
-        lines = [f"{names.starting_ops[0]}:0 (it has no quantizer: AIMET gives none to an Identity; say inputs: false, "
-                 "or start at an op before it)"]
+    quantized = {q.tensor for q in _inputs(network.quantizers, names)}
+    lines = [f"{start}:0 (it has no quantizer: AIMET gives none to an Identity; say inputs: false, or start at an op "
+             "before it)" for start in names.starting_ops if f"{start}:0" not in quantized]
+    if wanted and lines:
         return _verdict(INPUTS, "model inputs without a quantizer", lines, "")
     return _as_assumed(INPUTS, "model inputs", _inputs(free, names), wanted)
 

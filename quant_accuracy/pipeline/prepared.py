@@ -158,7 +158,7 @@ class Prepared:
             for variant, found in detected.items()}))
 
     def notes(self) -> List[str]:
-        """What is worth a line and no verdict: what was asked for without effect, and what could not be checked."""
+        """What is worth a line and no verdict: what was asked for and changes nothing, what could not be checked."""
         request, artifacts = self.request, self.artifacts
         not_checked = loading.unchecked(request.card.quantization)
         return [*effects.without_effect(lambda: artifacts.graph(FLOAT), request.card.graph, request.card.quantization,

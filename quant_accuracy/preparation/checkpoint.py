@@ -7,7 +7,7 @@ import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base import checkpoint_parts, files
 from quant_accuracy.base.errors import CheckpointError, first_line
-from quant_accuracy.graph import load
+from quant_accuracy.freezing import load
 from quant_accuracy.preparation import inference_graph, pipeline_config
 
 _AVERAGE = "/ExponentialMovingAverage"

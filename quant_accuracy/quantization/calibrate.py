@@ -41,9 +41,9 @@ def calibrate(graph: tf.GraphDef, quantizers: Sequence[Quantizer], settings: Set
         graph: The frozen graph, batch norms folded.
         quantizers: The placed quantizers.
         settings: The scheme.
-        image_input: The placeholder that takes images.
-        batches: uint8 [batch, height, width, 3] calibration images; where a network has several inputs, the values of
-            each by placeholder.
+        image_input: The placeholder that takes images; of no meaning where batches name their placeholders.
+        batches: uint8 [batch, height, width, 3] calibration images; for a network of several inputs mappings from
+            placeholders to values.
         frozen: Encodings that are given and stay as they are.
 
     Raises:

@@ -15,6 +15,7 @@ import yaml
 from quant_accuracy.base import files, invocation
 from quant_accuracy.base.documents import as_flag, as_number, parse_json, parsing, read_text
 from quant_accuracy.base.errors import ConfigurationError, QuantAccuracyError, StorageError, first_line, shown
+from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.quantization.encodings import holds_zero
 from quant_accuracy.quantization.records import (
     ACTIVATION,
@@ -25,6 +26,7 @@ from quant_accuracy.quantization.records import (
     Quantizer,
     symmetry_word,
 )
+from quant_accuracy.quantization.same_tensors import GENERATED
 
 VERSION = "0.5.0"
 # Its files are lists with other keys.
@@ -182,7 +184,9 @@ def matching(stored: Stored, quantizers: Sequence[Quantizer], kinds: Sequence[st
         for tensor in given:
             if tensor not in wanted:
                 # Networks have many names that are alike: only one that is nearly another is misspelt.
-                near = difflib.get_close_matches(tensor[:200], lacking or wanted, n=1, cutoff=0.9)
+                # A number is not misspelt: another one is another tensor.
+                near = [] if GENERATED.match(tensor) else difflib.get_close_matches(tensor[:200], lacking or wanted,
+                                                                                    n=1, cutoff=0.9)
                 raise ConfigurationError(f"{stored.path}: {shown(tensor)} is no enabled {kind} quantizer of this "
                                          f"network; {f'did you mean {near[0]!r}? Else ' if near else ''}{_SAME}")
         for tensor, quantizer in wanted.items():
@@ -192,6 +196,12 @@ def matching(stored: Stored, quantizers: Sequence[Quantizer], kinds: Sequence[st
             _check(stored.path, quantizer, given[tensor])
             found[tensor] = given[tensor]
     return found
+
+
+def names(stored: Stored, quantizer: Quantizer) -> bool:
+    """Whether a file has an encoding under the name of a quantizer's tensor."""
+    given = stored.by_kind[quantizer.kind]
+    return quantizer.tensor in given or graph_nodes.op_of(quantizer.tensor) in given
 
 
 def _tensor(name: str, wanted: Mapping[str, Quantizer]) -> str:

@@ -16,7 +16,7 @@ from quant_accuracy.base.errors import ConfigurationError, QuantAccuracyError, S
 from quant_accuracy.quantization import calibrate, encodings_file
 from quant_accuracy.quantization.encodings_file import AGAIN
 from quant_accuracy.quantization.records import ACTIVATION, PARAM, TF, Encoding, Encodings, Quantizer, Settings
-from quant_accuracy.quantization.same_tensors import GENERATED, Tensors, same, with_shapes
+from quant_accuracy.quantization.same_tensors import GENERATED, Tensors, same, with_shapes, without_dropouts
 
 _ENDINGS = (".encodings", ".encodings.yaml", ".encodings.yml", ".encodings.json", ".json", ".yaml", ".yml")
 _LAST_BIT = 1e-6
@@ -54,12 +54,15 @@ def load(settings: Settings, quantizers: Sequence[Quantizer], graph: tf.GraphDef
         return {}
     path = settings.encodings_file
     stored = encodings_file.read(path)
-    found = encodings_file.matching(stored, quantizers, [PARAM] if settings.params_only else [PARAM, ACTIVATION])
-    given = [quantizer for quantizer in quantizers if quantizer.tensor in found and quantizer.enabled]
+    kinds = [PARAM] if settings.params_only else [PARAM, ACTIVATION]
     meta = graph_beside(path)
     if meta is not None:
-        _require_same(path, meta, given, graph)
-    _require_own_weights(path, given, found, graph, settings)
+        # Before anything is said of names: they may be those of other tensors.
+        _require_same(path, meta, [quantizer for quantizer in quantizers if quantizer.kind in kinds
+                                   and encodings_file.names(stored, quantizer)], graph)
+    found = encodings_file.matching(stored, quantizers, kinds)
+    _require_own_weights(path, [quantizer for quantizer in quantizers if quantizer.tensor in found], found, graph,
+                         settings)
     return found
 
 
@@ -80,7 +83,8 @@ def unchecked(settings: Settings) -> Optional[str]:
 
 def _require_same(path: Path, meta: Path, quantizers: Sequence[Quantizer], graph: tf.GraphDef) -> None:
     """Look up every tensor in the graph that the file's names come from."""
-    there, here = Tensors(_read(meta)), Tensors(with_shapes(graph))
+    there = Tensors(without_dropouts(_read(meta), [quantizer.tensor for quantizer in quantizers]))
+    here = Tensors(with_shapes(graph))
     wrong = []
     for quantizer in quantizers:
         tensor, param = quantizer.tensor, quantizer.kind == PARAM

@@ -6,12 +6,12 @@ get one. (AIMET's `_get_ops_to_quantize_activations_for`, `OpQuery.get_weight_op
 """
 
 from dataclasses import replace
-from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import AbstractSet, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import ConfigurationError
-from quant_accuracy.graph import connected_graph
+from quant_accuracy.graph import connected_graph, control_flow, marks
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph.connected_graph import ConnectedGraph, ConnectedOp
 from quant_accuracy.graph.dtypes import output_dtype
@@ -81,22 +81,27 @@ def place_quantizers(network: Network, settings: Settings) -> List[Quantizer]:
 
 
 def _ops(network: Network, graph: ConnectedGraph) -> Dict[str, _Op]:
-    params = _params(network, graph)
+    nodes = graph.flow.nodes
+    # AIMET has no quantizers in loops and branches: what stands there cannot be observed.
+    held = control_flow.inside(nodes) | marks.taken(nodes)
+    params = _params(network, graph, held)
     ops = {}
     for connected in graph.ops.values():
-        output = graph.flow.nodes[connected.output]
-        quantized = connected.type not in _WITHOUT_QUANTIZER and output_dtype(output) == tf.float32
+        output = nodes[connected.output]
+        quantized = connected.type not in _WITHOUT_QUANTIZER and output.name not in held \
+            and output_dtype(output) == tf.float32
         ops[connected.name] = _Op(connected, _TYPE_OF.get(connected.type), f"{output.name}:0" if quantized else None,
                                   params.get(connected.name, []))
     return ops
 
 
-def _params(network: Network, graph: ConnectedGraph) -> Dict[str, List[_Param]]:
+def _params(network: Network, graph: ConnectedGraph, held: AbstractSet[str]) -> Dict[str, List[_Param]]:
     """The params of each connected op: the second input of ops with weights, and of what adds to their output."""
     found: Dict[str, List[_Param]] = {}
     nodes, owners = graph.flow.nodes, graph.owners
     for node in network.graph.node:
-        if node.op in _CHANNELS and node.name in owners and graph_nodes.op_of(node.input[1]) not in owners:
+        if node.op in _CHANNELS and node.name in owners and node.name not in held \
+                and graph_nodes.op_of(node.input[1]) not in owners:
             found.setdefault(owners[node.name], []).append(
                 _Param(WEIGHT, graph_nodes.tensor_of(node.input[1]), _CHANNELS[node.op]))
             for reader in (nodes[name] for name in graph.flow.consumers(node.name) if name in owners):

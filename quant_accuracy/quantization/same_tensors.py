@@ -8,15 +8,17 @@ depend on such names is where a tensor stands:
 - every other op has the name, the type and the inputs that the checkpoint gave it;
 - a weight belongs to the op that multiplies by it.
 
+Two ops of one type on the same inputs are told apart by the names that the checkpoint gave them, and by nothing else.
 Values do not count here, and neither does the size of the images: encodings are loaded onto a network that was trained
 on, or that takes larger ones.
 """
 
 import re
-from typing import Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 import tensorflow.compat.v1 as tf
 
+from quant_accuracy.freezing import dropouts
 from quant_accuracy.graph import nodes as graph_nodes
 
 # What folding names its biases and BiasAdds.
@@ -89,6 +91,16 @@ def with_shapes(graph: tf.GraphDef) -> tf.GraphDef:
     with tf.Graph().as_default() as scope:
         tf.import_graph_def(graph, name="")
     return scope.as_graph_def(add_shapes=True)
+
+
+def without_dropouts(graph: tf.GraphDef, tensors: Iterable[str]) -> tf.GraphDef:
+    """The same graph with the dropouts before some tensors brought to inference, as the network here has them."""
+    nodes = graph_nodes.by_name(graph)
+    if any(graph_nodes.op_of(reference) not in nodes for node in graph.node for reference in node.input):
+        # A damaged one, whose tensors are found to be others.
+        return graph
+    ops = dict.fromkeys(map(graph_nodes.op_of, tensors))
+    return dropouts.resolve(graph, [op for op in ops if op in nodes])
 
 
 class Tensors:

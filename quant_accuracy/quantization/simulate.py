@@ -54,9 +54,9 @@ def quantize_weights(graph: tf.GraphDef, quantization: Quantization) -> tf.Graph
         copy.CopyFrom(node)
         if node.name in wanted:
             quantizer = wanted.pop(node.name)
-            values = _on_grid(tf.make_ndarray(node.attr["value"].tensor), quantizer,
-                              quantization.encodings[quantizer.tensor])
-            copy.CopyFrom(graph_nodes.const_node(node.name, values))
+            weights = tf.make_ndarray(node.attr["value"].tensor)
+            values = _on_grid(weights, quantizer, quantization.encodings[quantizer.tensor])
+            copy.CopyFrom(graph_nodes.const_node(node.name, values.astype(weights.dtype)))
     if wanted:
         raise GraphError(f"the graph lacks the weights {sorted(wanted)}; build it again from the checkpoint")
     return result

@@ -6,7 +6,7 @@ from typing import Tuple
 
 from quant_accuracy.base.documents import Section
 from quant_accuracy.base.errors import shown
-from quant_accuracy.base.graph_names import GraphNames, listed
+from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.quantization import configuration as configurations
 from quant_accuracy.quantization.assumptions import Assumptions
 from quant_accuracy.quantization.configuration import Configuration
@@ -32,13 +32,14 @@ def read_graph(section: Section) -> GraphNames:
 
 def _starting_ops(section: Section) -> Tuple[str, ...]:
     """One op, or a list of them as AIMET's `starting_op_names`."""
-    if not isinstance(section.get("starting_op"), list):
-        return listed(section.text("starting_op"))
-    found = section.names("starting_op")
-    twice = [name for name in found if found.count(name) > 1]
+    value = section.get("starting_op")
+    names = value if isinstance(value, list) else [value]
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise section.error("starting_op", f"is {shown(value)}; give the name of an op, or a list of names")
+    twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise section.error("starting_op", f"names {shown(twice[0])} twice; give each op once")
-    return tuple(found)
+    return tuple(names)
 
 
 def read_input(section: Section) -> Tuple[int, int]:

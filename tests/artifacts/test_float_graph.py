@@ -8,7 +8,7 @@ import tensorflow.compat.v1 as tf
 
 from quant_accuracy.artifacts import float_graph
 from quant_accuracy.artifacts.records import Artifacts
-from quant_accuracy.graph import fold
+from quant_accuracy.folding import fold
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization.records import FOLD, KEEP
 from quant_accuracy.settings.card import ModelCard

@@ -13,7 +13,7 @@ import tensorflow.compat.v1 as tf
 from google.protobuf import text_format
 from object_detection.protos import image_resizer_pb2
 
-from quant_accuracy.graph import load
+from quant_accuracy.freezing import load
 from quant_accuracy.preparation import pipeline_config
 from quant_accuracy.quantization.records import PARAM
 from quant_accuracy.settings import card

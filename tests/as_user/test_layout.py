@@ -5,8 +5,8 @@ from typing import Set
 
 from tests.support.places import ROOT
 
-# Rooms that mirror no room of the engine: what users meet, and what other tests build on.
-_NO_MIRROR = {"as_user", "support", "reference", "fuzz", "mutations"}
+# Rooms that mirror no room of the engine: what AIMET said, what users meet, and what other tests build on.
+_NO_MIRROR = {"against_aimet", "as_user", "support", "reference", "fuzz", "mutations"}
 
 
 def _modules(room: Path) -> Set[str]:

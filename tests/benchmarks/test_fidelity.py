@@ -50,3 +50,10 @@ def test_the_page_in_the_docs_has_the_placement_and_param_figures_of_today(agree
     for wanted in (row for row in rows if row.startswith(("| quantizers", "| folded", "| param"))):
         label, value = [cell.strip() for cell in wanted.split("|")[1:3]]
         assert any(label in row and value in row for row in page.splitlines())
+
+
+def test_only_the_table_of_the_page_is_written_anew() -> None:
+    page = "# Title\n\nWords.\n\n| | tf |\n|--|--|\n| old | 1 |\n\nMore words.\n\n| another | table |\n"
+
+    assert fidelity.with_table(page, "| | tf |\n|--|--|\n| new | 2 |") \
+        == page.replace("| old | 1 |", "| new | 2 |")

@@ -1,8 +1,11 @@
 from dataclasses import replace
+from pathlib import Path
 
 from quant_accuracy.card_check import graph
+from quant_accuracy.freezing import load
 from quant_accuracy.quantization.records import Override
 from quant_accuracy.settings.card import DataPaths, ModelCard
+from tests.support import training
 
 
 def test_all_ops_that_a_graph_lacks_are_told_at_once_with_what_is_meant(demo_card: ModelCard, demo: DataPaths) -> None:
@@ -50,3 +53,10 @@ def test_a_missing_checkpoint_is_one_fault(demo_card: ModelCard, demo: DataPaths
 
     assert len(found.faults) == 1
     assert "other.meta: no such file" in found.faults[0]
+
+
+def test_a_learning_phase_that_was_settled_is_told(tmp_path: Path, demo_card: ModelCard, demo: DataPaths) -> None:
+    frozen = load.load_frozen(training.with_phase(tmp_path, "slim").prefix, ["end"])
+
+    assert graph.settled(frozen) == ", settled to inference: phase/is_training (3 tensors)"
+    assert "settled" not in graph.check(demo_card, demo.checkpoint).summary

@@ -6,7 +6,8 @@ from random import Random
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base import checkpoint_parts
-from quant_accuracy.graph import fold, load, op_types
+from quant_accuracy.folding import fold
+from quant_accuracy.freezing import load, op_types
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import placement
 from quant_accuracy.quantization.records import Settings

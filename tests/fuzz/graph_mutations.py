@@ -4,7 +4,7 @@ from random import Random
 
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.graph import op_types
+from quant_accuracy.freezing import op_types
 from tests.fuzz import mutations
 
 

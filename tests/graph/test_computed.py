@@ -32,6 +32,18 @@ def test_weights_that_are_computed_from_constants_are_quantized_as_what_they_are
     np.testing.assert_array_equal(constant(stored, "computed"), values)
 
 
+def test_weights_that_are_split_stay_split(run_graph: Run) -> None:
+    """Of several outputs one alone is asked for at first, and a constant would have no other."""
+    with tf.Graph().as_default() as graph:
+        start = tf.placeholder(tf.float32, [4, 4], name="start")
+        first, second = tf.split(tf.constant(VALUES), 2, axis=1, name="halves")
+        tf.add(tf.matmul(start, first), tf.matmul(start, second), name="end")
+    stored = computed.store_weights(Network(graph.as_graph_def(), "start", ["end"]))
+
+    (found,) = run_graph(stored, ["end:0"], {"start:0": VALUES})
+    np.testing.assert_array_equal(found, VALUES @ VALUES[:, :2] + VALUES @ VALUES[:, 2:])
+
+
 def test_a_single_text_is_an_array_as_numbers_are() -> None:
     with tf.Graph().as_default() as graph:
         tf.constant("the message of an Assert", name="text")

@@ -17,7 +17,8 @@ from quant_accuracy.base.words import FLOAT
 from quant_accuracy.data import images, shards
 from quant_accuracy.demo import ready
 from quant_accuracy.detection import detector
-from quant_accuracy.graph import image_input, load, sessions
+from quant_accuracy.freezing import load
+from quant_accuracy.graph import image_input, sessions
 from quant_accuracy.preparation import checkpoint
 from quant_accuracy.settings.card import DataPaths, ModelCard
 from quant_accuracy.settings.card_fields import ORIGINAL_SIZE
@@ -73,6 +74,41 @@ def test_a_graph_that_takes_text_or_normalized_images_says_so() -> None:
     names = replace(_NAMES, image_input="truediv/y")
     with pytest.raises(GraphError, match="'truediv/y' is no placeholder"):
         image_input.check(image_input.describe(definition, names), names, 300, 300, 1)
+
+
+def _resized(images: tf.Tensor, size: Any) -> tf.Tensor:
+    return tf.image.resize_bilinear(images, size)
+
+
+def _half(images: tf.Tensor) -> tf.Tensor:
+    return _resized(images, tf.shape(images)[1:3] // 2)
+
+
+@pytest.mark.parametrize(("large", "small", "size", "message"), [
+    (lambda x: _resized(x, [96, 64]), lambda x: _resized(x, [48, 32]), (96, 64), "set input: {height: 96, width: 64}"),
+    (lambda x: _resized(x, [96, 64]), lambda x: _resized(_resized(x, [96, 64]), [48, 32]), (96, 64), "96x64"),
+    (lambda x: _resized(x, [96, 64]), lambda x: _half(_resized(x, [96, 64])), (96, 64), "96x64"),
+    # Images are taken as they are given, whatever a part of the network makes of them.
+    (lambda x: x, lambda x: _resized(x, [48, 32]), (48, 32), None),
+    # No size is right for images whose aspect ratio is kept.
+    (_half, lambda x: _resized(x, [48, 32]), None, "resizes each image by its aspect ratio"),
+])
+def test_of_several_scales_of_the_images_the_largest_is_that_of_the_card(
+        large: Callable[[tf.Tensor], tf.Tensor], small: Callable[[tf.Tensor], tf.Tensor],
+        size: Optional[Tuple[int, int]], message: Optional[str]) -> None:
+    with tf.Graph().as_default() as graph:
+        pixels = tf.cast(tf.placeholder(tf.uint8, [None, None, None, 3], name="images"), tf.float32) / 128.0
+        scales = [tf.reduce_mean(tf.identity(make(pixels), name=name), [1, 2])
+                  for name, make in (("large", large), ("small", small))]
+        tf.exp(tf.add_n(scales, name="end"), name="boxes")
+    for starts in (("large", "small"), ("small", "large")):
+        names = replace(_NAMES, starting_ops=starts)
+        found = image_input.describe(graph.as_graph_def(), names)
+        if message is not None:
+            with pytest.raises(GraphError, match=message):
+                image_input.check(found, names, 48, 32, 1)
+        if size is not None:
+            image_input.check(found, names, *size, 1)
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,14 @@ def _graph() -> tf.GraphDef:
         tf.nn.conv2d(tf.transpose(images, [0, 3, 1, 2]), tf.ones([1, 1, 3, 2]), strides=[1, 1, 1, 1], padding="SAME",
                      data_format="NCHW", name="channels_first")
         tf.Variable([1.0], name="variable")
-    return graph.as_graph_def()
+        tf.raw_ops.Switch(data=1.0, pred=True, name="branch")
+        tf.while_loop(lambda x: x < 3, lambda x: tf.add(x, 1, name="inner"), [0], name="loop")
+        tf.add(tf.placeholder(tf.float32, [], name="threshold"), 1.0, name="above")
+        tf.add(1, 2, name="crossing")
+    result = graph.as_graph_def()
+    (crossing,) = [node for node in result.node if node.name == "crossing"]
+    crossing.input[1] = "loop/inner"
+    return result
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +52,11 @@ def session() -> Iterator[GraphSession]:
     ("floats:0", {"image:0": _IMAGE}, r"no tensor 'image:0'; correct image_input .*\(did you mean .*image_tensor\?\)"),
     ("float:0", {},
      r"no tensor 'float:0'; correct detections or output_ops in the model card \(did you mean floats\?\)"),
-    ("floats:0", {}, "fails at the op 'image_tensor', a Placeholder .*correct image_input"),
+    ("floats:0", {}, "nothing feeds the placeholder 'image_tensor', a uint8; correct image_input in the model card"),
+    ("above:0", {}, r"placeholder 'threshold', a float; .*with a default for it \(tf.placeholder_with_default\)"),
+    ("branch:0", {}, r"a tensor is in a branch that this run does not take \(Retval.*output_ops.*without that control"),
+    ("loop/inner:0", {}, r"a tensor.* is in a loop, where nothing outside of it can take it \(.*already been set"),
+    ("crossing:0", {}, r"a tensor.* is in a loop, where nothing outside of it can take it \(.*without that control"),
     ("channels_first:0", {"image_tensor:0": _IMAGE},
      r"'channels_first', a Conv2D .*NCHW.* run on CPUs \(data_format NH"),
     ("variable:0", {}, "uninitialized value variable.*nothing is initialized in a frozen graph: export the checkpoint"),

@@ -88,6 +88,20 @@ def test_an_input_that_should_be_quantized_and_cannot_be_is_named() -> None:
     assert f"{_NAMES.starting_ops[0]}:0 (it has no quantizer" in found.message
 
 
+def test_of_several_inputs_that_should_be_quantized_those_that_cannot_be_are_named() -> None:
+    names = replace(_NAMES, starting_ops=("start", "other", "third"))
+    some = Quantization([_quantizer("start:0", role=INPUT), _quantizer("third:0", role=INPUT)], {})
+    every = replace(some, quantizers=[*some.quantizers, _quantizer("other:0", role=INPUT)])
+
+    messages = [verdict.message for found in (some, every)
+                for verdict in checks.of_placement(QuantizedNetwork(found, names, Assumptions(inputs=True)))
+                if verdict.gate == checks.INPUTS]
+
+    assert "other:0 (it has no quantizer" in messages[0]
+    assert not {"start:0", "third:0"} & set(messages[0].split())
+    assert messages[1] == "model inputs are quantized, as the card says"
+
+
 def test_a_network_without_weights_or_quantized_activations_passes_nothing() -> None:
     empty = QuantizedNetwork(Quantization([], {}), _NAMES, _PLAIN)
 

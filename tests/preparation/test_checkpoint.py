@@ -9,7 +9,7 @@ import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import CheckpointError, QuantAccuracyError
 from quant_accuracy.demo import ready
-from quant_accuracy.graph import load
+from quant_accuracy.freezing import load
 from quant_accuracy.preparation import checkpoint
 from quant_accuracy.settings.card import ModelCard
 

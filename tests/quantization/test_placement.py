@@ -10,7 +10,7 @@ import tensorflow.compat.v1 as tf
 
 from quant_accuracy.artifacts.records import Artifacts
 from quant_accuracy.base.errors import ConfigurationError
-from quant_accuracy.graph import fold
+from quant_accuracy.folding import fold
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import (
     placement,

@@ -7,7 +7,7 @@ import tensorflow.compat.v1 as tf
 from quant_accuracy.artifacts.records import Artifacts
 from quant_accuracy.base.errors import ConfigurationError, GraphError
 from quant_accuracy.base.words import QUANTIZED
-from quant_accuracy.graph import fold
+from quant_accuracy.folding import fold
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import encodings, placement, simulate

@@ -1,7 +1,7 @@
 """Model cards: defaults, what is refused and where, and how other writers spell them."""
 
 from pathlib import Path
-from typing import Callable, Optional
+from typing import Callable, Optional, Tuple
 
 import pytest
 
@@ -37,6 +37,27 @@ def test_a_card_has_defaults(tmp_path: Path) -> None:
     assert found.calibration_images == 50
     assert (found.quantization.param_bitwidth, found.quantization.output_bitwidth) == (8, 8)
     assert found.graph.detections[0] == "detection_boxes"
+
+
+@pytest.mark.parametrize(("written", "found"), [
+    ("start", ("start",)), ("[start]", ("start",)), ("[a/large, b/small]", ("a/large", "b/small")),
+])
+def test_a_network_starts_at_one_op_or_at_several(tmp_path: Path, written: str, found: Tuple[str, ...]) -> None:
+    text = _CARD.replace("starting_op: start", f"starting_op: {written}")
+
+    assert card.load(_write_card(tmp_path, text)).graph.starting_ops == found
+
+
+@pytest.mark.parametrize(("written", "message"), [
+    ("7", "starting_op is 7; give the name of an op, or a list of names"),
+    ("[]", r"starting_op is \[\]; give the name"),
+    ("[start, 7]", r"starting_op is \['start', 7\]; give"), ("''", "starting_op is ''; give"),
+    ("[a, '']", r"starting_op is \['a', ''\]; give"), ("{a: b}", "starting_op is {'a': 'b'}; give"),
+    ("[a, b, a]", "starting_op names 'a' twice; give each op once"),
+])
+def test_starting_ops_that_are_no_names_are_refused(tmp_path: Path, written: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"mine.yaml: graph.{message}"):
+        card.load(_write_card(tmp_path, _CARD.replace("starting_op: start", f"starting_op: {written}")))
 
 
 @pytest.mark.parametrize(("line", "message"), [

@@ -15,7 +15,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 from PIL import Image
 
-from quant_accuracy.graph import load
+from quant_accuracy.freezing import load
 from quant_accuracy.preparation import checkpoint
 from quant_accuracy.quantization.records import ACTIVATION
 from quant_accuracy.settings.card import DataPaths

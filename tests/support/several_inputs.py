@@ -5,7 +5,7 @@ from typing import Callable, Dict, List, Sequence
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.graph import fold
+from quant_accuracy.folding import fold
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import placement
 from quant_accuracy.quantization.records import Quantizer, Settings

@@ -30,7 +30,8 @@ def _keras(images: tf.Tensor, phase: _Phase, fused: bool = True) -> tf.Tensor:
         with tf.name_scope("inner"):
             x = layers.DepthwiseConv2D(3, use_bias=False, name="deep")(layers.ReLU()(x))
             x = layers.BatchNormalization(fused=fused, scale=False, name="norm_1")(x, training=phase)
-    return layers.Dense(5, name="dense")(x if phase is True else layers.Dropout(0.5)(x, training=phase))
+    x = x if phase is True else layers.Dropout(0.5)(x, training=phase)
+    return layers.Dense(5, name="dense")(layers.Flatten()(x))
 
 
 def _tf_layers(images: tf.Tensor, phase: _Phase, fused: bool = True) -> tf.Tensor:

@@ -16,7 +16,7 @@ from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import placement
 from quant_accuracy.quantization.records import ACTIVATION, PARAM, Encodings, Quantizer, Settings
-from quant_accuracy.quantization.same_tensors import Place, Tensors, same, with_shapes
+from quant_accuracy.quantization.same_tensors import Place, Tensors, same, with_shapes, without_dropouts
 
 _REMEDY = "use --backend builtin"
 # Both fold in float32; another weight, or one that took another batch norm, is another one altogether.
@@ -48,7 +48,8 @@ def join(quantizers: Sequence[Quantizer], theirs: tf.GraphDef, network: Network)
     Raises:
         GraphError: A quantizer's tensor is not in this network, or is another one here.
     """
-    there, here = Tensors(theirs), Tensors(with_shapes(network.graph))
+    there = Tensors(without_dropouts(theirs, [quantizer.tensor for quantizer in quantizers]))
+    here = Tensors(with_shapes(network.graph))
     found: List[Joined] = []
     left_out: List[str] = []
     for quantizer in quantizers:

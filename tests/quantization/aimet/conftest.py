@@ -26,12 +26,14 @@ def folder(tmp_path_factory: Any) -> Path:
 
 
 @pytest.fixture(scope="session")
-def built(demo: DataPaths, demo_card: ModelCard, demo_artifacts: Artifacts, calibration: Sequence[np.ndarray],
-          folder: Path) -> Quantization:
+def built(request: pytest.FixtureRequest, demo: DataPaths, demo_card: ModelCard, folder: Path) -> Quantization:
     """The demo, simulated by the real AIMET in `folder`."""
     if aimet.installed() is None:
         pytest.skip(f"AIMET is not installed (wheels: {aimet.WHEELS})")
-    network = Network.of(demo_artifacts.graph(FLOAT), demo_card.graph)
+    # Nothing is built where there is no AIMET.
+    artifacts: Artifacts = request.getfixturevalue("demo_artifacts")
+    calibration: Sequence[np.ndarray] = request.getfixturevalue("calibration")
+    network = Network.of(artifacts.graph(FLOAT), demo_card.graph)
     return aimet.build(demo.checkpoint, network, demo_card.graph, demo_card.quantization, None, calibration, folder,
                        True)
 

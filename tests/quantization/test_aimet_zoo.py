@@ -5,13 +5,18 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import QuantAccuracyError
+from quant_accuracy.graph import fold, load
+from quant_accuracy.graph.network import Network
+from tests.conftest import Run
 from tests.support.aimet_zoo import answers, page
 from tests.support.aimet_zoo.answers import Stopped
 from tests.support.aimet_zoo.differences import Delta, between
-from tests.support.aimet_zoo.known import DIFFERENCES, INSTEAD, REFUSED
+from tests.support.aimet_zoo.known import DIFFERENCES, INSTEAD, REFUSED, VALUES
 from tests.support.aimet_zoo.zoo import NETWORKS, write_checkpoint
 from tests.support.places import ROOT
 
@@ -47,9 +52,28 @@ def test_what_is_refused_says_why(name: str, tmp_path: Path) -> None:
         answers.ours(write_checkpoint(NETWORKS[name], tmp_path))
 
 
+@pytest.mark.parametrize("name", VALUES)
+def test_folding_keeps_the_values_that_aimet_changes(name: str, tmp_path: Path, run_graph: Run) -> None:
+    checkpoint = write_checkpoint(NETWORKS[name], tmp_path)
+    frozen = load.load_frozen(checkpoint.prefix, checkpoint.outputs)
+    folded = fold.fold_batch_norms(Network(frozen, checkpoint.starts, checkpoint.outputs))
+    feed = {f"{start}:0": _images(frozen, start) for start in checkpoint.starts}
+    fetches = [f"{output}:0" for output in checkpoint.outputs]
+
+    before, after = run_graph(frozen, fetches, feed), run_graph(folded.graph, fetches, feed)
+
+    for a, b in zip(before, after):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def _images(graph: tf.GraphDef, start: str) -> np.ndarray:
+    (shape,) = [node.attr["shape"].shape.dim for node in graph.node if node.name == start]
+    return np.random.RandomState(0).normal(size=[2, *[dim.size for dim in shape[1:]]])
+
+
 def test_every_network_has_an_answer_and_every_difference_a_network() -> None:
     assert list(_AIMET) == list(NETWORKS)
-    assert {*DIFFERENCES, *REFUSED} <= set(_AIMET) - set(_STOPPED)
+    assert {*DIFFERENCES, *REFUSED, *VALUES} <= set(_AIMET) - set(_STOPPED)
     assert set(INSTEAD) == set(_STOPPED)
 
 

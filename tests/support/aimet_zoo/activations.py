@@ -29,11 +29,6 @@ def act_relu6() -> Built:
     return _twice(tf.nn.relu6)
 
 
-@network("Keras' ReLU with a largest value of 6")
-def act_keras_relu6() -> Built:
-    return _twice(keras.ReLU(6.0))
-
-
 @network("Keras' ReLU with a slope and a largest value")
 def act_keras_relu_leaky() -> Built:
     return _twice(keras.ReLU(negative_slope=0.1, max_value=4.0))
@@ -79,11 +74,6 @@ def act_crelu() -> Built:
     return _twice(tf.nn.crelu)
 
 
-@network("Elu")
-def act_elu() -> Built:
-    return _twice(tf.nn.elu)
-
-
 @network("tf.nn.swish, an IdentityN")
 def act_swish_tf() -> Built:
     return _twice(tf.nn.swish)
@@ -114,21 +104,6 @@ def act_clip() -> Built:
     return _twice(lambda x: tf.clip_by_value(x, -1.0, 1.0))
 
 
-@network("a minimum of a maximum")
-def act_minmax() -> Built:
-    return _twice(lambda x: tf.minimum(tf.maximum(x, 0.0), 3.0))
-
-
-@network("gelu from Erf")
-def act_gelu() -> Built:
-    return _twice(lambda x: 0.5 * x * (1.0 + tf.erf(x / 1.4142)))
-
-
-@network("Keras' ThresholdedReLU, a Cast of a Greater")
-def act_thresholded() -> Built:
-    return _twice(keras.ThresholdedReLU(0.1))
-
-
 @network("softmaxes of tf.nn, Keras and slim, a log-softmax")
 def softmaxes() -> Built:
     x = conv(keras_image(8), 4)
@@ -148,14 +123,6 @@ def squeeze_excite_keras() -> Built:
     s = keras.Reshape((1, 1, 8))(keras.GlobalAveragePooling2D()(x))
     s = conv(conv(s, 4, 1, activation="relu"), 8, 1, activation="sigmoid")
     return head(keras.Multiply()([x, s]))
-
-
-@network("squeeze and excitation by dense layers")
-def squeeze_excite_dense() -> Built:
-    x = tf.nn.relu(norm(conv(keras_image(), 8, use_bias=False)))
-    s = keras.Dense(4, activation="relu", name="s1")(keras.GlobalAveragePooling2D()(x))
-    s = keras.Dense(8, activation="sigmoid", name="s2")(s)
-    return head(x * tf.reshape(s, [-1, 1, 1, 8]))
 
 
 @network("squeeze and excitation with hard swish, slim")

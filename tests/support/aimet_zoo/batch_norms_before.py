@@ -108,18 +108,6 @@ def three_bns_before_conv() -> Built:
     return head(conv(norm(norm(norm(_activated()))), name="after"))
 
 
-@network("a pool between batch norm and convolution")
-def bn_maxpool_conv() -> Built:
-    return head(conv(keras.MaxPool2D()(norm(_activated()))))
-
-
 @network("a Pad between batch norm and convolution")
 def bn_pad_conv() -> Built:
     return head(conv(keras.ZeroPadding2D()(norm(_activated()))))
-
-
-@network("a residual of the pre-activation kind")
-def bn_relu_conv_preactivation() -> Built:
-    x = conv(keras_image())
-    y = conv(tf.nn.relu(norm(x)), padding="same")
-    return head(x + conv(tf.nn.relu(norm(y)), padding="same"))

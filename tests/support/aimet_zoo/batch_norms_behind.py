@@ -17,11 +17,6 @@ def conv_bn_conv() -> Built:
     return head(conv(norm(conv(keras_image())), name="after"))
 
 
-@network("two batch norms between and behind convolutions without bias")
-def conv_bn_conv_bn() -> Built:
-    return head(tf.nn.relu(norm(conv(norm(conv(keras_image(), use_bias=False)), use_bias=False))))
-
-
 @network("two batch norms in a row behind a convolution")
 def two_bns_in_a_row() -> Built:
     return head(tf.nn.relu(norm(norm(conv(keras_image())))))
@@ -63,13 +58,6 @@ def bn_no_center() -> Built:
     return head(tf.nn.relu(norm(conv(keras_image()), center=False)))
 
 
-@network("batch norms without gamma, beta, or both")
-def bn_no_scale_no_center() -> Built:
-    x = tf.nn.relu(norm(conv(keras_image()), scale=False))
-    x = tf.nn.relu(norm(conv(x, 5), center=False))
-    return head(tf.nn.relu(norm(conv(x, 6), center=False, scale=False)))
-
-
 @network("a batch norm that is the output")
 def bn_at_the_end() -> Built:
     return norm(conv(tf.nn.relu(norm(conv(keras_image())))), name="last")
@@ -101,11 +89,6 @@ def bn_behind_depthwise() -> Built:
 @network("a depthwise convolution with a bias, and its batch norm")
 def depthwise_bias_bn() -> Built:
     return head(tf.nn.relu(norm(depthwise(conv(keras_image())))))
-
-
-@network("a depthwise convolution on the input")
-def depthwise_as_first() -> Built:
-    return head(tf.nn.relu(norm(depthwise(keras_image(8), use_bias=False))))
 
 
 @network("a depthwise convolution of multiplier 2 and its batch norm")

@@ -49,11 +49,6 @@ def transpose_layers() -> Built:
     return head(tf.nn.relu(tf.layers.conv2d_transpose(conv(keras_image(8)), 4, 3, strides=2)))
 
 
-@network("a transposed convolution of tf.layers without bias")
-def transpose_layers_nobias() -> Built:
-    return head(tf.nn.relu(tf.layers.conv2d_transpose(conv(keras_image(8)), 4, 3, use_bias=False)))
-
-
 @network("a transposed convolution of slim")
 def transpose_slim() -> Built:
     return head(slim.conv2d_transpose(slim.conv2d(image(8), 4, 3), 4, 3, 2))
@@ -71,11 +66,6 @@ def upsampling2d() -> Built:
     x = keras.UpSampling2D()(conv(keras_image(8)))
     x = keras.UpSampling2D(2, interpolation="bilinear")(conv(x))
     return head(conv(x, name="after"))
-
-
-@network("a separable convolution of multiplier 2")
-def separable_keras_multiplier2() -> Built:
-    return head(tf.nn.relu(keras.SeparableConv2D(5, 3, depth_multiplier=2)(keras_image(8))))
 
 
 @network("a depthwise convolution of multiplier 2")
@@ -104,36 +94,10 @@ def conv1d() -> Built:
     return head(keras.Conv1D(4, 3, activation="relu")(x))
 
 
-@network("Conv3D")
-def conv3d() -> Built:
-    x = keras.Reshape((6, 6, 4, 1))(conv(keras_image(8)))
-    return head(keras.Conv3D(4, 3, activation="relu")(x))
-
-
-@network("tf.einsum with a variable")
-def einsum() -> Built:
-    x = tf.reshape(conv(image(8)), [-1, 36, 4])
-    return head(tf.einsum("bij,jk->bik", x, variable("w", 4, 5)))
-
-
-@network("Keras' LocallyConnected2D")
-def locally_connected() -> Built:
-    return head(keras.LocallyConnected2D(3, 3)(conv(keras_image(8))))
-
-
 @network("Keras' LSTM, a loop")
 def lstm() -> Built:
-    return _lstm(unroll=False)
-
-
-@network("Keras' LSTM, unrolled")
-def lstm_unrolled() -> Built:
-    return _lstm(unroll=True)
-
-
-def _lstm(unroll: bool) -> Built:
     x = keras.Reshape((6, 24))(conv(keras_image(8)))
-    return keras.Dense(3, name="last")(keras.LSTM(5, unroll=unroll)(x))
+    return keras.Dense(3, name="last")(keras.LSTM(5, unroll=False)(x))
 
 
 @network("a model of Keras in a model")

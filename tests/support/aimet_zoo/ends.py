@@ -99,12 +99,6 @@ def starts_one_behind_other() -> Built:
     return Ends([head(conv(x))], [i.op.name, "first/Conv2D"])
 
 
-@network("a resize and a scaling before the first convolution")
-def resize_inside() -> Built:
-    x = tf.image.resize_images(image(12), [8, 8])
-    return head(conv((2.0 / 255.0) * x - 1.0))
-
-
 @network("an output on the way to another")
 def output_in_the_middle() -> Built:
     x = tf.nn.relu(norm(conv(keras_image(8))))
@@ -122,13 +116,6 @@ def outputs_stop_early() -> Built:
     x = tf.nn.relu(norm(conv(keras_image(8))))
     head(conv(x))
     return x
-
-
-@network("two outputs, the deeper first")
-def several_outputs_order() -> Built:
-    a = tf.nn.relu(norm(conv(keras_image(), 4, name="a")))
-    b = tf.nn.relu(norm(conv(a, 4, name="b")))
-    return [head(b, name="hb"), head(a, name="ha")]
 
 
 @network("three outputs in the other order")

@@ -1,7 +1,5 @@
 """Additions and other ops of two tensors, biases in all spellings, dense layers."""
 
-from typing import Optional
-
 import tensorflow.compat.v1 as tf
 from tensorflow.contrib import slim
 
@@ -41,12 +39,6 @@ def residual_tf_add_after_bn() -> Built:
 def residual_keras_add_bn() -> Built:
     x = tf.nn.relu(norm(conv(keras_image(), use_bias=False)))
     return head(tf.nn.relu(keras.Add()([x, norm(conv(x, padding="same", use_bias=False))])))
-
-
-@network("a residual by tf.add, of Relus")
-def residual_tf_add_of_relus() -> Built:
-    x = tf.nn.relu(conv(keras_image()))
-    return head(tf.add(x, tf.nn.relu(conv(x, padding="same"))))
 
 
 @network("tf.add_n of three")
@@ -141,20 +133,11 @@ def raw_ops_plain_names_bias() -> Built:
 
 @network("plain convolutions, one with `+`, one with a batch norm, on ref variables")
 def raw_conv_tf_add_bn_ref() -> Built:
-    return _raw_norm(resource=False)
-
-
-@network("plain convolutions, one with `+`, one with a batch norm, on resource variables")
-def raw_conv_tf_add_bn_resource() -> Built:
-    return _raw_norm(resource=True)
-
-
-def _raw_norm(resource: bool) -> Built:
     x = image(8)
-    with tf.variable_scope("one", use_resource=resource):
+    with tf.variable_scope("one", use_resource=False):
         x = tf.nn.conv2d(x, variable("w", 3, 3, 3, 4), 1, "SAME")
         x = tf.nn.relu(x + variable("b", 4))
-    with tf.variable_scope("two", use_resource=resource):
+    with tf.variable_scope("two", use_resource=False):
         x = tf.nn.conv2d(x, variable("w", 3, 3, 4, 4), 1, "SAME")
         x = tf.nn.relu(tf.layers.batch_normalization(x))
     return head(x)
@@ -175,11 +158,6 @@ def matmul_plus_ref() -> Built:
     return _matmul(resource=False, plus=True)
 
 
-@network("MatMul and `+` on resource variables")
-def matmul_plus_resource() -> Built:
-    return _matmul(resource=True, plus=True)
-
-
 def _matmul(resource: bool, plus: bool) -> Built:
     x = tf.reshape(image(4), [-1, 48])
     with tf.variable_scope("one", use_resource=resource):
@@ -189,7 +167,7 @@ def _matmul(resource: bool, plus: bool) -> Built:
     return tf.nn.softmax(x)
 
 
-def _sum(a: Tensor, b: Tensor, plus: Optional[bool]) -> Tensor:
+def _sum(a: Tensor, b: Tensor, plus: bool) -> Tensor:
     return a + b if plus else tf.add(a, b)
 
 
@@ -204,24 +182,11 @@ def dense_on_4d() -> Built:
     return head(keras.Dense(5, activation="relu", name="d0")(conv(keras_image(8))))
 
 
-@network("dense layers of Keras on sequences (Tensordot)")
-def dense_on_3d() -> Built:
-    x = keras.Reshape((36, 4))(conv(keras_image(8)))
-    x = keras.Dense(5, activation="relu", name="d0")(x)
-    return keras.Dense(3, use_bias=False, name="d1")(x)
-
-
 @network("a dense layer that is applied twice")
 def shared_dense() -> Built:
     layer = keras.Dense(12, name="shared")
     x = keras.Flatten()(keras_image(2))
     return keras.Dense(3, name="last")(tf.nn.relu(layer(tf.nn.relu(layer(x)))))
-
-
-@network("a convolution that is applied twice, one behind the other")
-def shared_kernel() -> Built:
-    layer = keras.Conv2D(3, 3, padding="same", name="shared")
-    return head(layer(tf.nn.relu(layer(keras_image(8)))))
 
 
 @network("a convolution on two levels, as an FPN's box predictor")

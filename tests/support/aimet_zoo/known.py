@@ -14,6 +14,7 @@ _POSITIONS = "AIMET folds wrongly: statistics that are not there, for a dense la
 _OUTPUT = "AIMET folds into a convolution that is an output, and so changes that output. Here the batch norm stays"
 _NO_INPUT = "AIMET folds a batch norm that is an output, and then nothing feeds that output. Here it stays"
 _RECURRENT = "AIMET takes the layer for one op and quantizes inside its loop. Here a loop is left as it is"
+_DROPOUT = "AIMET leaves the dropout in training. Here it is brought to inference"
 _FUSED = "batch_normalization/FusedBatchNormV3"
 
 
@@ -75,10 +76,16 @@ REFUSED: Mapping[str, Refusal] = {
     "fake_quant_left_in": Refusal("Refused here: TensorFlow quantizes it already", "fake quantization"),
 }
 
+# The same folds and quantizers, other values: AIMET changes what the network computes.
+VALUES: Mapping[str, str] = {
+    "dropout_keras_training_true": _DROPOUT,
+    "slim_bn_is_training_true": _DROPOUT,
+    "shared_kernel_own_bns": "AIMET folds both batch norms into the one kernel. Here each convolution gets its own",
+}
+
 # Networks that stop AIMET: batch norms that are folded here, quantizers that are on, and all quantizers.
 INSTEAD: Dict[str, Tuple[int, int, int]] = {
     "bn_no_center": (1, 6, 9),
-    "bn_no_scale_no_center": (3, 10, 17),
     "bn_at_the_end": (1, 6, 9),
     "bn_behind_depthwise_multiplier2": (1, 8, 12),
     "bn_before_depthwise_multiplier2": (0, 9, 13),
@@ -86,9 +93,7 @@ INSTEAD: Dict[str, Tuple[int, int, int]] = {
     "slim_bn_unfused": (0, 17, 18),
     "slim_bn_no_scale_no_center": (2, 8, 13),
     "bn_spelled_out_slim_conv": (0, 8, 10),
-    "bn_spelled_out_layers_conv": (0, 8, 10),
     "optimizer_left_in": (1, 6, 9),
     "matmul_of_activations": (0, 6, 8),
     "raw_ops_plain_names_bias": (0, 3, 5),
-    "lstm_unrolled": (0, 237, 263),
 }

@@ -10,7 +10,6 @@ from tests.support.aimet_zoo.building import (
     conv,
     head,
     image,
-    keras,
     keras_image,
     network,
     norm,
@@ -80,11 +79,6 @@ def bn_spelled_out_slim_conv() -> Built:
     return head(tf.nn.relu(_spelled_out(slim.conv2d(image(), 4, 3, activation_fn=None))))
 
 
-@network("tf.nn.batch_normalization behind a convolution of tf.layers")
-def bn_spelled_out_layers_conv() -> Built:
-    return head(tf.nn.relu(_spelled_out(tf.layers.conv2d(image(), 4, 3))))
-
-
 def _spelled_out(x: Tensor) -> Tensor:
     return tf.nn.batch_normalization(x, variable("mean", 4), variable("variance", 4), variable("beta", 4),
                                      variable("gamma", 4), 1e-3)
@@ -113,11 +107,6 @@ def layer_norm() -> Built:
     return head(tf.nn.relu(contrib.layer_norm(conv(image()))))
 
 
-@network("Keras' layer norm")
-def keras_layer_norm() -> Built:
-    return head(tf.nn.relu(keras.LayerNormalization()(conv(keras_image()))))
-
-
 @network("contrib's group norm")
 def group_norm() -> Built:
     return head(tf.nn.relu(contrib.group_norm(conv(image()), groups=2)))
@@ -126,8 +115,3 @@ def group_norm() -> Built:
 @network("tf.nn.l2_normalize")
 def l2_normalize() -> Built:
     return head(tf.nn.l2_normalize(conv(keras_image()), -1))
-
-
-@network("local response normalization")
-def lrn() -> Built:
-    return head(tf.nn.lrn(conv(keras_image())))

@@ -5,7 +5,7 @@ from typing import Any, List, Mapping
 
 from tests.support.aimet_zoo import answers
 from tests.support.aimet_zoo.answers import Stopped
-from tests.support.aimet_zoo.known import DIFFERENCES, INSTEAD, REFUSED
+from tests.support.aimet_zoo.known import DIFFERENCES, INSTEAD, REFUSED, VALUES
 from tests.support.aimet_zoo.zoo import KINDS
 from tests.support.places import REFERENCE
 
@@ -19,18 +19,19 @@ _SIMULATED: Mapping[str, str] = {
     "strided_slice": "two strided slices and a concat",
     "swish": "`x * sigmoid(x)`, and `tf.nn.swish`",
 }
-_HEAD = """# What AIMET 1.19.1 makes of {total} small networks, and the built-in simulator
+_HEAD = """# Networks: what AIMET 1.19.1 makes of them, and the built-in simulator
 
-Written by `python -m tests.support.aimet_zoo.page`. The real AIMET has folded each of these networks and placed its
-quantizers (default configuration). Here the same batch norms are folded in the same order, with the same names of new
-biases, and the same tensors have quantizers, each on or off as AIMET has it: in {equal} of {answered} networks without
-any difference. The others are in the last column, with the reason; at {stopped} networks AIMET stops with an error.
-[fidelity.md](fidelity.md) has the rules, and how closely encodings and outputs agree.
+Written by `python -m tests.support.aimet_zoo.page`. The real AIMET has folded the batch norms of {total} small networks
+and placed quantizers in them (default configuration). It stops with an error at {stopped}. Of the {answered} others,
+{equal} are the same here: the same batch norms folded in the same order, the same names of new biases, the same tensors
+with quantizers, each on or off as AIMET has it. The last column says where {differing} differ, and why; {values} more
+have other values, since AIMET changes what the network computes. [fidelity.md](fidelity.md) has the rules, and how
+closely encodings and outputs agree.
 
-`folds` and `quantizers` (on / all) are AIMET's; where AIMET stops, they are those of the built-in simulator.
+`folds` and `quantizers` (on / all) are AIMET's; where AIMET stops, those of the built-in simulator, which gives a
+result for all of them.
 """
-_SIMULATED_HEAD = """
-## Simulated
+_SIMULATED_HEAD = """## Simulated
 
 Folded, with quantizers, calibrated and run by AIMET; encodings agree to a millionth of their range, outputs are less
 than a thousandth of a step apart (`tests/quantization/test_aimet_networks.py`).
@@ -48,14 +49,15 @@ def page() -> str:
     aimets = answers.aimets()
     stopped = sum(isinstance(answer, Stopped) for answer in aimets.values())
     answered = len(aimets) - stopped + len(_SIMULATED)
-    parts = [_HEAD.format(total=len(aimets) + len(_SIMULATED), answered=answered, stopped=stopped,
-                          equal=answered - len(DIFFERENCES) - len(REFUSED)),
+    differing = len(DIFFERENCES) + len(REFUSED)
+    parts = [_HEAD.format(total=len(aimets) + len(_SIMULATED), answered=answered, stopped=stopped, differing=differing,
+                          equal=answered - differing, values=len(VALUES)),
              _SIMULATED_HEAD, *_TABLE, *[_simulated_row(name) for name in sorted(_SIMULATED)], _STRUCTURE]
     for kind, networks in KINDS.items():
         parts += [f"### {kind}\n", *_TABLE]
         parts += [_row(name, item.contains, aimets[name]) for name, item in networks.items()]
         parts.append("")
-    return "\n".join(parts)
+    return "\n".join(parts).rstrip() + "\n"
 
 
 def _simulated_row(name: str) -> str:
@@ -67,8 +69,9 @@ def _simulated_row(name: str) -> str:
 def _row(name: str, contains: str, aimet: Any) -> str:
     if isinstance(aimet, Stopped):
         return _cells(name, contains, *INSTEAD[name], f"AIMET stops: {_shortened(aimet.error)}")
-    differs = DIFFERENCES[name].why if name in DIFFERENCES else REFUSED[name].why if name in REFUSED else ""
-    return _cells(name, contains, len(aimet.folded), aimet.on, len(aimet.quantizers), differs)
+    reasons = {**VALUES, **{other: item.why for other, item in DIFFERENCES.items()},
+               **{other: item.why for other, item in REFUSED.items()}}
+    return _cells(name, contains, len(aimet.folded), aimet.on, len(aimet.quantizers), reasons.get(name, ""))
 
 
 def _shortened(error: str) -> str:

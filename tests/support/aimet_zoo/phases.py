@@ -37,11 +37,6 @@ def bn_fused_training_tensor() -> Built:
     return _two_as(tf.placeholder_with_default(False, [], name="is_training"), fused=True)
 
 
-@network("`training` is a placeholder with a default, spelled-out batch norms", learning_phase=None)
-def bn_unfused_training_tensor() -> Built:
-    return _two_as(tf.placeholder_with_default(False, [], name="is_training"), fused=False)
-
-
 @network("`training` is a placeholder", learning_phase=None)
 def bn_fused_training_placeholder() -> Built:
     return _two_as(tf.placeholder(tf.bool, [], name="is_training"), fused=True)
@@ -109,12 +104,6 @@ def dropout_keras_training_true() -> Built:
     return head(keras.Dropout(0.3, seed=1)(conv(keras_image(8)), training=True))
 
 
-@network("a dropout whose `training` is a placeholder with a default", learning_phase=None)
-def dropout_keras_training_tensor() -> Built:
-    training = tf.placeholder_with_default(False, [], name="is_training")
-    return head(keras.Dropout(0.3)(conv(keras_image(8)), training=training))
-
-
 @network("tf.nn.dropout, `keep_prob` is a placeholder with a default")
 def dropout_tf_keep_prob_placeholder() -> Built:
     keep = tf.placeholder_with_default(1.0, [], name="keep_prob")
@@ -139,19 +128,11 @@ def _cond(predicate: Tensor) -> Built:
 @network("Adam and a batch norm in training left in")
 def optimizer_left_in() -> Built:
     x = tf.nn.relu(tf.layers.batch_normalization(tf.layers.conv2d(image(8), 4, 3)))
-    return _trained(x, tf.train.AdamOptimizer())
-
-
-@network("gradient descent left in", learning_phase=None)
-def gradient_left_in() -> Built:
-    return _trained(tf.nn.relu(tf.layers.conv2d(image(8), 4, 3)), tf.train.GradientDescentOptimizer(0.1))
-
-
-def _trained(x: Tensor, optimizer: Tensor) -> Built:
     logits = tf.layers.dense(tf.layers.flatten(x), 3)
     probabilities = tf.nn.softmax(logits, name="probs")
     labels = tf.placeholder(tf.int32, [None], name="labels")
-    optimizer.minimize(tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)))
+    loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+    tf.train.AdamOptimizer().minimize(tf.reduce_mean(loss))
     return probabilities
 
 

@@ -30,12 +30,6 @@ def splitv_skip_one() -> Built:
     return head(tf.concat([tf.nn.relu(a), c], -1))
 
 
-@network("a grouped convolution by split and concat")
-def grouped_by_split() -> Built:
-    a, b = tf.split(tf.nn.relu(conv(keras_image(8))), 2, -1)
-    return head(tf.nn.relu(tf.concat([conv(a, 2, name="ga"), conv(b, 2, name="gb")], -1)))
-
-
 @network("a channel shuffle")
 def channel_shuffle() -> Built:
     x = tf.reshape(conv(keras_image(8), 4), [-1, 6, 6, 2, 2])
@@ -185,17 +179,3 @@ def global_pools() -> Built:
 @network("SpaceToDepth and DepthToSpace")
 def space_depth() -> Built:
     return head(tf.depth_to_space(conv(tf.space_to_depth(keras_image(8), 2), 8), 2))
-
-
-@network("sum, largest and smallest value")
-def reductions() -> Built:
-    x = conv(keras_image(8))
-    y = tf.reduce_sum(x, -1, keepdims=True) + tf.reduce_max(x, -1, keepdims=True) + tf.reduce_min(x, -1, keepdims=True)
-    return head(x * y)
-
-
-@network("a mean tiled over the image")
-def tile_and_broadcast() -> Built:
-    x = conv(keras_image(8))
-    g = tf.tile(tf.reduce_mean(x, [1, 2], keepdims=True), [1, 6, 6, 1])
-    return head(tf.concat([x, g], -1))

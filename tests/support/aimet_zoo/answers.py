@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
-from quant_accuracy.graph import fold, load
+from quant_accuracy.folding import fold
+from quant_accuracy.freezing import load
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import placement
 from quant_accuracy.quantization.records import Settings

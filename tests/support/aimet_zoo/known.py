@@ -1,6 +1,6 @@
 """Where our answer differs from AIMET's on purpose, and what becomes of networks at which AIMET stops.
 
-All of it must come out exactly so: where more differs, and where less does, `tests/quantization/test_aimet_zoo.py`
+All of it must come out exactly so: where more differs, and where less does, `tests/against_aimet/test_zoo.py`
 fails.
 """
 

@@ -34,12 +34,12 @@ result for all of them.
 _SIMULATED_HEAD = """## Simulated
 
 Folded, with quantizers, calibrated and run by AIMET; encodings agree to a millionth of their range, outputs are less
-than a thousandth of a step apart (`tests/quantization/test_aimet_networks.py`).
+than a thousandth of a step apart (`tests/against_aimet/test_networks.py`).
 """
 _STRUCTURE = """
 ## Folds and quantizers
 
-Held by `tests/quantization/test_aimet_zoo.py`; `tests/support/aimet_zoo/` builds the networks.
+Held by `tests/against_aimet/test_zoo.py`; `tests/support/aimet_zoo/` builds the networks.
 """
 _TABLE = ["| network | what is in it | folds | quantizers | differs |", "|--|--|--|--|--|"]
 

@@ -10,7 +10,8 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import QuantAccuracyError
-from quant_accuracy.graph import fold, load
+from quant_accuracy.folding import fold
+from quant_accuracy.freezing import load
 from quant_accuracy.graph.network import Network
 from tests.conftest import Run
 from tests.support.aimet_zoo import answers, page

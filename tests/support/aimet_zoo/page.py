@@ -40,6 +40,8 @@ _STRUCTURE = """
 ## Folds and quantizers
 
 Held by `tests/against_aimet/test_zoo.py`; `tests/support/aimet_zoo/` builds the networks.
+By configurations drawn at random, quantizers of some of them are AIMET's too
+(`tests/against_aimet/test_configurations.py`).
 """
 _TABLE = ["| network | what is in it | folds | quantizers | differs |", "|--|--|--|--|--|"]
 

@@ -99,8 +99,8 @@ The last two are a real detector, the SSDLite MobileNet v2 of one class in the p
 (MIT), on eight views of the one photograph of a person that comes with Matplotlib, with the same kind of ground truth.
 The constants of its frozen graph are restored into the exported checkpoint; both give the same boxes, scores and raw
 outputs, bit for bit. The SQNR of its raw outputs is {eight:.1f} dB with weights of 8 bits, {five:.1f} dB with weights
-of 5. In its depthwise kernels, batch norms folded, the widest channel is {usual:.1f} times as wide as the median one, up to
-{most:.0f} times, and one range has to do for all of them.
+of 5. In its depthwise kernels, batch norms folded, the widest channel is {usual:.1f} times as wide as the median one,
+up to {most:.0f} times, and one range has to do for all of them.
 
 Seconds are those of a machine that did other work at the same time: they can only be less.
 

@@ -45,19 +45,19 @@ def resolve(graph: tf.GraphDef, outputs: Sequence[str],
     nodes = graph_nodes.by_name(result)
     graph_nodes.require(nodes, outputs)
     before = graph_nodes.needed(nodes, outputs)
-    inside = control_flow.inside(nodes)
-    deciding: Set[str] = set()
-    changed = True
-    while changed:
+    now = _Round(nodes, outputs, assumed)
+    inside = control_flow.inside({name: nodes[name] for name in before}) if now.decides else set()
+    deciding = set(now.placeholders())
+    while now.resolve(result):
         # More than once: a predicate may be what another cond gives.
         now = _Round(nodes, outputs, assumed)
         deciding |= set(now.placeholders())
-        changed = now.resolve(result)
     _drop_pivots(nodes, graph_nodes.needed(nodes, outputs))
     after = graph_nodes.needed(nodes, outputs)
     _settle_placeholders(nodes, after, deciding, assumed)
     _leave(nodes, after, before - after)
-    for name in (inside & after) - control_flow.inside(nodes):
+    inside &= after
+    for name in inside - control_flow.inside({name: nodes[name] for name in after}) if inside else ():
         nodes[name].attr[marks.TAKEN].b = True
     return result
 
@@ -86,13 +86,18 @@ class _Round:
     def __init__(self, nodes: Dict[str, tf.NodeDef], outputs: Sequence[str], assumed: Mapping[str, bool]) -> None:
         self._nodes, self._outputs = nodes, outputs
         self._inside = graph_nodes.needed(nodes, outputs)
-        switches = {name: graph_nodes.op_of(_data(nodes[name])[1]) for name in self._inside
-                    if nodes[name].op in _SWITCHES and len(_data(nodes[name])) == 2}
+        switches = {name: graph_nodes.op_of(graph_nodes.data_inputs(nodes[name])[1]) for name in self._inside
+                    if nodes[name].op in _SWITCHES and len(graph_nodes.data_inputs(nodes[name])) == 2}
         known = predicates.known(nodes, switches.values(), assumed)
         self._deciding = {name: known[predicate] for name, predicate in switches.items()
                           if predicate in known and isinstance(known[predicate].value, np.bool_)}
         self._dead: Set[str] = self._find_dead()
         self._changed = False
+
+    @property
+    def decides(self) -> bool:
+        """Whether there is any."""
+        return bool(self._deciding)
 
     def placeholders(self) -> List[str]:
         """Those that decide."""
@@ -133,7 +138,7 @@ class _Round:
         if node.op not in _MERGES:
             return any(self._is_dead(source, dead) for source in node.input)
         # What comes back into a loop depends on what enters it.
-        entering = [source for source in _data(node)
+        entering = [source for source in graph_nodes.data_inputs(node)
                     if self._nodes[graph_nodes.op_of(source)].op not in _NEXT_ITERATIONS]
         return bool(entering) and all(self._is_dead(source, dead) for source in entering)
 
@@ -148,7 +153,7 @@ class _Round:
 
     def _live_input(self, node: tf.NodeDef) -> Optional[str]:
         """The one input of a Merge that is not dead, where all others are."""
-        sources = _data(node)
+        sources = graph_nodes.data_inputs(node)
         if node.op not in _MERGES or any(self._nodes[graph_nodes.op_of(source)].op in _NEXT_ITERATIONS
                                          for source in sources):
             return None
@@ -157,7 +162,7 @@ class _Round:
 
     def _to_identity(self, merge: tf.NodeDef, live: str) -> str:
         """Make a Merge an Identity, and say which of its inputs was live."""
-        sources = _data(merge)
+        sources = graph_nodes.data_inputs(merge)
         index = str(sources.index(live))
         names = {name for predicate in self._predicates_of(sources) for name in predicate.placeholders}
         merge.op = "Identity"
@@ -188,7 +193,7 @@ class _Round:
             name = graph_nodes.op_of(source)
             if name not in self._deciding or (not control and _index(source) != self._taken(name)):
                 return control + graph_nodes.op_of(source) if control else source
-            source = _data(self._nodes[name])[0]
+            source = graph_nodes.data_inputs(self._nodes[name])[0]
         raise GraphError(f"the op {name!r} takes what it gives, outside of a loop; copy the checkpoint again")
 
     def _set_inputs(self, node: tf.NodeDef, inputs: Sequence[str]) -> None:
@@ -210,9 +215,6 @@ class _Round:
                         self._nodes[constant] = graph.node[-1]
                     node.input[position] = constant
 
-
-def _data(node: tf.NodeDef) -> List[str]:
-    return [reference for reference in node.input if not reference.startswith("^")]
 
 
 def _index(reference: str) -> int:

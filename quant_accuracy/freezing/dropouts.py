@@ -7,7 +7,7 @@ What gave the output becomes an Identity of the same name: AIMET 1.19.1 takes su
 with a quantizer there.
 """
 
-from typing import List, Mapping, Optional, Sequence
+from typing import Mapping, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 
@@ -52,21 +52,21 @@ def _taken(nodes: Mapping[str, tf.NodeDef], node: tf.NodeDef) -> Optional[str]:
     """What a dropout takes, if a node gives the output of one."""
     if node.op != "Mul":
         return None
-    inputs = _data(node)
+    inputs = graph_nodes.data_inputs(node)
     for scaled, mask in (inputs, inputs[::-1]) if len(inputs) == 2 else ():
         before = nodes[graph_nodes.op_of(scaled)]
         if before.op in _SCALING and _is_mask(nodes, nodes[graph_nodes.op_of(mask)]):
-            return _data(before)[0]
+            return graph_nodes.data_inputs(before)[0]
     return None
 
 
 def _is_mask(nodes: Mapping[str, tf.NodeDef], node: tf.NodeDef) -> bool:
     """Whether a node gives zeros and ones by chance."""
     if node.op == "Floor":
-        return _is_uniform(nodes, _data(node)[:1])
+        return _is_uniform(nodes, graph_nodes.data_inputs(node)[:1])
     if node.op == "Cast":
         compared = nodes[graph_nodes.op_of(node.input[0])]
-        return compared.op == "GreaterEqual" and _is_uniform(nodes, _data(compared)[:1])
+        return compared.op == "GreaterEqual" and _is_uniform(nodes, graph_nodes.data_inputs(compared)[:1])
     return False
 
 
@@ -80,9 +80,5 @@ def _is_uniform(nodes: Mapping[str, tf.NodeDef], references: Sequence[str]) -> b
         if node.op == "RandomUniform":
             return True
         if node.op in _UNIFORM:
-            waiting += [graph_nodes.op_of(source) for source in _data(node)]
+            waiting += [graph_nodes.op_of(source) for source in graph_nodes.data_inputs(node)]
     return False
-
-
-def _data(node: tf.NodeDef) -> List[str]:
-    return [reference for reference in node.input if not reference.startswith("^")]

@@ -91,9 +91,6 @@ def is_training(node: tf.NodeDef) -> bool:
     return node.op in _BATCH_NORMS and ("is_training" not in node.attr or bool(node.attr["is_training"].b))
 
 
-def _data(node: tf.NodeDef) -> List[str]:
-    return [reference for reference in node.input if not reference.startswith("^")]
-
 
 class _Search:
     """Which moving averages a statistic goes into."""
@@ -129,7 +126,7 @@ class _Search:
 
     def _beside(self, norm: tf.NodeDef, name: str) -> Optional[str]:
         """The variable of that name beside the parameters of a batch norm, or in one of its scopes."""
-        parameters = [self._variable(source) for source in _data(norm)[1:3]]
+        parameters = [self._variable(source) for source in graph_nodes.data_inputs(norm)[1:3]]
         scopes = [parameter.rpartition("/")[0] for parameter in parameters if parameter is not None]
         parts = norm.name.split("/")[:-1]
         scopes += ["/".join(parts[:length]) for length in range(len(parts), 0, -1)]
@@ -153,12 +150,12 @@ class _Search:
         found: Dict[str, str] = {}
         for statistic, variable in updates:
             variance = _behind(self._nodes, statistic, _PASSING)
-            if variance.op != "Mean" or not _data(variance):
+            if variance.op != "Mean" or not graph_nodes.data_inputs(variance):
                 continue
             squared = _behind(self._nodes, variance.input[0], _PASSING)
             if squared.op != "SquaredDifference":
                 continue
-            means = {_behind(self._nodes, source, _PASSING).name for source in _data(squared)}
+            means = {_behind(self._nodes, source, _PASSING).name for source in graph_nodes.data_inputs(squared)}
             pairs = [(other, average) for other, average in updates
                      if _behind(self._nodes, other, _PASSING).op == "Mean"
                      and _behind(self._nodes, other, _PASSING).name in means]
@@ -169,13 +166,13 @@ class _Search:
     def _updates(self) -> Iterator[Sequence[str]]:
         """Each statistic that updates a moving average, and the variable of that."""
         for node in self._nodes.values():
-            if node.op not in _UPDATING or len(_data(node)) < 2:
+            if node.op not in _UPDATING or len(graph_nodes.data_inputs(node)) < 2:
                 continue
             variable = self._variable(node.input[0])
             scaled = self._nodes[graph_nodes.op_of(node.input[1])]
-            for factor in _data(scaled) if scaled.op == "Mul" else ():
+            for factor in graph_nodes.data_inputs(scaled) if scaled.op == "Mul" else ():
                 difference = self._nodes[graph_nodes.op_of(factor)]
-                for term in _data(difference) if difference.op == "Sub" else ():
+                for term in graph_nodes.data_inputs(difference) if difference.op == "Sub" else ():
                     if variable is not None and self._variable(term) is None:
                         yield graph_nodes.tensor_of(term), variable
 
@@ -184,7 +181,7 @@ def _behind(nodes: Mapping[str, tf.NodeDef], reference: str, passing: Sequence[s
     node = nodes[graph_nodes.op_of(reference)]
     for _ in nodes:
         # Not without end: ops of a damaged graph may go in a circle.
-        if node.op not in passing or not _data(node):
+        if node.op not in passing or not graph_nodes.data_inputs(node):
             break
         node = nodes[graph_nodes.op_of(node.input[0])]
     return node
@@ -192,7 +189,7 @@ def _behind(nodes: Mapping[str, tf.NodeDef], reference: str, passing: Sequence[s
 
 def _to_inference(graph: tf.GraphDef, nodes: Dict[str, tf.NodeDef], norm: tf.NodeDef, averages: _Averages) -> None:
     missing = [name for name, variable in zip((_MEAN, _VARIANCE), averages) if variable is None]
-    if missing or len(_data(norm)) != 5:
+    if missing or len(graph_nodes.data_inputs(norm)) != 5:
         raise GraphError(f"the batch norm {norm.name!r} is in training mode, and nothing in the graph says which "
                          f"variable is its {' and its '.join(missing) or _MEAN}; export the checkpoint for inference "
                          "(is_training=False)")

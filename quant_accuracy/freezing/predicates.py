@@ -60,14 +60,15 @@ def known(nodes: Mapping[str, tf.NodeDef], wanted: Iterable[str],
         if seed is not None:
             found[name] = seed
         elif nodes[name].op in _COMPUTING:
-            for source in map(graph_nodes.op_of, _data(nodes[name])):
+            for source in map(graph_nodes.op_of, graph_nodes.data_inputs(nodes[name])):
                 consumers.setdefault(source, []).append(name)
                 asked.append(source)
     waiting = list(found)
     while waiting:
         for name in consumers.get(waiting.pop(), ()):
             if name not in found:
-                value = _computed(nodes[name], [found.get(graph_nodes.op_of(source)) for source in _data(nodes[name])])
+                sources = map(graph_nodes.op_of, graph_nodes.data_inputs(nodes[name]))
+                value = _computed(nodes[name], [found.get(source) for source in sources])
                 if value is not None:
                     found[name] = value
                     waiting.append(name)
@@ -79,9 +80,6 @@ def is_scalar(placeholder: tf.NodeDef) -> bool:
     return "shape" in placeholder.attr and not placeholder.attr["shape"].shape.unknown_rank \
         and not placeholder.attr["shape"].shape.dim
 
-
-def _data(node: tf.NodeDef) -> List[str]:
-    return [reference for reference in node.input if not reference.startswith("^")]
 
 
 def _seed(node: tf.NodeDef) -> Optional[Known]:

@@ -47,7 +47,7 @@ def _value(nodes: Mapping[str, tf.NodeDef], reference: str, depth: int) -> np.nd
     if node.op == "Mul" and depth:
         early, late = _factors(nodes, reference, depth)
         return _checked(node, _product, [*early, *late])
-    inputs = [source for source in node.input if not source.startswith("^")]
+    inputs = graph_nodes.data_inputs(node)
     if depth == 0 or graph_nodes.tensor_of(reference) != node.name + ":0":
         raise GraphError(f"{reference} is not a plain value")
     if node.op == "Const":

@@ -176,7 +176,7 @@ class _Network:
     def _weighted(self, node: tf.NodeDef) -> Optional[_Weighted]:
         if node.op not in graph_nodes.LINEAR:
             return None
-        inputs = [source for source in node.input if not source.startswith("^")]
+        inputs = graph_nodes.data_inputs(node)
         weights = [source for source in inputs if graph_nodes.op_of(source) not in self.fed and self._stored(source)]
         activations = [source for source in inputs if graph_nodes.op_of(source) in self.fed
                        or graph_nodes.op_of(source) == self._image_input]

@@ -165,5 +165,5 @@ def _inputs(op: _Met, flow: DataFlow) -> List[str]:
     """The connected ops before one, in AIMET's order."""
     if op.type not in _ORDERED:
         return list(op.inputs)
-    sources = [graph_nodes.op_of(source) for source in flow.inputs(flow.nodes[op.node])]
+    sources = [graph_nodes.op_of(source) for source in graph_nodes.data_inputs(flow.nodes[op.node])]
     return sorted(op.inputs, key=lambda name: sources.index(op.inputs[name][0]) if op.inputs[name][0] in sources else 0)

@@ -175,7 +175,7 @@ def _match(pattern: _Pattern, node: tf.NodeDef, flow: DataFlow) -> Optional[Dict
         return None
     found = {pattern.key: node.name}
     if pattern.inputs:
-        sources = flow.inputs(node)
+        sources = graph_nodes.data_inputs(node)
         if len(sources) != len(pattern.inputs):
             return None
         for part, source in zip(pattern.inputs, sources):
@@ -190,7 +190,7 @@ def _inner(ops: Iterable[str], flow: DataFlow) -> List[str]:
     """Those that take their first input from another one of them."""
     matched = dict.fromkeys(ops)
     return [name for name in matched
-            if any(graph_nodes.op_of(source) in matched for source in flow.inputs(flow.nodes[name])[:1])]
+            if any(graph_nodes.op_of(source) in matched for source in graph_nodes.data_inputs(flow.nodes[name])[:1])]
 
 
 def _name(template: _Template, ops: Sequence[str]) -> str:

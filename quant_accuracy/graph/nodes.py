@@ -36,6 +36,11 @@ def tensor_of(reference: str) -> str:
     return reference if ":" in reference else reference + ":0"
 
 
+def data_inputs(node: tf.NodeDef) -> List[str]:
+    """The tensors that a node takes; control inputs do not count."""
+    return [reference for reference in node.input if not reference.startswith("^")]
+
+
 def neighbours(node: tf.NodeDef) -> List[str]:
     """The ops that a node wants to be on one device with; TensorFlow takes them for needed when it cuts a graph.
 

@@ -53,16 +53,11 @@ class DataFlow:
         self.nodes: Dict[str, tf.NodeDef] = {node.name: node for node in import_order(graph)}
         by_output: Dict[str, Dict[int, List[str]]] = {}
         for node in self.nodes.values():
-            for source in self.inputs(node):
+            for source in graph_nodes.data_inputs(node):
                 name, _, output = graph_nodes.tensor_of(source).rpartition(":")
                 by_output.setdefault(name, {}).setdefault(int(output), []).append(node.name)
         self._consumers = {name: [reader for output in sorted(outputs) for reader in outputs[output]]
                            for name, outputs in by_output.items()}
-
-    @staticmethod
-    def inputs(node: tf.NodeDef) -> List[str]:
-        """The tensors that an op takes."""
-        return [source for source in node.input if not source.startswith("^")]
 
     def consumers(self, name: str) -> Sequence[str]:
         """The ops that take what an op gives, output by output, once for each time that they take it."""
@@ -70,8 +65,9 @@ class DataFlow:
 
     def between(self, starts: Sequence[str], ends: Sequence[str]) -> Set[str]:
         """The ops on the ways from some ops to others, both included."""
-        after = graph_nodes.reach(starts, self.consumers)
-        return after & graph_nodes.reach(ends, lambda name: map(graph_nodes.op_of, self.inputs(self.nodes[name])))
+        before = graph_nodes.reach(ends, lambda name: map(graph_nodes.op_of,
+                                                          graph_nodes.data_inputs(self.nodes[name])))
+        return before & graph_nodes.reach(starts, self.consumers)
 
     def depth_first(self, starts: Sequence[str]) -> List[str]:
         """All ops behind some ops, each before its consumers: depth first, and what is done last comes first.

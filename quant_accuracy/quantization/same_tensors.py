@@ -127,7 +127,7 @@ class Tensors:
         found: Dict[str, str] = {}
         several = node.op in _BRANCHES
         # Of a bias only its number is known, and that it is one says the BiasAdd.
-        inputs = _data_inputs(node)
+        inputs = graph_nodes.data_inputs(node)
         for reference in inputs[:1] if node.op == "BiasAdd" else inputs:
             sources, branched = self._sources(reference)
             several = several or branched
@@ -180,7 +180,7 @@ class Tensors:
                 continue
             seen.add(name)
             node = self._nodes[name]
-            inputs = _data_inputs(node)
+            inputs = graph_nodes.data_inputs(node)
             if node.op in _PASSING and inputs:
                 several |= node.op in _BRANCHES
                 waiting += [graph_nodes.op_of(item) for item in (inputs if node.op in _BRANCHES else inputs[:1])]
@@ -188,9 +188,6 @@ class Tensors:
                 found.append(node)
         return found, several
 
-
-def _data_inputs(node: tf.NodeDef) -> List[str]:
-    return [reference for reference in node.input if not reference.startswith("^")]
 
 
 def _is_fixed(op: str) -> bool:

@@ -5,13 +5,14 @@ the graph of this project by the place of its tensor; where the tensor has anoth
 """
 
 from dataclasses import replace
-from typing import List, Mapping, NamedTuple, Optional, Sequence
+from typing import Callable, List, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base import progress
 from quant_accuracy.base.errors import GraphError
+from quant_accuracy.freezing.predicates import PLACEHOLDERS
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import placement
@@ -104,26 +105,34 @@ def _say(found: Sequence[Joined], left_out: Sequence[str]) -> None:
                      f"{f' and {len(left_out) - 3} more' if len(left_out) > 3 else ''}")
 
 
-def require_weights(joined: Sequence[Joined], theirs: Mapping[str, np.ndarray], graph: tf.GraphDef) -> None:
+def require_weights(joined: Sequence[Joined], theirs: tf.GraphDef,
+                    fetch: Callable[[List[str]], Sequence[np.ndarray]], graph: tf.GraphDef) -> None:
     """Check that AIMET made its encodings for the weights that the folded graph here has.
 
     Args:
         joined: The quantizers.
-        theirs: AIMET's folded weights and biases, by its names.
+        theirs: The graph that AIMET folded.
+        fetch: Gives the values of some of AIMET's tensors, weights and biases in floating point.
         graph: This project's folded graph.
 
     Raises:
         GraphError: A weight is another one: folding did something else to it.
     """
-    nodes = graph_nodes.by_name(graph)
-    for item in joined:
-        if item.ours.kind == PARAM and graph_nodes.is_constant(nodes, item.ours.tensor):
-            value, other = graph_nodes.constant(nodes, item.ours.tensor), theirs[item.theirs.tensor]
-            room = _ROUNDING * float(max(np.abs(value).max(), np.abs(other).max())) if value.size else 0.0
-            if value.shape != other.shape or not np.allclose(value, other, rtol=0.0, atol=room):
-                raise GraphError(f"AIMET's weights {item.theirs.tensor!r} are not those of {item.ours.tensor!r} here: "
-                                 "it folds a batch norm into them that is folded otherwise here, or not at all, so its "
-                                 f"encodings are for another network; give --simulate aimet, or {_REMEDY}")
+    nodes, there = graph_nodes.by_name(graph), graph_nodes.by_name(theirs)
+    # AIMET also takes for a param what a layer computes, and what a loop reads as it runs.
+    params = [item for item in joined if item.ours.kind == PARAM and graph_nodes.is_constant(nodes, item.ours.tensor)
+              and not _needs_input(there, item.theirs.tensor)]
+    for item, other in zip(params, fetch([item.theirs.tensor for item in params])):
+        value = graph_nodes.constant(nodes, item.ours.tensor)
+        room = _ROUNDING * float(max(np.abs(value).max(), np.abs(other).max())) if value.size else 0.0
+        if value.shape != other.shape or not np.allclose(value, other, rtol=0.0, atol=room):
+            raise GraphError(f"AIMET's weights {item.theirs.tensor!r} are not those of {item.ours.tensor!r} here: "
+                             "it folds a batch norm into them that is folded otherwise here, or not at all, so its "
+                             f"encodings are for another network; give --simulate aimet, or {_REMEDY}")
+
+
+def _needs_input(nodes: Mapping[str, tf.NodeDef], tensor: str) -> bool:
+    return any(nodes[name].op in PLACEHOLDERS for name in graph_nodes.needed(nodes, [graph_nodes.op_of(tensor)]))
 
 
 def with_reasons(joined: Sequence[Joined], network: Network, settings: Settings) -> List[Joined]:

@@ -121,12 +121,6 @@ def _role(op: tf.Operation, kind: str, names: GraphNames) -> str:
     return INPUT if source in names.starting_ops else OUTPUT if source in names.output_ops else ""
 
 
-def weights(sim: Any, placed: Sequence[Quantizer]) -> Dict[str, np.ndarray]:
-    """The weights and biases of a simulation in floating point, by tensor name."""
-    tensors = [quantizer.tensor for quantizer in placed if quantizer.kind == PARAM]
-    return dict(zip(tensors, sim.session.run(tensors)))
-
-
 def overridden(sim: Any, placed: Sequence[Joined], wanted: Sequence[Override]) -> List[Joined]:
     """Apply the model card's overrides, by this project's names, to the simulation, and give its quantizers then."""
     changed = overrides.apply([item.ours for item in placed], wanted)

@@ -181,7 +181,8 @@ def _configure(placed: Dict[str, Quantizer], ops: Mapping[str, _Op], configurati
     step = _Step(placed)
     for op in ops.values():
         rule = configuration.op_types.get(op.type or "")
-        if rule is not None:
+        # AIMET asks only ops that have a quantizer of their own: no Flatten, no Identity.
+        if rule is not None and op.activation is not None:
             _apply_op(step, op, rule, ops, f"op_type: {op.type}")
             for param in op.params:
                 _apply_param(placed, param.tensor, rule.params.get(param.role), f"op_type: {op.type}")

@@ -1,11 +1,13 @@
 """Quantizers by configurations that were drawn at random, as the real AIMET 1.19.1 places them."""
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any, Dict
 
 import pytest
 
+from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.folding import fold
 from quant_accuracy.freezing import load
 from quant_accuracy.graph.network import Network
@@ -27,10 +29,11 @@ def test_quantizers_are_those_of_aimet_by_every_configuration(name: str, tmp_pat
         path = tmp_path / f"{number}.json"
         path.write_text(json.dumps(_AIMET["configurations"][number]), encoding="utf-8")
 
-        ours = configured.ours(network, configuration.load(path))
-
-        if configured.STOPPED not in answer:
-            assert ours == configured.aimets(answer), number
+        if configured.STOPPED in answer:
+            with contextlib.suppress(ConfigurationError):
+                configured.ours(network, configuration.load(path))
+        else:
+            assert configured.ours(network, configuration.load(path)) == configured.aimets(answer), number
 
 
 def test_the_configurations_have_all_that_aimet_can_be_told() -> None:

@@ -55,7 +55,8 @@ def main(folder: Path, networks: Sequence[str]) -> None:
     names = sorted(path.stem for path in folder.glob("*.json"))
     written = _lines({name: json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in names})
     answers = ",\n".join(f'"{network}": ' + _lines({name: _recorded(folder / network / name / "aimet.json")
-                                                   for name in names}) for network in networks)
+                                                   for name in names if (folder / network / name).is_dir()})
+                        for network in networks)
     ANSWERS.write_text(f'{{"configurations": {written},\n"answers": {{\n{answers}\n}}}}\n', encoding="utf-8")
 
 

@@ -1,5 +1,7 @@
 """Additions and other ops of two tensors, biases in all spellings, dense layers."""
 
+from typing import Tuple
+
 import tensorflow.compat.v1 as tf
 from tensorflow.contrib import slim
 
@@ -203,6 +205,38 @@ def shared_kernel_own_bns() -> Built:
     return [tf.nn.relu(norm(layer(low)), "low"), tf.nn.relu(norm(layer(high)), "high")]
 
 
-def _levels() -> Tensor:
+def _levels() -> Tuple[Tensor, Tensor]:
     low = tf.nn.relu(conv(keras_image(), 4, 3, padding="same", name="a"))
     return low, tf.nn.relu(conv(low, 4, 3, padding="same", strides=2, name="b"))
+
+
+@network("slim, a kernel on two levels, a batch norm for each, as the Object Detection API's FPN")
+def shared_kernel_slim_reuse() -> Built:
+    outputs = []
+    for number, level in enumerate(_slim_levels()):
+        with tf.variable_scope("tower", reuse=tf.AUTO_REUSE):
+            x = slim.conv2d(level, 4, 3, activation_fn=None, biases_initializer=None, scope="conv")
+            x = slim.batch_norm(x, is_training=False, scale=True, scope=f"bn_{number}")
+            outputs.append(tf.nn.relu6(x, name=f"level_{number}"))
+    return outputs
+
+
+@network("slim, a kernel and a bias on two levels")
+def shared_kernel_slim_reuse_bias() -> Built:
+    outputs = []
+    for level in _slim_levels():
+        with tf.variable_scope("tower", reuse=tf.AUTO_REUSE):
+            outputs.append(slim.conv2d(level, 4, 3, activation_fn=None, scope="conv"))
+    return outputs
+
+
+def _slim_levels() -> Tuple[Tensor, Tensor]:
+    low = slim.conv2d(image(), 4, 3, scope="a")
+    return low, slim.conv2d(low, 4, 3, stride=2, scope="b")
+
+
+@network("a convolution and its batch norm on two inputs")
+def siamese() -> Built:
+    layer, its_norm = keras.Conv2D(4, 3, use_bias=False), keras.BatchNormalization()
+    left, right = keras_image(8, 3, name="left"), keras_image(8, 3, name="right")
+    return head(tf.abs(tf.nn.relu(its_norm(layer(left))) - tf.nn.relu(its_norm(layer(right)))))

@@ -15,6 +15,7 @@ _OUTPUT = "AIMET folds into a convolution that is an output, and so changes that
 _NO_INPUT = "AIMET folds a batch norm that is an output, and then nothing feeds that output. Here it stays"
 _RECURRENT = "AIMET takes the layer for one op and quantizes inside its loop. Here a loop is left as it is"
 _DROPOUT = "AIMET leaves the dropout in training. Here it is brought to inference"
+_ONE_KERNEL = "AIMET folds both batch norms into the one kernel. Here each convolution gets its own"
 _FUSED = "batch_normalization/FusedBatchNormV3"
 
 
@@ -80,7 +81,8 @@ REFUSED: Mapping[str, Refusal] = {
 VALUES: Mapping[str, str] = {
     "dropout_keras_training_true": _DROPOUT,
     "slim_bn_is_training_true": _DROPOUT,
-    "shared_kernel_own_bns": "AIMET folds both batch norms into the one kernel. Here each convolution gets its own",
+    "shared_kernel_own_bns": _ONE_KERNEL,
+    "siamese": _ONE_KERNEL,
 }
 
 # Networks that stop AIMET: batch norms that are folded here, quantizers that are on, and all quantizers.
@@ -96,4 +98,6 @@ INSTEAD: Dict[str, Tuple[int, int, int]] = {
     "optimizer_left_in": (1, 6, 9),
     "matmul_of_activations": (0, 6, 8),
     "raw_ops_plain_names_bias": (0, 3, 5),
+    "shared_kernel_slim_reuse": (2, 9, 17),
+    "shared_kernel_slim_reuse_bias": (0, 8, 13),
 }

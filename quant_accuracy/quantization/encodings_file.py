@@ -19,6 +19,7 @@ from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.quantization.encodings import holds_zero
 from quant_accuracy.quantization.records import (
     ACTIVATION,
+    GENERATED,
     PARAM,
     Encoding,
     Encodings,
@@ -26,7 +27,6 @@ from quant_accuracy.quantization.records import (
     Quantizer,
     symmetry_word,
 )
-from quant_accuracy.quantization.same_tensors import GENERATED
 
 VERSION = "0.5.0"
 # Its files are lists with other keys.

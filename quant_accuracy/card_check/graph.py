@@ -6,6 +6,7 @@ from typing import Any, Callable, List, NamedTuple, Sequence
 
 import tensorflow.compat.v1 as tf
 
+from quant_accuracy.artifacts import float_graph
 from quant_accuracy.base.errors import QuantAccuracyError
 from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.folding import fold
@@ -58,23 +59,21 @@ def check(card: ModelCard, checkpoint: Path, trusted: bool = False) -> GraphFind
     taken = _attempt(faults, image_input.describe, frozen, names)
     if taken is not None:
         _attempt(faults, image_input.check, taken, names, card.height, card.width, 1)
-    folded = _attempt(faults, _folded, Network.of(frozen, names), spelled == FOLD)
+    folded = _attempt(faults, fold.fold_batch_norms, Network.of(frozen, names), spelled == FOLD)
     if folded is None:
         return GraphFindings(faults, (), summary)
-    quantizers = _placed(folded, card.quantization, faults)
+    network = replace(Network.of(frozen, names), graph=folded.graph)
+    quantizers = _placed(network, card.quantization, faults)
+    left = _attempt(faults, float_graph.batch_norms_left, card, folded) or []
     on = sum(quantizer.enabled for quantizer in quantizers)
     summary = f"{summary}, {on} quantizers{settled(frozen)}"
-    return GraphFindings(faults, _notes(card, quantizers) if not faults else (), summary)
+    return GraphFindings(faults, _notes(card, quantizers, left) if not faults else (), summary)
 
 
 def settled(frozen: tf.GraphDef) -> str:
     """What is said of the learning phase of a frozen graph; empty where it had none."""
     found = [f"{name} ({count} tensors)" for name, count in sorted(marks.phases(frozen).items())]
     return f", settled to inference: {', '.join(found)}" if found else ""
-
-
-def _folded(network: Network, spelled: bool) -> Network:
-    return replace(network, graph=fold.fold_batch_norms(network, spelled).graph)
 
 
 def missing_ops(graph: tf.GraphDef, names: GraphNames) -> List[str]:
@@ -111,9 +110,10 @@ def _placed(folded: Network, settings: Settings, faults: List[str]) -> List[Quan
     return _attempt(faults, placement.place_quantizers, folded, together) or []
 
 
-def _notes(card: ModelCard, quantizers: Sequence[Quantizer]) -> List[str]:
+def _notes(card: ModelCard, quantizers: Sequence[Quantizer], left: Sequence[fold.NotFolded]) -> List[str]:
     known = card.known_failures()
-    found = checks.of_placement(QuantizedNetwork(Quantization(quantizers, {}), card.graph, card.assumptions))
+    found = [checks.of_folding([item.batch_norm for item in left], {item.batch_norm: item.reason for item in left})]
+    found += checks.of_placement(QuantizedNetwork(Quantization(quantizers, {}), card.graph, card.assumptions))
     return [f"the check {verdict.gate} will fail: {' '.join(verdict.message.split()[:40])}" for verdict in found
             if verdict.outcome == FAIL and verdict.gate not in known]
 

@@ -107,7 +107,7 @@ def of_snapshot(committed: Committed, now: Sequence[Placed]) -> Verdict:
     """`quantizers_of_snapshot`: every quantizer is as it was when somebody looked at them; ranges may have moved."""
     if committed.quantizers is None:
         return _missing(SNAPSHOT, "there is no snapshot", committed)
-    return _verdict(SNAPSHOT, "quantizers are not those of the committed snapshot",
+    return _verdict(SNAPSHOT, f"quantizers are not those of the committed snapshot{_renumbered(committed, now)}",
                     snapshot.differences(committed.quantizers, now),
                     f"all {len(now)} quantizers are as in the snapshot")
 
@@ -135,6 +135,7 @@ def of_drift(limit: float, committed: Committed, now: Sequence[Placed]) -> Verdi
         message += f"; {len(unknown.others)} of {every} encodings cannot be compared, because their quantizers are " \
                    f"not those of the snapshot: {_some(unknown.others)}"
     outcome = FAIL if lines else INCONCLUSIVE if unknown.others else PASS
+    message += _renumbered(committed, now)
     return Verdict(ENCODINGS_DRIFT, value, None, limit, outcome, _listed(message, lines), kind=CHECK)
 
 
@@ -154,6 +155,14 @@ def of_coverage(expected: Sequence[int], evaluated: Mapping[str, Sequence[int]])
 def _verdict(name: str, wrong: str, lines: Sequence[str], right: str) -> Verdict:
     outcome, message = (FAIL, _listed(wrong, lines)) if lines else (PASS, right)
     return Verdict(name, None, None, None, outcome, message, kind=CHECK)
+
+
+def _renumbered(committed: Committed, now: Sequence[Placed]) -> str:
+    """What is said where the same biases have other numbers: no quantizer and no range is another one."""
+    if not snapshot.renumbered(committed.quantizers or (), now):
+        return ""
+    return ("; all of these are there under other names, with the same quantizers and ranges: the biases that folding "
+            f"makes are numbered, and were numbered otherwise when the snapshot was made; {committed.remedy}")
 
 
 def _listed(title: str, lines: Iterable[str]) -> str:

@@ -1,7 +1,8 @@
 """Encodings in AIMET's export format, version 0.5.0: written, read, and checked against a network's quantizers.
 
 Read is more than what is written: versions up to 0.6.1, the file of params alone that AIMET's AdaRound leaves, numbers
-and flags as other writers of JSON have them, and the YAML that stands beside an export.
+and flags as other writers of JSON have them, and the YAML that stands beside an export, AIMET's own too, whose numbers
+are objects of NumPy.
 """
 
 import difflib
@@ -10,6 +11,7 @@ import math
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Tuple
 
+import numpy as np
 import yaml
 
 from quant_accuracy.base import files, invocation
@@ -19,6 +21,7 @@ from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.quantization.encodings import holds_zero
 from quant_accuracy.quantization.records import (
     ACTIVATION,
+    GENERATED,
     PARAM,
     Encoding,
     Encodings,
@@ -26,7 +29,6 @@ from quant_accuracy.quantization.records import (
     Quantizer,
     symmetry_word,
 )
-from quant_accuracy.quantization.same_tensors import GENERATED
 
 VERSION = "0.5.0"
 # Its files are lists with other keys.
@@ -93,7 +95,39 @@ def _document(path: Path) -> Any:
     if path.suffix not in (".yaml", ".yml"):
         return parse_json(text)
     with parsing():
-        return yaml.safe_load(text)
+        return _Numbers(text).get_single_data()
+
+
+class _Numbers(yaml.SafeLoader):
+    """Reads what plain YAML says, and the numbers that AIMET's own YAML holds as objects of NumPy."""
+
+
+_NUMPY = "tag:yaml.org,2002:python/object/apply:numpy."
+_TYPES = ("f4", "f8", "i4", "i8")
+
+
+def _dtype(loader: _Numbers, node: yaml.MappingNode) -> str:
+    """The type of a number with its byte order, `<f8`."""
+    document = loader.construct_mapping(node, deep=True)
+    kind, order = document["args"][0], document["state"][1]
+    if kind not in _TYPES or order not in ("<", ">"):
+        raise ValueError(f"{shown(kind)} is not a type of numbers")
+    return f"{order}{kind}"
+
+
+def _scalar(loader: _Numbers, node: yaml.SequenceNode) -> Any:
+    dtype, content = loader.construct_sequence(node, deep=True)
+    (value,) = np.frombuffer(content, dtype)
+    return value.item()
+
+
+def _tuple(loader: _Numbers, node: yaml.SequenceNode) -> Any:
+    return loader.construct_sequence(node, deep=True)
+
+
+_Numbers.add_constructor(f"{_NUMPY}dtype", _dtype)
+_Numbers.add_constructor(f"{_NUMPY}core.multiarray.scalar", _scalar)
+_Numbers.add_constructor("tag:yaml.org,2002:python/tuple", _tuple)
 
 
 def _sections(path: Path, document: Any, remedy: str) -> Mapping[str, Mapping[str, Any]]:

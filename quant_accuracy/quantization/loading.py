@@ -15,8 +15,17 @@ from google.protobuf.message import DecodeError
 from quant_accuracy.base.errors import ConfigurationError, QuantAccuracyError, StorageError
 from quant_accuracy.quantization import calibrate, encodings_file
 from quant_accuracy.quantization.encodings_file import AGAIN
-from quant_accuracy.quantization.records import ACTIVATION, PARAM, TF, Encoding, Encodings, Quantizer, Settings
-from quant_accuracy.quantization.same_tensors import GENERATED, Tensors, same, with_shapes, without_dropouts
+from quant_accuracy.quantization.records import (
+    ACTIVATION,
+    GENERATED,
+    PARAM,
+    TF,
+    Encoding,
+    Encodings,
+    Quantizer,
+    Settings,
+)
+from quant_accuracy.quantization.same_tensors import Tensors, same, with_shapes, without_dropouts
 
 _ENDINGS = (".encodings", ".encodings.yaml", ".encodings.yml", ".encodings.json", ".json", ".yaml", ".yml")
 _LAST_BIT = 1e-6

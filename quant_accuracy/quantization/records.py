@@ -1,5 +1,6 @@
 """The vocabulary of quantization: quantizers, encodings, settings."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import List, Mapping, Optional, Sequence, Tuple
@@ -16,6 +17,8 @@ SCHEMES = (TF, TF_ENHANCED)
 BUILTIN, AIMET, AUTO = "builtin", "aimet", "auto"
 # What becomes of batch norms that are spelled out.
 FOLD, KEEP = "fold", "keep"
+# What folding names its biases and BiasAdds: their numbers depend on version and settings.
+GENERATED = re.compile(r"bias_value(_\d+)?(/|:|$)")
 
 
 def symmetry_word(symmetric: bool) -> str:

@@ -13,16 +13,14 @@ Values do not count here, and neither does the size of the images: encodings are
 on, or that takes larger ones.
 """
 
-import re
 from typing import Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.freezing import dropouts
 from quant_accuracy.graph import nodes as graph_nodes
+from quant_accuracy.quantization.records import GENERATED
 
-# What folding names its biases and BiasAdds.
-GENERATED = re.compile(r"bias_value(_\d+)?(/|:|$)")
 _KINDS = {"FusedBatchNormV2": "FusedBatchNorm", "FusedBatchNormV3": "FusedBatchNorm", "AddV2": "Add",
           "BatchMatMulV2": "BatchMatMul", **dict.fromkeys(("Merge", "RefMerge", "Switch", "RefSwitch"), "Identity")}
 _BRANCHES = ("Merge", "RefMerge")

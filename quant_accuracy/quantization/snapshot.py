@@ -10,7 +10,10 @@ from typing import List, Mapping, NamedTuple, Optional, Sequence, Tuple
 from quant_accuracy.base import files
 from quant_accuracy.base.documents import Section, require_json
 from quant_accuracy.base.errors import ConfigurationError
-from quant_accuracy.quantization.records import ACTIVATION, PARAM, Quantization, symmetry_word
+from quant_accuracy.quantization.records import ACTIVATION, GENERATED, PARAM, Quantization, symmetry_word
+
+# In widths of a range: as far as the last bits of another machine move it.
+_NEARLY = 1e-3
 
 
 @dataclass(frozen=True)
@@ -170,6 +173,31 @@ def not_compared(before: Sequence[Placed], after: Sequence[Placed]) -> NotCompar
             if reason is not None:
                 ranges[tensor] = reason
     return NotCompared(others, ranges)
+
+
+def renumbered(before: Sequence[Placed], after: Sequence[Placed]) -> bool:
+    """Whether nothing but the numbers of biases that folding makes differs.
+
+    Then what changed on one side is the same as on the other, quantizer for quantizer and range for range, under other
+    names, and the names of one side at least are such numbers.
+    """
+    old, new = ({item.tensor: item for item in side} for side in (before, after))
+    changed = [tensor for tensor in dict.fromkeys([*old, *new])
+               if tensor not in old or tensor not in new or not _alike(old[tensor], new[tensor])]
+    sides = [sorted((side[tensor] for tensor in changed if tensor in side), key=_without_name) for side in (old, new)]
+    return bool(changed) and len(sides[0]) == len(sides[1]) and all(map(_alike, *sides)) \
+        and any(all(GENERATED.match(item.tensor) for item in side) for side in sides)
+
+
+def _without_name(placed: Placed) -> Tuple[str, str, Tuple[Tuple[float, float], ...]]:
+    return placed.kind, placed.settings(), placed.ranges
+
+
+def _alike(before: Placed, after: Placed) -> bool:
+    """Whether two quantizers do the same, whatever their tensors are called."""
+    if _change(before, after):
+        return False
+    return not before.enabled or (_other_ranges(before, after) is None and _drift(before, after).change <= _NEARLY)
 
 
 def _same_quantizer(before: Placed, after: Placed) -> bool:

@@ -1,11 +1,13 @@
 from dataclasses import replace
 from pathlib import Path
 
+import tensorflow.compat.v1 as tf
+
 from quant_accuracy.card_check import graph
 from quant_accuracy.freezing import load
-from quant_accuracy.quantization.records import Override
+from quant_accuracy.quantization.records import FOLD, Override
 from quant_accuracy.settings.card import DataPaths, ModelCard
-from tests.support import training
+from tests.support import batch_norms, training
 
 
 def test_all_ops_that_a_graph_lacks_are_told_at_once_with_what_is_meant(demo_card: ModelCard, demo: DataPaths) -> None:
@@ -46,6 +48,24 @@ def test_checks_that_will_fail_are_notes(demo_card: ModelCard, demo: DataPaths) 
     (note,) = found.notes
     assert note.startswith("the check biases will fail: biases without a quantizer")
     assert found.summary.endswith("163 quantizers")
+
+
+def test_that_batch_norms_are_left_is_a_note_unless_the_card_folds_them(tmp_path: Path, demo_card: ModelCard,
+                                                                         demo: DataPaths) -> None:
+    meta = tf.MetaGraphDef.FromString(Path(f"{demo.checkpoint}.meta").read_bytes())
+    count = batch_norms.spell_out(meta.graph_def)
+    (tmp_path / "model.ckpt.meta").write_bytes(meta.SerializeToString())
+    for path in demo.checkpoint.parent.glob("model.ckpt.[di]*"):
+        (tmp_path / path.name).symlink_to(path)
+    folding = replace(demo_card, quantization=replace(demo_card.quantization, spelled_out_batch_norms=FOLD))
+
+    found, fitting = (graph.check(card, tmp_path / "model.ckpt") for card in (demo_card, folding))
+
+    assert count > 0
+    assert found.faults == fitting.faults == fitting.notes == []
+    (note,) = found.notes
+    assert note.startswith("the check batch_norms_folded will fail: batch norms left in the network: FeatureExtractor/")
+    assert "--spelled-out-batch-norms" in note
 
 
 def test_a_missing_checkpoint_is_one_fault(demo_card: ModelCard, demo: DataPaths) -> None:

@@ -250,3 +250,20 @@ def test_drift_says_when_other_images_calibrated() -> None:
     assert found.outcome == FAIL
     assert "calibrated on other images" in found.message
     assert "calibrated" not in checks.of_drift(0.01, Committed([_PLACED], True, ""), [moved]).message
+
+
+def test_biases_that_only_have_other_numbers_stay_red_and_are_said_to_be_the_same() -> None:
+    first, second = replace(_PLACED, tensor="bias_value_1:0"), replace(_PLACED, tensor="bias_value_3:0",
+                                                                      ranges=((-1.0, 9.0),))
+    swapped = [replace(second, tensor=first.tensor), replace(first, tensor=second.tensor)]
+    renamed = [replace(first, tensor="bias_value_5:0"), second]
+
+    drift = checks.of_drift(0.01, _committed(first, second), swapped)
+    lost = checks.of_snapshot(_committed(first, second), renamed)
+
+    for verdict in (drift, lost):
+        assert verdict.outcome == FAIL
+        assert "are there under other names, with the same quantizers and ranges" in verdict.message
+        assert "; make it" in verdict.message.splitlines()[0]
+    moved = [first, replace(second, ranges=((-1.0, 12.0),))]
+    assert "other names" not in checks.of_drift(0.01, _committed(first, second), moved).message

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, Callable, Dict
 
+import numpy as np
 import pytest
 import yaml
 
@@ -148,6 +149,25 @@ def test_the_yaml_beside_an_export_and_the_params_of_adaround_are_read(stored: P
     with pytest.raises(ConfigurationError, match="no encodings of activations; give it with --load-param-encodings"):
         encodings_file.matching(params, demo_artifacts.quantizers, [PARAM, ACTIVATION])
     assert encodings_file.matching(params, demo_artifacts.quantizers, [PARAM])
+
+
+def test_the_yaml_that_aimet_writes_holds_objects_of_numpy_and_is_read(stored: Path,
+                                                                       demo_artifacts: Artifacts) -> None:
+    document = json.loads(stored.read_text())
+    for section in (document["activation_encodings"], document["param_encodings"]):
+        for (encoding,) in section.values():
+            encoding.update({key: np.float64(encoding[key]) for key in ("min", "max", "scale", "offset")})
+    text = yaml.dump(document)
+    path = stored.parent / "model.encodings.yaml"
+
+    path.write_text(text)
+    assert "numpy.core.multiarray.scalar" in text
+    assert encodings_file.read(path).all() == demo_artifacts.encodings
+
+    for harm in (("- f8", "- O8"), ("numpy.core.multiarray.scalar", "os.system"), ("!!binary |", "")):
+        path.write_text(text.replace(*harm))
+        with pytest.raises(StorageError, match="not readable as an encodings file"):
+            encodings_file.read(path)
 
 
 @pytest.mark.parametrize(("document", "message"), [

@@ -13,8 +13,8 @@ from quant_accuracy.folding import fold
 from quant_accuracy.freezing import dropouts, load
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import placement
-from quant_accuracy.quantization.records import PARAM, Quantizer, Settings
-from quant_accuracy.quantization.same_tensors import GENERATED, Place, Tensors, same, with_shapes, without_dropouts
+from quant_accuracy.quantization.records import GENERATED, PARAM, Quantizer, Settings
+from quant_accuracy.quantization.same_tensors import Place, Tensors, same, with_shapes, without_dropouts
 from tests.support import two_branches
 from tests.support.places import REFERENCE
 

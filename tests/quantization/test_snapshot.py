@@ -1,6 +1,7 @@
 """Snapshots of quantizers, and how they differ."""
 
 from dataclasses import replace
+from typing import List
 
 import pytest
 
@@ -37,3 +38,26 @@ def test_drifts_come_worst_first_in_widths_of_the_old_range() -> None:
     assert [drift.tensor for drift in found] == ["b:0", "a:0"]
     assert [drift.change for drift in found] == pytest.approx([0.5, 0.01])
     assert str(found[0]) == "b:0: [0, 10] -> [0, 5], 50 % of its range"
+
+
+_FIRST = replace(_PLACED, tensor="bias_value_1:0")
+_SECOND = replace(_PLACED, tensor="bias_value_3:0", enabled=False, ranges=())
+_OTHER = replace(_PLACED, ranges=((-1.0, 8.0),))
+
+
+@pytest.mark.parametrize(("after", "renumbered"), [
+    ([_FIRST, _SECOND, _OTHER], False),
+    ([replace(_FIRST, tensor="bias_value_3:0"), replace(_SECOND, tensor="bias_value_1:0"), _OTHER], True),
+    ([replace(_FIRST, tensor="conv/BiasAdd:0"), _SECOND, _OTHER], True),
+    ([replace(_FIRST, tensor="bias_value_3:0", ranges=((-1.0, 3.00002),)),
+      replace(_SECOND, tensor="bias_value_1:0"), _OTHER], True),
+    ([replace(_FIRST, tensor="bias_value_3:0", ranges=((-1.0, 3.1),)),
+      replace(_SECOND, tensor="bias_value_1:0"), _OTHER], False),
+    ([replace(_FIRST, tensor="bias_value_3:0"), replace(_SECOND, tensor="bias_value_1:0"),
+      replace(_OTHER, bitwidth=4)], False),
+    ([_FIRST, _OTHER], False),
+    ([replace(_OTHER, tensor="bias_value_1:0"), _SECOND, replace(_FIRST, tensor="a:0")], False),
+], ids=["same", "swapped", "kept_own_bias", "last_bits", "moved", "another_too", "lost", "of_a_named_one"])
+def test_biases_under_other_numbers_are_known_by_their_quantizers_and_ranges(after: List[Placed],
+                                                                            renumbered: bool) -> None:
+    assert snapshot.renumbered([_FIRST, _SECOND, _OTHER], after) is renumbered

@@ -19,8 +19,8 @@ from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import aimet, encodings_file, loading, placement
 from quant_accuracy.quantization.aimet import joining
-from quant_accuracy.quantization.records import AIMET, BUILTIN, PARAM, Override, Quantization, Settings
-from quant_accuracy.quantization.same_tensors import GENERATED, Tensors, with_shapes
+from quant_accuracy.quantization.records import AIMET, BUILTIN, GENERATED, PARAM, Override, Quantization, Settings
+from quant_accuracy.quantization.same_tensors import Tensors, with_shapes
 from tests.support import stand_in, two_branches
 from tests.support.aimet_stand_in.aimet_tensorflow.batch_norm_fold import renumbered
 from tests.support.places import REFERENCE

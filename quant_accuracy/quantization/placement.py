@@ -83,8 +83,9 @@ def place_quantizers(network: Network, settings: Settings) -> List[Quantizer]:
 
 def _ops(network: Network, graph: ConnectedGraph) -> Dict[str, _Op]:
     nodes = graph.flow.nodes
-    # AIMET has no quantizers in loops and branches: what stands there cannot be observed.
-    held = control_flow.inside(nodes) | marks.taken(nodes)
+    # AIMET has no quantizers in loops and branches: what stands there cannot be observed. To TensorFlow what leaves a
+    # loop stands in it, too, unlike what leaves a branch.
+    held = control_flow.inside(nodes) | marks.taken(nodes) | {node.name for node in nodes.values() if node.op == "Exit"}
     params = _params(network, graph, held)
     ops = {}
     for connected in graph.ops.values():

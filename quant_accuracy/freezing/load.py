@@ -146,7 +146,7 @@ def _check_functions(path: Path, graph: tf.GraphDef, outputs: Sequence[str]) -> 
         if node.op in _OF_FUNCTIONS:
             raise GraphError(f"{path}: the op {node.name!r} is a {node.op}, whose branches are functions; export the "
                              f"checkpoint again {_OF_FUNCTIONS[node.op]}")
-        if node.op in functions or node.op in _CALLS and "f" in node.attr:
+        if node.op in functions or (node.op in _CALLS and "f" in node.attr):
             raise GraphError(f"{path}: the op {node.name!r} is a {node.op}, the call of a function, in which no layer "
                              "can be quantized; export the checkpoint again without tf.function and Defun around "
                              "layers (tf.config.experimental_run_functions_eagerly(True) before the network is built)")

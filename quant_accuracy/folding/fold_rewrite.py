@@ -29,7 +29,6 @@ class _Writer:
         self._graph = graph
         self._nodes = graph_nodes.by_name(graph)
         self._uses = graph_nodes.uses(graph.node)
-        # TensorFlow does not tell names apart that differ in case alone.
         self._taken = {name.lower() for name in self._nodes}
         self._values: Dict[str, np.ndarray] = {}
         self._inputs: Dict[Tuple[str, int], str] = {}
@@ -71,11 +70,7 @@ class _Writer:
             self._inputs[node.name, position] = constant + "/read"
 
     def _fresh(self, name: str) -> str:
-        """A name that no op has, as TensorFlow makes it: the first one bare, the others numbered."""
-        fresh, number = name, 0
-        while fresh.lower() in self._taken:
-            number += 1
-            fresh = f"{name}_{number}"
+        fresh = graph_nodes.fresh_name(self._taken, name)
         self._taken.add(fresh.lower())
         return fresh
 

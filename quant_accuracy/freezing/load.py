@@ -1,27 +1,29 @@
 """From a checkpoint to a frozen float graph, without a session: variables become constants.
 
-Which variable takes which tensor of the checkpoint is read from the restore ops that TensorFlow's Saver left in the
-graph, so that a Saver with renamed variables (moving averages, say) is followed too. The graph comes from elsewhere:
-nothing of it is run here, and what would be run later is looked at first.
+The graph comes from elsewhere: nothing of it is run here, and what would be run later is looked at first.
 """
 
 from collections import Counter
 from pathlib import Path
-from typing import Callable, Dict, List, Mapping, Sequence
+from typing import Callable, Sequence
 
-import numpy as np
 import tensorflow.compat.v1 as tf
 from google.protobuf.message import DecodeError
 
-from quant_accuracy.base.checkpoint_parts import checkpoint_files, data_files, existing
+from quant_accuracy.base.checkpoint_parts import checkpoint_files, existing
 from quant_accuracy.base.errors import CheckpointError, GraphError, first_line
 from quant_accuracy.base.graph_names import GraphNames
-from quant_accuracy.freezing import conds, fake_quantization, freeze, index_file, inference, trust
+from quant_accuracy.freezing import conds, fake_quantization, freeze, inference, trust, variables
 from quant_accuracy.graph import boundaries
 from quant_accuracy.graph import nodes as graph_nodes
 
 _MERGES, _NEXT_ITERATIONS = ("Merge", "RefMerge"), ("NextIteration", "RefNextIteration")
-_OF_FUNCTIONS = ("If", "StatelessIf", "While", "StatelessWhile", "Case", "For")
+_TF1_CONTROL_FLOW = "with the control flow of TensorFlow 1 (tf.disable_v2_behavior() or " \
+                    "tf.disable_control_flow_v2() before the network is built)"
+# tf.switch_case is a Case under either control flow.
+_OF_FUNCTIONS = {**dict.fromkeys(("If", "StatelessIf", "While", "StatelessWhile", "For"), _TF1_CONTROL_FLOW),
+                 "Case": "with tf.case in place of tf.switch_case, and " + _TF1_CONTROL_FLOW}
+_CALLS = ("PartitionedCall", "StatefulPartitionedCall", "SymbolicGradient")
 
 
 def load_graph(prefix: Path) -> tf.GraphDef:
@@ -91,7 +93,7 @@ def _frozen(prefix: Path, document: tf.MetaGraphDef, outputs: Sequence[str], tru
     graph = graph_nodes.subgraph(document.graph_def, outputs)
     _check_constants(meta, graph)
     _check_built(meta, graph)
-    values = _read_variables(prefix, graph, _restore_sources(meta, document))
+    values = variables.read(prefix, meta, document, graph)
     # Once more: a variable may have been what decides.
     frozen = _at(meta, conds.resolve, freeze.freeze(graph, values), outputs)
     return graph_nodes.subgraph(frozen, outputs)
@@ -137,13 +139,17 @@ def _check_references(path: Path, graph: tf.GraphDef) -> None:
 
 
 def _check_functions(path: Path, graph: tf.GraphDef, outputs: Sequence[str]) -> None:
-    """No branch and no loop is a function, as TensorFlow 2 writes them."""
+    """No branch, no loop and no layer is a function, as TensorFlow 2 writes them: quantizers cannot stand in one."""
     nodes = graph_nodes.by_name(graph)
+    functions = {function.signature.name for function in graph.library.function}
     for node in (nodes[name] for name in sorted(graph_nodes.needed(nodes, outputs))):
         if node.op in _OF_FUNCTIONS:
             raise GraphError(f"{path}: the op {node.name!r} is a {node.op}, whose branches are functions; export the "
-                             "checkpoint again with the control flow of TensorFlow 1 (tf.disable_v2_behavior() or "
-                             "tf.disable_control_flow_v2() before the network is built)")
+                             f"checkpoint again {_OF_FUNCTIONS[node.op]}")
+        if node.op in functions or (node.op in _CALLS and "f" in node.attr):
+            raise GraphError(f"{path}: the op {node.name!r} is a {node.op}, the call of a function, in which no layer "
+                             "can be quantized; export the checkpoint again without tf.function and Defun around "
+                             "layers (tf.config.experimental_run_functions_eagerly(True) before the network is built)")
 
 
 def _check_constants(path: Path, graph: tf.GraphDef) -> None:
@@ -177,79 +183,3 @@ def _check_built(path: Path, graph: tf.GraphDef) -> None:
     except (ValueError, TypeError, KeyError, tf.errors.OpError) as error:
         raise GraphError(f"{path}: TensorFlow cannot build the graph ({first_line(error)}); export the checkpoint "
                          "again") from error
-
-
-def _restore_sources(path: Path, meta: tf.MetaGraphDef) -> Dict[str, str]:
-    """Which tensor of the checkpoint the Saver restores into each variable, as far as the graph says.
-
-    A graph may hold the ops of several Savers; the one that wrote the checkpoint is named beside the graph.
-
-    Raises:
-        CheckpointError: The Saver's ops are not as TensorFlow makes them.
-    """
-    try:
-        return _sources_of(meta)
-    except (GraphError, LookupError, ValueError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{path}: the ops that restore variables are damaged ({first_line(error)}); "
-                              "copy the checkpoint again") from error
-
-
-def _sources_of(meta: tf.MetaGraphDef) -> Dict[str, str]:
-    nodes = graph_nodes.by_name(meta.graph_def)
-    sources: Dict[str, str] = {}
-    for node in _restored_by(nodes, meta.saver_def.restore_op_name):
-        if node.op not in ("Assign", "AssignVariableOp") or len(node.input) < 2:
-            continue
-        source = node.input[1]
-        for _ in nodes:
-            # Not without end: what is damaged may go in a circle.
-            if nodes[graph_nodes.op_of(source)].op != "Identity":
-                break
-            source = nodes[graph_nodes.op_of(source)].input[0]
-        restore = nodes[graph_nodes.op_of(source)]
-        if restore.op == "RestoreV2":
-            names = graph_nodes.constant(nodes, restore.input[1])
-            index = int(graph_nodes.tensor_of(source).rsplit(":", 1)[1])
-            sources.setdefault(graph_nodes.op_of(node.input[0]), names[index].decode("utf-8"))
-    return sources
-
-
-def _restored_by(nodes: Mapping[str, tf.NodeDef], restore: str) -> List[tf.NodeDef]:
-    """The ops that a Saver's restore op waits for."""
-    found: Dict[str, tf.NodeDef] = {}
-    waiting = [restore] if restore in nodes else []
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found[name] = nodes[name]
-            waiting += [graph_nodes.op_of(source) for source in nodes[name].input if source.startswith("^")]
-    return list(found.values())
-
-
-def _read_variables(prefix: Path, graph: tf.GraphDef, sources: Mapping[str, str]) -> Dict[str, np.ndarray]:
-    variables = [node for node in graph.node if node.op in boundaries.VARIABLES]
-    index, *data = data_files(prefix)
-    index_file.check(index)
-    room = sum(path.stat().st_size for path in data)
-    try:
-        reader = tf.train.NewCheckpointReader(str(prefix))
-        stored, types = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
-        values = {}
-        for node in variables:
-            source = sources.get(node.name, node.name)
-            if source not in stored:
-                raise CheckpointError(f"{prefix}: has no values for the variable {source!r} of its own graph; "
-                                      "export the checkpoint again")
-            if graph_nodes.size_of(stored[source]) * types[source].size > room:
-                raise CheckpointError(f"{prefix}: the variable {source!r} is said to have the shape {stored[source]}, "
-                                      f"which the .data-* files of {room} bytes cannot hold; copy the checkpoint again")
-            values[node.name] = reader.get_tensor(source)
-    except (tf.errors.OpError, ValueError, TypeError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{prefix}: the .index or .data-* files cannot be read ({first_line(error)}); "
-                              "copy the checkpoint again") from error
-    for name, value in values.items():
-        if value.dtype.kind == "f" and not np.isfinite(value).all():
-            bad = int((~np.isfinite(value)).sum())
-            raise CheckpointError(f"{prefix}: {bad} of {value.size} values of {name!r} are NaN or infinite; "
-                                  "train or export the checkpoint again")
-    return values

@@ -2,7 +2,7 @@
 
 import functools
 import operator
-from typing import Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import AbstractSet, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -165,6 +165,20 @@ def float_node(name: str, op: str, inputs: Sequence[str]) -> tf.NodeDef:
     node = tf.NodeDef(name=name, op=op, input=inputs)
     node.attr["T"].type = tf.float32.as_datatype_enum
     return node
+
+
+def fresh_name(taken: AbstractSet[str], name: str) -> str:
+    """A name that no op has, as TensorFlow makes it: the first one bare, the others numbered.
+
+    Args:
+        taken: The names of all ops in lower case: TensorFlow does not tell names apart that differ in case alone.
+        name: The name that is wanted.
+    """
+    fresh, number = name, 0
+    while fresh.lower() in taken:
+        number += 1
+        fresh = f"{name}_{number}"
+    return fresh
 
 
 def subgraph(graph: tf.GraphDef, outputs: Sequence[str]) -> tf.GraphDef:

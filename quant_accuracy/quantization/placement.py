@@ -73,7 +73,8 @@ def place_quantizers(network: Network, settings: Settings) -> List[Quantizer]:
     """
     graph = connected_graph.connect(network)
     ops = _ops(network, graph)
-    placed = {quantizer.tensor: quantizer for op in ops.values() for quantizer in _of_op(op, settings, network)}
+    taken = {node.name.lower() for node in network.graph.node}
+    placed = {quantizer.tensor: quantizer for op in ops.values() for quantizer in _of_op(op, settings, network, taken)}
     _configure(placed, ops, settings.configuration, graph)
     quantizers = overrides.apply(_in_order(placed, network), settings.overrides)
     overrides.check_symmetry(quantizers)
@@ -82,8 +83,9 @@ def place_quantizers(network: Network, settings: Settings) -> List[Quantizer]:
 
 def _ops(network: Network, graph: ConnectedGraph) -> Dict[str, _Op]:
     nodes = graph.flow.nodes
-    # AIMET has no quantizers in loops and branches: what stands there cannot be observed.
-    held = control_flow.inside(nodes) | marks.taken(nodes)
+    # AIMET has no quantizers in loops and branches: what stands there cannot be observed. To TensorFlow what leaves a
+    # loop stands in it, too, unlike what leaves a branch.
+    held = control_flow.inside(nodes) | marks.taken(nodes) | {node.name for node in nodes.values() if node.op == "Exit"}
     params = _params(network, graph, held)
     ops = {}
     for connected in graph.ops.values():
@@ -111,22 +113,28 @@ def _params(network: Network, graph: ConnectedGraph, held: AbstractSet[str]) -> 
     return found
 
 
-def _of_op(op: _Op, settings: Settings, network: Network) -> List[Quantizer]:
+def quantizer_name(tensor: str, taken: AbstractSet[str]) -> str:
+    """The name of a tensor's quantizer: that of its op with `_quantized` behind, numbered where an op has that name.
+
+    Args:
+        tensor: The tensor.
+        taken: The names of the network's ops in lower case.
+    """
+    return graph_nodes.fresh_name(taken, graph_nodes.op_of(tensor) + "_quantized")
+
+
+def _of_op(op: _Op, settings: Settings, network: Network, taken: AbstractSet[str]) -> List[Quantizer]:
     """The quantizers of an op, still disabled."""
     configuration = settings.configuration
     symmetry = Symmetry(False, configuration.strict, configuration.unsigned)
-    found = [Quantizer(_name(param.tensor), param.tensor, PARAM, settings.param_bitwidth, symmetry, False,
-                       "no rule enables it", param.role, param.axis if configuration.per_channel else None)
+    found = [Quantizer(quantizer_name(param.tensor, taken), param.tensor, PARAM, settings.param_bitwidth, symmetry,
+                       False, "no rule enables it", param.role, param.axis if configuration.per_channel else None)
              for param in op.params]
     if op.activation is not None:
         role = INPUT if op.connected.starting else OUTPUT if op.connected.output in network.outputs else ""
-        found.append(Quantizer(_name(op.activation), op.activation, ACTIVATION, settings.output_bitwidth, symmetry,
-                               False, "no rule enables it", role))
+        found.append(Quantizer(quantizer_name(op.activation, taken), op.activation, ACTIVATION,
+                               settings.output_bitwidth, symmetry, False, "no rule enables it", role))
     return found
-
-
-def _name(tensor: str) -> str:
-    return graph_nodes.op_of(tensor) + "_quantized"
 
 
 def _in_order(placed: Mapping[str, Quantizer], network: Network) -> List[Quantizer]:

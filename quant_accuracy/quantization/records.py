@@ -100,7 +100,7 @@ class Quantizer:
     """One place where a tensor is, or could be, quantized.
 
     Attributes:
-        name: `<op>_quantized`, as AIMET names its quantize ops.
+        name: `<op>_quantized`, as AIMET names its quantize ops; numbered where an op of the network has that name.
         tensor: The tensor that is quantized, `<op>:0`.
         kind: `param` or `activation`.
         bitwidth: Number of bits.

@@ -6,6 +6,7 @@ from typing import Any, Callable
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from tensorflow.python.framework import function
 
 from quant_accuracy.artifacts.records import Artifacts
 from quant_accuracy.base.errors import (
@@ -218,3 +219,43 @@ def test_branches_that_are_functions_are_an_error_that_says_how_to_write_others(
         with pytest.raises(GraphError, match=r"'Conv/BatchNorm/cond' is a (Stateless)?If, whose branches are functions"
                                              r"; export .*tf.disable_control_flow_v2\(\)"):
             load.load_frozen(trained.prefix, ["end"], trusted)
+
+
+def test_a_branch_of_switch_case_is_an_error_that_names_what_to_write_instead(tmp_path: Path) -> None:
+    def network(write: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]) -> Path:
+        return _saved(tmp_path, lambda image: write(tf.placeholder_with_default(1, [], "mode"), image))
+
+    prefix = network(lambda mode, image: tf.switch_case(mode, {0: lambda: image, 1: lambda: image * 3.0}))
+    with pytest.raises(GraphError, match=r"is a Case, whose branches are functions; export .* tf.case in place of"):
+        load.load_frozen(prefix, ["out"])
+
+    prefix = network(lambda mode, image: tf.case([(tf.equal(mode, 0), lambda: image)], lambda: image * 3.0))
+    assert load.load_frozen(prefix, ["out"]).node
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+@pytest.mark.parametrize("kind", ["tf.function", "Defun"])
+def test_a_call_of_a_function_is_an_error_whose_remedy_works(tmp_path: Path, kind: str, trusted: bool) -> None:
+    """Freezing would lose the function, and nothing in it would be quantized."""
+    def swish(image: tf.Tensor) -> tf.Tensor:
+        return image * tf.sigmoid(image)
+
+    written = tf.function(swish) if kind == "tf.function" else function.Defun(tf.float32)(swish)
+    with pytest.raises(GraphError, match="the call of a function, .*; export .* without tf.function and Defun"):
+        load.load_frozen(_saved(tmp_path, written), ["out"], trusted)
+
+    tf.config.experimental_run_functions_eagerly(True)
+    try:
+        assert load.load_frozen(_saved(tmp_path, tf.function(swish)), ["out"], trusted).node
+    finally:
+        tf.config.experimental_run_functions_eagerly(False)
+
+
+def _saved(folder: Path, network: Callable[[tf.Tensor], tf.Tensor]) -> Path:
+    """A checkpoint of `out`, a variable times what a network makes of the placeholder `image`."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        made = network(tf.placeholder(tf.float32, [None, 3], "image"))
+        tf.multiply(made, tf.get_variable("factor", [3]), name="out")
+        session.run(tf.global_variables_initializer())
+        tf.train.Saver().save(session, str(folder / "model.ckpt"))
+    return folder / "model.ckpt"

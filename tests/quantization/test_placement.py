@@ -128,3 +128,28 @@ def test_conv_and_relu_share_one_quantizer_behind_the_relu() -> None:
 
     assert {(q.tensor, q.bitwidth, q.enabled) for q in placed} == {
         ("net/weights:0", 4, True), ("bias_value/read:0", 4, False), ("bias_value_1:0", 8, False), ("end:0", 8, True)}
+
+
+def test_what_leaves_a_loop_has_no_quantizer() -> None:
+    """AIMET asks for the control flow context, which is the loop's for an Exit, the outer one for a Merge."""
+    with tf.Graph().as_default() as graph:
+        x = tf.placeholder(tf.float32, [2, 3], name="image")
+        x = tf.while_loop(lambda count, _: count < 2, lambda count, y: (count + 1, y * 2.0), [0, tf.abs(x)])[1]
+        x = tf.map_fn(lambda image: image * 3.0, tf.cond(x[0, 0] > 0, lambda: x + 1.0, lambda: x))
+        tf.square(x, name="end")
+    placed = placement.place_quantizers(Network(graph.as_graph_def(), ["image"], ["end"]), Settings())
+
+    found = {quantizer.tensor for quantizer in placed}
+    assert {"Abs:0", "cond/Merge:0", "map/TensorArrayStack/TensorArrayGatherV3:0", "end:0"} <= found
+    assert not [tensor for tensor in found if "Exit" in tensor]
+
+
+def test_a_quantizer_is_numbered_where_an_op_has_its_name() -> None:
+    with tf.Graph().as_default() as graph:
+        x = tf.nn.relu(tf.placeholder(tf.float32, [2, 3], name="image"), name="first")
+        tf.square(tf.nn.relu6(x, name="First_Quantized"), name="end")
+    placed = placement.place_quantizers(Network(graph.as_graph_def(), ["image"], ["end"]), Settings())
+
+    assert {quantizer.tensor: quantizer.name for quantizer in placed} == {
+        "image:0": "image_quantized", "first:0": "first_quantized_1",
+        "First_Quantized:0": "First_Quantized_quantized", "end:0": "end_quantized"}

@@ -51,12 +51,13 @@ def join(quantizers: Sequence[Quantizer], theirs: tf.GraphDef, network: Network)
     """
     there = Tensors(without_dropouts(theirs, [quantizer.tensor for quantizer in quantizers]))
     here = Tensors(with_shapes(network.graph))
+    taken = {node.name.lower() for node in network.graph.node}
     found: List[Joined] = []
     left_out: List[str] = []
     for quantizer in quantizers:
         tensor = _counterpart(quantizer, there, here)
         if tensor is not None:
-            name = f"{graph_nodes.op_of(tensor)}_quantized"
+            name = placement.quantizer_name(tensor, taken)
             found.append(Joined(quantizer, replace(quantizer, name=name, tensor=tensor)))
         else:
             left_out.append(quantizer.tensor)

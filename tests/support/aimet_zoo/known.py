@@ -69,8 +69,7 @@ DIFFERENCES: Mapping[str, Difference] = {
                     "lstm/while/TensorArrayReadV3:0": "activation on", "lstm/while/Identity_2:0": "activation on"},
         placed={"lstm/transpose:0": "activation on", "lstm/zeros:0": "activation on", "lstm/zeros_1:0": "activation on",
                 "lstm/TensorArrayUnstack/TensorArrayScatter/TensorArrayScatterV3:0": "activation on",
-                "lstm/TensorArrayStack/TensorArrayGatherV3:0": "activation on",
-                "lstm/while/Exit_1:0": "activation on"})),
+                "lstm/TensorArrayStack/TensorArrayGatherV3:0": "activation on"})),
 }
 
 REFUSED: Mapping[str, Refusal] = {

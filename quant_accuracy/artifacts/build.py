@@ -57,7 +57,7 @@ def restore(card: ModelCard, prefix: Path, cache: Cache, trusted: bool = False, 
         "checkpoint": {path.name: files.digest_file(path) for path in parts},
         "graph": asdict(card.graph),
         "spelled_out_batch_norms": card.quantization.spelled_out_batch_norms,
-        "code": code_digest("graph"),
+        "code": code_digest("graph", "freezing", "folding"),
         "tensorflow": tf.__version__,
         # What was let through once is not let through for those who do not trust it.
         **({"trusted": True} if trusted else {}),
@@ -87,7 +87,7 @@ def simulate(card: ModelCard, checkpoint: Checkpoint, shards: Sequence[Shard], c
         "calibration": {"images": card.calibration_images, "size": [card.height, card.width],
                         "preprocessing": images.PREPROCESSING,
                         "shards": [files.digest_file(shard.path) for shard in calibration]},
-        "code": code_digest("graph", "quantization", "data", "detection"),
+        "code": code_digest("graph", "freezing", "quantization", "data", "detection"),
         "numpy": np.__version__,
         "aimet": aimet.installed() if card.quantization.backend == AIMET else None,
     }

@@ -28,7 +28,7 @@ class Break(NamedTuple):
 
     Attributes:
         module: The module.
-        function: The name of the function there.
+        function: The name of the function there, or of a class and its method.
         change: From the right result to the wrong one.
         package: The package by whose code the cache tells that results are other ones; None where nothing is cached.
     """
@@ -62,7 +62,7 @@ def _black(images: Sequence[Any]) -> List[Any]:
 
 
 def _not_folded(match: Any) -> Any:
-    return "broken" if not isinstance(match, str) and match.norm.name == BATCH_NORM else match
+    return "broken" if not isinstance(match, str) and match.name == BATCH_NORM else match
 
 
 def _channels_swapped(parsed: Tuple[Any, Any, Any]) -> Tuple[Any, Any, Any]:
@@ -103,7 +103,7 @@ BREAKS = {
     "quantizer missing": Break("quantization.placement", "place_quantizers", _missing, "quantization"),
     # Calibration alone reads images in this way, and only what it gives is kept under the code of quantization.
     "black calibration images": Break("data.images", "read_images", _black, "quantization"),
-    "batch norm not folded": Break("graph.fold", "_match", _not_folded, "graph"),
+    "batch norm not folded": Break("folding.fold_match", "Matcher.behind", _not_folded, "folding"),
     "channels swapped": Break("data.images", "_parse", _channels_swapped, "data"),
     "axes swapped": Break("detection.merge", "_results", _axes_swapped),
     # Suppression outside of the graph is verified against the graph's own: it is that which is broken, and then used.
@@ -130,8 +130,11 @@ def pytest_collection_finish() -> None:
 
 
 def _wrap(module: str, function: str, wrapped: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
-    owner = importlib.import_module(f"quant_accuracy.{module}")
-    setattr(owner, function, wrapped(getattr(owner, function)))
+    owner: Any = importlib.import_module(f"quant_accuracy.{module}")
+    *classes, name = function.split(".")
+    for each in classes:
+        owner = getattr(owner, each)
+    setattr(owner, name, wrapped(getattr(owner, name)))
 
 
 def _salted(right: Callable[..., str], name: str, package: str) -> Callable[..., str]:

@@ -13,7 +13,7 @@ from quant_accuracy.settings import card, options
 from tests.support.places import ROOT
 
 
-class _Asked(Exception):
+class _AskedError(Exception):
     """The rooms whose code was asked for."""
 
 
@@ -36,12 +36,12 @@ def _rooms(module: str) -> Set[str]:
 def test_a_float_graph_is_made_again_where_any_code_that_makes_it_is_another(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def digest(*packages: str) -> str:
-        raise _Asked(*packages)
+        raise _AskedError(*packages)
 
     monkeypatch.setattr(build, "code_digest", digest)
     demo = card.load(options.DEMO_CARD)
 
-    with pytest.raises(_Asked) as caught:
+    with pytest.raises(_AskedError) as caught:
         build.restore(demo, ready.CHECKPOINT, Cache(tmp_path))
 
     asked: Tuple[str, ...] = caught.value.args

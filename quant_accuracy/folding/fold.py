@@ -98,7 +98,7 @@ def fold_batch_norms(network: Network, spelled: bool = False) -> FoldResult:
     matches = sorted(_one_each(found), key=lambda match: order[match.linear.node.name])
     not_folded = [NotFolded(name, reason) for name, reason in found.items() if isinstance(reason, str)]
     folded_graph, outputs = fold_rewrite.rewrite(network.graph, matches)
-    _check(replace(network, graph=folded_graph), len(not_folded))
+    _check(replace(network, graph=folded_graph), graph, len(not_folded))
     folded = [Folded(match.linear.node.name, match.name, output) for match, output in zip(matches, outputs)]
     return FoldResult(folded_graph, folded, not_folded)
 
@@ -147,11 +147,13 @@ def _pairs(network: Network, graph: ConnectedGraph) -> List[_Pair]:
 
 def _norms(network: Network, graph: ConnectedGraph) -> List[Norm]:
     """All fused batch norms of a network, in its order."""
-    return [Norm(node, graph.ops[graph.owners[node.name]].output) for node in network.ops() if node.op in BATCH_NORMS]
+    return [Norm(node, graph.ops[graph.owners[node.name]].output) for node in network.ops()
+            if node.op in BATCH_NORMS and node.name in graph.owners]
 
 
-def _check(network: Network, expected: int) -> None:
-    remaining = sum(node.op in BATCH_NORMS for node in network.ops()) + len(spelled_out.find(network, combined=True))
+def _check(network: Network, graph: ConnectedGraph, expected: int) -> None:
+    remaining = sum(node.op in BATCH_NORMS and node.name in graph.owners for node in network.graph.node) \
+        + len(spelled_out.find(network, combined=True))
     if remaining != expected:
         raise GraphError(f"{remaining} batch norms are left after folding where {expected} were expected; "
                          "report this graph, its batch norms cannot be folded safely")

@@ -79,7 +79,7 @@ class Matcher:
     def __init__(self, network: Network) -> None:
         self._nodes = network.nodes()
         self._uses = graph_nodes.uses(network.graph.node)
-        self._outputs = set(network.outputs)
+        self._outputs, self._inside = set(network.outputs), network.inside()
 
     def behind(self, norm: Norm, linear: str) -> Found:
         """Fold a batch norm into the convolution before it."""
@@ -194,6 +194,8 @@ class Matcher:
         """An op with constant weights, and what belongs to it; or why nothing can be folded into it."""
         if node.op not in types:
             return f"it follows {follows.op} {follows.name!r}, not a convolution"
+        if node.name not in self._inside:
+            return f"{node.name!r} lies before the network's starting op"
         if "data_format" in node.attr and node.attr["data_format"].s not in (b"", b"NHWC"):
             return f"the data format of {node.name!r} is {node.attr['data_format'].s.decode()}, not NHWC"
         readers = self._uses.get(node.name + ":0", [])

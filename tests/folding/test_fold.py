@@ -170,3 +170,30 @@ def test_names_that_differ_in_case_alone_are_taken(run_graph: Run) -> None:
         return _norm(_conv(tf.tanh(x, name="Bias_Value")))
 
     _assert_folded(named, ["bias_value_2"], run_graph)
+
+
+@pytest.mark.parametrize("spelled", [False, True])
+def test_a_convolution_before_the_starting_op_takes_no_batch_norm(spelled: bool) -> None:
+    with tf.Graph().as_default() as graph:
+        x = tf.identity(_conv(tf.placeholder(tf.float32, [1, 8, 8, 3], name="images")), name="start")
+        parts = [_parameter(f"norm/{part}", 4) for part in ("mean", "variance", "beta", "gamma")]
+        tf.nn.relu(tf.nn.batch_normalization(x, *parts, 1e-3) if spelled else _norm(x), name="end")
+
+    result = fold.fold_batch_norms(Network(graph.as_graph_def(), "start", ["end"]), spelled)
+
+    assert (list(result.folded), len(result.not_folded)) == ([], 1)
+
+
+def test_a_batch_norm_that_only_has_to_run_first_is_no_part_of_the_network(run_graph: Run) -> None:
+    with tf.Graph().as_default() as graph:
+        start = tf.identity(tf.placeholder(tf.float32, [1, 8, 8, 3], name="images"), name="start")
+        beside = _norm(_conv(start, name="beside"), "waited_for")
+        with tf.control_dependencies([beside]):
+            tf.nn.relu(_norm(_conv(start)), name="end")
+
+    result = fold.fold_batch_norms(Network(graph.as_graph_def(), "start", ["end"]))
+
+    assert ([item.batch_norm for item in result.folded], list(result.not_folded)) == (["norm"], [])
+    feed = {"images:0": np.ones([1, 8, 8, 3], np.float32)}
+    np.testing.assert_allclose(run_graph(result.graph, ["end:0"], feed)[0],
+                               run_graph(graph.as_graph_def(), ["end:0"], feed)[0], rtol=1e-5, atol=1e-5)

@@ -101,7 +101,7 @@ def _scratch(folder: Path, name: str) -> Iterator[Path]:
         while descriptor is None:
             scratch = Path(tempfile.mkdtemp(prefix=f".{name}.", suffix=_suffix(), dir=str(folder)))
             with contextlib.ExitStack() as removed:
-                removed.callback(shutil.rmtree, str(scratch), ignore_errors=True)
+                removed.callback(_remove, scratch)
                 try:
                     descriptor = _held(scratch)
                 except OSError as error:
@@ -113,6 +113,15 @@ def _scratch(folder: Path, name: str) -> Iterator[Path]:
                     stack.callback(os.close, descriptor)
                     stack.push(removed.pop_all())
         yield scratch
+
+
+def _remove(scratch: Path) -> None:
+    """Remove a scratch folder, also where that is interrupted, which then goes on."""
+    try:
+        shutil.rmtree(str(scratch), ignore_errors=True)
+    except KeyboardInterrupt:
+        shutil.rmtree(str(scratch), ignore_errors=True)
+        raise
 
 
 def _suffix() -> str:

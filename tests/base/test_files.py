@@ -1,10 +1,12 @@
 """Files are whole or not there, whoever dies while writing."""
 
 import multiprocessing
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -98,3 +100,18 @@ def test_those_who_write_into_one_folder_at_once_do_not_sweep_each_other_away(tm
 
     assert [writer.wait(timeout=120) for writer in writers] == [0, 0, 0, 0]
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {str(n): "whole" * 100 for n in range(7)}
+
+
+def test_an_interrupt_while_a_written_file_is_tidied_up_leaves_nothing_behind(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = shutil.rmtree
+
+    def interrupted(*given: Any, **named: Any) -> None:
+        monkeypatch.setattr(shutil, "rmtree", right)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "rmtree", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        files.write_text(tmp_path / "done.txt", "whole")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["done.txt"]

@@ -3,7 +3,7 @@
 All is done in float32 and in AIMET's order, to the last bit: a weight that rounds the other way is a whole step.
 """
 
-from typing import List, NamedTuple, Optional, Sequence, Union
+from typing import NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -107,13 +107,12 @@ class Matcher:
         if alone and linear.own:
             return f"it follows {follows.op} {follows.name!r}, through which AIMET 1.19.1 does not fold" if between \
                 else f"AIMET 1.19.1 does not find it behind {node.name!r}"
-        try:
-            gamma, beta, mean, variance = self._parameters(norm.node)
-        except GraphError:
+        parameters = self._parameters(norm.node)
+        if parameters is None:
             return _NOT_CONSTANT
+        gamma, beta, mean, inverse = parameters
         if linear.bias is not None:
             mean = mean - _value(linear.bias)
-        inverse = np.float32(1) / np.sqrt(variance + np.float32(norm.node.attr["epsilon"].f))
         return Match(norm.node.name, linear, _scaled(linear, gamma * inverse), beta - mean * gamma * inverse,
                      [norm.output, norm.node.name, *between])
 
@@ -130,11 +129,10 @@ class Matcher:
             return _OUTPUT
         if not linear.own or not linear.own_bias:
             return f"the weights of {node.name!r} are shared"
-        try:
-            gamma, beta, mean, variance = self._parameters(norm.node)
-        except GraphError:
+        parameters = self._parameters(norm.node)
+        if parameters is None:
             return _NOT_CONSTANT
-        inverse = np.float32(1) / np.sqrt(variance + np.float32(norm.node.attr["epsilon"].f))
+        gamma, beta, mean, inverse = parameters
         shift = beta - mean * gamma * inverse
         weights = _value(linear.weights)
         reason = _inexact(node, weights, shift)
@@ -187,8 +185,13 @@ class Matcher:
             return "its statistics are used elsewhere"
         return ""
 
-    def _parameters(self, node: tf.NodeDef) -> List[np.ndarray]:
-        return [graph_nodes.constant(self._nodes, reference) for reference in node.input[1:5]]
+    def _parameters(self, node: tf.NodeDef) -> Optional[Tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+        """gamma, beta, mean and 1 / sigma of a fused batch norm; None where they are not constant."""
+        try:
+            gamma, beta, mean, variance = (graph_nodes.constant(self._nodes, source) for source in node.input[1:5])
+        except GraphError:
+            return None
+        return gamma, beta, mean, np.float32(1) / np.sqrt(variance + np.float32(node.attr["epsilon"].f))
 
     def _linear(self, node: tf.NodeDef, types: Sequence[str], follows: tf.NodeDef) -> Union[Linear, str]:
         """An op with constant weights, and what belongs to it; or why nothing can be folded into it."""

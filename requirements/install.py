@@ -89,13 +89,23 @@ def lane(arguments: argparse.Namespace) -> None:
     with alone(venv):
         if not _has_requirements(venv, arguments.requirements, bool(arguments.asked)):
             _install_requirements(venv, arguments)
-        (venv / "asked").write_text(arguments.asked)
+        _write(venv / "asked", arguments.asked)
         stamp = venv / "checkout" / "stamp"
-        if not (venv / "bin" / "quant-accuracy").exists() or not stamp.exists() \
-                or stamp.read_text() != arguments.project:
+        if not (venv / "bin" / "quant-accuracy").exists() or _read(stamp) != arguments.project:
             install_project(venv, arguments.project)
         if not arguments.asked:
-            (ROOT / ".lane").write_text(_name(venv))
+            _write(ROOT / ".lane", _name(venv))
+
+
+def _read(file: Path) -> str:
+    """The line of a file, or nothing where there is none."""
+    return file.read_text().rstrip("\n") if file.exists() else ""
+
+
+def _write(file: Path, line: str) -> None:
+    new = file.with_name(f"{file.name}.new")
+    new.write_text(f"{line}\n")
+    new.replace(file)
 
 
 def _name(venv: Path) -> str:
@@ -107,8 +117,7 @@ def _has_requirements(venv: Path, stamp: str, this_version: bool) -> bool:
     if not os.access(str(venv / "bin" / "python"), os.X_OK):
         return False
     made_with = venv / "lib" / "python{}.{}".format(*sys.version_info[:2])
-    return (venv / "stamp").exists() and (venv / "stamp").read_text() == stamp \
-        and (made_with.exists() or not this_version)
+    return _read(venv / "stamp") == stamp and (made_with.exists() or not this_version)
 
 
 def _install_requirements(venv: Path, arguments: argparse.Namespace) -> None:
@@ -116,7 +125,7 @@ def _install_requirements(venv: Path, arguments: argparse.Namespace) -> None:
     reason = f"{_name(venv)}, Python {version} ({sys.executable}): {arguments.reason}"
     say(f"lane {reason}; installing into {venv.name} (once, a minute or two)")
     extras = venv / "extras"
-    again = extras.read_text().split() if extras.exists() else []
+    again = _read(extras).split()
     with contextlib.suppress(OSError):
         (venv / "stamp").unlink()
     python = new_environment(venv)
@@ -124,9 +133,9 @@ def _install_requirements(venv: Path, arguments: argparse.Namespace) -> None:
     checked([python, "-W", "ignore", "-c", "import pytest, tensorflow"], TF_CPP_MIN_LOG_LEVEL="2")
     for name in again:
         _add(venv, name)
-    (venv / "reason").write_text(reason + "\n")
+    _write(venv / "reason", reason)
     # Written last: an installation that was cut off is made again.
-    (venv / "stamp").write_text(arguments.requirements)
+    _write(venv / "stamp", arguments.requirements)
 
 
 def install_project(venv: Path, stamp: str) -> None:
@@ -164,7 +173,7 @@ from quant_accuracy.commands.console import main
 sys.exit(main())
 """)
     script.chmod(0o755)
-    (new / "stamp").write_text(stamp)
+    _write(new / "stamp", stamp)
     shutil.rmtree(str(venv / "checkout"), ignore_errors=True)
     new.rename(venv / "checkout")
 
@@ -175,8 +184,7 @@ def add(venv: Path, extra: str, files: Sequence[str]) -> None:
         if files:
             aimet_wheels.keep(files, _kept(venv))
         _add(venv, extra)
-        had = (venv / "extras").read_text().split() if (venv / "extras").exists() else []
-        (venv / "extras").write_text("".join(f"{name}\n" for name in sorted({*had, extra})))
+        _write(venv / "extras", " ".join(sorted({*_read(venv / "extras").split(), extra})))
 
 
 def _kept(venv: Path) -> Path:

@@ -59,6 +59,11 @@ def run(python: str, *arguments: str) -> None:
     raise InstallationError(f"pip ended with {done.returncode}: {errors[-1]}; all that it said is in {log}")
 
 
+def install_lock(python: str, lock: Path) -> None:
+    """Install the versions of a lock, each file checked against its hashes; run's errors."""
+    run(python, "--no-deps", "--require-hashes", "-r", str(lock))
+
+
 def install(python: Path, lock: Path) -> None:
     """Install the locked pip into an environment that has none, as Debian's Python makes them.
 

@@ -28,6 +28,8 @@ EXCLUDED: Dict[str, List[str]] = {
                    "pybind11", "triton"],
     "aimet-onnx-cuda": ["triton"],
 }
+# Whoever asks for TensorFlow gets the one that the lane has for that machine.
+OVERRIDE = 'tensorflow==2.21.0 ; sys_platform != "linux" or platform_machine != "x86_64"'
 # Wheels that other indexes have of the same version: for CPUs alone a torch is a tenth as large.
 ALSO: Dict[str, List[Tuple[str, str]]] = {
     "torch": [("6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b",
@@ -128,11 +130,13 @@ def resolve(name: str, without: Set[str]) -> List[Entry]:
     """What a .in file needs for all machines, by uv."""
     constraints = [option for below in LOCKS[name] for option in ("-c", str(HERE / f"{below}.lock"))]
     with tempfile.TemporaryDirectory() as folder:
-        made, excluded = Path(folder, "pylock.toml"), Path(folder, "excluded.txt")
+        made, excluded, override = (
+            Path(folder, file) for file in ("pylock.toml", "excluded.txt", "override.txt"))
         excluded.write_text("\n".join(EXCLUDED.get(name, [])))
+        override.write_text(OVERRIDE)
         subprocess.run(["uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.10", "--format",
-                        "pylock.toml", "--excludes", str(excluded), *constraints, "-o", str(made),
-                        str(HERE / f"{name}.in")], check=True)
+                        "pylock.toml", "--excludes", str(excluded), "--overrides", str(override), *constraints,
+                        "-o", str(made), str(HERE / f"{name}.in")], check=True)
         import tomllib  # since Python 3.11
 
         packages = tomllib.loads(made.read_text())["packages"]

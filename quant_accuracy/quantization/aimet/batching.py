@@ -95,16 +95,16 @@ class CollectingSession(tf.Session):
 
     def _put_off(self, items: Sequence[Any], feed: Mapping[Any, Any]) -> bool:
         """Whether the fetches only set variables of quantizers, and have been taken over."""
-        variables = [_assigned(item, self.graph) for item in items]
-        if None in variables:
+        if not all(_assigns(item, self.graph) for item in items):
             return False
         if not feed:
             if any(op.inputs[1].op.type != "Const" for op in items):
                 return False
-            for variable, op in zip(variables, items):
-                self._initialised[variable.name] = op
-                self._set.pop(variable.name, None)
-                self._known.pop(variable.name, None)
+            for op in items:
+                name = op.inputs[0].op.name
+                self._initialised[name] = op
+                self._set.pop(name, None)
+                self._known.pop(name, None)
             return True
         op, given = items[0], list(feed.items())
         if len(items) > 1 or len(given) > 1 or given[0][0] is not op.inputs[1]:
@@ -150,11 +150,10 @@ def _is_variable(op: tf.Operation) -> bool:
     return op.type == "VariableV2" and _VARIABLE.search(op.name) is not None
 
 
-def _assigned(fetch: Any, graph: tf.Graph) -> Optional[tf.Operation]:
-    """The quantizer's variable that a fetch assigns, and does nothing else."""
-    if not isinstance(fetch, tf.Operation) or fetch.type != "Assign" or fetch.graph is not graph:
-        return None
-    return fetch.inputs[0].op if _is_variable(fetch.inputs[0].op) and not fetch.control_inputs else None
+def _assigns(fetch: Any, graph: tf.Graph) -> bool:
+    """Whether a fetch assigns a variable of a quantizer, and does nothing else."""
+    return isinstance(fetch, tf.Operation) and fetch.type == "Assign" and fetch.graph is graph \
+        and _is_variable(fetch.inputs[0].op) and not fetch.control_inputs
 
 
 def _read(fetch: Any, graph: tf.Graph) -> Optional[tf.Operation]:
@@ -180,8 +179,8 @@ class _Instead:
 def sessions(modules: Aimet) -> Iterator[None]:
     """Have AIMET open sessions that collect, for the time of a block; they are plain ones behind it.
 
-    TensorFlow stays as it is: only AIMET's own module that opens sessions sees another class. A version that has no such
-    module, or opens them elsewhere, gets plain ones, and takes its time.
+    TensorFlow stays as it is: only AIMET's own module that opens sessions sees another class. A version that has no
+    such module, or opens them elsewhere, gets plain ones, and takes its time.
     """
     opened: List[CollectingSession] = []
 

@@ -38,10 +38,11 @@ def found() -> Iterator[None]:
 
     Where PYTHONPATH names a folder with `libpymo`, that one is taken.
     """
-    place = folder()
-    if place is None:
+    home = folder()
+    if home is None:
         yield
         return
+    place = home
     # AIMET asks TensorFlow for its ops by this very name.
     import tensorflow
 

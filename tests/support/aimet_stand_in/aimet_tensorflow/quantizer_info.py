@@ -4,8 +4,9 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
-import libpymo
+import libpymo  # type: ignore[import]
 import tensorflow.compat.v1 as tf
+
 from quant_accuracy.quantization.records import PARAM, Quantizer
 
 from .utils.constants import QuantizeOpIndices as Index

@@ -5,10 +5,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Callable, Dict, List, Optional
 
-import libpymo
+import libpymo  # type: ignore[import]
 import numpy as np
 import tensorflow.compat.v1 as tf
-from aimet_common import quantsim as common
+from aimet_common import quantsim as common  # type: ignore[import]
+
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import calibrate, configuration, export, placement, simulate
@@ -50,7 +51,7 @@ class QuantizationSimModel:
             Network(self._graph, starting_op_names, output_op_names), self._settings)
         with tf.Graph().as_default() as graph:
             tf.import_graph_def(self._graph, name="")
-        inner = graph_saver.tf.compat.v1.Session(graph=graph)
+        inner = graph_saver.open_session(graph)
         infos = {quantizer.name: QuantizerInfo(self, inner, quantizer) for quantizer in self._quantizers}
         self._param_quantizers = {q.name: infos[q.name] for q in self._quantizers if q.kind == PARAM}
         self._activation_quantizers = {q.name: infos[q.name] for q in self._quantizers if q.kind == ACTIVATION}
@@ -114,9 +115,10 @@ def save_checkpoint(quantsim: QuantizationSimModel, meta_path: str, file_name_pr
 
 
 def load_checkpoint(meta_path: str, file_name_prefix: str) -> Any:
+    stored = tf.GraphDef.FromString((Path(meta_path) / f"{file_name_prefix}.meta").read_bytes())
     with tf.Graph().as_default() as graph:
-        tf.import_graph_def(tf.GraphDef.FromString((Path(meta_path) / f"{file_name_prefix}.meta").read_bytes()), name="")
-    return SimpleNamespace(session=_Recording(graph_saver.tf.compat.v1.Session(graph=graph)))
+        tf.import_graph_def(stored, name="")
+    return SimpleNamespace(session=_Recording(graph_saver.open_session(graph)))
 
 
 def _insert(session: tf.Session, quantizer: Quantizer, mode: int) -> None:

@@ -11,8 +11,12 @@ def save_model_to_meta(model: "tf.compat.v1.Session", meta_path: str) -> None:
         tf.compat.v1.train.Saver().save(model, meta_path)
 
 
+def open_session(graph: tf.Graph) -> "tf.compat.v1.Session":
+    return tf.compat.v1.Session(graph=graph, config=tf.compat.v1.ConfigProto())
+
+
 def load_model_from_meta(meta_path: str) -> "tf.compat.v1.Session":
-    session = tf.compat.v1.Session(graph=tf.Graph(), config=tf.compat.v1.ConfigProto())
+    session = open_session(tf.Graph())
     with session.graph.as_default():
         saver = tf.compat.v1.train.import_meta_graph(meta_path)
     saver.restore(session, meta_path[:-len(".meta")])

@@ -214,8 +214,8 @@ def _equal(some: Sequence[Encoding], others: Sequence[Encoding]) -> bool:
 def _of_same_values(theirs: Sequence[Encoding], ours: Sequence[Encoding]) -> bool:
     """Whether encodings can be of the same weights.
 
-    Symmetric ones have one step more below zero than above. AIMET 1.19 makes the steps so that the larger side, whichever
-    it is, fits above; AIMET 2 so that each fits on its own side, where steps are narrower if the larger one is below.
+    Symmetric ones have one step more below zero than above. AIMET 1.19 makes the steps so that the larger side,
+    whichever it is, fits above; AIMET 2 so that each fits on its own side: narrower steps if the larger one is below.
     """
     def same(a: Encoding, b: Encoding) -> bool:
         half = 2 ** (b.bitwidth - 1)

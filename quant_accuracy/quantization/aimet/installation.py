@@ -4,7 +4,7 @@ import contextlib
 import importlib
 import logging
 import re
-from typing import Any, Iterator, NamedTuple, Optional, Sequence, Set
+from typing import Any, Iterator, List, NamedTuple, Optional, Sequence, Set
 
 import importlib_metadata
 
@@ -102,7 +102,8 @@ def load_modules() -> Aimet:
         with _logging_kept(), libraries.found():
             areas = importlib.import_module("aimet_common.utils").AimetLogger.LogAreas
             loggers = [area.value for area in areas]
-            modules = Aimet(*[*map(importlib.import_module, _MODULES), loggers])
+            found: List[Any] = [importlib.import_module(name) for name in _MODULES]
+            modules = Aimet._make([*found, loggers])
     except Exception as error:  # a missing shared library is TensorFlow's NotFoundError, libpymo an ImportError
         raise ConfigurationError(f"AIMET {installed()} is installed and cannot be loaded ({first_line(error)}); "
                                  f"{_remedy(error)}") from error

@@ -1,15 +1,16 @@
 """Pip: its own installation where Python comes without it, and its answers as one line."""
 
+import base64
 import hashlib
+import http.client
 import os
 import re
 import subprocess
 import tempfile
-import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
-from typing import Dict, Tuple
+from typing import Tuple
 
 from failure import InstallationError
 
@@ -87,19 +88,26 @@ def _locked(lock: Path) -> Tuple[str, str]:
 
 
 def _file(name: str, sha256: str) -> bytes:
-    page = f"{_index()}/pip/"
-    request: Dict[str, str] = {"Accept": "text/html"}
+    page = f"{_shown_index()}/pip/"
     try:
-        with urllib.request.urlopen(urllib.request.Request(page, headers=request), timeout=60) as answer:
-            text = answer.read().decode()
-        for link in re.findall(r'href="([^"]+)"', text):
+        for link in re.findall(r'href="([^"]+)"', _fetched(page).decode()):
             address = urllib.parse.urljoin(page, link.replace("&amp;", "&")).split("#")[0]
             if address.endswith(f"/{name}"):
-                with urllib.request.urlopen(address, timeout=60) as answer:
-                    data: bytes = answer.read()
+                data = _fetched(address)
                 if hashlib.sha256(data).hexdigest() != sha256:
                     raise InstallationError(f"{name} of {_shown_index()} is not the locked file: its SHA-256 differs")
                 return data
-    except (urllib.error.URLError, OSError) as error:
+    except (OSError, http.client.HTTPException) as error:
         raise InstallationError(f"{_OFFLINE.format(index=_shown_index())}: {error}") from None
     raise InstallationError(f"{_shown_index()} has no {name}; install your system's pip (Debian: python3-venv)")
+
+
+def _fetched(address: str) -> bytes:
+    request = urllib.request.Request(address, headers={"Accept": "text/html, */*"})
+    index = urllib.parse.urlsplit(_index())
+    if index.username and urllib.parse.urlsplit(address).hostname == index.hostname:
+        named = f"{urllib.parse.unquote(index.username)}:{urllib.parse.unquote(index.password or '')}"
+        request.add_header("Authorization", f"Basic {base64.b64encode(named.encode()).decode()}")
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        data: bytes = answer.read()
+    return data

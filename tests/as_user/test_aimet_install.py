@@ -1,4 +1,4 @@
-"""`./run aimet-install`: AIMET's wheels into the lane of Python 3.7, and nothing else of what they ask for."""
+"""`./run aimet-install`: AIMET's wheels into the lane of Python 3.7, and AIMET for ONNX into the other one."""
 
 import shutil
 import subprocess
@@ -7,11 +7,12 @@ from typing import List
 
 import pytest
 
-from tests.support import stand_in
+from tests.support import stand_in, suite
 from tests.support.checkouts import LANE, Checkout
 from tests.support.places import ROOT
 
-pytestmark = pytest.mark.skipif(LANE != "tensorflow1", reason="AIMET 1.19 is made for Python 3.7")
+_old = pytest.mark.skipif(LANE != "tensorflow1", reason="AIMET 1.19 is made for Python 3.7")
+_new = pytest.mark.skipif(LANE != "tensorflow2", reason="AIMET for ONNX is made for Python 3.10 and later")
 _HOW = "get AimetCommon-tf_cpu_1.19.1.py37-... and AimetTensorflow-tf_cpu_1.19.1.py37-... from https://"
 
 
@@ -23,6 +24,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     return made
 
 
+@_old
 def test_the_wheels_are_installed_alone_and_again_when_the_lane_is_made_anew(checkout: Checkout,
                                                                              tmp_path: Path) -> None:
     wheels = [str(path) for path in stand_in.wheels(tmp_path)]
@@ -43,6 +45,7 @@ def test_the_wheels_are_installed_alone_and_again_when_the_lane_is_made_anew(che
     assert "AIMET 1.19.1" in checkout.run("python", "-W", "ignore", "-m", "quant_accuracy.quantization.aimet")
 
 
+@_old
 @pytest.mark.parametrize(("named", "answer"), [
     ([], f"run: no wheel of AIMET is there; {_HOW}"),
     (["AimetCommon"], f"run: AimetTensorflow is missing; {_HOW}"),
@@ -75,3 +78,32 @@ def test_what_cannot_be_installed_is_refused_with_where_the_wheels_are(tmp_path:
     assert answer in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not list(tmp_path.glob("*.wheels")), "something was kept"
+
+
+@_new
+@pytest.mark.parametrize("torch", ["2.13.0", "2.13.0+cpu"])
+def test_libraries_of_cuda_are_installed_only_for_a_torch_that_needs_them(tmp_path: Path, torch: str) -> None:
+    checkout = Checkout(tmp_path)
+    checkout.run("true")
+    for name in ("aimet-onnx", "aimet-onnx-cuda"):
+        (checkout.folder / "requirements" / f"{name}.lock").write_text("# nothing\n")
+    packages = next(checkout.venv.glob("lib/*/site-packages"))
+    (packages / f"torch-{torch}.dist-info").mkdir()
+    (packages / f"torch-{torch}.dist-info" / "METADATA").write_text(f"Name: torch\nVersion: {torch}\n")
+
+    said = checkout.run("python", str(checkout.folder / "requirements" / "install.py"), "add", str(checkout.venv),
+                        "aimet-onnx").splitlines()
+
+    assert said[0].startswith("run: installing AIMET for ONNX and PyTorch: 0.7 GB, where pip finds a PyTorch for CPUs")
+    assert [line for line in said[1:] if "built for CUDA, whose libraries are 2 GB" in line] == said[1:]
+    assert len(said) == (1 if torch.endswith("+cpu") else 2)
+    assert (checkout.venv / "extras").read_text() == "aimet-onnx\n"
+
+
+@_new
+def test_a_file_is_refused_where_aimet_comes_from_the_index() -> None:
+    done = subprocess.run([str(ROOT / "run"), "aimet-install", "AimetCommon.whl"], capture_output=True, text=True,
+                          env=suite.environment())
+
+    assert done.returncode == 2
+    assert "for AIMET 1.19 call QUANT_ACCURACY_PYTHON=3.7 " in done.stderr

@@ -35,7 +35,7 @@ resolved() {
 }
 
 conda_envs=
-for conda in ${CONDA_EXE:-} "$(command -v conda || true)"; do
+for conda in "${CONDA_EXE:-}" "$(command -v conda || true)"; do
     [ -z "$conda_envs" ] && [ -n "$conda" ] && conda_envs=$("$conda" info --base 2>/dev/null || true)
 done
 

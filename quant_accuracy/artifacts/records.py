@@ -8,7 +8,7 @@ import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base import documents
 from quant_accuracy.base.errors import StorageError
-from quant_accuracy.base.words import FLOAT
+from quant_accuracy.base.words import FLOAT, TENSORFLOW
 from quant_accuracy.detection.postprocessing import Postprocessing, Suppression
 from quant_accuracy.folding.fold import NotFolded
 from quant_accuracy.quantization import encodings_file
@@ -46,6 +46,7 @@ class Artifacts:
         batch_norms: Batch norms that are in the network after folding, but for those that the card keeps there.
         suppression: How to suppress outside of the graph; None to run the graph's own ops.
         simulator: Who runs the quantized network, `builtin` or `aimet`.
+        runtime: What computes networks, `tensorflow` or `openvino`.
     """
 
     float_folder: Path
@@ -55,6 +56,7 @@ class Artifacts:
     batch_norms: Sequence[str]
     suppression: Optional[Suppression]
     simulator: str
+    runtime: str = TENSORFLOW
 
     @property
     def quantizers(self) -> Sequence[Quantizer]:
@@ -87,13 +89,14 @@ def read(float_folder: Path, quantsim_folder: Path) -> Artifacts:
         folding = read_json(float_folder / "fold.json")
         not_folded = [NotFolded(**item) for item in folding["not_folded"]]
         batch_norms = [str(name) for name in folding["batch_norms"]]
-        simulator = str(read_json(quantsim_folder / SIMULATOR_FILE)["simulator"])
+        computed_by = read_json(quantsim_folder / SIMULATOR_FILE)
+        simulator, runtime = str(computed_by["simulator"]), str(computed_by["runtime"])
         encodings = encodings_file.read(quantsim_folder / "model.encodings",
                                         f"delete {quantsim_folder}, it will be made again").all()
     except (KeyError, TypeError) as error:
         raise StorageError(f"{quantsim_folder}: damaged ({error}); delete it, it will be made again") from error
     return Artifacts(float_folder, quantsim_folder, Quantization(quantizers, encodings), not_folded, batch_norms,
-                     read_suppression(quantsim_folder / SUPPRESSION_FILE), simulator)
+                     read_suppression(quantsim_folder / SUPPRESSION_FILE), simulator, runtime)
 
 
 def read_suppression(path: Path) -> Optional[Suppression]:

@@ -79,10 +79,10 @@ def simulate(card: ModelCard, checkpoint: Checkpoint, shards: Sequence[Shard], c
 
     def make_quantsim(folder: Path) -> None:
         quantsim.make(folder, card, float_folder, calibration, checkpoint.prefix,
-                      suppression.verified(card, float_folder, calibration, cache), computed_by)
+                      suppression.verified(card, float_folder, calibration, cache), computation)
 
     calibration = calibration_shards(shards, card.calibration_images)
-    computed_by = runtime.settled(card, checkpoint, cache)
+    computation = runtime.settled(card, checkpoint, cache)
     quantsim_inputs = {
         "float": float_folder.name,
         "quantization": quantsim.settings_inputs(card.quantization),
@@ -91,7 +91,7 @@ def simulate(card: ModelCard, checkpoint: Checkpoint, shards: Sequence[Shard], c
                         "shards": [files.digest_file(shard.path) for shard in calibration]},
         "code": code_digest("graph", "runtimes", "freezing", "quantization", "data", "detection"),
         "numpy": np.__version__,
-        "runtime": choice.of_name(computed_by).identity,
+        "runtime": choice.of_name(computation.runtime).identity,
         "aimet": aimet.installed() if card.quantization.backend == AIMET else None,
     }
     quantsim_folder = cache.folder("quantsim", quantsim_inputs, "calibrating and building the quantization simulation",

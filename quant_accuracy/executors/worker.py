@@ -43,6 +43,7 @@ class Assignment:
         simulator: Who runs the quantized network: `builtin`, or one of `_NETWORKS`.
         simulator_folder: Where the simulation of another lies; None for `builtin`.
         runtime: Name and version of what computes networks, as `Runtime.identity`.
+        table: What preprocessing makes of pixels, as `pixels.table_of`; None to run its ops.
         batch_size: Images per batch.
         size: Height and width that the network takes.
         digests: Of the shards' content, by shard number.
@@ -56,6 +57,7 @@ class Assignment:
     simulator: str
     simulator_folder: Optional[Path]
     runtime: str
+    table: Optional[Sequence[float]]
     batch_size: int
     size: Tuple[int, int]
     digests: Mapping[int, str]
@@ -131,7 +133,9 @@ def _open_runs(assignment: Assignment, variant: str, runs: Sequence[Run], runtim
         graph, starts = scale.scale_input(graph, names.starting_ops), scale.scaled(names.starting_ops)
     outputs = names.output_ops if variant == FLOAT else \
         list(map(graph_nodes.op_of, simulate.network_outputs(names.output_ops, quantization)))
-    execution = Execution(runtime, starts, outputs, assignment.size != (ORIGINAL_SIZE, ORIGINAL_SIZE))
+    # What is scaled is no longer what the table gives.
+    table = None if scaled or assignment.table is None else np.array(assignment.table, np.float32)
+    execution = Execution(runtime, starts, outputs, assignment.size != (ORIGINAL_SIZE, ORIGINAL_SIZE), table)
     with open_detector(graph, names, assignment.suppression, label=f"the {variant} graph",
                        execution=execution) as detect:
 

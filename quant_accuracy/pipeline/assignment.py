@@ -25,4 +25,5 @@ def of_artifacts(artifacts: Artifacts, card: ModelCard, runs: Sequence[Run], bat
     graphs = {name: artifacts.graph(name).SerializeToString(deterministic=True) for name in sorted(needed)}
     return Assignment(runs, graphs, card.graph, artifacts.suppression, artifacts.quantization,
                       artifacts.simulator if elsewhere else BUILTIN, artifacts.quantsim_folder if elsewhere else None,
-                      choice.of_name(artifacts.runtime).identity, batch_size, (card.height, card.width), digests)
+                      choice.of_name(artifacts.computation.runtime).identity, artifacts.computation.table, batch_size,
+                      (card.height, card.width), digests)

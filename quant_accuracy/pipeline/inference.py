@@ -75,7 +75,7 @@ def _paths_of(prepared: Prepared, runs: Sequence[Run]) -> _Paths:
         "outside_suppression": artifacts.suppression is not None,
         "code": code_digest("runtimes", "data", "detection"),
         "tensorflow": tf.__version__,
-        "runtime": choice.of_name(artifacts.runtime).identity,
+        "runtime": choice.of_name(artifacts.computation.runtime).identity,
     }
     return {(run, shard.index): prepared.cache.path(f"detections/{run.variant}", {
         **shared,

@@ -49,7 +49,7 @@ def of_prepared(prepared: Prepared) -> Dict[str, Any]:
             "iou_threshold": suppression and suppression.iou_threshold,
         },
         # TensorFlow's version is below.
-        baseline.RUNTIME_KEY: TENSORFLOW if artifacts.runtime == TENSORFLOW
-        else choice.of_name(artifacts.runtime).identity,
+        baseline.RUNTIME_KEY: TENSORFLOW if artifacts.computation.runtime == TENSORFLOW
+        else choice.of_name(artifacts.computation.runtime).identity,
         "versions": {"tensorflow": tf.__version__, "numpy": np.__version__},
     }

@@ -2,13 +2,13 @@
 
 import contextlib
 from dataclasses import dataclass, field
-from typing import Dict, Iterator, List, Sequence
+from typing import Dict, Iterator, List, Optional, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.graph import nodes as graph_nodes
-from quant_accuracy.runtimes import partition
+from quant_accuracy.runtimes import partition, pixels
 from quant_accuracy.runtimes.contract import Feed, Run, Runtime
 from quant_accuracy.runtimes.partition import Part
 from quant_accuracy.runtimes.tensorflow_runtime import TensorFlow
@@ -23,12 +23,14 @@ class Execution:
         starts: The starting ops; of no meaning to a runtime that takes whole graphs, like the output ops.
         outputs: The output ops.
         fixed: Whether all images have one size.
+        table: What preprocessing makes of pixels, as `pixels.table_of`; None to run its ops.
     """
 
     runtime: Runtime = field(default_factory=TensorFlow)
     starts: Sequence[str] = ()
     outputs: Sequence[str] = ()
     fixed: bool = True
+    table: Optional[np.ndarray] = None
 
 
 @contextlib.contextmanager
@@ -54,8 +56,9 @@ def open_graph(execution: Execution, graph: tf.GraphDef, fetches: Sequence[str],
     others = TensorFlow()
     with contextlib.ExitStack() as stack:
         steps = [(part, stack.enter_context(who.open(part.graph, part.gives, label, fixed)))
-                 for part, who in ((parts.before, others), (parts.network, execution.runtime), (parts.behind, others))
-                 if part.gives]
+                 for part, who in ((parts.network, execution.runtime), (parts.behind, others)) if part.gives]
+        if parts.before.gives:
+            steps.insert(0, (parts.before, stack.enter_context(_open_before(parts.before, execution.table, label))))
 
         def run_parts(feed: Feed) -> List[np.ndarray]:
             known: Dict[str, np.ndarray] = {graph_nodes.tensor_of(name): value for name, value in feed.items()}
@@ -64,6 +67,28 @@ def open_graph(execution: Execution, graph: tf.GraphDef, fetches: Sequence[str],
             return [known[tensor] for tensor in wanted]
 
         yield run_parts
+
+
+@contextlib.contextmanager
+def _open_before(before: Part, table: Optional[np.ndarray], label: str) -> Iterator[Run]:
+    """Preprocessing, by its table where it gives the network's input from images alone and nothing else."""
+    if table is not None and len(before.gives) == len(before.placeholders) == 1:
+        (images,), values = before.placeholders, table
+        yield lambda feed: [values.take(feed[images])]
+        return
+    with TensorFlow().open(before.graph, before.gives, label) as run:
+        yield run
+
+
+def preprocessing_table(graph: tf.GraphDef, execution: Execution, image_input: str, height: int,
+                        width: int) -> Optional[np.ndarray]:
+    """What a graph's preprocessing makes of pixels, as `pixels.table_of`; None where it is more than a table."""
+    before = partition.split(graph, execution.starts, execution.outputs,
+                             list(map(graph_nodes.tensor_of, execution.outputs))).before
+    if len(before.gives) != 1 or before.placeholders != [graph_nodes.tensor_of(image_input)]:
+        return None
+    with TensorFlow().open(before.graph, before.gives, "the float graph's preprocessing") as run:
+        return pixels.table_of(run, before.placeholders[0], height, width)
 
 
 def _fed(part: Part, known: Feed) -> Feed:

@@ -47,7 +47,7 @@ def of_evaluation(evaluation: Evaluation, most_images: int, budget: Budget) -> "
     artifacts = evaluation.artifacts
     card = evaluation.request.card
     network = QuantizedGraph(artifacts.graph(FLOAT), card.graph, artifacts.quantization,
-                             choice.of_name(artifacts.runtime), bool(card.height))
+                             choice.of_name(artifacts.computation.runtime), bool(card.height))
     with noise.listening(network) as listener:
         yield Investigation(evaluation, listener, most_images, budget)
 

@@ -4,7 +4,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Mapping, Optional, Sequence
 
-from quant_accuracy.artifacts.records import SIMULATOR_FILE, SUPPRESSION_FILE, read_graph
+from quant_accuracy.artifacts.records import SIMULATOR_FILE, SUPPRESSION_FILE, Computation, read_graph
 from quant_accuracy.base import files
 from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.data import images
@@ -13,6 +13,8 @@ from quant_accuracy.detection.postprocessing import Suppression
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import aimet, calibrate, configuration, encodings_file, loading, placement, simulate
 from quant_accuracy.quantization.records import AIMET, AUTO, BUILTIN, FOLD, Settings
+from quant_accuracy.runtimes import choice
+from quant_accuracy.runtimes.execution import Execution
 from quant_accuracy.settings.card import ModelCard
 
 
@@ -50,7 +52,7 @@ def settings_inputs(settings: Settings) -> Mapping[str, Any]:
 
 
 def make(folder: Path, card: ModelCard, float_folder: Path, calibration: Sequence[Shard], checkpoint: Path,
-         suppression: Optional[Suppression]) -> None:
+         suppression: Optional[Suppression], computation: Computation) -> None:
     """Write `quantizers.json`, `model.encodings`, `quantsim.pb`, `suppression.json` and `simulator.json`.
 
     Raises:
@@ -69,10 +71,12 @@ def make(folder: Path, card: ModelCard, float_folder: Path, calibration: Sequenc
     else:
         quantizers = placement.place_quantizers(network, settings)
         quantization = calibrate.calibrate(graph, quantizers, settings, names.image_input, batches,
-                                           loading.load(settings, quantizers, graph))
+                                           loading.load(settings, quantizers, graph),
+                                           Execution(choice.of_name(computation.runtime), names.starting_ops,
+                                                     fixed=bool(card.height)))
     quantsim = simulate.simulate(graph, quantization)
     (folder / "quantsim.pb").write_bytes(quantsim.SerializeToString(deterministic=True))
     files.write_json(folder / "quantizers.json", [asdict(quantizer) for quantizer in quantization.quantizers])
     encodings_file.write(folder / "model.encodings", quantization)
     files.write_json(folder / SUPPRESSION_FILE, suppression and asdict(suppression))
-    files.write_json(folder / SIMULATOR_FILE, {"simulator": settings.simulator})
+    files.write_json(folder / SIMULATOR_FILE, {"simulator": settings.simulator, **asdict(computation)})

@@ -26,7 +26,7 @@ def settled(settings: Settings) -> Settings:
     """
     backend = settings.backend
     if backend == AUTO:
-        backend = AIMET if aimet.installed() else BUILTIN
+        backend = AIMET if aimet.usable() else BUILTIN
     simulator = settings.simulator or backend
     if backend == AIMET:
         aimet.require()

@@ -18,7 +18,7 @@ from quant_accuracy.detection.postprocessing import Suppression
 from quant_accuracy.detection.run import Detector, Run, Speed, Work
 from quant_accuracy.detection.store import ShardDetections
 from quant_accuracy.graph import scale
-from quant_accuracy.quantization import aimet, switches
+from quant_accuracy.quantization import backends, switches
 from quant_accuracy.quantization.records import Quantization
 
 
@@ -78,7 +78,7 @@ def _open(assignment: Assignment, variant: str) -> Iterator[Detector]:
     runs, names = [run for run in assignment.runs if run.variant == variant], assignment.names
     with contextlib.ExitStack() as stack:
         if variant == QUANTIZED and assignment.aimet_folder is not None:
-            network = stack.enter_context(aimet.open_network(assignment.aimet_folder, names))
+            network = stack.enter_context(backends.open_network(assignment.aimet_folder, names))
             detect = stack.enter_context(open_detector(assignment.graph(FLOAT), names, assignment.suppression, network,
                                                        "the float graph behind AIMET's outputs"))
             yield lambda images, run: detect(images, {})

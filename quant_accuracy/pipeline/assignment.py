@@ -6,7 +6,7 @@ from quant_accuracy.artifacts.records import Artifacts
 from quant_accuracy.base.words import FLOAT, QUANTIZED
 from quant_accuracy.detection.run import Run
 from quant_accuracy.executors.worker import Assignment
-from quant_accuracy.quantization.records import AIMET
+from quant_accuracy.quantization.records import BUILTIN
 from quant_accuracy.settings.card import ModelCard
 
 
@@ -17,7 +17,7 @@ def of_artifacts(artifacts: Artifacts, card: ModelCard, runs: Sequence[Run], bat
     Raises:
         StorageError: A graph is missing or damaged.
     """
-    by_aimet = artifacts.simulator == AIMET and any(run.variant == QUANTIZED for run in runs)
+    by_aimet = artifacts.simulator != BUILTIN and any(run.variant == QUANTIZED for run in runs)
     # Switches are put into the float graph; and AIMET runs the network alone, the rest is the float graph's.
     from_float = by_aimet or any(run.disabled for run in runs)
     needed = {FLOAT if run.variant == QUANTIZED and from_float else run.variant for run in runs}

@@ -45,5 +45,5 @@ def of_prepared(prepared: Prepared) -> Dict[str, Any]:
             "score_threshold": suppression and suppression.score_threshold,
             "iou_threshold": suppression and suppression.iou_threshold,
         },
-        "versions": {"tensorflow": tf.__version__, "numpy": np.__version__},
+        "versions": {"tensorflow": tf.__version__, "numpy": np.__version__, **artifacts.versions},
     }

@@ -10,9 +10,9 @@ from quant_accuracy.base import documents
 from quant_accuracy.base.errors import ConfigurationError, StorageError
 from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.graph.network import Network
-from quant_accuracy.quantization import aimet, calibrate, configuration, loading, placement
+from quant_accuracy.quantization import aimet, aimet_onnx, calibrate, configuration, loading, placement
 from quant_accuracy.quantization.calibrate import Batch
-from quant_accuracy.quantization.records import AIMET, AUTO, BUILTIN, FOLD, Quantization, Settings
+from quant_accuracy.quantization.records import AIMET, AIMET_ONNX, AUTO, BUILTIN, FOLD, Quantization, Settings
 
 # In a folder of artifacts: who runs the quantized network, and the versions of those who made it.
 SIMULATOR_FILE = "simulator.json"
@@ -85,6 +85,15 @@ def _build_aimet(job: Job) -> Quantization:
                                          job.folder, simulate=settings.simulator == AIMET))
 
 
+def _check_aimet_onnx(settings: Settings) -> None:
+    aimet_onnx.require()
+
+
+def _build_aimet_onnx(job: Job) -> Quantization:
+    return _with_loaded(job, aimet_onnx.build(job.network, job.names.image_input, job.settings, job.batches,
+                                              job.folder))
+
+
 def _with_loaded(job: Job, made: Quantization) -> Quantization:
     """With the encodings that the settings take from a file."""
     loaded = loading.load(job.settings, made.quantizers, job.network.graph)
@@ -95,6 +104,8 @@ _BACKENDS: Mapping[str, Backend] = {
     BUILTIN: Backend("the built-in simulator", lambda settings: None, dict, _build_builtin),
     AIMET: Backend("AIMET", _check_aimet, lambda: {"aimet": aimet.installed() or ""}, _build_aimet,
                    aimet.open_network),
+    AIMET_ONNX: Backend("AIMET ONNX", _check_aimet_onnx, aimet_onnx.versions,
+                        _build_aimet_onnx, aimet_onnx.open_network),
 }
 
 

@@ -20,6 +20,7 @@ from typing import Iterator, List, Sequence
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import aimet_wheels
+import onnx_extra
 import own_pip
 from failure import InstallationError, say
 
@@ -69,17 +70,12 @@ def new_environment(folder: Path) -> str:
     return str(folder / "bin" / "python")
 
 
-def install_lock(python: str, lock: Path, *options: str) -> None:
-    """Install the versions of a lock, each file checked against its hashes."""
-    own_pip.run(python, "--no-deps", "--require-hashes", "-r", str(lock), *options)
-
-
 def uv(folder: Path) -> None:
     """Install uv into an environment of its own below a folder."""
     with alone(folder):
         if not (folder / "whole").exists():
             folder.mkdir(exist_ok=True)
-            install_lock(new_environment(folder / "venv"), HERE / "uv.lock")
+            own_pip.install_lock(new_environment(folder / "venv"), HERE / "uv.lock")
             (folder / "whole").touch()
 
 
@@ -90,6 +86,7 @@ def lane(arguments: argparse.Namespace) -> None:
         if not _has_requirements(venv, arguments.requirements, bool(arguments.asked)):
             _install_requirements(venv, arguments)
         _write(venv / "asked", arguments.asked)
+        _write(venv / "reason", _reason(venv, arguments))
         stamp = venv / "checkout" / "stamp"
         if not (venv / "bin" / "quant-accuracy").exists() or _read(stamp) != arguments.project:
             install_project(venv, arguments.project)
@@ -112,6 +109,11 @@ def _name(venv: Path) -> str:
     return venv.name.replace(".venv-", "")
 
 
+def _reason(venv: Path, arguments: argparse.Namespace) -> str:
+    version = ".".join(map(str, sys.version_info[:3]))
+    return f"{_name(venv)}, Python {version} ({sys.executable}): {arguments.reason}"
+
+
 def _has_requirements(venv: Path, stamp: str, this_version: bool) -> bool:
     # The Python that it links to may have been removed since; then another one on PATH would be taken.
     if not os.access(str(venv / "bin" / "python"), os.X_OK):
@@ -121,19 +123,20 @@ def _has_requirements(venv: Path, stamp: str, this_version: bool) -> bool:
 
 
 def _install_requirements(venv: Path, arguments: argparse.Namespace) -> None:
-    version = ".".join(map(str, sys.version_info[:3]))
-    reason = f"{_name(venv)}, Python {version} ({sys.executable}): {arguments.reason}"
-    say(f"lane {reason}; installing into {venv.name} (once, a minute or two)")
+    say(f"lane {_reason(venv, arguments)}; installing into {venv.name} (once, a minute or two)")
     extras = venv / "extras"
     again = _read(extras).split()
     with contextlib.suppress(OSError):
         (venv / "stamp").unlink()
     python = new_environment(venv)
-    install_lock(python, HERE / f"{_name(venv)}.lock")
+    _write(extras, " ".join(again))
+    own_pip.install_lock(python, HERE / f"{_name(venv)}.lock")
     checked([python, "-W", "ignore", "-c", "import pytest, tensorflow"], TF_CPP_MIN_LOG_LEVEL="2")
     for name in again:
-        _add(venv, name)
-    _write(venv / "reason", reason)
+        try:
+            _add(venv, name)
+        except InstallationError as error:
+            say(f"{name} was there before, and could not be installed again: {error}")
     # Written last: an installation that was cut off is made again.
     _write(venv / "stamp", arguments.requirements)
 
@@ -196,11 +199,14 @@ def _add(venv: Path, extra: str) -> None:
     if extra == "aimet":
         aimet_wheels.install(python, _kept(venv))
         return
+    if extra == "aimet-onnx":
+        onnx_extra.install(python, HERE)
+        return
     locks: List[Path] = [path for path in (HERE / f"{extra}-{_name(venv)}.lock", HERE / f"{extra}.lock")
                          if path.exists()]
     if not locks:
         raise InstallationError(f"{extra} is not there in the lane {_name(venv)}")
-    install_lock(python, locks[0])
+    own_pip.install_lock(python, locks[0])
 
 
 def main() -> int:

@@ -2,6 +2,7 @@
 # Finds the Python of a lane, or gets one: lane.sh CHOSEN [ASKED], the lane that was chosen before, if one was, and the
 # one that is asked for.
 # Prints three lines: the lane, the Python, and why these. Ends with 2 and one line where there is none.
+# lane.sh --has VERSION only says whether there is a Python of a version that its lane can have.
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 root=${here%/*}
@@ -10,7 +11,8 @@ newer="3.13 3.12 3.11 3.10"
 # What uv gets goes here, and is gone with the checkout.
 own_uv="$root/.uv"
 UV_PYTHON_INSTALL_DIR="$own_uv/python"
-export UV_PYTHON_INSTALL_DIR
+UV_PYTHON_INSTALL_BIN=0
+export UV_PYTHON_INSTALL_DIR UV_PYTHON_INSTALL_BIN
 home=${HOME:-/nowhere}
 
 fail() {
@@ -65,7 +67,10 @@ find_newer() {
 
 # Any Python from 3.8 on can install uv.
 is_any() {
-    case "$(probe "$1")" in *" 3."[0-6]" "* | *" 3.7"* | *" 2."* | '') return 1 ;; *) echo "$1" ;; esac
+    case "$(probe "$1")" in
+    '' | "tensorflow1 "* | "none 2."* | "none 3."[0-7]" "* | *"built without"*) return 1 ;;
+    *) echo "$1" ;;
+    esac
 }
 
 find_uv() {
@@ -74,23 +79,33 @@ find_uv() {
     done
     any=$(each 3 is_any) || fail "no Python and no uv found. Get one of them: Python 3.10 to 3.13 by your system" \
         "('apt install python3'), or uv by 'curl -LsSf https://astral.sh/uv/install.sh | sh'"
+    case "$(why "$any")" in *"TensorFlow is not made for"*) fail "$(why "$any"); use another machine" ;; esac
     say "no Python of a lane found; installing uv, which gets one, into .uv (once)"
-    "$any" "$here/install.py" uv "$own_uv" >&2 || fail "uv could not be installed: see above. Get a Python 3.10 to" \
-        "3.13, or name one in QUANT_ACCURACY_PYTHON"
+    "$any" "$here/install.py" uv "$own_uv" >&2 || fail "uv is not there; get a Python 3.10 to 3.13 by your" \
+        "system, or name one in QUANT_ACCURACY_PYTHON"
     echo "$own_uv/venv/bin/uv"
+}
+
+last_line() {
+    last=
+    while IFS='' read -r text; do [ -z "$text" ] || last=$text; done <"$1"
+    echo "${last#"${last%%[! ]*}"}"
 }
 
 # By uv, which is asked only where no Python was found: VERSION.
 get() {
     uv=$(find_uv) || exit 2
     say "no Python $1 found; uv gets one into .uv"
-    "$uv" python install --no-bin --no-progress "$1" >&2 || fail "uv could not get a Python $1: see above. Get one by" \
-        "your system, or name another in QUANT_ACCURACY_PYTHON"
-    got=$(each "$1" fits) || fail "uv got a Python $1, of which $("$uv" python find --no-project "$1" | {
-        read -r python
-        probe "$python"
-    })"
-    echo "$got"
+    mkdir -p "$own_uv"
+    "$uv" python install --no-progress "$1" >"$own_uv/log" 2>&1 || fail "uv could not get a Python $1" \
+        "($(last_line "$own_uv/log")); check the network, get one by your system, or name one in QUANT_ACCURACY_PYTHON." \
+        "What uv said is in $own_uv/log"
+    each "$1" fits || fail "uv got a Python $1 that is of no use: $(why "$("$uv" python find --no-project "$1")")"
+}
+
+why() {
+    said=$(probe "$1")
+    echo "${said#none * }"
 }
 
 answer() {
@@ -99,6 +114,11 @@ answer() {
     echo "$2"
     exit 0
 }
+
+if [ "$chosen" = --has ]; then
+    each "$2" fits >/dev/null || exit 1
+    exit 0
+fi
 
 named=${QUANT_ACCURACY_PYTHON:-}
 case $named in
@@ -114,7 +134,7 @@ case $named in
     case $said in
     tensorflow*) answer "$(resolved "$python")" "QUANT_ACCURACY_PYTHON names it" ;;
     '') fail "QUANT_ACCURACY_PYTHON=$named is not a Python that starts; correct or unset it" ;;
-    *) fail "QUANT_ACCURACY_PYTHON=$named cannot be taken: ${said#none * }; name a Python 3.7 or 3.10 to 3.13, or unset it" ;;
+    *) fail "QUANT_ACCURACY_PYTHON=$named cannot be taken: $(why "$python"); name a Python 3.7 or 3.10 to 3.13, or unset it" ;;
     esac
     ;;
 esac

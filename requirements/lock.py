@@ -2,7 +2,7 @@
 
 One lock holds for every Python and machine of the lane: markers tell versions apart, and every wheel that fits one of
 them has its hash and its name. Nothing is built from source: where a machine would find no wheel, this fails.
-It needs uv on PATH, and packaging, which the lane has.
+It needs uv and packaging, which the lane has.
 """
 
 import subprocess
@@ -17,9 +17,24 @@ from packaging.utils import parse_wheel_filename
 HERE = Path(__file__).resolve().parent
 
 # A lock, and those that it is installed on top of: no package is in two.
-LOCKS: Dict[str, List[str]] = {"tensorflow2": [], "ray-tensorflow2": ["tensorflow2"], "aimet-onnx": ["tensorflow2"]}
+LOCKS: Dict[str, List[str]] = {"tensorflow2": [], "ray-tensorflow2": ["tensorflow2"], "aimet-onnx": ["tensorflow2"],
+                               "aimet-onnx-cuda": ["tensorflow2", "aimet-onnx"]}
 # They send home how they are used, and nothing needs them.
 LEFT_OUT = ["openvino-telemetry"]
+# What a package asks for and nothing here imports: plots, other algorithms, compilers; or what another lock holds.
+EXCLUDED: Dict[str, List[str]] = {
+    "aimet-onnx": ["cuda-bindings", "cuda-toolkit", "hvplot", "nvidia-cublas", "nvidia-cudnn-cu13",
+                   "nvidia-cusparselt-cu13", "nvidia-nccl-cu13", "nvidia-nvshmem-cu13", "onnx2torch", "osqp",
+                   "pybind11", "triton"],
+    "aimet-onnx-cuda": ["triton"],
+}
+# Whoever asks for TensorFlow gets the one that the lane has for that machine.
+OVERRIDE = 'tensorflow==2.21.0 ; sys_platform != "linux" or platform_machine != "x86_64"'
+# Wheels that other indexes have of the same version: for CPUs alone a torch is a tenth as large.
+ALSO: Dict[str, List[Tuple[str, str]]] = {
+    "torch": [("6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b",
+               "torch-2.13.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl")],
+}
 # Of Debian 12: wheels that ask for a newer one are no help there.
 GLIBC = (2, 36)
 
@@ -115,9 +130,13 @@ def resolve(name: str, without: Set[str]) -> List[Entry]:
     """What a .in file needs for all machines, by uv."""
     constraints = [option for below in LOCKS[name] for option in ("-c", str(HERE / f"{below}.lock"))]
     with tempfile.TemporaryDirectory() as folder:
-        made = Path(folder, "pylock.toml")
+        made, excluded, override = (
+            Path(folder, file) for file in ("pylock.toml", "excluded.txt", "override.txt"))
+        excluded.write_text("\n".join(EXCLUDED.get(name, [])))
+        override.write_text(OVERRIDE)
         subprocess.run(["uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.10", "--format",
-                        "pylock.toml", *constraints, "-o", str(made), str(HERE / f"{name}.in")], check=True)
+                        "pylock.toml", "--excludes", str(excluded), "--overrides", str(override), *constraints,
+                        "-o", str(made), str(HERE / f"{name}.in")], check=True)
         import tomllib  # since Python 3.11
 
         packages = tomllib.loads(made.read_text())["packages"]
@@ -131,7 +150,7 @@ def _entry(package: Dict[str, Any]) -> Entry:
     entry = Entry(f"{package['name']}=={package['version']}", marker, [])
     taking = [machine for machine in MACHINES if entry.holds_for(machine)]
     wheels = [(wheel["hashes"]["sha256"], wheel.get("name") or wheel["url"].rsplit("/", 1)[1])
-              for wheel in package.get("wheels", [])]
+              for wheel in package.get("wheels", [])] + ALSO.get(package["name"], [])
     wanted = [pair for pair in wheels if any(machine.takes(pair[1]) for machine in taking)]
     return entry._replace(wheels=sorted(wanted, key=lambda pair: pair[1]))
 

@@ -18,6 +18,8 @@ _PUBLIC = "https://pypi.org/simple"
 _UNREACHED = re.compile(r"NewConnectionError|ConnectTimeout|ReadTimeout|ProxyError|NameResolutionError"
                         r"|Connection refused|Temporary failure in name resolution|Name or service not known"
                         r"|Network is unreachable|No route to host")
+# So it ends also where it tries an index only once.
+_NONE = re.compile(r"from versions: none\).*No matching distribution found for (\S+)", re.DOTALL)
 _OFFLINE = "the package index cannot be reached ({index}); check the network, or set PIP_INDEX_URL or HTTPS_PROXY"
 
 
@@ -47,9 +49,19 @@ def run(python: str, *arguments: str) -> None:
     log.write_text(done.stdout)
     if _UNREACHED.search(done.stdout):
         raise InstallationError(_OFFLINE.format(index=_shown_index()) + f"; what pip said is in {log}")
+    none = _NONE.search(done.stdout)
+    if none:
+        raise InstallationError(f"{none.group(1)} could not be had from {_shown_index()}: it cannot be reached, or has "
+                                "nothing for this machine; check the network, or set PIP_INDEX_URL or HTTPS_PROXY; "
+                                f"what pip said is in {log}")
     lines = [line for line in done.stdout.splitlines() if line.strip() and not line.startswith("WARNING")]
     errors = [line for line in lines if line.startswith("ERROR")] or lines[-1:] or ["no word"]
     raise InstallationError(f"pip ended with {done.returncode}: {errors[-1]}; all that it said is in {log}")
+
+
+def install_lock(python: str, lock: Path) -> None:
+    """Install the versions of a lock, each file checked against its hashes; run's errors."""
+    run(python, "--no-deps", "--require-hashes", "-r", str(lock))
 
 
 def install(python: Path, lock: Path) -> None:

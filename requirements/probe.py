@@ -30,16 +30,19 @@ def found():
     version = sys.version_info[:2]
     system, machine = sys.platform.rstrip("2"), platform.machine()
     name = "{}.{}".format(*version)
+    if system == "linux" and version >= (3, 0) and not _has_glibc():
+        return "none {} TensorFlow is not made for Linux without glibc, such as Alpine".format(name)
+    here = "{} {}".format(system, machine)
+    if not any(here in machines for machines in _MACHINES.values()):
+        return "none {} TensorFlow is not made for {}".format(name, here)
     lane = LANES.get(version)
     if lane is None:
         return "none {0} Python {0} is of no lane".format(name)
-    # A build without threads' lock, or another interpreter, has wheels of its own, which TensorFlow lacks.
+    # A build without the lock of threads, or another interpreter, would need wheels of its own, which TensorFlow lacks.
     if platform.python_implementation() != "CPython" or sysconfig.get_config_var("Py_GIL_DISABLED"):
         return "none {} it is not the usual build of CPython, for which TensorFlow is made".format(name)
-    if "{} {}".format(system, machine) not in _MACHINES[lane]:
-        return "none {0} TensorFlow for Python {0} is not made for {1} {2}".format(name, system, machine)
-    if system == "linux" and not _has_glibc():
-        return "none {} TensorFlow is not made for Linux without glibc, such as Alpine".format(name)
+    if here not in _MACHINES[lane]:
+        return "none {0} TensorFlow for Python {0} is not made for {1}".format(name, here)
     missing = []
     for module in ("ctypes", "ssl", "venv", "zlib"):
         try:

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
-from typing import List
+from typing import List, Tuple
 
 import pytest
 
@@ -19,7 +19,8 @@ def test_a_python_of_tensorflow_115_is_none_too_new() -> None:
 
 
 @pytest.mark.parametrize("python", [(3, 10), (3, 13)])
-def test_a_newer_python_is_told_where_it_can_be_done(monkeypatch: pytest.MonkeyPatch, python: tuple) -> None:
+def test_a_newer_python_is_told_where_it_can_be_done(monkeypatch: pytest.MonkeyPatch,
+                                                     python: Tuple[int, int]) -> None:
     monkeypatch.setenv("QUANT_ACCURACY_RUN", "./run")
 
     with pytest.raises(ConfigurationError, match=r"TensorFlow 1\.15.*`QUANT_ACCURACY_PYTHON=3\.7 \./run \.\.\.`"):

@@ -2,9 +2,10 @@
 
 import sys
 
+__all__ = ["layers", "slim"]
+
 try:
-    from tensorflow.contrib import layers as layers
-    from tensorflow.contrib import slim as slim
+    from tensorflow.contrib import layers, slim
 except ImportError:
     from tf_keras.src import legacy_tf_layers
 
@@ -14,7 +15,8 @@ except ImportError:
         __import__(f"tf_keras.src.legacy_tf_layers.{_name}")
         sys.modules.setdefault(f"tf_keras.legacy_tf_layers.{_name}",
                                sys.modules[f"tf_keras.src.legacy_tf_layers.{_name}"])
-    from tf_slim import layers as layers
+    import tf_slim as slim
+    from tf_slim import layers
     from tf_slim.layers import normalization as _normalization
 
     layers.instance_norm = _normalization.instance_norm

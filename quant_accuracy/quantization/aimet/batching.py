@@ -33,12 +33,12 @@ class CollectingSession(tf.Session):
     Args:
         target: As for `tf.Session`.
         graph: As for `tf.Session`.
-        config: As for `tf.Session`, but no run optimizes its graph: most graphs are run once here.
+        config: As for `tf.Session`.
     """
 
     def __init__(self, target: str = "", graph: Optional[tf.Graph] = None,
                  config: Optional[tf.ConfigProto] = None) -> None:
-        super().__init__(target, graph, unoptimized(config))
+        super().__init__(target, graph, config)
         self._collects = True
         self._initialised: Dict[str, tf.Operation] = {}
         self._set: Dict[str, Tuple[tf.Operation, np.ndarray]] = {}
@@ -176,17 +176,23 @@ class _Instead:
 
 
 @contextlib.contextmanager
-def sessions(modules: Aimet) -> Iterator[None]:
+def sessions(modules: Aimet, optimized: bool = False) -> Iterator[None]:
     """Have AIMET open sessions that collect, for the time of a block; they are plain ones behind it.
 
     TensorFlow stays as it is: only AIMET's own module that opens sessions sees another class. A version that has no
     such module, or opens them elsewhere, gets plain ones, and takes its time.
+
+    Args:
+        modules: AIMET's modules.
+        optimized: Whether TensorFlow optimizes the graph for each new run, as it does otherwise; that is worth its time
+            where the same run comes again and again.
     """
     opened: List[CollectingSession] = []
 
     class Opened(CollectingSession):
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **kwargs)
+        def __init__(self, target: str = "", graph: Optional[tf.Graph] = None,
+                     config: Optional[tf.ConfigProto] = None) -> None:
+            super().__init__(target, graph, config if optimized else unoptimized(config))
             opened.append(self)
 
     opener = _opener(modules)

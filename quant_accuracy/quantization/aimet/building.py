@@ -2,7 +2,7 @@
 
 import contextlib
 from pathlib import Path
-from typing import Optional, Sequence
+from typing import Any, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 
@@ -12,10 +12,10 @@ from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import overrides
 from quant_accuracy.quantization.aimet import batching, calibration, joining, simulation
-from quant_accuracy.quantization.aimet.installation import load_modules, require
+from quant_accuracy.quantization.aimet.installation import Aimet, load_modules, require
 from quant_accuracy.quantization.aimet.workspace import step, workspace
 from quant_accuracy.quantization.calibrate import Batch
-from quant_accuracy.quantization.records import AIMET, Quantization, Settings
+from quant_accuracy.quantization.records import AIMET, Encodings, Quantization, Settings
 
 
 def build(checkpoint: Path, network: Network, names: GraphNames, settings: Settings, config_file: Optional[Path],
@@ -71,13 +71,18 @@ def build(checkpoint: Path, network: Network, names: GraphNames, settings: Setti
                 joining.require_weights(joined, graph, sim.session.run, network.graph)
         joined = simulation.overridden(sim, joined, settings.overrides)
         overrides.check_symmetry([item.ours for item in joined])
-        quantizers = [item.theirs for item in joined]
-
-        def forward(session: tf.Session) -> None:
-            calibration.run(session, names, batches)
-
-        if simulate:
-            encodings = calibration.calibrate_and_save(modules, sim, quantizers, forward, folder)
-        else:
-            encodings = calibration.calibrate(modules, sim, quantizers, forward)
+        encodings = _encodings(modules, sim, joined, names, batches, folder if simulate else None)
     return Quantization([item.ours for item in joined], joining.named_here(joined, encodings))
+
+
+def _encodings(modules: Aimet, sim: Any, joined: Sequence[joining.Joined], names: GraphNames, batches: Sequence[Batch],
+               folder: Optional[Path]) -> Encodings:
+    """Calibrate, and where there is a folder, leave a simulation there that can be run."""
+    quantizers = [item.theirs for item in joined]
+
+    def forward(session: tf.Session) -> None:
+        calibration.run(session, names, batches)
+
+    if folder is None:
+        return calibration.calibrate(modules, sim, quantizers, forward)
+    return calibration.calibrate_and_save(modules, sim, quantizers, forward, folder)

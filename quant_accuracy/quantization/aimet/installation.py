@@ -4,7 +4,7 @@ import contextlib
 import importlib
 import logging
 import re
-from typing import Any, Iterator, NamedTuple, Optional, Set
+from typing import Any, Iterator, List, NamedTuple, Optional, Sequence, Set
 
 from quant_accuracy.base import distributions, invocation, progress
 from quant_accuracy.base.errors import ConfigurationError, first_line
@@ -36,6 +36,7 @@ class Aimet(NamedTuple):
     common: Any
     libpymo: Any
     graph_saver: Any
+    loggers: Sequence[str]
 
 
 _MODULES = ("aimet_tensorflow.quantsim", "aimet_tensorflow.batch_norm_fold", "aimet_tensorflow.utils.constants",
@@ -98,12 +99,13 @@ def load_modules() -> Aimet:
     try:
         with _logging_kept(), libraries.found():
             areas = importlib.import_module("aimet_common.utils").AimetLogger.LogAreas
-            modules = Aimet(*map(importlib.import_module, _MODULES))
+            loggers = [area.value for area in areas]
+            found: List[Any] = [importlib.import_module(name) for name in _MODULES]
+            modules = Aimet._make([*found, loggers])
     except Exception as error:  # a missing shared library is TensorFlow's NotFoundError, libpymo an ImportError
         raise ConfigurationError(f"AIMET {installed()} is installed and cannot be loaded ({first_line(error)}); "
                                  f"{_remedy(error)}") from error
-    for area in areas:
-        logger = logging.getLogger(area.value)
+    for logger in map(logging.getLogger, loggers):
         logger.handlers.clear()  # they write to the standard output, which belongs to reports
         logger.propagate = True
         logger.setLevel(logging.WARNING)

@@ -76,9 +76,13 @@ def test_tensorflow_and_aimet_are_as_before_behind_it_also_after_an_error(branch
     opened: List[tf.Session] = []
     with batching.sessions(modules):
         opened.append(modules.graph_saver.tf.compat.v1.Session())
+        assert opened[0]._config.graph_options.rewrite_options.disable_meta_optimizer
         assert modules.graph_saver.tf.compat.v1.train.Saver is tf.train.Saver
-    with pytest.raises(ZeroDivisionError), batching.sessions(modules):
-        opened.append(modules.graph_saver.tf.Session()) or 1 / 0
+    with batching.sessions(modules, optimized=True):
+        opened.append(modules.graph_saver.tf.Session())
+        assert not opened[1]._config.graph_options.rewrite_options.disable_meta_optimizer
+    with pytest.raises(tf.errors.NotFoundError), batching.sessions(modules):
+        _fails(modules.graph_saver.tf.Session())
     broken = branches._replace(prefix=two_branches.make(tmp_path / "broken").prefix)
     for path in broken.prefix.parent.glob("*.data*"):
         path.write_bytes(b"no values")
@@ -88,8 +92,7 @@ def test_tensorflow_and_aimet_are_as_before_behind_it_also_after_an_error(branch
     assert (modules.graph_saver.tf, tf.Session, tf.Session.run) == before
     assert [isinstance(session, CollectingSession) for session in opened] == [True, True]
     for session in opened:
-        with session.graph.as_default():
-            variable = _variable(session)
+        variable = _variable(session)
         session.run(variable.initializer)
         assert session._initialised == {}
         session.close()
@@ -116,6 +119,12 @@ def test_two_threads_build_one_after_the_other(branches: Branches, stood_in: Non
 
     assert len(found) == 2
     assert found[0] == found[1]
+
+
+def _fails(session: tf.Session) -> tf.Session:
+    """Raises an error of TensorFlow's, the session being closed."""
+    with session:
+        raise tf.errors.NotFoundError(None, None, "no such file")
 
 
 def _variable(session: tf.Session, value: Any = 3, name: str = "a_quantized_op_mode", dtype: Any = tf.int32) -> Any:

@@ -1,6 +1,7 @@
 """Quantize ops in a graph of its own; what they do and which encodings they get is this project's."""
 
 import json
+import logging
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Callable, Dict, List, Optional
@@ -19,6 +20,7 @@ from .batch_norm_fold import frozen
 from .quantizer_info import QuantizerInfo
 from .utils import graph_saver
 
+_LOGGER = logging.getLogger("Quant")
 WORKING_DIR = "/tmp/quantsim/"
 _WHILE_CALIBRATED = int(libpymo.TensorQuantizerOpMode.quantizeDequantize)
 
@@ -44,6 +46,9 @@ class QuantizationSimModel:
     def __init__(self, session: tf.Session, starting_op_names: List[str], output_op_names: List[str],
                  quant_scheme: str, rounding_mode: str, default_output_bw: int, default_param_bw: int, use_cuda: bool,
                  config_file: Optional[str]) -> None:
+        _LOGGER.info("Adding quantization ops")
+        _LOGGER.warning("Unable to identify module name, using name of first op as module name: %s",
+                        starting_op_names[0])
         given = configuration.load(Path(config_file)) if config_file else configuration.Configuration()
         self._settings = Settings(quant_scheme, default_param_bw, default_output_bw, given)
         self._graph = frozen(session, output_op_names)

@@ -13,6 +13,7 @@ from quant_accuracy.artifacts.records import Checkpoint, Computation
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.base.words import AUTO, OPENVINO, TENSORFLOW
+from quant_accuracy.runtimes import openvino_runtime
 from quant_accuracy.settings.card import ModelCard
 from tests.support import runtimes
 
@@ -60,8 +61,8 @@ def test_auto_takes_tensorflow_for_an_op_that_openvino_does_not_know_and_says_so
     for _ in range(2):
         assert settle(AUTO, _odd()) == Computation(TENSORFLOW)
         (line,) = capsys.readouterr().err.splitlines()
-        assert line.startswith("runtime: tensorflow; the float graph: OpenVINO")
-        assert line.endswith("does not take the op Betainc 'odd'")
+        assert line.startswith("runtime auto is tensorflow here: the float graph: OpenVINO")
+        assert "does not take the op Betainc 'odd'" in line
 
 
 def test_openvino_that_is_asked_for_is_refused_where_it_does_not_know_an_op(settle: Settle) -> None:
@@ -78,5 +79,18 @@ def test_auto_takes_tensorflow_where_openvino_is_not_installed_and_says_how_to_i
 
     assert settle(AUTO, _plain()) == Computation(TENSORFLOW)
     (line,) = capsys.readouterr().err.splitlines()
-    assert "openvino, which is faster, is not installed" in line
+    assert line.startswith("runtime auto is tensorflow here: OpenVINO is not installed; install it with `")
     assert "pip install openvino==" in line
+
+
+def test_auto_takes_tensorflow_where_openvino_is_there_and_cannot_be_loaded(
+        settle: Settle, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise ImportError("libgomp.so.1: cannot open shared object file")
+
+    monkeypatch.setattr(openvino_runtime, "_module", broken)
+
+    assert settle(AUTO, _plain()) == Computation(TENSORFLOW)
+    assert "OpenVINO cannot be loaded (libgomp.so.1: cannot open" in capsys.readouterr().err
+    with pytest.raises(ConfigurationError, match="cannot be loaded"):
+        settle(OPENVINO, _plain())

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.artifacts.records import Checkpoint, Computation, read_json
-from quant_accuracy.base import files, invocation, progress
+from quant_accuracy.base import files, progress
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.code import code_digest
 from quant_accuracy.base.errors import ConfigurationError, UnsupportedError
@@ -32,16 +32,16 @@ def settled(card: ModelCard, checkpoint: Checkpoint, cache: Cache) -> Computatio
     """
     if card.runtime == TENSORFLOW:
         return Computation()
-    if card.runtime == AUTO and not choice.installed(OPENVINO):
-        _say(f"runtime: tensorflow; openvino, which is faster, is not installed: `{invocation.INSTALL_OPENVINO}`")
+    try:
+        refused, table = _tried(choice.of_name(OPENVINO), card, checkpoint, cache)
+        if refused is None:
+            return Computation(OPENVINO, table)
+        raise ConfigurationError(f"--runtime {OPENVINO}: {refused}")
+    except ConfigurationError as error:
+        if card.runtime != AUTO:
+            raise
+        _say(f"runtime auto is {TENSORFLOW} here: {str(error).partition(': ')[2]}")
         return Computation()
-    refused, table = _tried(choice.of_name(OPENVINO), card, checkpoint, cache)
-    if refused is None:
-        return Computation(OPENVINO, table)
-    if card.runtime == AUTO:
-        _say(f"runtime: tensorflow; {refused.partition(';')[0]}")
-        return Computation()
-    raise ConfigurationError(f"--runtime {card.runtime}: {refused}")
 
 
 @functools.lru_cache(maxsize=None)

@@ -98,10 +98,10 @@ def _open(assignment: Assignment, variant: str) -> Iterator[Detector]:
             return
         runtime = choice.of_identity(assignment.runtime)
         # Others than TensorFlow get a graph for each set of quantizers: switches would keep them from joining ops.
-        groups = [runs] if runtime.whole else _alike(runs)
-        detectors = {run: detect_as for group in groups
-                     for detect_as in [stack.enter_context(_open_runs(assignment, variant, group, runtime))]
-                     for run in group}
+        detectors: Dict[Run, Detector] = {}
+        for group in [runs] if runtime.whole else _alike(runs):
+            detect_as = stack.enter_context(_open_runs(assignment, variant, group, runtime))
+            detectors.update((run, detect_as) for run in group)
         yield lambda images, run: detectors[run](images, run)
 
 

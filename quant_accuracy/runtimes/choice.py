@@ -3,7 +3,7 @@
 from typing import Dict, Type
 
 from quant_accuracy.base import invocation
-from quant_accuracy.base.errors import ConfigurationError
+from quant_accuracy.base.errors import ConfigurationError, first_line
 from quant_accuracy.base.words import OPENVINO, TENSORFLOW
 from quant_accuracy.runtimes import openvino_runtime
 from quant_accuracy.runtimes.contract import Runtime
@@ -13,21 +13,25 @@ from quant_accuracy.runtimes.tensorflow_runtime import TensorFlow
 _RUNTIMES: Dict[str, Type[Runtime]] = {TENSORFLOW: TensorFlow, OPENVINO: OpenVino}
 
 
-def installed(name: str) -> bool:
-    """Whether a runtime can be imported."""
-    return name == TENSORFLOW or openvino_runtime.installed()
-
-
 def of_name(name: str) -> Runtime:
     """A runtime, `tensorflow` or `openvino`.
 
     Raises:
         ConfigurationError: It is not installed, or cannot be loaded.
     """
-    if not installed(name):
-        raise ConfigurationError(f"--runtime {name}: it is not installed; install it with "
-                                 f"`{invocation.INSTALL_OPENVINO}`, or use --runtime tensorflow")
-    return _RUNTIMES[name]()
+    found = _RUNTIMES[name]()
+    if name == OPENVINO:
+        if not openvino_runtime.installed():
+            raise ConfigurationError(f"--runtime {name}: OpenVINO is not installed; install it with "
+                                     f"`{invocation.INSTALL_OPENVINO}`, or use --runtime tensorflow")
+        try:
+            # It is loaded for its version.
+            assert found.version
+        except (ImportError, OSError, RuntimeError) as error:
+            raise ConfigurationError(f"--runtime {name}: OpenVINO cannot be loaded ({first_line(error)}); install it "
+                                     f"again with `{invocation.INSTALL_OPENVINO}`, or use --runtime tensorflow") \
+                from error
+    return found
 
 
 def of_identity(identity: str) -> Runtime:

@@ -23,12 +23,13 @@ from quant_accuracy.base.errors import GraphError, OutOfMemoryError, Unsupported
 from quant_accuracy.base.words import OPENVINO
 from quant_accuracy.graph import dtypes
 from quant_accuracy.graph import nodes as graph_nodes
+from quant_accuracy.runtimes import wide_quantizers
 from quant_accuracy.runtimes.contract import Feed, Run, Runtime
 
 _FETCH = "quant_accuracy/fetch"
-# What OpenVINO says of op types that it does not know: `No translator found for TensorFlow operation: A, B.`
-_NO_TRANSLATOR = re.compile(r"(?i)no translator found for[^:]*:\s*([\w, ]+)")
-_PLACE = re.compile(r"(?i)(?:with|node|op(?:eration)?)[ :]+(?:the )?(?:friendly_?)?name '?([\w./-]+)'?")
+# What OpenVINO says of op types that it does not know: `No translator found for operation(s): A, B`; since 2026
+# `No conversion rule found for operations: A`.
+_NO_TRANSLATOR = re.compile(r"(?i)no (?:translator|conversion rule) found for[^:]*:\s*([\w, ]+)")
 _MEMORY = ("bad_alloc", "llocate memory", "ut of memory")
 _REMEDY = "use --runtime tensorflow, which takes every graph"
 _LONGEST = 200
@@ -81,7 +82,8 @@ class _Network:
     """A network that is compiled for each shape of its inputs when that comes first."""
 
     def __init__(self, graph: tf.GraphDef, fetches: Sequence[str], label: str, fixed: bool) -> None:
-        self._graph, self._label, self._fixed = _with_fetches(graph, fetches), label, fixed
+        self._graph = _with_fetches(wide_quantizers.spell_out(graph), fetches)
+        self._label, self._fixed = label, fixed
         self._count = len(fetches)
         self._compiled: Dict[Tuple[Any, ...], _Compiled] = {}
         self._lock = threading.Lock()
@@ -152,7 +154,7 @@ def _read(graph: tf.GraphDef) -> Any:
 
 def _with_fetches(graph: tf.GraphDef, fetches: Sequence[str]) -> tf.GraphDef:
     """The graph with an op of its own behind each tensor that is wanted: only what ends a graph is an output."""
-    result, nodes = tf.GraphDef(versions=graph.versions), graph_nodes.by_name(graph)
+    result, nodes = tf.GraphDef(versions=graph.versions, library=graph.library), graph_nodes.by_name(graph)
     result.node.extend(graph.node)
     for index, fetch in enumerate(fetches):
         op, _, output = graph_nodes.tensor_of(fetch).partition(":")

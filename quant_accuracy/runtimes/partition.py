@@ -104,7 +104,7 @@ def _part(graph: tf.GraphDef, elsewhere: Set[str], takes: Sequence[str], gives: 
     """What some tensors need, with a placeholder for each of those that are computed elsewhere."""
     nodes, given = graph_nodes.by_name(graph), list(dict.fromkeys(gives))
     names = {tensor: f"{_CUT}/{index}" for index, tensor in enumerate(takes)}
-    result = tf.GraphDef(versions=graph.versions)
+    result = tf.GraphDef(versions=graph.versions, library=graph.library)
     for tensor, name in names.items():
         op, _, index = tensor.partition(":")
         placeholder = result.node.add(name=name, op="Placeholder")

@@ -2,8 +2,8 @@
 
 It is greedy: it takes the boxes from a heap, the best first, and drops those that overlap one it kept. What the heap
 does with equal scores depends on the version of TensorFlow. In 2.x the box that comes first is the better one. In 1.15
-the heap's inner order decides: every box above the score threshold has a part in it, and so has every box that was kept,
-which is put back once.
+the heap's inner order decides: every box above the score threshold has a part in it, and so has every box that was
+kept, which is put back once.
 """
 
 import contextlib

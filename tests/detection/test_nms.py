@@ -117,8 +117,8 @@ def suppress() -> Iterator[Suppress]:
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("kind", _KINDS)
-def test_suppression_equals_the_object_detection_apis_to_the_last_bit(reference: Suppress, suppress: Suppress, kind: str,
-                                                                      seed: int) -> None:
+def test_suppression_equals_the_object_detection_apis_to_the_last_bit(reference: Suppress, suppress: Suppress,
+                                                                      kind: str, seed: int) -> None:
     boxes, scores = _scene(kind, seed)
 
     for ours, theirs in zip(suppress(boxes, scores), reference(boxes, scores)):

@@ -1,8 +1,8 @@
 """Greedy suppression of overlaps in numpy: for few boxes, none of whose scores leave their order open.
 
 What it computes is what TensorFlow's kernel computes, in the same type and order, so that the result is the same to
-the last bit. Where versions of TensorFlow differ it says so instead: 1.15 drops a box whose IoU with a better one is the
-very threshold, 2.x does not.
+the last bit. Where versions of TensorFlow differ it says so instead: 1.15 drops a box whose IoU with a better one is
+the very threshold, 2.x does not.
 """
 
 from typing import Tuple

@@ -12,6 +12,7 @@ import tensorflow
 
 from quant_accuracy.artifacts import quantsim
 from quant_accuracy.quantization import aimet
+from quant_accuracy.quantization.aimet import __main__ as check
 from quant_accuracy.quantization.aimet import installation, libraries
 from quant_accuracy.quantization.records import AIMET, AUTO, BUILTIN, Settings
 from tests.support import stand_in
@@ -143,7 +144,7 @@ def test_an_aimet_that_cannot_be_loaded_is_an_error_where_it_is_asked_for_and_a_
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("note: the built-in quantizer backend is used: AIMET 1.19.1 is installed and cannot be")
     assert wanted in line
-    done = _check(unpacked)
-    assert done.returncode == 2
-    assert wanted in done.stderr
-    assert "use --backend builtin" in done.stderr
+    assert check.main() == 2
+    said = capsys.readouterr().err
+    assert wanted in said
+    assert "use --backend builtin" in said

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from typing import Dict, Iterator, List, Tuple
 
-import importlib_metadata
 import pytest
 
+from quant_accuracy.base import distributions
 from tests.support.places import ROOT
 
 # A package may import those before it.
@@ -111,7 +111,7 @@ def test_every_direct_requirement_is_locked_at_its_version() -> None:
 
 def test_the_environment_of_the_tests_is_the_locked_one() -> None:
     installed = {str(package.metadata["Name"]).lower().replace("_", "-"): package.version
-                 for package in importlib_metadata.distributions()}
+                 for package in distributions.metadata.distributions()}
     wanted = dict(line.split()[0].lower().split("==") for line in _lock())
     wrong = {name: (version, installed.get(name)) for name, version in wanted.items()
              if installed.get(name) != version}

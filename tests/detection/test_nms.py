@@ -5,10 +5,12 @@ from typing import Callable, Iterator, Tuple
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from object_detection.core import post_processing
 
 from quant_accuracy.detection import nms
 from quant_accuracy.detection.nms import Detections
+from tests.support import lanes
+
+pytestmark = lanes.needs_object_detection
 
 _LIMITS = nms.Parameters(iou_threshold=0.6, score_threshold=1e-8, per_class=20, total=30)
 _CLASSES = 40
@@ -20,6 +22,8 @@ Suppress = Callable[[np.ndarray, np.ndarray], Detections]
 @pytest.fixture(scope="module")
 def reference() -> Iterator[Suppress]:
     """The Object Detection API's multi-class suppression."""
+    from object_detection.core import post_processing
+
     with tf.Graph().as_default(), tf.Session() as session:
         boxes, scores = tf.placeholder(tf.float32, [400, 1, 4]), tf.placeholder(tf.float32, [400, _CLASSES])
         found, count = post_processing.multiclass_non_max_suppression(

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 from google.protobuf import text_format
-from tensorflow.contrib import slim
 
 from quant_accuracy.base.errors import GraphError
 from quant_accuracy.freezing import inference, load
 from quant_accuracy.graph import marks
 from tests.support import training
+from tests.support.slim import slim
 
 _OF_PHASES = ("Placeholder", "PlaceholderWithDefault", "Switch", "Merge", "RandomUniform")
 

@@ -8,9 +8,7 @@ import os
 import re
 from typing import Any, Iterator, NamedTuple, Optional
 
-import importlib_metadata
-
-from quant_accuracy.base import progress
+from quant_accuracy.base import distributions, progress
 from quant_accuracy.base.errors import ConfigurationError, first_line
 
 KNOWN = "1.19"
@@ -41,7 +39,7 @@ def installed() -> Optional[str]:
         return None
     for name in _DISTRIBUTIONS:
         # The wheels' versions carry the variant, `tf-gpu-1.19.1.py37` say.
-        number = re.search(r"\d+(\.\d+)+", _distribution(name) or "")
+        number = re.search(r"\d+(\.\d+)+", distributions.version(name) or "")
         if number:
             return number.group()
     return "unknown"
@@ -55,7 +53,7 @@ def require() -> str:
     """
     version = installed()
     if version is None:
-        if _distribution(_PLACEHOLDER) is not None or _has_code("aimet_tensorflow"):
+        if distributions.version(_PLACEHOLDER) is not None or _has_code("aimet_tensorflow"):
             raise ConfigurationError("AIMET is not installed: the package aimet-tensorflow of the public Python index "
                                      f"is a placeholder without code; uninstall it and {_INSTALL}")
         raise ConfigurationError(f"AIMET is not installed; {_INSTALL}")
@@ -121,10 +119,3 @@ def _spec(module: str) -> Optional[Any]:
 def _has_code(module: str) -> bool:
     spec = _spec(module)
     return spec is not None and bool(spec.has_location)
-
-
-def _distribution(name: str) -> Optional[str]:
-    try:
-        return importlib_metadata.version(name)
-    except importlib_metadata.PackageNotFoundError:
-        return None

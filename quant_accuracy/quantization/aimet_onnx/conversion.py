@@ -5,6 +5,7 @@ from typing import Any, Callable, Dict, List, Mapping, Sequence
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from quant_accuracy.base import quiet_import
 from quant_accuracy.base.errors import GraphError
 from quant_accuracy.freezing.predicates import PLACEHOLDERS
 from quant_accuracy.graph import nodes as graph_nodes
@@ -60,9 +61,10 @@ def _placeholders(network: Network) -> Mapping[str, tf.NodeDef]:
 
 def to_onnx(modules: AimetOnnx, cut: tf.GraphDef, network: Network) -> Any:
     """The ONNX model of a network that was cut out; its outputs stand in the order of the output ops."""
-    model, _ = modules.tf2onnx.convert.from_graph_def(
-        cut, input_names=[f"{name}:0" for name in network.starts],
-        output_names=[f"{name}:0" for name in network.outputs], opset=_OPSET)
+    with quiet_import.without_noise():
+        model, _ = modules.tf2onnx.convert.from_graph_def(
+            cut, input_names=[f"{name}:0" for name in network.starts],
+            output_names=[f"{name}:0" for name in network.outputs], opset=_OPSET)
     return model
 
 

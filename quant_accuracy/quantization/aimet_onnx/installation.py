@@ -8,9 +8,7 @@ import sys
 import warnings
 from typing import Any, Dict, Iterator, NamedTuple, Optional, Type
 
-import importlib_metadata
-
-from quant_accuracy.base import progress
+from quant_accuracy.base import distributions, progress
 from quant_accuracy.base.errors import ConfigurationError, QuantAccuracyError, first_line
 
 PRODUCT = "AIMET ONNX"
@@ -38,12 +36,12 @@ class AimetOnnx(NamedTuple):
 
 def installed() -> Optional[str]:
     """The version that is installed; None where there is none."""
-    return _version(_DISTRIBUTION) if _found("aimet_onnx") else None
+    return distributions.version(_DISTRIBUTION) if _found("aimet_onnx") else None
 
 
 def versions() -> Dict[str, str]:
     """The versions of the packages that its results depend on."""
-    return {name: _version(name) or "unknown" for name in _PACKAGES}
+    return {name: distributions.version(name) or "unknown" for name in _PACKAGES}
 
 
 def require() -> str:
@@ -137,10 +135,3 @@ def _found(module: str) -> bool:
         return importlib.util.find_spec(module) is not None
     except (ImportError, ValueError):
         return False
-
-
-def _version(name: str) -> Optional[str]:
-    try:
-        return importlib_metadata.version(name)
-    except importlib_metadata.PackageNotFoundError:
-        return None

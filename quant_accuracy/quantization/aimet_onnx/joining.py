@@ -93,8 +93,8 @@ def inputs_as_placed(joined: Sequence[Joined], network: Network, settings: Setti
     off = [item.ours.tensor for item in joined if item.ours.role == INPUT and item.ours.enabled
            and item.ours.tensor not in on]
     if off:
-        progress.say(f"{PRODUCT}: the quantizer of {', '.join(off)} is off, as with AIMET 1.19; an override in the model "
-                     "card switches it on")
+        progress.say(f"{PRODUCT}: the quantizer of {', '.join(off)} is off, as with AIMET 1.19; an override in the "
+                     "model card switches it on")
     return [item._replace(ours=replace(item.ours, enabled=False)) if item.ours.tensor in off else item
             for item in joined]
 

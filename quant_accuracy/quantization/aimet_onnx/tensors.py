@@ -40,6 +40,7 @@ class Tensors:
     def __init__(self, model: Any, cut: tf.GraphDef, network: Network, to_array: Callable[[Any], np.ndarray]) -> None:
         self.cut = cut
         self._here = graph_nodes.by_name(cut)
+        self._uses = graph_nodes.uses(cut.node)
         self._starts = set(network.starts)
         self._makers: Dict[str, Any] = {name: node for node in model.graph.node for name in node.output}
         self._readers: Dict[str, List[_Reader]] = {}
@@ -108,13 +109,22 @@ class Tensors:
 
     def _counterpart(self, tensor: str, depth: int) -> Optional[str]:
         if graph_nodes.op_of(tensor) in self._here and tensor.endswith(":0"):
-            return tensor
+            return self._with_bias(tensor)
         # Each step goes on to what reads it: a network is not longer than its ops.
         for reader in self._readers.get(tensor, []) if depth < len(self._makers) + 1 else []:
             found = self._read_here(reader, depth)
             if found is not None:
                 return found
         return None
+
+    def _with_bias(self, tensor: str) -> str:
+        """The tensor, or what a bias makes of it that tf2onnx has left out, since all of it is zero."""
+        readers = self._uses.get(tensor, [])
+        if len(readers) == 1 and readers[0].node.op in _ADDING:
+            added = graph_nodes.tensor_of(readers[0].node.name)
+            known = added in self._makers or self._here[graph_nodes.op_of(tensor)].op not in graph_nodes.LINEAR
+            return tensor if known else added
+        return tensor
 
     def _read_here(self, reader: _Reader, depth: int) -> Optional[str]:
         """What the op here takes at the place where an op of the ONNX model reads a tensor."""

@@ -259,3 +259,25 @@ def test_every_python_of_this_machine_says_what_it_is() -> None:
         if said[0] != "none":
             assert said[0] == ("tensorflow1" if version == "3.7" else "tensorflow2")
             assert version in ("3.7", "3.10", "3.11", "3.12", "3.13")
+
+
+def test_ci_tests_both_lanes_or_fails(machine: Machine, tmp_path: Path) -> None:
+    folder = _checkout(tmp_path).parent
+    (folder / ".ci").mkdir()
+    shutil.copy(str(ROOT / ".ci" / "run"), str(folder / ".ci" / "run"))
+    (machine.programs / "date").symlink_to(Path(shutil.which("date") or "date").resolve())
+    (folder / "run").write_text('#!/bin/sh\necho "$QUANT_ACCURACY_PYTHON $*"\n')
+
+    without_any = machine.call(folder / ".ci" / "run")
+    machine.add_python("python3.13", _NEWEST)
+    without_old = machine.call(folder / ".ci" / "run")
+    machine.add_python("python3.7", _OLD)
+    done = machine.call(folder / ".ci" / "run")
+
+    assert (without_any.returncode, without_old.returncode) == (1, 1)
+    assert "no Python 3.10 to 3.13 found to test the lane tensorflow2 with" in without_any.stderr
+    assert "no Python 3.7 found to test the lane tensorflow1 with" in without_old.stderr
+    assert done.returncode == 0, done.stderr
+    called = [line for line in done.stdout.splitlines() if not line.startswith(".ci/run")]
+    assert [line for line in called if " test" in line] == ["3.13 test -m not soak and not one_lane", "3.7 test"]
+    assert "tests marked one_lane" in done.stdout

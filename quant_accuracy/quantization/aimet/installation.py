@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import logging
 import re
+import threading
 from typing import Any, Iterator, List, NamedTuple, Optional, Sequence, Set
 
 from quant_accuracy.base import distributions, invocation, progress
@@ -23,6 +24,8 @@ _INSTALL = (f"download the wheels AimetCommon and AimetTensorflow for Python 3.7
 
 # Packages of AIMET's own.
 _OWN = ("aimet_", "libpymo")
+# What an import changes for its time is the process's.
+_ONE_AT_A_TIME = threading.RLock()
 # What has been said once.
 _SAID: Set[str] = set()
 
@@ -97,7 +100,7 @@ def load_modules() -> Aimet:
         ConfigurationError: AIMET is installed and cannot be loaded.
     """
     try:
-        with _logging_kept(), libraries.found():
+        with _ONE_AT_A_TIME, _logging_kept(), libraries.found():
             areas = importlib.import_module("aimet_common.utils").AimetLogger.LogAreas
             loggers = [area.value for area in areas]
             found: List[Any] = [importlib.import_module(name) for name in _MODULES]

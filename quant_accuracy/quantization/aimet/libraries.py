@@ -7,12 +7,10 @@ for `libpymo`, and on LD_LIBRARY_PATH, for the ops that TensorFlow loads by a ba
 import contextlib
 import importlib.util
 import sys
-import threading
 from pathlib import Path
 from typing import Any, Iterator, Optional
 
 _FOLDER = "x86_64-linux-gnu"
-_ONE_AT_A_TIME = threading.RLock()
 
 
 def folder() -> Optional[Path]:
@@ -34,7 +32,7 @@ def spec(module: str) -> Optional[Any]:
 
 @contextlib.contextmanager
 def found() -> Iterator[None]:
-    """Have AIMET find its libraries as it is imported in a block; behind it all is as before.
+    """Have AIMET find its libraries as it is imported in a block, one at a time; behind it all is as before.
 
     Where PYTHONPATH names a folder with `libpymo`, that one is taken.
     """
@@ -50,13 +48,12 @@ def found() -> Iterator[None]:
         path = place / name
         return original(str(path) if "/" not in name and path.is_file() else name)
 
-    with _ONE_AT_A_TIME:
-        original = tensorflow.load_op_library
-        tensorflow.load_op_library = load
-        sys.path.append(str(place))
-        try:
-            yield
-        finally:
-            tensorflow.load_op_library = original
-            with contextlib.suppress(ValueError):
-                sys.path.remove(str(place))
+    original = tensorflow.load_op_library
+    tensorflow.load_op_library = load
+    sys.path.append(str(place))
+    try:
+        yield
+    finally:
+        tensorflow.load_op_library = original
+        with contextlib.suppress(ValueError):
+            sys.path.remove(str(place))

@@ -1,5 +1,6 @@
 """AIMET's runs for its quantizers' variables, collected: nothing but their number changes."""
 
+import logging
 import sys
 import threading
 from pathlib import Path
@@ -111,6 +112,7 @@ def test_a_version_that_opens_its_sessions_elsewhere_is_run_as_it_is(branches: B
 
 def test_two_threads_build_one_after_the_other(branches: Branches, stood_in: None, tmp_path: Path) -> None:
     found: List[Quantization] = []
+    disabled = logging.root.manager.disable  # type: ignore[attr-defined]
     threads = [threading.Thread(target=lambda: found.append(_build(branches, tmp_path, BUILTIN))) for _ in range(2)]
     for thread in threads:
         thread.start()
@@ -119,6 +121,7 @@ def test_two_threads_build_one_after_the_other(branches: Branches, stood_in: Non
 
     assert len(found) == 2
     assert found[0] == found[1]
+    assert logging.root.manager.disable == disabled  # type: ignore[attr-defined]
 
 
 def _fails(session: tf.Session) -> tf.Session:

@@ -10,8 +10,8 @@ from typing import Iterator
 import pytest
 import tensorflow
 
-from quant_accuracy.artifacts import quantsim
-from quant_accuracy.quantization import aimet
+from quant_accuracy.quantization import aimet, backends
+from quant_accuracy.quantization.aimet import __main__ as check
 from quant_accuracy.quantization.aimet import installation, libraries
 from quant_accuracy.quantization.records import AIMET, AUTO, BUILTIN, Settings
 from tests.support import stand_in
@@ -98,7 +98,7 @@ def test_wheels_are_found_with_their_libraries_and_without_any_variable(unpacked
     assert aimet.installed() == "1.19.1"
     assert installation.load_modules().libpymo.__file__ == str(libraries.folder() / "libpymo.py")  # type: ignore
     assert aimet.usable()
-    assert quantsim.settled(Settings(backend=AUTO)).backend == AIMET
+    assert backends.settled(Settings(backend=AUTO)).backend == AIMET
     assert (list(sys.path), tensorflow.load_op_library) == before
     done = _check(unpacked)
     assert (done.returncode, done.stdout) == (0, "AIMET 1.19.1 is installed and can be loaded\n")
@@ -138,12 +138,12 @@ def test_an_aimet_that_cannot_be_loaded_is_an_error_where_it_is_asked_for_and_a_
     wanted = _break(unpacked, what)
 
     for _ in range(2):
-        assert quantsim.settled(Settings(backend=AUTO)).backend == BUILTIN
+        assert backends.settled(Settings(backend=AUTO)).backend == BUILTIN
 
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("note: the built-in quantizer backend is used: AIMET 1.19.1 is installed and cannot be")
     assert wanted in line
-    done = _check(unpacked)
-    assert done.returncode == 2
-    assert wanted in done.stderr
-    assert "use --backend builtin" in done.stderr
+    assert check.main() == 2
+    said = capsys.readouterr().err
+    assert wanted in said
+    assert "use --backend builtin" in said

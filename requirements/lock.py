@@ -30,11 +30,6 @@ EXCLUDED: Dict[str, List[str]] = {
 }
 # Whoever asks for TensorFlow gets the one that the lane has for that machine.
 OVERRIDE = 'tensorflow==2.21.0 ; sys_platform != "linux" or platform_machine != "x86_64"'
-# Wheels that other indexes have of the same version: for CPUs alone a torch is a tenth as large.
-ALSO: Dict[str, List[Tuple[str, str]]] = {
-    "torch": [("6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b",
-               "torch-2.13.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl")],
-}
 # Of Debian 12: wheels that ask for a newer one are no help there.
 GLIBC = (2, 36)
 
@@ -150,7 +145,7 @@ def _entry(package: Dict[str, Any]) -> Entry:
     entry = Entry(f"{package['name']}=={package['version']}", marker, [])
     taking = [machine for machine in MACHINES if entry.holds_for(machine)]
     wheels = [(wheel["hashes"]["sha256"], wheel.get("name") or wheel["url"].rsplit("/", 1)[1])
-              for wheel in package.get("wheels", [])] + ALSO.get(package["name"], [])
+              for wheel in package.get("wheels", [])]
     wanted = [pair for pair in wheels if any(machine.takes(pair[1]) for machine in taking)]
     return entry._replace(wheels=sorted(wanted, key=lambda pair: pair[1]))
 

@@ -1,10 +1,11 @@
 """AIMET 2 for ONNX, from the package index; the PyTorch that it needs is large."""
 
+import contextlib
 import subprocess
 from pathlib import Path
 
 import own_pip
-from failure import say
+from failure import InstallationError, say
 
 _TORCH = "import importlib.metadata as found; print(found.version('torch'))"
 
@@ -12,6 +13,10 @@ _TORCH = "import importlib.metadata as found; print(found.version('torch'))"
 def install(python: str, locks: Path) -> None:
     """Install it with a PyTorch for CPUs where pip finds one, else with CUDA's libraries, which the other needs."""
     say("installing AIMET for ONNX and PyTorch: 0.7 GB, where pip finds a PyTorch for CPUs, or 3 GB")
+    # By itself: of two builds of a version, pip prefers the one whose index tells hashes. What cannot be had, and why,
+    # is said of the next lock.
+    with contextlib.suppress(InstallationError):
+        own_pip.install_lock(python, locks / "aimet-onnx-cpu.lock")
     own_pip.install_lock(python, locks / "aimet-onnx.lock")
     asked = subprocess.run([python, "-c", _TORCH], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     version = asked.stdout.strip()

@@ -19,7 +19,7 @@ _HOW = "get AimetCommon-tf_cpu_1.19.1.py37-... and AimetTensorflow-tf_cpu_1.19.1
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """A checkout whose lane is installed."""
-    made = Checkout(tmp_path_factory.mktemp("aimet"))
+    made = Checkout(tmp_path_factory.mktemp("aimet"), tensorflow=True)
     made.run("true")
     return made
 

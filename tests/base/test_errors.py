@@ -46,4 +46,4 @@ def test_the_version_that_is_named_is_the_one_that_is_tested() -> None:
     error = unexpected(ModuleNotFoundError("No module named 'object_detection'", name="object_detection"))
 
     named = str(error).rstrip("`").split()[-1]
-    assert f"\n{named} " in (ROOT / "requirements.lock").read_text()
+    assert f"\n{named} " in (ROOT / "requirements" / "tensorflow1.lock").read_text()

@@ -42,7 +42,14 @@ class Checkout:
         environment: Variables that its calls get.
     """
 
-    def __init__(self, parent: Path, packages: Optional[Path] = None) -> None:
+    def __init__(self, parent: Path, packages: Optional[Path] = None, tensorflow: bool = False) -> None:
+        """Make a checkout below a folder.
+
+        Args:
+            parent: The folder.
+            packages: What its environments find; what these tests find, if not given.
+            tensorflow: Whether the TensorFlow there is the real one, which takes seconds to import.
+        """
         self.folder = parent / "a clone"
         self.folder.mkdir()
         for name in ("run", "pyproject.toml", "README.md"):
@@ -56,8 +63,11 @@ class Checkout:
         self._log = parent / "made.log"
         stand_in = parent / "stand-in"
         stand_in.mkdir()
-        (stand_in / "venv.py").write_text(_VENV.format(
-            log=str(self._log), packages=str(packages or sysconfig.get_path("purelib"))))
+        light = parent / "light"
+        light.mkdir()
+        (light / "tensorflow.py").touch()
+        found = [*([] if tensorflow or packages else [light]), packages or sysconfig.get_path("purelib")]
+        (stand_in / "venv.py").write_text(_VENV.format(log=str(self._log), packages="\n".join(map(str, found))))
         self.environment: Dict[str, str] = suite.environment(QUANT_ACCURACY_PYTHON=sys.executable,
                                                              PYTHONPATH=str(stand_in))
 

@@ -5,7 +5,6 @@ from typing import Callable, Iterator, Tuple
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from object_detection.core import post_processing
 
 from quant_accuracy.detection import nms
 from quant_accuracy.detection.nms import Detections
@@ -20,6 +19,8 @@ Suppress = Callable[[np.ndarray, np.ndarray], Detections]
 @pytest.fixture(scope="module")
 def reference() -> Iterator[Suppress]:
     """The Object Detection API's multi-class suppression."""
+    from object_detection.core import post_processing
+
     with tf.Graph().as_default(), tf.Session() as session:
         boxes, scores = tf.placeholder(tf.float32, [400, 1, 4]), tf.placeholder(tf.float32, [400, _CLASSES])
         found, count = post_processing.multiclass_non_max_suppression(

@@ -105,6 +105,7 @@ def test_wheels_are_found_with_their_libraries_and_without_any_variable(unpacked
     assert (done.returncode, done.stdout) == (0, "AIMET 1.19.1 is installed and can be loaded\n")
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 8), reason="AIMET 1.19 is for Python 3.7")
 def test_ops_are_loaded_by_their_bare_name_from_the_folder_of_the_libraries(unpacked: Path) -> None:
     folder = libraries.folder()
     assert folder is not None

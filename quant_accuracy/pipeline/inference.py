@@ -25,6 +25,7 @@ from quant_accuracy.executors.contract import Workload
 from quant_accuracy.pipeline import assignment as assignments
 from quant_accuracy.pipeline.prepared import Prepared
 from quant_accuracy.quantization.records import BUILTIN
+from quant_accuracy.runtimes import choice
 
 _POLL_SECONDS = 0.1
 
@@ -72,8 +73,9 @@ def _paths_of(prepared: Prepared, runs: Sequence[Run]) -> _Paths:
         "size": [card.height, card.width],
         "preprocessing": images.PREPROCESSING,
         "outside_suppression": artifacts.suppression is not None,
-        "code": code_digest("data", "detection"),
+        "code": code_digest("runtimes", "data", "detection"),
         "tensorflow": tf.__version__,
+        "runtime": choice.of_name(artifacts.computation.runtime).identity,
     }
     return {(run, shard.index): prepared.cache.path(f"detections/{run.variant}", {
         **shared,

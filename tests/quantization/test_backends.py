@@ -1,17 +1,13 @@
 """One contract for all who quantize: what it settles, and what it refuses."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from quant_accuracy.base.errors import ConfigurationError, StorageError
-from quant_accuracy.base.graph_names import GraphNames
+from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.quantization import aimet, aimet_onnx, backends
 from quant_accuracy.quantization.records import AIMET, AIMET_ONNX, AUTO, BUILTIN, Settings
-
-_NAMES = GraphNames("images", ("start",), ("end",), ("", "", "", ""))
 
 
 @pytest.fixture
@@ -48,12 +44,3 @@ def test_a_backend_runs_with_its_own_encodings_only(all_installed: None, backend
     with pytest.raises(ConfigurationError, match="cannot run with encodings from a file; use --simulate builtin"):
         backends.settled(given)
     assert backends.settled(replace(given, simulator=BUILTIN)).backend == backend
-
-
-def test_a_folder_tells_who_runs_it(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match=r"simulator\.json: not readable .*; delete"):
-        backends.open_network(tmp_path, _NAMES)
-    for simulator in ("another", BUILTIN):
-        (tmp_path / backends.SIMULATOR_FILE).write_text(json.dumps({"simulator": simulator}))
-        with pytest.raises(StorageError, match="delete .*, it will be made again"):
-            backends.open_network(tmp_path, _NAMES)

@@ -116,7 +116,7 @@ def settled(settings: Settings) -> Settings:
     """
     backend = settings.backend
     if backend == AUTO:
-        backend = AIMET if aimet.installed() else BUILTIN
+        backend = AIMET if aimet.usable() else BUILTIN
     simulator = settings.simulator or backend
     _BACKENDS[backend].check(settings)
     if simulator not in (BUILTIN, backend):

@@ -25,8 +25,9 @@ def test_what_quantizes_runs_the_network_unless_something_else_is_asked_for(all_
 
 def test_auto_is_aimet_1_where_it_is_installed_and_never_aimet_2(monkeypatch: pytest.MonkeyPatch,
                                                                  all_installed: None) -> None:
+    monkeypatch.setattr(aimet, "usable", lambda: True)
     assert backends.settled(Settings(backend=AUTO)).backend == AIMET
-    monkeypatch.setattr(aimet, "installed", lambda: None)
+    monkeypatch.setattr(aimet, "usable", lambda: False)
     assert backends.settled(Settings(backend=AUTO)).backend == BUILTIN
 
 

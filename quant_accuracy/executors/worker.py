@@ -37,7 +37,7 @@ class Assignment:
         names: The graphs' inputs and outputs.
         suppression: How to suppress outside of the graph; None to run the graph's own ops.
         quantization: The network's quantizers and encodings.
-        simulator: Who runs the quantized network: `builtin`, or a backend.
+        simulator: Who runs the quantized network: `builtin`, or one of `_NETWORKS`.
         simulator_folder: Where the simulation of another lies; None for `builtin`.
         runtime: Name and version of what computes networks, as `Runtime.identity`.
         table: What preprocessing makes of pixels, as `pixels.table_of`; None to run its ops.
@@ -90,7 +90,8 @@ def _open(assignment: Assignment, variant: str) -> Iterator[Detector]:
     with contextlib.ExitStack() as stack:
         if variant == QUANTIZED and assignment.simulator != BUILTIN:
             assert assignment.simulator_folder is not None
-            network = stack.enter_context(backends.open_network(assignment.simulator_folder, assignment.names))
+            network = stack.enter_context(backends.open_network(assignment.simulator, assignment.simulator_folder,
+                                                                assignment.names))
             detect = stack.enter_context(open_detector(assignment.graph(FLOAT), assignment.names,
                                                        assignment.suppression, network,
                                                        f"the float graph behind the outputs of {assignment.simulator}"))

@@ -4,14 +4,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Mapping, Optional, Sequence
 
-from quant_accuracy.artifacts.records import SUPPRESSION_FILE, Computation, read_graph
+from quant_accuracy.artifacts.records import SIMULATOR_FILE, SUPPRESSION_FILE, Computation, read_graph
 from quant_accuracy.base import files
 from quant_accuracy.data import images
 from quant_accuracy.data.shards import Shard
 from quant_accuracy.detection.postprocessing import Suppression
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import backends, encodings_file, loading, simulate
-from quant_accuracy.quantization.backends import SIMULATOR_FILE, Job
+from quant_accuracy.quantization.backends import Job
 from quant_accuracy.quantization.records import Settings
 from quant_accuracy.runtimes import choice
 from quant_accuracy.runtimes.execution import Execution
@@ -35,13 +35,14 @@ def make(folder: Path, card: ModelCard, float_folder: Path, calibration: Sequenc
     """
     graph = read_graph(float_folder / "folded.pb")
     batches = images.read_images(calibration, card.calibration_images, card.height, card.width)
-    execution = Execution(choice.of_name(computation.runtime), card.graph.starting_ops, fixed=bool(card.height))
-    quantization = backends.build(Job(checkpoint, Network.of(graph, card.graph), card.graph, card.quantization, batches,
-                                      folder, execution))
+    names, settings = card.graph, card.quantization
+    execution = Execution(choice.of_name(computation.runtime), names.starting_ops, fixed=bool(card.height))
+    network = Network.of(graph, names)
+    quantization = backends.build(Job(checkpoint, network, names, settings, batches, folder, execution))
     quantsim = simulate.simulate(graph, quantization)
     (folder / "quantsim.pb").write_bytes(quantsim.SerializeToString(deterministic=True))
     files.write_json(folder / "quantizers.json", [asdict(quantizer) for quantizer in quantization.quantizers])
     encodings_file.write(folder / "model.encodings", quantization)
     files.write_json(folder / SUPPRESSION_FILE, suppression and asdict(suppression))
-    files.write_json(folder / SIMULATOR_FILE, {"simulator": card.quantization.simulator, **asdict(computation),
-                                               "versions": dict(backends.versions(card.quantization))})
+    files.write_json(folder / SIMULATOR_FILE, {"simulator": settings.simulator, **asdict(computation),
+                                               "versions": dict(backends.versions(settings))})

@@ -12,10 +12,9 @@ from quant_accuracy.base.words import FLOAT, TENSORFLOW
 from quant_accuracy.detection.postprocessing import Postprocessing, Suppression
 from quant_accuracy.folding.fold import NotFolded
 from quant_accuracy.quantization import encodings_file
-from quant_accuracy.quantization.backends import SIMULATOR_FILE
 from quant_accuracy.quantization.records import Encodings, Quantization, Quantizer, Symmetry
 
-SUPPRESSION_FILE = "suppression.json"
+SUPPRESSION_FILE, SIMULATOR_FILE = "suppression.json", "simulator.json"
 
 
 @dataclass(frozen=True)
@@ -105,9 +104,10 @@ def read(float_folder: Path, quantsim_folder: Path) -> Artifacts:
         folding = read_json(float_folder / "fold.json")
         not_folded = [NotFolded(**item) for item in folding["not_folded"]]
         batch_norms = [str(name) for name in folding["batch_norms"]]
-        made_by = read_json(quantsim_folder / SIMULATOR_FILE)
-        simulator, table, versions = str(made_by["simulator"]), made_by["table"], dict(made_by["versions"])
-        computation = Computation(str(made_by["runtime"]), None if table is None else tuple(table))
+        computed_by = read_json(quantsim_folder / SIMULATOR_FILE)
+        simulator, table = str(computed_by["simulator"]), computed_by["table"]
+        computation = Computation(str(computed_by["runtime"]), None if table is None else tuple(table))
+        versions = dict(computed_by["versions"])
         encodings = encodings_file.read(quantsim_folder / "model.encodings",
                                         f"delete {quantsim_folder}, it will be made again").all()
     except (KeyError, TypeError, ValueError) as error:

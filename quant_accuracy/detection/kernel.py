@@ -102,13 +102,14 @@ def open_kernel(parameters: Parameters) -> Iterator[Kernel]:
     """The kernel in a session of its own."""
     with tf.Graph().as_default() as graph:
         boxes = tf.placeholder(tf.float32, [None, 4], name="boxes")
+        thresholds = {"iou_threshold": tf.constant(parameters.iou_threshold, tf.float32),
+                      "score_threshold": tf.constant(parameters.score_threshold, tf.float32),
+                      "soft_nms_sigma": tf.constant(0, tf.float32)}
         for slots in _SLOTS:
-            scores = tf.placeholder(tf.float32, [slots, None], name=f"scores/{slots}")
-            limits = tf.placeholder(tf.int32, [slots], name=f"limits/{slots}")
+            scores = tf.unstack(tf.placeholder(tf.float32, [slots, None], name=f"scores/{slots}"))
+            limits = tf.unstack(tf.placeholder(tf.int32, [slots], name=f"limits/{slots}"))
             for slot in range(slots):
-                kept = tf.image.non_max_suppression_with_scores(boxes, scores[slot], limits[slot],
-                                                                parameters.iou_threshold, parameters.score_threshold)
-                tf.identity(kept[0], name=f"kept/{slots}/{slot}")
-    with sessions.open_session(graph.as_graph_def(), "the suppression of overlaps",
-                               callables.in_this_thread()) as session:
-        yield Kernel(session, parameters)
+                tf.raw_ops.NonMaxSuppressionV5(boxes=boxes, scores=scores[slot], max_output_size=limits[slot],
+                                               **thresholds, name=f"kept/{slots}/{slot}")
+    with sessions.session_of(graph, callables.in_this_thread()) as session:
+        yield Kernel(sessions.GraphSession(session, "the suppression of overlaps"), parameters)

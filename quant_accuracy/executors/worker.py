@@ -90,7 +90,8 @@ def _open(assignment: Assignment, variant: str) -> Iterator[Detector]:
     with contextlib.ExitStack() as stack:
         if variant == QUANTIZED and assignment.simulator != BUILTIN:
             assert assignment.simulator_folder is not None
-            network = stack.enter_context(backends.open_network(assignment.simulator_folder, assignment.names))
+            network = stack.enter_context(backends.open_network(assignment.simulator, assignment.simulator_folder,
+                                                                assignment.names))
             detect = stack.enter_context(open_detector(assignment.graph(FLOAT), assignment.names,
                                                        assignment.suppression, network,
                                                        f"the float graph behind the outputs of {assignment.simulator}"))

@@ -1,22 +1,18 @@
 """Who places quantizers and makes encodings, and who runs the network with them: one contract for all of them."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Callable, ContextManager, List, Mapping, Optional, Sequence
 
 import numpy as np
 
-from quant_accuracy.base import documents
-from quant_accuracy.base.errors import ConfigurationError, StorageError
+from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import aimet, aimet_onnx, calibrate, configuration, loading, placement
 from quant_accuracy.quantization.calibrate import Batch
 from quant_accuracy.quantization.records import AIMET, AIMET_ONNX, AUTO, BUILTIN, FOLD, Quantization, Settings
 from quant_accuracy.runtimes.execution import Execution
-
-# In a folder of artifacts: who runs the quantized network, and the versions of those who made it.
-SIMULATOR_FILE = "simulator.json"
 
 # From uint8 images [n, height, width, 3] to the network's outputs, in the order of its output ops, for any thread.
 RunNetwork = Callable[[np.ndarray], List[np.ndarray]]
@@ -33,7 +29,7 @@ class Job:
         settings: How it is to be quantized, settled.
         batches: Calibration images, uint8 [batch, height, width, 3].
         folder: Gets what the backend needs to run the network, where it is to, and what it exports.
-        execution: Who computes the float network, for a backend that has no session of its own.
+        execution: What computes the network where the backend leaves that open.
     """
 
     checkpoint: Path
@@ -42,7 +38,7 @@ class Job:
     settings: Settings
     batches: Sequence[Batch]
     folder: Path
-    execution: Execution = field(default_factory=Execution)
+    execution: Execution
 
 
 @dataclass(frozen=True)
@@ -146,22 +142,18 @@ def build(job: Job) -> Quantization:
     return _BACKENDS[job.settings.backend].build(job)
 
 
-def open_network(folder: Path, names: GraphNames) -> ContextManager[RunNetwork]:
-    """Run the network as the simulator runs it that a folder of artifacts was made for.
+def open_network(simulator: str, folder: Path, names: GraphNames) -> ContextManager[RunNetwork]:
+    """Run the network as a backend other than the built-in one does.
 
     Args:
-        folder: The folder, with what `build` left there.
+        simulator: The backend.
+        folder: The folder of artifacts, with what `build` left there.
         names: The graph's ops.
 
     Raises:
-        ConfigurationError: The simulator is not installed.
+        ConfigurationError: The backend is not installed.
         StorageError: The folder's files are missing or damaged.
     """
-    again = f"delete {folder}, it will be made again"
-    try:
-        simulator = _BACKENDS[documents.read_json(folder / SIMULATOR_FILE)["simulator"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StorageError(f"{folder / SIMULATOR_FILE}: not readable ({error}); {again}") from error
-    if simulator.open_network is None:
-        raise StorageError(f"{folder}: was not made to be run by a backend; {again}")
-    return simulator.open_network(folder, names)
+    opened = _BACKENDS[simulator].open_network
+    assert opened is not None, simulator
+    return opened(folder, names)

@@ -24,7 +24,7 @@ from tests.support.places import ROOT
 
 _AIMET = answers.aimets()
 _ANSWERED = [name for name, answer in _AIMET.items() if not isinstance(answer, Stopped) and name not in REFUSED]
-# Keras writes a dilated convolution as one op under TensorFlow 2, and as three under TensorFlow 1: AIMET was given those.
+# Keras writes a dilated convolution as one op under TensorFlow 2; under TensorFlow 1 as three, which AIMET was given.
 _WRITTEN_OTHERWISE = () if lanes.TENSORFLOW_1 else ("dilated_keras", "dilated_keras_same")
 _STOPPED = [name for name, answer in _AIMET.items() if isinstance(answer, Stopped)]
 

@@ -145,7 +145,7 @@ def test_too_few_calibration_images_are_an_error(convert: Callable[..., DataPath
 
 
 def _animated() -> bytes:
-    return encoded("GIF", "P", save_all=True, append_images=[Image.new("P", (60, 40)), Image.new("P", (60, 40), 9)])
+    return encoded("GIF", "P", save_all=True, append_images=[Image.new("L", (60, 40), level) for level in (90, 200)])
 
 
 @pytest.mark.parametrize(("feature", "problem"), [
@@ -160,7 +160,6 @@ def _animated() -> bytes:
     (as_bytes(_animated()), "has a GIF of 3 frames, which is no single image"),
     (as_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 9\n"),
      "has a pointer of Git LFS, not the file itself as image/encoded; fetch the file with `git lfs pull`"),
-    (as_bytes(encoded()[:-300]), "is not a readable image (Invalid JPEG data"),
     (as_bytes(encoded("PNG")[:-300]), "is not a readable image ("),
     (as_bytes(b"\x01\x02\xfe" * 50), "is not a readable image (its image cannot be identified); copy the file again"),
 ])
@@ -173,6 +172,13 @@ def test_what_is_in_the_place_of_an_image_is_named(tmp_path: Path, feature: Opti
         list(images.stream([shard], 4, 20, 30))
 
     assert f"{shard.path}: record 1 (source_id 7) {problem}" in str(caught.value)
+
+
+def test_what_tensorflow_says_of_an_image_that_is_cut_short_is_told(tmp_path: Path) -> None:
+    shard = write(tmp_path, example(), example(image__encoded=as_bytes(encoded()[:-300])))
+
+    with pytest.raises(DataError, match=r"record 1 \(source_id 7\) is not a readable image \(.*Invalid JPEG data"):
+        list(images.stream([shard], 4, 20, 30))
 
 
 @pytest.mark.parametrize("content", [

@@ -42,7 +42,7 @@ def test_threads_may_share_it(session: tf.Session) -> None:
     factors = [np.full([1, 1], number, np.float32) for number in range(200)]
 
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda factor: float(call(factor, factor)[0]), factors))
+        found = list(pool.map(lambda factor: call(factor, factor)[0].item(), factors))
 
     assert found == [number ** 2 for number in range(200)]
 

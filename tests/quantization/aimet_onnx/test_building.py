@@ -61,7 +61,7 @@ def test_only_reshapes_of_the_demo_have_no_quantizer_and_only_depthwise_convolut
 
 
 def test_activations_of_the_demo_have_the_encodings_of_the_builtin_backend_where_weights_stay_as_they_are(
-        demo_network: Network, demo_card: ModelCard, demo_images: List[np.ndarray], with_aimet_onnx: None,
+        with_aimet_onnx: None, demo_network: Network, demo_card: ModelCard, demo_images: List[np.ndarray],
         tmp_path: Path) -> None:
     # Where weights are quantized, AIMET 2 does it in float32, and a few of a million round the other way.
     pair = both(demo_network, demo_card.graph, replace(demo_card.quantization, overrides=_FLOAT_WEIGHTS),

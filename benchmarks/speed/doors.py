@@ -100,7 +100,12 @@ def measure_memory(cache: Cache, scratch: Path) -> None:
 
 def _peak_memory(data: DataPaths, folder: Path) -> int:
     """Run a cold report in a process of its own; give its peak memory in KB."""
-    status, peak = _run_measured(report_command(data, folder / "cache", folder / "output"))
+    return peak_memory(report_command(data, folder / "cache", folder / "output"))
+
+
+def peak_memory(command: List[str]) -> int:
+    """Run a report in a process of its own; give its peak memory in KB."""
+    status, peak = _run_measured(command)
     if status not in (0, 1):
         raise SystemExit(f"the report ended with status {status}")
     return peak

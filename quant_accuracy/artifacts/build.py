@@ -7,7 +7,7 @@ from typing import Sequence
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.artifacts import float_graph, quantsim, suppression
+from quant_accuracy.artifacts import float_graph, quantsim, runtime, suppression
 from quant_accuracy.artifacts.calibration import calibration_shards
 from quant_accuracy.artifacts.records import Artifacts, Checkpoint, read
 from quant_accuracy.base import checkpoint_parts, files
@@ -16,8 +16,8 @@ from quant_accuracy.base.code import code_digest
 from quant_accuracy.data import images
 from quant_accuracy.data.shards import Shard
 from quant_accuracy.graph import image_input
-from quant_accuracy.quantization import aimet
-from quant_accuracy.quantization.records import AIMET
+from quant_accuracy.quantization import backends
+from quant_accuracy.runtimes import choice
 from quant_accuracy.settings.card import ModelCard
 
 
@@ -43,7 +43,7 @@ def build(card: ModelCard, checkpoint: Path, shards: Sequence[Shard], cache: Cac
 
 def settled(card: ModelCard) -> ModelCard:
     """The card with what depends on the environment chosen, such as the backend."""
-    return replace(card, quantization=quantsim.settled(card.quantization))
+    return replace(card, quantization=backends.settled(card.quantization))
 
 
 def restore(card: ModelCard, prefix: Path, cache: Cache, trusted: bool = False, batch_size: int = 1) -> Checkpoint:
@@ -78,18 +78,20 @@ def simulate(card: ModelCard, checkpoint: Checkpoint, shards: Sequence[Shard], c
 
     def make_quantsim(folder: Path) -> None:
         quantsim.make(folder, card, float_folder, calibration, checkpoint.prefix,
-                      suppression.verified(card, float_folder, calibration, cache))
+                      suppression.verified(card, float_folder, calibration, cache), computation)
 
     calibration = calibration_shards(shards, card.calibration_images)
+    computation = runtime.settled(card, checkpoint, cache)
     quantsim_inputs = {
         "float": float_folder.name,
         "quantization": quantsim.settings_inputs(card.quantization),
         "calibration": {"images": card.calibration_images, "size": [card.height, card.width],
                         "preprocessing": images.PREPROCESSING,
                         "shards": [files.digest_file(shard.path) for shard in calibration]},
-        "code": code_digest("graph", "freezing", "quantization", "data", "detection"),
+        "code": code_digest("graph", "runtimes", "freezing", "quantization", "data", "detection"),
         "numpy": np.__version__,
-        "aimet": aimet.installed() if card.quantization.backend == AIMET else None,
+        "runtime": choice.of_name(computation.runtime).identity,
+        "versions": backends.versions(card.quantization),
     }
     quantsim_folder = cache.folder("quantsim", quantsim_inputs, "calibrating and building the quantization simulation",
                                    make_quantsim)

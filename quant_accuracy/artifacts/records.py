@@ -1,14 +1,14 @@
 """What steps 1 to 5 leave in the cache, and how it is read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Optional, Sequence
+from typing import Any, Mapping, Optional, Sequence, Tuple
 
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base import documents
 from quant_accuracy.base.errors import StorageError
-from quant_accuracy.base.words import FLOAT
+from quant_accuracy.base.words import FLOAT, TENSORFLOW
 from quant_accuracy.detection.postprocessing import Postprocessing, Suppression
 from quant_accuracy.folding.fold import NotFolded
 from quant_accuracy.quantization import encodings_file
@@ -35,6 +35,19 @@ class Checkpoint:
 
 
 @dataclass(frozen=True)
+class Computation:
+    """What computes networks.
+
+    Attributes:
+        runtime: `tensorflow` or `openvino`.
+        table: What preprocessing makes of pixels, as `pixels.table_of`; None to run its ops.
+    """
+
+    runtime: str = TENSORFLOW
+    table: Optional[Tuple[float, ...]] = None
+
+
+@dataclass(frozen=True)
 class Artifacts:
     """What steps 1 to 5 left in the cache.
 
@@ -45,7 +58,9 @@ class Artifacts:
         not_folded: Batch norms that could not be folded or were not to be, with the reason.
         batch_norms: Batch norms that are in the network after folding, but for those that the card keeps there.
         suppression: How to suppress outside of the graph; None to run the graph's own ops.
-        simulator: Who runs the quantized network, `builtin` or `aimet`.
+        simulator: Who runs the quantized network, `builtin` or the backend.
+        computation: What computes networks.
+        versions: Of what the backend is made of, by package.
     """
 
     float_folder: Path
@@ -55,6 +70,8 @@ class Artifacts:
     batch_norms: Sequence[str]
     suppression: Optional[Suppression]
     simulator: str
+    computation: Computation = field(default_factory=Computation)
+    versions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def quantizers(self) -> Sequence[Quantizer]:
@@ -87,13 +104,16 @@ def read(float_folder: Path, quantsim_folder: Path) -> Artifacts:
         folding = read_json(float_folder / "fold.json")
         not_folded = [NotFolded(**item) for item in folding["not_folded"]]
         batch_norms = [str(name) for name in folding["batch_norms"]]
-        simulator = str(read_json(quantsim_folder / SIMULATOR_FILE)["simulator"])
+        computed_by = read_json(quantsim_folder / SIMULATOR_FILE)
+        simulator, table = str(computed_by["simulator"]), computed_by["table"]
+        computation = Computation(str(computed_by["runtime"]), None if table is None else tuple(table))
+        versions = dict(computed_by["versions"])
         encodings = encodings_file.read(quantsim_folder / "model.encodings",
                                         f"delete {quantsim_folder}, it will be made again").all()
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise StorageError(f"{quantsim_folder}: damaged ({error}); delete it, it will be made again") from error
     return Artifacts(float_folder, quantsim_folder, Quantization(quantizers, encodings), not_folded, batch_norms,
-                     read_suppression(quantsim_folder / SUPPRESSION_FILE), simulator)
+                     read_suppression(quantsim_folder / SUPPRESSION_FILE), simulator, computation, versions)
 
 
 def read_suppression(path: Path) -> Optional[Suppression]:

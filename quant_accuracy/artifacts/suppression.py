@@ -37,7 +37,7 @@ def verified(card: ModelCard, float_folder: Path, calibration: Sequence[Shard], 
         "float": float_folder.name,
         "images": {"images": count, "size": [card.height, card.width], "preprocessing": images.PREPROCESSING,
                    "shards": [files.digest_file(shard.path) for shard in leading]},
-        "code": code_digest("graph", "data", "detection"),
+        "code": code_digest("graph", "runtimes", "data", "detection"),
         "numpy": np.__version__,
     }
     folder = cache.folder("suppression", inputs, "verifying the suppression of overlaps",

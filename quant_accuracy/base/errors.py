@@ -5,6 +5,7 @@
     +-- CheckpointError      checkpoint files are missing, damaged, or hold weights that cannot be used
     +-- GraphError           the graph lacks the ops that the model card names, or has an unexpected form
     |   +-- OutOfMemoryError it asks for more memory than there is
+    |   +-- UnsupportedError the chosen runtime cannot take it
     +-- DataError            images, TFRecords or annotations are missing, damaged or contradict each other
     +-- StorageError         a result could not be written, or a stored one could not be read back
     +-- WorkerError          workers died or hung again and again, or there are none
@@ -56,6 +57,10 @@ class GraphError(QuantAccuracyError):
 
 class OutOfMemoryError(GraphError):
     """The graph asks for more memory than there is; elsewhere, or with less at once, it may run."""
+
+
+class UnsupportedError(GraphError):
+    """The chosen runtime cannot take the graph; TensorFlow can."""
 
 
 class DataError(QuantAccuracyError):

@@ -46,3 +46,4 @@ def run() -> str:
 CREATE_TFRECORDS, EXPORT, REPORT = map(command, ("create-coco-tfrecords", "export-checkpoint", "report"))
 RAY_START = program("ray start")
 INSTALL_RAY = program("ray-install") if run() else "pip install 'quant_accuracy[ray]'"
+INSTALL_OPENVINO = program(f"pip install openvino=={'2023.1.0' if sys.version_info < (3, 10) else '2026.4.1'}")

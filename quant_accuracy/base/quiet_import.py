@@ -11,8 +11,10 @@ from typing import Any, Iterator, Optional
 
 _PACKAGE = "tensorflow"
 _STANDARD_ERROR = 2
-# That oneDNN is on, as it is since TensorFlow 2.9, and that this is said before logging is set up.
-_NOISE = (b"oneDNN custom operations are on", b"before absl::InitializeLog")
+# That oneDNN is on, as it is since TensorFlow 2.9, that this is said before logging is set up; what its optimizer of
+# graphs runs on.
+_NOISE = (b"oneDNN custom operations are on", b"before absl::InitializeLog", b"Number of eligible GPUs",
+          b"Starting new session")
 
 
 def install() -> None:

@@ -6,3 +6,6 @@ REPORT_SCHEMA_VERSION = 5
 REPORT_FORMS = ("html", "json", "md")
 # How encodings are made.
 TF, TF_ENHANCED = SCHEMES = ("tf", "tf_enhanced")
+# Who computes the network.
+TENSORFLOW, OPENVINO, AUTO = "tensorflow", "openvino", "auto"
+RUNTIMES = (TENSORFLOW, OPENVINO, AUTO)

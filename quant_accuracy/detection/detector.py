@@ -13,6 +13,7 @@ from quant_accuracy.detection.nms import Detections
 from quant_accuracy.detection.postprocessing import Postprocessing, Suppression
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph import sessions
+from quant_accuracy.runtimes.execution import Execution, open_graph
 
 # From uint8 [n, height, width, 3] images to the network's outputs.
 NetworkRunner = Callable[[np.ndarray], Sequence[np.ndarray]]
@@ -24,7 +25,8 @@ GraphDetector = Callable[[np.ndarray, Feed], List[Detections]]
 
 @contextlib.contextmanager
 def open_detector(graph: tf.GraphDef, names: GraphNames, suppression: Optional[Suppression],
-                  network: Optional[NetworkRunner] = None, label: str = "the graph") -> Iterator[GraphDetector]:
+                  network: Optional[NetworkRunner] = None, label: str = "the graph",
+                  execution: Optional[Execution] = None) -> Iterator[GraphDetector]:
     """Give a function from images to their detections; threads may share it.
 
     Args:
@@ -34,6 +36,7 @@ def open_detector(graph: tf.GraphDef, names: GraphNames, suppression: Optional[S
         network: Runs the network elsewhere, from images to the outputs that `names` lists; the graph then does only
             what comes behind them.
         label: Which graph it is, for messages: `the float graph`.
+        execution: Who computes the graph; None for TensorFlow.
 
     The function raises a GraphError where the graph cannot be run on the images, or gives NaN.
     """
@@ -42,21 +45,21 @@ def open_detector(graph: tf.GraphDef, names: GraphNames, suppression: Optional[S
         return {names.image_input + ":0": images, **more,
                 **{f"{name}:0": value for name, value in zip(names.output_ops, outputs)}}
 
+    execution = execution or Execution()
     if suppression is None:
         fetches = [name + ":0" for name in names.detections]
-        with sessions.open_session(graph, label) as session:
+        with open_graph(execution, graph, fetches, label) as run:
             yield lambda images, more: _own_detections(label, names,
-                                                       _numbers(label, fetches,
-                                                                session.run(fetches, feed(images, more))))
+                                                       _numbers(label, fetches, run(feed(images, more))))
     else:
         fetches = [suppression.postprocessing.boxes, suppression.postprocessing.scores]
         # Most of the graph's ops are those of the suppression: without them its session starts sooner.
         needed = graph_nodes.subgraph(graph, [graph_nodes.op_of(tensor) for tensor in fetches])
-        with sessions.open_session(needed, label) as session, \
+        with open_graph(execution, needed, fetches, label) as run, \
                 nms.open_suppression(_parameters(suppression)) as suppress:
             yield lambda images, more: [suppress(boxes[:, 0], scores)
                                         for boxes, scores in
-                                        zip(*_numbers(label, fetches, session.run(fetches, feed(images, more))))]
+                                        zip(*_numbers(label, fetches, run(feed(images, more))))]
 
 
 def _numbers(label: str, tensors: Sequence[str], values: Sequence[np.ndarray]) -> Sequence[np.ndarray]:

@@ -95,7 +95,8 @@ class ShardActor:
 
 def code() -> str:
     """The digest of everything that figures depend on but what an assignment says."""
-    packages = code_digest("graph", "freezing", "folding", "quantization", "data", "detection", "executors")
+    packages = code_digest("graph", "runtimes", "freezing", "folding", "quantization", "data", "detection",
+                            "executors")
     return files.digest_value([packages, tf.__version__, np.__version__])
 
 

@@ -52,9 +52,9 @@ class RayExecutor(Executor):
 
     def detect(self, workload: Workload, retried: Callable[[Retry], None]) -> Dict[Run, Speed]:
         """Run every shard in one of the actors."""
-        if workload.assignment.aimet_folder is not None:
-            raise ConfigurationError("--executor ray: AIMET's simulation cannot travel to other machines; use "
-                                     "--simulate builtin, or --executor processes")
+        if workload.assignment.simulator_folder is not None:
+            raise ConfigurationError(f"--executor ray: the simulation of {workload.assignment.simulator} cannot travel "
+                                     "to other machines; use --simulate builtin, or --executor processes")
         with connected(self._address, self._threads):
             cores = self._threads or int(ray.cluster_resources().get("CPU", 1))
             jobs = self._jobs or cores

@@ -17,9 +17,14 @@ from quant_accuracy.detection.nms import Detections
 from quant_accuracy.detection.postprocessing import Suppression
 from quant_accuracy.detection.run import Detector, Run, Speed, Work
 from quant_accuracy.detection.store import ShardDetections
+from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph import scale
-from quant_accuracy.quantization import aimet, switches
-from quant_accuracy.quantization.records import Quantization
+from quant_accuracy.quantization import backends, simulate, switches
+from quant_accuracy.quantization.records import BUILTIN, Quantization
+from quant_accuracy.runtimes import choice
+from quant_accuracy.runtimes.contract import Runtime
+from quant_accuracy.runtimes.execution import Execution
+from quant_accuracy.settings.card_fields import ORIGINAL_SIZE
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,10 @@ class Assignment:
         names: The graphs' inputs and outputs.
         suppression: How to suppress outside of the graph; None to run the graph's own ops.
         quantization: The network's quantizers and encodings.
-        aimet_folder: Where AIMET's simulation lies when AIMET runs the quantized network.
+        simulator: Who runs the quantized network: `builtin`, or a backend.
+        simulator_folder: Where the simulation of another lies; None for `builtin`.
+        runtime: Name and version of what computes networks, as `Runtime.identity`.
+        table: What preprocessing makes of pixels, as `pixels.table_of`; None to run its ops.
         batch_size: Images per batch.
         size: Height and width that the network takes.
         digests: Of the shards' content, by shard number.
@@ -43,7 +51,10 @@ class Assignment:
     names: GraphNames
     suppression: Optional[Suppression]
     quantization: Quantization
-    aimet_folder: Optional[Path]
+    simulator: str
+    simulator_folder: Optional[Path]
+    runtime: str
+    table: Optional[Sequence[float]]
     batch_size: int
     size: Tuple[int, int]
     digests: Mapping[int, str]
@@ -75,24 +86,59 @@ def open_detectors(assignment: Assignment) -> Iterator[Dict[str, Detector]]:
 
 @contextlib.contextmanager
 def _open(assignment: Assignment, variant: str) -> Iterator[Detector]:
-    runs, names = [run for run in assignment.runs if run.variant == variant], assignment.names
+    runs = [run for run in assignment.runs if run.variant == variant]
     with contextlib.ExitStack() as stack:
-        if variant == QUANTIZED and assignment.aimet_folder is not None:
-            network = stack.enter_context(aimet.open_network(assignment.aimet_folder, names))
-            detect = stack.enter_context(open_detector(assignment.graph(FLOAT), names, assignment.suppression, network,
-                                                       "the float graph behind AIMET's outputs"))
+        if variant == QUANTIZED and assignment.simulator != BUILTIN:
+            assert assignment.simulator_folder is not None
+            network = stack.enter_context(backends.open_network(assignment.simulator, assignment.simulator_folder,
+                                                                assignment.names))
+            detect = stack.enter_context(open_detector(assignment.graph(FLOAT), assignment.names,
+                                                       assignment.suppression, network,
+                                                       f"the float graph behind the outputs of {assignment.simulator}"))
             yield lambda images, run: detect(images, {})
             return
-        switched, scaled = any(run.disabled for run in runs), any(run.scale != 1.0 for run in runs)
-        graph = switches.insert_switches(assignment.graph(FLOAT), assignment.quantization) if switched \
-            else assignment.graph(variant)
-        if scaled:
-            graph = scale.scale_input(graph, names.starting_ops)
-        detect = stack.enter_context(open_detector(graph, names, assignment.suppression, label=f"the {variant} graph"))
+        runtime = choice.of_identity(assignment.runtime)
+        # Others than TensorFlow get a graph for each set of quantizers: switches would keep them from joining ops.
+        detectors: Dict[Run, Detector] = {}
+        for group in [runs] if runtime.whole else _alike(runs):
+            detect_as = stack.enter_context(_open_runs(assignment, variant, group, runtime))
+            detectors.update((run, detect_as) for run in group)
+        yield lambda images, run: detectors[run](images, run)
+
+
+def _alike(runs: Sequence[Run]) -> List[List[Run]]:
+    """Runs that have the same quantizers switched off, together."""
+    groups: Dict[Tuple[str, ...], List[Run]] = {}
+    for run in runs:
+        groups.setdefault(run.disabled, []).append(run)
+    return list(groups.values())
+
+
+@contextlib.contextmanager
+def _open_runs(assignment: Assignment, variant: str, runs: Sequence[Run], runtime: Runtime) -> Iterator[Detector]:
+    """The detector of some runs of a variant, which share a graph: input scales and switches are fed."""
+    names, quantization, starts = assignment.names, assignment.quantization, assignment.names.starting_ops
+    switched, scaled = any(run.disabled for run in runs), any(run.scale != 1.0 for run in runs)
+    if switched and runtime.whole:
+        graph = switches.insert_switches(assignment.graph(FLOAT), quantization)
+    elif variant in assignment.graphs:
+        graph = assignment.graph(variant)
+    else:
+        quantization = switches.without(quantization, runs[0].disabled)
+        graph = simulate.simulate(assignment.graph(FLOAT), quantization)
+    if scaled:
+        graph, starts = scale.scale_input(graph, names.starting_ops), scale.scaled(names.starting_ops)
+    outputs = names.output_ops if variant == FLOAT else \
+        list(map(graph_nodes.op_of, simulate.network_outputs(names.output_ops, quantization)))
+    # What is scaled is no longer what the table gives.
+    table = None if scaled or assignment.table is None else np.array(assignment.table, np.float32)
+    execution = Execution(runtime, starts, outputs, assignment.size != (ORIGINAL_SIZE, ORIGINAL_SIZE), table)
+    with open_detector(graph, names, assignment.suppression, label=f"the {variant} graph",
+                       execution=execution) as detect:
 
         def detect_as(images: np.ndarray, run: Run) -> List[Detections]:
             factor = {scale.FACTOR + ":0": np.float32(run.scale)} if scaled else {}
-            setting = switches.all_but(assignment.quantization, run.disabled) if switched else {}
+            setting = switches.all_but(quantization, run.disabled) if switched and runtime.whole else {}
             return detect(images, {**factor, **setting})
 
         yield detect_as

@@ -1,6 +1,6 @@
 """Scaling a network's inputs by a factor that is given when the graph runs."""
 
-from typing import Sequence
+from typing import Sequence, Tuple
 
 import tensorflow.compat.v1 as tf
 
@@ -9,6 +9,11 @@ from quant_accuracy.graph import nodes as graph_nodes
 
 FACTOR = "quant_accuracy/input_scale"
 _SCALED = "quant_accuracy/scaled_input"
+
+
+def scaled(starts: Sequence[str]) -> Tuple[str, ...]:
+    """The ops that give what a graph's starting ops gave, scaled."""
+    return tuple(f"{_SCALED}_{number}" for number in range(len(starts)))
 
 
 def scale_input(graph: tf.GraphDef, starts: Sequence[str]) -> tf.GraphDef:
@@ -25,13 +30,13 @@ def scale_input(graph: tf.GraphDef, starts: Sequence[str]) -> tf.GraphDef:
     result.CopyFrom(graph)
     graph_nodes.require(graph_nodes.by_name(result), starts)
     uses = graph_nodes.uses(result.node)
-    for number, start in enumerate(starts):
-        tensor, scaled = graph_nodes.tensor_of(start), f"{_SCALED}_{number}"
+    for start, name in zip(starts, scaled(starts)):
+        tensor = graph_nodes.tensor_of(start)
         if tensor not in uses:
             raise GraphError(f"nothing uses the starting op {start!r}; correct starting_op in the model card")
         for use in uses[tensor]:
-            use.node.input[use.position] = scaled
-        result.node.extend([graph_nodes.float_node(scaled, "Mul", [tensor, FACTOR])])
+            use.node.input[use.position] = name
+        result.node.extend([graph_nodes.float_node(name, "Mul", [tensor, FACTOR])])
     factor = tf.NodeDef(name=FACTOR, op="Placeholder")
     factor.attr["dtype"].type = tf.float32.as_datatype_enum
     factor.attr["shape"].shape.CopyFrom(tf.TensorShape([]).as_proto())

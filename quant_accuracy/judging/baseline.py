@@ -6,6 +6,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from quant_accuracy.base import files, invocation
 from quant_accuracy.base.documents import Section, require_json
+from quant_accuracy.base.words import TENSORFLOW
 from quant_accuracy.judging import jitter
 from quant_accuracy.judging.jitter import Jitter
 from quant_accuracy.quantization import snapshot
@@ -20,6 +21,8 @@ _DATA = "data"
 _QUANTIZATION = "quantization"
 # Where the provenance of quantization has which images calibrated.
 CALIBRATION_KEY = "calibration_shards"
+# Where provenance has the runtime that computed the network; without it, that was TensorFlow.
+RUNTIME_KEY = "runtime"
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,10 @@ class Baseline:
     metrics: Mapping[str, Metrics]
     jitter: Jitter
     provenance: Mapping[str, Any]
+
+    def runtime(self) -> str:
+        """What computed the network: `tensorflow`, or `openvino 2023.1.0`."""
+        return str(self.provenance.get(RUNTIME_KEY, TENSORFLOW))
 
     def calibration(self) -> Optional[str]:
         """The digest of the images that calibrated; None where it does not say."""
@@ -129,11 +136,19 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> List[str
     """The keys whose values differ, dotted, with the values where they are short."""
     old, new = flat(before), flat(after)
     lines = []
-    for key in sorted({*old, *new}):
-        if old.get(key) != new.get(key):
-            values = [str(values.get(key, "none")) for values in (old, new)]
-            lines.append(f"{key} {values[0]} -> {values[1]}" if max(map(len, values)) <= 24 else key)
+    for key in changed(before, after):
+        values = [str(values.get(key, TENSORFLOW if key == RUNTIME_KEY else "none")) for values in (old, new)]
+        lines.append(f"{key} {values[0]} -> {values[1]}" if max(map(len, values)) <= 24 else key)
     return lines
+
+
+def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> List[str]:
+    """The keys whose values differ, dotted, in order."""
+    old, new = flat(before), flat(after)
+    # Older provenance does not name the runtime, which was always TensorFlow.
+    defaults = {RUNTIME_KEY: TENSORFLOW}
+    return [key for key in sorted({*old, *new})
+            if old.get(key, defaults.get(key)) != new.get(key, defaults.get(key))]
 
 
 def _some(names: Sequence[str]) -> str:

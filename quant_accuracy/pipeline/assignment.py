@@ -6,7 +6,8 @@ from quant_accuracy.artifacts.records import Artifacts
 from quant_accuracy.base.words import FLOAT, QUANTIZED
 from quant_accuracy.detection.run import Run
 from quant_accuracy.executors.worker import Assignment
-from quant_accuracy.quantization.records import AIMET
+from quant_accuracy.quantization.records import BUILTIN
+from quant_accuracy.runtimes import choice
 from quant_accuracy.settings.card import ModelCard
 
 
@@ -17,10 +18,12 @@ def of_artifacts(artifacts: Artifacts, card: ModelCard, runs: Sequence[Run], bat
     Raises:
         StorageError: A graph is missing or damaged.
     """
-    by_aimet = artifacts.simulator == AIMET and any(run.variant == QUANTIZED for run in runs)
-    # Switches are put into the float graph; and AIMET runs the network alone, the rest is the float graph's.
-    from_float = by_aimet or any(run.disabled for run in runs)
+    elsewhere = artifacts.simulator != BUILTIN and any(run.variant == QUANTIZED for run in runs)
+    # Switches are put into the float graph; and others run the network alone, the rest is the float graph's.
+    from_float = elsewhere or any(run.disabled for run in runs)
     needed = {FLOAT if run.variant == QUANTIZED and from_float else run.variant for run in runs}
     graphs = {name: artifacts.graph(name).SerializeToString(deterministic=True) for name in sorted(needed)}
     return Assignment(runs, graphs, card.graph, artifacts.suppression, artifacts.quantization,
-                      artifacts.quantsim_folder if by_aimet else None, batch_size, (card.height, card.width), digests)
+                      artifacts.simulator if elsewhere else BUILTIN, artifacts.quantsim_folder if elsewhere else None,
+                      choice.of_name(artifacts.computation.runtime).identity, artifacts.computation.table, batch_size,
+                      (card.height, card.width), digests)

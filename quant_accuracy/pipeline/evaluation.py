@@ -13,6 +13,7 @@ from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.data.shards import Shard
 from quant_accuracy.detection.merge import Merged
 from quant_accuracy.detection.run import Detected, Run
+from quant_accuracy.judging import baseline as baselines
 from quant_accuracy.judging import gates, jitter
 from quant_accuracy.judging.jitter import Jitter
 from quant_accuracy.judging.verdicts import Figures, Verdict
@@ -119,8 +120,16 @@ def conclude(prepared: Prepared, detected: Mapping[str, Detected]) -> Evaluation
         figures = Figures(variants[FLOAT].metrics, variants[QUANTIZED].metrics, classes, part, maps, baseline,
                           known_jitter, provenance.of_prepared(prepared), request.remake)
         verdicts = [*gates.judge(request.card.gates, figures), *prepared.checks(baseline), prepared.coverage(detected)]
-        notes = [*prepared.notes(), *swapped, *_unknown_categories(prepared, variants)]
+        notes = [*prepared.notes(), *_other_runtime(figures), *swapped, *_unknown_categories(prepared, variants)]
     return Evaluation(prepared, variants, figures, verdicts, aps, notes)
+
+
+def _other_runtime(figures: Figures) -> List[str]:
+    """A line where the baseline's network was computed by another runtime."""
+    before = None if figures.baseline is None else figures.baseline.runtime()
+    now = figures.provenance[baselines.RUNTIME_KEY]
+    return [] if before in (None, now) else [
+        f"runtime: {now} here, {before} in the baseline: figures may differ by their numerical jitter"]
 
 
 def _unknown_categories(prepared: Prepared, variants: Mapping[str, Variant]) -> List[str]:

@@ -7,9 +7,12 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base import checkpoint_parts, files
+from quant_accuracy.base.words import TENSORFLOW
 from quant_accuracy.data import images
+from quant_accuracy.judging import baseline
 from quant_accuracy.judging.baseline import CALIBRATION_KEY
 from quant_accuracy.pipeline.prepared import Prepared
+from quant_accuracy.runtimes import choice
 
 
 def of_prepared(prepared: Prepared) -> Dict[str, Any]:
@@ -45,5 +48,8 @@ def of_prepared(prepared: Prepared) -> Dict[str, Any]:
             "score_threshold": suppression and suppression.score_threshold,
             "iou_threshold": suppression and suppression.iou_threshold,
         },
-        "versions": {"tensorflow": tf.__version__, "numpy": np.__version__},
+        # TensorFlow's version is below.
+        baseline.RUNTIME_KEY: TENSORFLOW if artifacts.computation.runtime == TENSORFLOW
+        else choice.of_name(artifacts.computation.runtime).identity,
+        "versions": {"tensorflow": tf.__version__, "numpy": np.__version__, **artifacts.versions},
     }

@@ -1,6 +1,7 @@
 """Observe every quantizer's tensor on calibration images, and derive the encodings."""
 
 import functools
+from dataclasses import replace
 from typing import Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
@@ -9,7 +10,6 @@ import tensorflow.compat.v1 as tf
 from quant_accuracy.base import concurrency
 from quant_accuracy.base.errors import DataError, GraphError
 from quant_accuracy.graph import nodes as graph_nodes
-from quant_accuracy.graph import sessions
 from quant_accuracy.quantization import histogram, simulate
 from quant_accuracy.quantization.encodings import Range, range_encoding
 from quant_accuracy.quantization.histogram import Histogram, enhanced_encoding
@@ -24,6 +24,7 @@ from quant_accuracy.quantization.records import (
     Settings,
     Symmetry,
 )
+from quant_accuracy.runtimes.execution import Execution, open_graph
 
 # What a network is fed at once: images, or values for each of several placeholders, by name.
 Batch = Union[np.ndarray, Mapping[str, np.ndarray]]
@@ -32,7 +33,8 @@ _REPAIR = "a weight or a batch norm before it makes it so: train or export the c
 
 
 def calibrate(graph: tf.GraphDef, quantizers: Sequence[Quantizer], settings: Settings, image_input: str,
-              batches: Iterable[Batch], frozen: Optional[Encodings] = None) -> Quantization:
+              batches: Iterable[Batch], frozen: Optional[Encodings] = None,
+              execution: Optional[Execution] = None) -> Quantization:
     """The quantizers with an encoding for each that is enabled.
 
     As in AIMET, weights are quantized while activations are observed in floating point.
@@ -45,6 +47,7 @@ def calibrate(graph: tf.GraphDef, quantizers: Sequence[Quantizer], settings: Set
         batches: uint8 [batch, height, width, 3] calibration images; for a network of several inputs mappings from
             placeholders to values.
         frozen: Encodings that are given and stay as they are.
+        execution: Who computes the network, and where it begins; None for TensorFlow.
 
     Raises:
         DataError: A tensor is NaN or infinite on the calibration images, or there are no images.
@@ -57,7 +60,8 @@ def calibrate(graph: tf.GraphDef, quantizers: Sequence[Quantizer], settings: Set
     if not activations:
         return Quantization(quantizers, encodings)
     tensors = [q.tensor for q in activations]
-    for quantizer, encode in zip(activations, _observed(quantized, tensors, settings, image_input, batches)):
+    for quantizer, encode in zip(activations, _observed(quantized, tensors, settings, image_input, batches,
+                                                      execution or Execution())):
         encodings[quantizer.tensor] = (_named(quantizer, encode),)
     return Quantization(quantizers, encodings)
 
@@ -93,17 +97,17 @@ def _named(quantizer: Quantizer, encode: _Encode) -> Encoding:
 
 
 def _observed(graph: tf.GraphDef, tensors: Sequence[str], settings: Settings, image_input: str,
-              batches: Iterable[Batch]) -> List[_Encode]:
+              batches: Iterable[Batch], execution: Execution) -> List[_Encode]:
     """For each tensor what gives its encoding, once bit width and symmetry are known."""
     if settings.scheme == TF_ENHANCED:
         return [functools.partial(enhanced_encoding, seen)
-                for seen in observe_histograms(graph, tensors, image_input, batches)]
+                for seen in observe_histograms(graph, tensors, image_input, batches, execution)]
     return [functools.partial(range_encoding, seen)
-            for seen in observe_ranges(graph, tensors, image_input, batches)]
+            for seen in observe_ranges(graph, tensors, image_input, batches, execution)]
 
 
 def observe_ranges(graph: tf.GraphDef, tensors: Sequence[str], image_input: str,
-                   batches: Iterable[Batch]) -> List[Range]:
+                   batches: Iterable[Batch], execution: Execution) -> List[Range]:
     """The range of each tensor over all images.
 
     Args:
@@ -111,6 +115,7 @@ def observe_ranges(graph: tf.GraphDef, tensors: Sequence[str], image_input: str,
         tensors: Names of float32 tensors.
         image_input: The placeholder that takes images.
         batches: As for `calibrate`.
+        execution: As for `calibrate`.
 
     Raises:
         DataError: There are no images.
@@ -119,7 +124,7 @@ def observe_ranges(graph: tf.GraphDef, tensors: Sequence[str], image_input: str,
     low = np.full(len(tensors), np.inf)
     high = np.full(len(tensors), -np.inf)
     fetches = [f"observe/{index}/{which}:0" for which in ("min", "max") for index in range(len(tensors))]
-    for values in _run_all(extremes, fetches, _feeds(graph, extremes, image_input, batches)):
+    for values in _run_all(extremes, fetches, _feeds(graph, extremes, image_input, batches), execution):
         # NaN must come through: numpy's minimum and maximum keep it.
         seen = np.array(values, np.float64).reshape(2, -1)
         low, high = np.minimum(low, seen[0]), np.maximum(high, seen[1])
@@ -127,7 +132,7 @@ def observe_ranges(graph: tf.GraphDef, tensors: Sequence[str], image_input: str,
 
 
 def observe_histograms(graph: tf.GraphDef, tensors: Sequence[str], image_input: str,
-                       batches: Iterable[Batch]) -> List[Optional[Histogram]]:
+                       batches: Iterable[Batch], execution: Execution) -> List[Optional[Histogram]]:
     """The histogram of each tensor over all images; None where all values were zero.
 
     The order of the batches matters: the first one fixes the buckets.
@@ -137,13 +142,14 @@ def observe_histograms(graph: tf.GraphDef, tensors: Sequence[str], image_input: 
         tensors: Names of float32 tensors.
         image_input: The placeholder that takes images.
         batches: As for `calibrate`.
+        execution: As for `calibrate`.
 
     Raises:
         DataError: There are no images, or a value is NaN or infinite.
     """
     needed = graph_nodes.subgraph(graph, [graph_nodes.op_of(tensor) for tensor in tensors])
     seen: List[Optional[Histogram]] = [None] * len(tensors)
-    for values in _run_all(needed, tensors, _feeds(graph, needed, image_input, batches)):
+    for values in _run_all(needed, tensors, _feeds(graph, needed, image_input, batches), execution):
         for index, value in enumerate(values):
             if not np.isfinite(value).all():
                 raise DataError(f"activation {tensors[index]} is NaN or infinite on the calibration images; {_REPAIR}")
@@ -173,12 +179,13 @@ def _is_off(value: np.ndarray) -> bool:
 
 
 def _run_all(graph: tf.GraphDef, fetches: Sequence[str],
-             feeds: Iterable[Mapping[str, np.ndarray]]) -> Iterator[Sequence[np.ndarray]]:
+             feeds: Iterable[Mapping[str, np.ndarray]], execution: Execution) -> Iterator[Sequence[np.ndarray]]:
     """The fetched values of each batch, in order; no batch at all is an error."""
-    count = 0
-    with sessions.open_session(graph, "the float graph, on calibration images") as session:
-        for values in concurrency.run_concurrently(
-                lambda feed: session.run(list(fetches), feed), feeds):
+    count, nodes = 0, graph_nodes.by_name(graph)
+    of_graph = replace(execution, starts=[start for start in execution.starts if start in nodes],
+                       outputs=list(map(graph_nodes.op_of, fetches)))
+    with open_graph(of_graph, graph, fetches, "the float graph, on calibration images") as run:
+        for values in concurrency.run_concurrently(run, feeds):
             yield values
             count += 1
     if not count:

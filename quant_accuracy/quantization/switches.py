@@ -1,5 +1,6 @@
 """The graph that simulates quantization with a switch at every quantizer, so that one session runs any set of them."""
 
+from dataclasses import replace
 from typing import Collection, Dict, List, Mapping, NamedTuple, Sequence
 
 import numpy as np
@@ -27,11 +28,26 @@ def all_but(quantization: Quantization, off: Collection[str]) -> Mapping[str, np
     Raises:
         GraphError: There is no enabled quantizer on one of the tensors.
     """
-    names = [quantizer.tensor for quantizer in quantization.enabled()]
-    unknown = sorted(set(off) - set(names))
+    _require(quantization, off)
+    return {SETTING + ":0": np.array([quantizer.tensor not in off for quantizer in quantization.enabled()])}
+
+
+def without(quantization: Quantization, off: Collection[str]) -> Quantization:
+    """The quantization with the quantizers on the tensors of `off` disabled, for a graph of its own.
+
+    Raises:
+        GraphError: There is no enabled quantizer on one of the tensors.
+    """
+    _require(quantization, off)
+    return replace(quantization, quantizers=[replace(quantizer, enabled=quantizer.enabled and
+                                                     quantizer.tensor not in off)
+                                             for quantizer in quantization.quantizers])
+
+
+def _require(quantization: Quantization, off: Collection[str]) -> None:
+    unknown = sorted(set(off) - {quantizer.tensor for quantizer in quantization.enabled()})
     if unknown:
         raise GraphError(f"{unknown[0]} has no enabled quantizer that could be switched off; name another tensor")
-    return {SETTING + ":0": np.array([name not in off for name in names])}
 
 
 def insert_switches(graph: tf.GraphDef, quantization: Quantization) -> tf.GraphDef:

@@ -8,6 +8,7 @@ from typing import Dict, List, Mapping, Sequence, Tuple
 from quant_accuracy.base.documents import Section
 from quant_accuracy.base.errors import ConfigurationError, shown
 from quant_accuracy.base.graph_names import GraphNames
+from quant_accuracy.base.words import TENSORFLOW
 from quant_accuracy.quantization.assumptions import Assumptions
 from quant_accuracy.quantization.records import Settings
 from quant_accuracy.settings import card_bases, card_fields, card_files, gates
@@ -53,6 +54,7 @@ class ModelCard:
             data set is what the pattern takes, also where other files of a numbered set lie beside.
         given: How the card was named, for messages: its name in `models/`, or a path; empty for its own name.
         known_failed_checks: The checks that are known to fail, by name.
+        runtime: What computes the network: `tensorflow`, `openvino`, or `auto`.
     """
 
     name: str
@@ -68,6 +70,7 @@ class ModelCard:
     part_of_annotations: bool = False
     given: str = ""
     known_failed_checks: Mapping[str, KnownFailure] = field(default_factory=dict)
+    runtime: str = TENSORFLOW
 
     def label(self) -> str:
         """The name with the bits of weights and activations: `ssd_mobilenet_v2_demo-w8a8`."""
@@ -125,7 +128,7 @@ def read(document: CardDocument, given: str = "") -> ModelCard:
     """
     card = Section(str(document.path), "", document.content, "the model card", document.origins)
     card.only("base", "name", "graph", "input", "quantization", "assumptions", "calibration", "gates", KNOWN_FAILURES,
-              "data")
+              "data", "runtime")
     name = card.text("name")
     if not re.fullmatch(r"[\w.-]+", name):
         raise card.error("name", f"is {shown(name)}; use letters, digits, '_', '.' and '-'")
@@ -147,4 +150,5 @@ def read(document: CardDocument, given: str = "") -> ModelCard:
         part_of_annotations=bool(data.flag("part_of_annotations")),
         given=given,
         known_failed_checks=gates.read_known_failures(card.section(KNOWN_FAILURES)),
+        runtime=card_fields.read_runtime(card),
     )

@@ -7,6 +7,7 @@ from typing import Tuple
 from quant_accuracy.base.documents import Section
 from quant_accuracy.base.errors import shown
 from quant_accuracy.base.graph_names import GraphNames
+from quant_accuracy.base.words import RUNTIMES, TENSORFLOW
 from quant_accuracy.quantization import configuration as configurations
 from quant_accuracy.quantization.assumptions import Assumptions
 from quant_accuracy.quantization.configuration import Configuration
@@ -51,6 +52,14 @@ def read_input(section: Section) -> Tuple[int, int]:
                                 "are")
         return ORIGINAL_SIZE, ORIGINAL_SIZE
     return section.number("height", 1, 4096), section.number("width", 1, 4096)
+
+
+def read_runtime(card: Section) -> str:
+    """`runtime`: what computes the network."""
+    name = card.text("runtime", TENSORFLOW)
+    if name not in RUNTIMES:
+        raise card.error("runtime", f"is {shown(name)}; use {', '.join(RUNTIMES[:-1])} or {RUNTIMES[-1]}")
+    return name
 
 
 def read_quantization(section: Section) -> Settings:

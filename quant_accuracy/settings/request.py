@@ -10,7 +10,7 @@ from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.quantization import configuration
 from quant_accuracy.quantization.records import Settings
 from quant_accuracy.settings import card as cards
-from quant_accuracy.settings import card_files, executor, folders, hints
+from quant_accuracy.settings import card_files, executor, folders, hints, runtime
 from quant_accuracy.settings.card import DataPaths, ModelCard
 from quant_accuracy.settings.executor import Choice
 from quant_accuracy.settings.options import DEFAULT_BATCH_SIZE, INI, MODEL, OPTIONS, PATHS, SETTINGS
@@ -112,6 +112,8 @@ def chosen_cards(values: Values) -> List[ModelCard]:
     for card in cards.load_all(values.models(), folders.cards(values)):
         if values.get("calibration_images"):
             card = replace(card, calibration_images=values.get("calibration_images"))
+        card = replace(card, runtime=values.get("runtime") or card.runtime)
+        runtime.require(card.runtime)
         chosen.append(replace(card, quantization=_settings(card.quantization, values)))
     return chosen
 

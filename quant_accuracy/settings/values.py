@@ -118,7 +118,8 @@ def changes_card(values: Values) -> List[str]:
 
 def changed_by_options(values: Values) -> Dict[str, str]:
     """What the options change of the model card, as text by the option's key."""
-    keys = ("calibration_images", "quantsim_config", "load_encodings", "load_param_encodings", *SETTINGS.values())
+    keys = ("calibration_images", "quantsim_config", "load_encodings", "load_param_encodings", "runtime",
+            *SETTINGS.values())
     return {option.key: str(values.get(option.key)) for option in OPTIONS
             if option.key in keys and values.get(option.key) is not None}
 

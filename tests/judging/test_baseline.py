@@ -111,3 +111,14 @@ def test_provenance_that_is_no_mapping_is_an_error_of_the_baseline(tmp_path: Pat
 
     with pytest.raises(ConfigurationError, match="provenance.data is not a mapping"):
         baseline.read(tmp_path)
+
+
+def test_provenance_without_a_runtime_is_that_of_tensorflow(committed: Baseline) -> None:
+    before = {name: value for name, value in committed.provenance.items() if name != baseline.RUNTIME_KEY}
+    old = replace(committed, provenance=before)
+
+    assert old.runtime() == "tensorflow"
+    assert baseline.other_origin(old, {**before, baseline.RUNTIME_KEY: "tensorflow"}) == []
+    assert baseline.changed({**before, baseline.RUNTIME_KEY: "tensorflow"}, before) == []
+    assert baseline.other_origin(old, {**before, baseline.RUNTIME_KEY: "openvino 2023.1.0"}) == [
+        "runtime tensorflow -> openvino 2023.1.0"]

@@ -9,12 +9,15 @@ import tensorflow.compat.v1 as tf
 import yaml
 
 from quant_accuracy.base.errors import GraphError
+from quant_accuracy.base.words import OPENVINO, TENSORFLOW
 from quant_accuracy.graph import computed
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import calibrate, placement, simulate
-from quant_accuracy.quantization.records import PARAM, Override, Quantization, Settings
+from quant_accuracy.quantization.records import PARAM, SCHEMES, Override, Quantization, Settings
+from quant_accuracy.runtimes import choice
+from quant_accuracy.runtimes.execution import Execution
 from tests.support.configurations import DEFAULT, loaded, place
-from tests.support.networks import VALUES, constant, weighted
+from tests.support.networks import VALUES, constant, random_images, small_quantized, weighted
 
 
 def test_weights_that_change_are_an_error_whose_remedy_works() -> None:
@@ -50,3 +53,18 @@ def test_per_channel_weights_have_a_grid_for_each_output_channel(tmp_path: Path,
         for channel, encoding in enumerate(found[name + ":0"]):
             # Half a step, and what float32 loses.
             assert np.abs(before[channel] - after[channel]).max() <= 0.501 * encoding.scale
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_encodings_that_openvino_observes_are_those_of_tensorflow(scheme: str) -> None:
+    graph, pictures = small_quantized().graph, random_images(6)
+    settings = Settings(scheme)
+    placed = placement.place_quantizers(Network(graph, "start", ["middle", "end"]), settings)
+    found, wanted = (calibrate.calibrate(graph, placed, settings, "images", pictures,
+                                         execution=Execution(choice.of_name(name), ["start"])).encodings
+                     for name in (OPENVINO, TENSORFLOW))
+
+    assert found.keys() == wanted.keys()
+    for tensor, (one,) in wanted.items():
+        assert (found[tensor][0].minimum, found[tensor][0].maximum) == pytest.approx(
+            (one.minimum, one.maximum), abs=1e-5 * (one.maximum - one.minimum))

@@ -174,7 +174,6 @@ def test_the_yaml_that_aimet_writes_holds_objects_of_numpy_and_is_read(stored: P
 
 
 @pytest.mark.parametrize(("document", "message"), [
-    ({"version": "1.0.0", "activation_encodings": [], "param_encodings": []}, "is of version '1.0.0'.*0.6.1; export"),
     ([], "holds no mapping of encodings; name the model.encodings of an export"),
     ({"metrics": {}}, "has neither activation_encodings nor param_encodings; name the model.encodings"),
     ({"activation_encodings": {}, "param_encodings": {"a:0": [{"bitwidth": 16, "dtype": "float"}]}},

@@ -198,5 +198,4 @@ def _after(before: Optional[Entry], now: Entry) -> Entry:
     """The entry, with what changed of its provenance."""
     if before is None or before.digest == now.digest:
         return now
-    old, new = baseline.flat(before.provenance), baseline.flat(now.provenance)
-    return replace(now, changed=tuple(key for key in sorted({*old, *new}) if old.get(key) != new.get(key)))
+    return replace(now, changed=tuple(baseline.changed(before.provenance, now.provenance)))

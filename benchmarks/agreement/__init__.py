@@ -1,0 +1,1 @@
+"""How closely results of one kind agree with those of another."""

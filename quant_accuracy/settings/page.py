@@ -19,8 +19,9 @@ A switch is set by `yes`, `true`, `on` or `1` where it is not typed. `--model` t
 variable or setting that holds nothing is not set; nothing that is typed, as in `--shards=`, is refused.
 
 Under pytest every option is also `--quant-accuracy-NAME`. Where another plugin has the short name, it keeps it, and
-the long one is ours: `--quant-accuracy-report html`. `--strict`, which pytest has as an old name of
-`--strict-markers`, makes inconclusive verdicts red where it is typed, and not where it stands among `addopts`.
+the long one is ours: `--quant-accuracy-report html`. `--strict`, which pytest has, too (an old name of
+`--strict-markers`, and since 9 its strict mode), makes inconclusive verdicts red where it is typed, and not where it
+stands among `addopts`.
 """
 
 

@@ -1,5 +1,6 @@
 """Flags that other plugins have too are left to them, whichever is loaded first."""
 
+import argparse
 from typing import Any, List
 
 import pytest
@@ -23,6 +24,12 @@ def _parser(plugins: List[Any]) -> Any:
     return config._parser
 
 
+def _help(plugins: List[Any]) -> str:
+    parser = _parser(plugins)
+    # Pytest up to 9.0 makes argparse's parser when it needs it.
+    return str((parser._getparser() if hasattr(parser, "_getparser") else parser.optparser).format_help())
+
+
 _ORDERS = pytest.mark.parametrize("plugins", [[_Foreign(), ours], [ours, _Foreign()]], ids=["before", "after"])
 
 
@@ -37,7 +44,7 @@ def test_a_flag_that_another_plugin_takes_is_left_to_it_and_the_long_name_is_our
 
 @_ORDERS
 def test_help_shows_the_long_name_where_the_flag_is_taken_and_only_there(plugins: List[Any]) -> None:
-    said = _parser(plugins)._getparser().format_help()
+    said = _help(plugins)
 
     assert "--quant-accuracy-report=FORMATS" in said
     assert "also write reports to --output-dir" in said
@@ -56,3 +63,16 @@ def test_pytests_own_strict_is_left_to_pytest() -> None:
     parsed = _parser([ours]).parse_known_args(["--strict", "--quant-accuracy-strict"])
 
     assert (parsed.strict, parsed.quant_strict) == (True, True)
+
+
+def test_two_other_plugins_that_take_the_same_flag_are_refused_as_ever() -> None:
+    class Another:
+        def pytest_addoption(self, parser: pytest.Parser) -> None:
+            parser.getgroup("another").addoption("--theirs", dest="another")
+
+    class Third:
+        def pytest_addoption(self, parser: pytest.Parser) -> None:
+            parser.getgroup("third").addoption("--theirs", dest="third")
+
+    with pytest.raises((ValueError, argparse.ArgumentError), match="--theirs"):
+        _parser([ours, Another(), Third()]).parse_known_args([])

@@ -22,6 +22,9 @@ from tests.support.places import ROOT
 
 Run = Callable[..., Sequence[np.ndarray]]
 
+# Networks of the tests are written as TensorFlow 1 writes them, with its control flow and variables.
+tf.disable_v2_behavior()
+
 
 def pytest_make_parametrize_id(val: object, argname: str) -> Optional[str]:
     """Name bytes after their length: those of a compressed file change every second, and xdist compares the names."""

@@ -16,8 +16,7 @@ from quant_accuracy.base.code import code_digest
 from quant_accuracy.data import images
 from quant_accuracy.data.shards import Shard
 from quant_accuracy.graph import image_input
-from quant_accuracy.quantization import aimet
-from quant_accuracy.quantization.records import AIMET
+from quant_accuracy.quantization import backends
 from quant_accuracy.runtimes import choice
 from quant_accuracy.settings.card import ModelCard
 
@@ -44,7 +43,7 @@ def build(card: ModelCard, checkpoint: Path, shards: Sequence[Shard], cache: Cac
 
 def settled(card: ModelCard) -> ModelCard:
     """The card with what depends on the environment chosen, such as the backend."""
-    return replace(card, quantization=quantsim.settled(card.quantization))
+    return replace(card, quantization=backends.settled(card.quantization))
 
 
 def restore(card: ModelCard, prefix: Path, cache: Cache, trusted: bool = False, batch_size: int = 1) -> Checkpoint:
@@ -92,7 +91,7 @@ def simulate(card: ModelCard, checkpoint: Checkpoint, shards: Sequence[Shard], c
         "code": code_digest("graph", "runtimes", "freezing", "quantization", "data", "detection"),
         "numpy": np.__version__,
         "runtime": choice.of_name(computation.runtime).identity,
-        "aimet": aimet.installed() if card.quantization.backend == AIMET else None,
+        "versions": backends.versions(card.quantization),
     }
     quantsim_folder = cache.folder("quantsim", quantsim_inputs, "calibrating and building the quantization simulation",
                                    make_quantsim)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Optional, Sequence, Tuple
+from typing import Any, Mapping, Optional, Sequence, Tuple
 
 import tensorflow.compat.v1 as tf
 
@@ -58,8 +58,9 @@ class Artifacts:
         not_folded: Batch norms that could not be folded or were not to be, with the reason.
         batch_norms: Batch norms that are in the network after folding, but for those that the card keeps there.
         suppression: How to suppress outside of the graph; None to run the graph's own ops.
-        simulator: Who runs the quantized network, `builtin` or `aimet`.
+        simulator: Who runs the quantized network, `builtin` or the backend.
         computation: What computes networks.
+        versions: Of what the backend is made of, by package.
     """
 
     float_folder: Path
@@ -70,6 +71,7 @@ class Artifacts:
     suppression: Optional[Suppression]
     simulator: str
     computation: Computation = field(default_factory=Computation)
+    versions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def quantizers(self) -> Sequence[Quantizer]:
@@ -105,12 +107,13 @@ def read(float_folder: Path, quantsim_folder: Path) -> Artifacts:
         computed_by = read_json(quantsim_folder / SIMULATOR_FILE)
         simulator, table = str(computed_by["simulator"]), computed_by["table"]
         computation = Computation(str(computed_by["runtime"]), None if table is None else tuple(table))
+        versions = dict(computed_by["versions"])
         encodings = encodings_file.read(quantsim_folder / "model.encodings",
                                         f"delete {quantsim_folder}, it will be made again").all()
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise StorageError(f"{quantsim_folder}: damaged ({error}); delete it, it will be made again") from error
     return Artifacts(float_folder, quantsim_folder, Quantization(quantizers, encodings), not_folded, batch_norms,
-                     read_suppression(quantsim_folder / SUPPRESSION_FILE), simulator, computation)
+                     read_suppression(quantsim_folder / SUPPRESSION_FILE), simulator, computation, versions)
 
 
 def read_suppression(path: Path) -> Optional[Suppression]:

@@ -12,6 +12,7 @@
     +-- DefectError          this suite itself is at fault
 """
 
+import re
 import reprlib
 import traceback
 from pathlib import Path
@@ -26,6 +27,9 @@ _PREPARATION = ("checkpoints are prepared with it, and pip does not install it a
                 "`pip install --no-deps tf-object-detection==0.0.3`")
 _INSTALLATIONS = {"object_detection": _PREPARATION, "nets": _PREPARATION}
 _OURS = __name__.partition(".")[0]
+# What TensorFlow 2 puts before the message of an op: where in Python each op that failed was made.
+_PREAMBLE = "Graph execution error:"
+_END_OF_PREAMBLE = re.compile(r"^Node: '.*'$", re.M)
 
 
 class QuantAccuracyError(Exception):
@@ -86,9 +90,16 @@ def shown(value: Any) -> str:
     return _short.repr(value)
 
 
+def told(text: str) -> str:
+    """What a message of TensorFlow's tells: without what TensorFlow 2 says before it."""
+    if not text.startswith(_PREAMBLE):
+        return text
+    return _END_OF_PREAMBLE.split(text[len(_PREAMBLE):])[-1].strip()
+
+
 def first_line(error: BaseException) -> str:
     """The first line of another library's message, to be quoted inside one of ours; its class where it says nothing."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return next(iter(told(str(error).strip()).splitlines()), type(error).__name__)
 
 
 def unexpected(error: BaseException) -> QuantAccuracyError:

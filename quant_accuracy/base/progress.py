@@ -4,7 +4,7 @@ import contextlib
 import sys
 import threading
 import time
-from typing import Iterable, Iterator, Optional, TypeVar
+from typing import Iterable, Iterator, List, Optional, TypeVar
 
 from tqdm import tqdm
 
@@ -35,6 +35,46 @@ def step(label: str) -> Iterator[None]:
         sys.stderr.flush()
     yield
     note(f"{label}: {time.perf_counter() - start:.1f} s")
+
+
+# What is shown with its seconds now, the last one first to be changed.
+_CLOCKS: "List[tqdm[None]]" = []
+
+
+@contextlib.contextmanager
+def clock(label: str) -> Iterator[None]:
+    """Show in one line of a terminal what is being done and for how long; `doing` says what is done within.
+
+    Elsewhere it is a line at the beginning. How long it took is a line at the end, unless it fails.
+    """
+    start, end = time.perf_counter(), threading.Event()
+    shown = sys.stderr.isatty()
+    if not shown:
+        say(f"{label} ...")
+    with tqdm(desc=label, bar_format="{desc} ... {elapsed}", disable=not shown, leave=False) as line:
+        ticking = threading.Thread(target=_tick, args=(line, end), daemon=True)
+        _CLOCKS.append(line)
+        ticking.start()
+        try:
+            yield
+        finally:
+            end.set()
+            ticking.join()
+            _CLOCKS.remove(line)
+    say(f"{label}: {time.perf_counter() - start:.0f} s")
+
+
+def _tick(line: "tqdm[None]", end: threading.Event) -> None:
+    while not end.wait(1.0):
+        line.refresh()
+
+
+def doing(text: str) -> None:
+    """Say what is being done: in the line of a `clock`, or in one of its own."""
+    if _CLOCKS:
+        _CLOCKS[-1].set_description_str(text)
+    else:
+        say(f"{text} ...")
 
 
 def note(text: str) -> None:

@@ -28,6 +28,9 @@ def main(arguments: Optional[List[str]] = None) -> int:
 
 
 def _export(values: argparse.Namespace) -> int:
+    from quant_accuracy.preparation import needs
+
+    needs.check("export-checkpoint")
     # object_detection takes seconds to import: not before the options are known to be right.
     from quant_accuracy.preparation import checkpoint
 

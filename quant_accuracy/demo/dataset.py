@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from quant_accuracy.base import progress
-from quant_accuracy.demo import shapes
+from quant_accuracy.demo import edges, shapes
 
 EVALUATION_SEED = 2017
 TRAINING_SEED = 1994
@@ -28,7 +28,9 @@ class _Object(NamedTuple):
         return left, top, right, bottom
 
 
-class _Scene(NamedTuple):
+class Scene(NamedTuple):
+    """An image, and what it shows."""
+
     image: Image.Image
     objects: List[_Object]
 
@@ -56,8 +58,7 @@ def write_coco(folder: Path, count: int, seed: int, crowds: bool = True) -> Tupl
         "categories": [{"id": c.id, "name": c.name, "supercategory": "shape"} for c in shapes.CATEGORIES],
     }
     for index in progress.bar(range(count), total=count, unit="images", label="drawing"):
-        random = np.random.RandomState([seed, index])
-        scene = _draw_scene(random, crowds)
+        scene = draw_scene(seed, index, crowds)
         image_id = 1000 + 13 * index
         name = f"{image_id:012d}.jpg"
         scene.image.save(str(images / name), quality=_JPEG_QUALITY)
@@ -67,6 +68,21 @@ def write_coco(folder: Path, count: int, seed: int, crowds: bool = True) -> Tupl
             document["annotations"].append(_annotation(len(document["annotations"]) + 1, image_id, thing, scene.image))
     annotations.write_text(json.dumps(document), encoding="utf-8")
     return images, annotations
+
+
+def draw_scene(seed: int, index: int, crowds: bool = True, settled: bool = True) -> Scene:
+    """Draw one image.
+
+    Args:
+        seed: As `write_coco` takes it.
+        index: Which one.
+        crowds: As `write_coco` takes it.
+        settled: Make an evaluation image the same whichever version of Pillow draws.
+    """
+    scene = _draw_scene(np.random.RandomState([seed, index]), crowds)
+    if settled and seed == EVALUATION_SEED:
+        edges.settle(scene.image, index)
+    return scene
 
 
 def _annotation(annotation_id: int, image_id: int, thing: _Object, image: Image.Image) -> Dict[str, Any]:
@@ -94,7 +110,7 @@ def _box_mask(thing: _Object, image: Image.Image) -> Dict[str, Any]:
     return {"counts": [int(run) for run in runs], "size": [image.height, image.width]}
 
 
-def _draw_scene(random: np.random.RandomState, crowds: bool) -> _Scene:
+def _draw_scene(random: np.random.RandomState, crowds: bool) -> Scene:
     width, height = (int(side) for side in random.randint(240, 641, size=2))
     if width == height:
         width -= 1
@@ -116,7 +132,7 @@ def _draw_scene(random: np.random.RandomState, crowds: bool) -> _Scene:
     image = _add_noise(random, image)
     if random.uniform() < 0.1:
         image = image.convert("L")
-    return _Scene(image, objects)
+    return Scene(image, objects)
 
 
 def _background(random: np.random.RandomState, width: int, height: int) -> Image.Image:

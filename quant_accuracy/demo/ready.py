@@ -16,7 +16,7 @@ _HERE = Path(__file__).resolve().parent
 # What `export-checkpoint` made of the training's last one, by this configuration.
 PIPELINE_CONFIG, CHECKPOINT = _HERE / "pipeline.config", _HERE / "checkpoint" / "model.ckpt"
 
-_SOURCES = ("dataset.py", "shapes.py")
+_SOURCES = ("dataset.py", "edges.json", "edges.py", "shapes.py")
 
 
 def data_paths(cache: Cache, count: int = IMAGES, shards: int = SHARDS) -> DataPaths:

@@ -8,6 +8,7 @@ saved, at the learning rate of its own longer schedule: `--steps 2400`, `--steps
 
 import argparse
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import List, Tuple
@@ -15,18 +16,18 @@ from typing import List, Tuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.base import files, progress
+from quant_accuracy.base import command_line, files, progress
 from quant_accuracy.demo import dataset
 from quant_accuracy.demo.ready import CHECKPOINT, PIPELINE_CONFIG
-from quant_accuracy.preparation import checkpoint, coco_tfrecords, pipeline_config
+from quant_accuracy.preparation import coco_tfrecords, needs
 
 _CLASSES = 90
 _SIDE = 300
 _SEED = 7
 
 
-def main() -> None:
-    """Draw the training images, train, and export the checkpoint without optimizer slots."""
+def main() -> int:
+    """Draw the training images, train, and export the checkpoint without optimizer slots; return the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--images", type=int, default=6000, help="training images to draw (default 6000)")
     parser.add_argument("--steps", type=int, default=5400, help="training steps (default 5400)")
@@ -34,8 +35,14 @@ def main() -> None:
     parser.add_argument("--work-dir", type=Path, required=True, help="keeps images and training state; resumable")
     parser.add_argument("--output", type=Path, default=CHECKPOINT.parent, help="default: beside this file")
     options = parser.parse_args()
+    return command_line.exit_status(lambda: _train(options))
+
+
+def _train(options: argparse.Namespace) -> int:
+    needs.check("training the demo")
     shards = _training_shards(options.work_dir / f"images-{options.images}", options.images)
     train(shards, options.steps, options.batch_size, options.work_dir / "state", options.output)
+    return command_line.MEASURED
 
 
 def _training_shards(folder: Path, count: int) -> List[Path]:
@@ -90,6 +97,8 @@ def export(trained: Path, output: Path) -> None:
     Raises:
         CheckpointError: The checkpoint is not one of the demo's network.
     """
+    from quant_accuracy.preparation import checkpoint  # object_detection is not in every lane
+
     with tempfile.TemporaryDirectory() as scratch:
         exported = checkpoint.export(PIPELINE_CONFIG, trained, Path(scratch) / "exported")
         for path in sorted(exported.prefix.parent.glob(f"{exported.prefix.name}.*")):
@@ -98,6 +107,8 @@ def export(trained: Path, output: Path) -> None:
 
 
 def _build_loss(shards: List[Path], batch_size: int) -> tf.Tensor:
+    from quant_accuracy.preparation import pipeline_config
+
     config = pipeline_config.load(PIPELINE_CONFIG)
     model = pipeline_config.build_model(config, is_training=True)
     images, boxes, classes, counts = _batches(shards, batch_size)
@@ -151,4 +162,4 @@ def _parse(record: tf.Tensor) -> Tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tenso
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

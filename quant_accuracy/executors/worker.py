@@ -19,15 +19,12 @@ from quant_accuracy.detection.run import Detector, Run, Speed, Work
 from quant_accuracy.detection.store import ShardDetections
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph import scale
-from quant_accuracy.quantization import aimet, simulate, switches
-from quant_accuracy.quantization.records import AIMET, BUILTIN, Quantization
+from quant_accuracy.quantization import backends, simulate, switches
+from quant_accuracy.quantization.records import BUILTIN, Quantization
 from quant_accuracy.runtimes import choice
 from quant_accuracy.runtimes.contract import Runtime
 from quant_accuracy.runtimes.execution import Execution
 from quant_accuracy.settings.card_fields import ORIGINAL_SIZE
-
-# Those that run the quantized network themselves: from their folder and the graph's names to a network runner.
-_NETWORKS = {AIMET: aimet.open_network}
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,7 @@ class Assignment:
         names: The graphs' inputs and outputs.
         suppression: How to suppress outside of the graph; None to run the graph's own ops.
         quantization: The network's quantizers and encodings.
-        simulator: Who runs the quantized network: `builtin`, or one of `_NETWORKS`.
+        simulator: Who runs the quantized network: `builtin`, or a backend.
         simulator_folder: Where the simulation of another lies; None for `builtin`.
         runtime: Name and version of what computes networks, as `Runtime.identity`.
         table: What preprocessing makes of pixels, as `pixels.table_of`; None to run its ops.
@@ -93,8 +90,8 @@ def _open(assignment: Assignment, variant: str) -> Iterator[Detector]:
     with contextlib.ExitStack() as stack:
         if variant == QUANTIZED and assignment.simulator != BUILTIN:
             assert assignment.simulator_folder is not None
-            open_network = _NETWORKS[assignment.simulator]
-            network = stack.enter_context(open_network(assignment.simulator_folder, assignment.names))
+            network = stack.enter_context(backends.open_network(assignment.simulator, assignment.simulator_folder,
+                                                                assignment.names))
             detect = stack.enter_context(open_detector(assignment.graph(FLOAT), assignment.names,
                                                        assignment.suppression, network,
                                                        f"the float graph behind the outputs of {assignment.simulator}"))

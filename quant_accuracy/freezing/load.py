@@ -22,7 +22,8 @@ _TF1_CONTROL_FLOW = "with the control flow of TensorFlow 1 (tf.disable_v2_behavi
                     "tf.disable_control_flow_v2() before the network is built)"
 # tf.switch_case is a Case under either control flow.
 _OF_FUNCTIONS = {**dict.fromkeys(("If", "StatelessIf", "While", "StatelessWhile", "For"), _TF1_CONTROL_FLOW),
-                 "Case": "with tf.case in place of tf.switch_case, and " + _TF1_CONTROL_FLOW}
+                 **dict.fromkeys(("Case", "StatelessCase"),
+                                 "with tf.case in place of tf.switch_case, and " + _TF1_CONTROL_FLOW)}
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall", "SymbolicGradient")
 
 

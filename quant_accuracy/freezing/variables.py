@@ -133,7 +133,8 @@ def _values(prefix: Path, graph: tf.GraphDef, sources: Mapping[str, _Source]) ->
                 raise CheckpointError(f"{prefix}: the variable {source!r} is said to have the shape {stored[source]}, "
                                       f"which the .data-* files of {room} bytes cannot hold; copy the checkpoint again")
             values[node.name] = taken.of(reader.get_tensor(source))
-    except (tf.errors.OpError, ValueError, TypeError, UnicodeDecodeError) as error:
+    except (tf.errors.OpError, ValueError, TypeError, IndexError, UnicodeDecodeError) as error:
+        # An IndexError is the OutOfRangeError of TensorFlow 2's reader.
         raise CheckpointError(f"{prefix}: the .index or .data-* files cannot be read ({first_line(error)}); "
                               "copy the checkpoint again") from error
     for name, value in values.items():

@@ -1,6 +1,6 @@
 """The dtypes of an op's outputs, as TensorFlow's own registry of ops says them; nothing is built for it."""
 
-from typing import List
+from typing import List, Optional
 
 import tensorflow.compat.v1 as tf
 from tensorflow.core.framework import op_def_pb2
@@ -15,7 +15,7 @@ def output_dtypes(node: tf.NodeDef) -> List[tf.DType]:
     Raises:
         GraphError: TensorFlow does not know the op's type, or the op lacks an attribute that its type has.
     """
-    definition = op_def_registry.get_registered_ops().get(node.op)
+    definition = definition_of(node.op)
     if definition is None:
         raise GraphError(f"the op {node.name!r} is a {node.op}, which TensorFlow {tf.__version__} does not know; "
                          "export the checkpoint again, with the ops of this version")
@@ -28,6 +28,14 @@ def output_dtypes(node: tf.NodeDef) -> List[tf.DType]:
             count = _attribute(node, definition, output.number_attr).i if output.number_attr else 1
             found += [dtype] * count
     return [tf.as_dtype(dtype).base_dtype for dtype in found]
+
+
+def definition_of(op: str) -> Optional[op_def_pb2.OpDef]:
+    """What TensorFlow's registry says of a type of op; None where it does not know it."""
+    if hasattr(op_def_registry, "get_registered_ops"):
+        return op_def_registry.get_registered_ops().get(op)
+    # Since TensorFlow 2.1, which asks its libraries for one at a time.
+    return op_def_registry.get(op)
 
 
 def output_dtype(node: tf.NodeDef, index: int = 0) -> tf.DType:

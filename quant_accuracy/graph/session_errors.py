@@ -6,7 +6,7 @@ from typing import List, NamedTuple, Optional
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base import invocation
-from quant_accuracy.base.errors import GraphError, OutOfMemoryError, QuantAccuracyError, first_line
+from quant_accuracy.base.errors import GraphError, OutOfMemoryError, QuantAccuracyError, first_line, told
 from quant_accuracy.base.near import near
 
 _FED = re.compile(r"Cannot feed value of shape (\(.*?\)) for Tensor '?([^',]+)'?, "
@@ -15,7 +15,7 @@ _NO_TENSOR = re.compile(r"The name '([^']+)' refers to a Tensor which does not e
 _NODE = re.compile(r"(?:\[\[|\{\{)node ([^\s}\]]+)")
 # Where several ops failed, the first line only counts them.
 _SEVERAL = re.compile(r"\d+ root error\(s\) found")
-_FIRST_OF_SEVERAL = re.compile(r"^\s*\(0\)\s*(?:[A-Z][A-Za-z ]*: )?")
+_FIRST_OF_SEVERAL = re.compile(r"^\s*\(0\)\s*(?:[A-Z][A-Za-z_ ]*: )?")
 _WITHOUT_KERNEL = ("NHWC", "OpKernel", "not supported", "only supports")
 _UNFED = re.compile(r"You must feed a value for placeholder tensor '([^']+)' with dtype (\w+)")
 _OF_FLOW = {"does not have value": "is in a branch that this run does not take",
@@ -97,7 +97,8 @@ def _place(error: tf.errors.OpError) -> str:
 
 def _reason(error: Exception) -> str:
     """The shortest part of a message that says why; TensorFlow's have many lines, with its own ops' stack traces."""
-    lines = [line for line in str(getattr(error, "message", None) or error).splitlines() if line.strip()]
+    text = told(str(getattr(error, "message", None) or error))
+    lines = [line for line in text.splitlines() if line.strip()]
     if lines and _SEVERAL.match(lines[0].strip()):
         lines = [_FIRST_OF_SEVERAL.sub("", line) for line in lines[1:]]
     reason = _CHATTER.split(lines[0])[0].strip() if lines else first_line(error)

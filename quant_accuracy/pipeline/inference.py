@@ -24,7 +24,7 @@ from quant_accuracy.executors import factory
 from quant_accuracy.executors.contract import Workload
 from quant_accuracy.pipeline import assignment as assignments
 from quant_accuracy.pipeline.prepared import Prepared
-from quant_accuracy.quantization.records import AIMET, BUILTIN
+from quant_accuracy.quantization.records import BUILTIN
 from quant_accuracy.runtimes import choice
 
 _POLL_SECONDS = 0.1
@@ -37,7 +37,7 @@ def detect(prepared: Prepared, runs: Sequence[Run]) -> Dict[Run, Detected]:
         QuantAccuracyError: Something could not be measured; finished shards stay in the cache.
         KeyboardInterrupt: The user or the system asked to stop; it says how many shards are finished.
     """
-    if prepared.artifacts.simulator == AIMET and any(run != Run(run.variant) for run in runs):
+    if prepared.artifacts.simulator != BUILTIN and any(run != Run(run.variant) for run in runs):
         raise ConfigurationError("AIMET runs a graph of its own, whose input cannot be scaled and whose quantizers "
                                  "cannot be switched; use --simulate builtin to measure the numerical jitter or to ask "
                                  "why")
@@ -82,7 +82,9 @@ def _paths_of(prepared: Prepared, runs: Sequence[Run]) -> _Paths:
         "graph": graphs[run.variant],
         "scale": run.scale,
         "disabled": [run.disabled, code_digest("quantization")] if run.disabled else [],
-        "simulator": artifacts.simulator if run.variant == QUANTIZED else BUILTIN,
+        # A backend runs what it has left beside the graph.
+        "simulator": BUILTIN if run.variant != QUANTIZED or artifacts.simulator == BUILTIN else
+        [artifacts.simulator, artifacts.quantsim_folder.name],
         "shard": prepared.digests[shard.index],
         "records": shard.records,
     }, ".npz") for run in runs for shard in prepared.shards}

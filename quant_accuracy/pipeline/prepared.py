@@ -160,9 +160,9 @@ class Prepared:
     def notes(self) -> List[str]:
         """What is worth a line and no verdict: what was asked for and changes nothing, what could not be checked."""
         request, artifacts = self.request, self.artifacts
-        not_checked = loading.unchecked(request.card.quantization)
         return [*effects.without_effect(lambda: artifacts.graph(FLOAT), request.card.graph, request.card.quantization,
-                                        request.changes), *([] if not_checked is None else [not_checked])]
+                                        request.changes),
+                *loading.notes(request.card.quantization, artifacts.quantizers, lambda: artifacts.graph(FLOAT))]
 
     def _committed(self, baseline: Optional[Baseline]) -> Committed:
         """The snapshot; without any file of a baseline, only a card that compares with one misses it."""

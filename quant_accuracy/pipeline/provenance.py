@@ -51,5 +51,5 @@ def of_prepared(prepared: Prepared) -> Dict[str, Any]:
         # TensorFlow's version is below.
         baseline.RUNTIME_KEY: TENSORFLOW if artifacts.computation.runtime == TENSORFLOW
         else choice.of_name(artifacts.computation.runtime).identity,
-        "versions": {"tensorflow": tf.__version__, "numpy": np.__version__},
+        "versions": {"tensorflow": tf.__version__, "numpy": np.__version__, **artifacts.versions},
     }

@@ -33,11 +33,11 @@ class _ExitStatus:
         elif session.exitstatus == pytest.ExitCode.OK and options.values_of(self._config).get("update_baselines"):
             session.exitstatus = command_line.GATE_FAILED
 
-    @pytest.hookimpl(hookwrapper=True)  # type: ignore[misc]
-    def pytest_runtestloop(self) -> Generator[None, Any, None]:
+    @pytest.hookimpl(wrapper=True)  # type: ignore[misc]
+    def pytest_runtestloop(self) -> Generator[None, Any, Any]:
         """SIGTERM ends a run about models as Ctrl-C does: what was found out is told, and nothing is left behind."""
         with command_line.terminable() if self._is_about_models() else contextlib.nullcontext():
-            (yield).get_result()
+            return (yield)
 
     def pytest_keyboard_interrupt(self, excinfo: Any) -> None:
         # Libraries derive from it what stops pytest for other reasons.

@@ -27,13 +27,12 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(config.stash[_REPORTED])
 
 
-@pytest.hookimpl(hookwrapper=True)  # type: ignore[misc]
-def pytest_runtest_makereport(item: pytest.Item, call: "pytest.CallInfo[None]") -> Generator[None, Any, None]:
+@pytest.hookimpl(wrapper=True)  # type: ignore[misc]
+def pytest_runtest_makereport(item: pytest.Item, call: "pytest.CallInfo[None]") -> Generator[None, Any, Any]:
     """Make one line of an error that can be expected; a crash keeps its traceback, and has the same exit status."""
     excinfo = call.excinfo
     if excinfo is None or not (_takes_model(item) or _in_fixture(excinfo)) or not _is_ours(excinfo):
-        yield
-        return
+        return (yield)
     error = unexpected(excinfo.value)
     about = getattr(item, "callspec", None)
     item.user_properties += [(_MODEL, about.params.get(CARD))] if about is not None else []
@@ -41,9 +40,10 @@ def pytest_runtest_makereport(item: pytest.Item, call: "pytest.CallInfo[None]") 
     if not isinstance(error, DefectError):
         line = pytest.fail.Exception(f"{COULD_NOT}{error}", pytrace=False)
         call.excinfo = pytest.ExceptionInfo.from_exc_info((type(line), line, _last(excinfo.tb)))
-    yield
+    report = yield
     # A debugger wants the error itself.
     call.excinfo = excinfo
+    return report
 
 
 def _last(trace: TracebackType) -> TracebackType:
@@ -79,8 +79,8 @@ class NotMeasured:
     def __init__(self) -> None:
         self._first: Dict[Tuple[str, str], str] = {}
 
-    @pytest.hookimpl(hookwrapper=True)  # type: ignore[misc]
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, Any, None]:
+    @pytest.hookimpl(wrapper=True)  # type: ignore[misc]
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, Any, Any]:
         """Skip a test whose reason another one has said already, of whichever worker."""
         reason = dict(report.user_properties).get(NOT_MEASURED)
         if reason is not None and report.failed:
@@ -90,7 +90,7 @@ class NotMeasured:
                 said = f"Skipped: could not measure, see above: {first}"
                 # Of no line, so that all of them are one in pytest's summary.
                 report.longrepr = (first.split("::")[0], None, said)  # type: ignore[assignment]
-        yield
+        return (yield)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Hear of model cards and snapshots that cannot be used: workers do not stop for that."""

@@ -4,12 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow.compat.v1 as tf
-from object_detection import exporter
-from object_detection.builders import model_builder
 
 from quant_accuracy.base.errors import ConfigurationError, first_line
 from quant_accuracy.base.near import near
-from quant_accuracy.preparation import pipeline_config
+from quant_accuracy.preparation import api, pipeline_config
 
 # What a detector has to give: where suppression begins, and what comes out of it.
 OUTPUTS = ("concat", "concat_1", "detection_boxes", "detection_scores", "detection_classes", "num_detections")
@@ -27,6 +25,7 @@ def build(config_file: Path, config: Any) -> None:
     Raises:
         ConfigurationError: The API cannot build the model, or the model has not the ops of an SSD.
     """
+    exporter = api.exporter()
     try:
         model = pipeline_config.build_model(config, is_training=False)
         _count_anchors_in_the_graph(model)
@@ -61,7 +60,8 @@ def _count_anchors_in_the_graph(model: Any) -> None:
 def _remedy(config: Any) -> str:
     ssd = config.model.ssd
     if config.model.WhichOneof("model") == "ssd":
-        known = {*model_builder.SSD_FEATURE_EXTRACTOR_CLASS_MAP, *model_builder.SSD_KERAS_FEATURE_EXTRACTOR_CLASS_MAP}
+        builder = api.model_builder()
+        known = {*builder.SSD_FEATURE_EXTRACTOR_CLASS_MAP, *builder.SSD_KERAS_FEATURE_EXTRACTOR_CLASS_MAP}
         meant = near(ssd.feature_extractor.type, sorted(known))
         if ssd.feature_extractor.type not in known and meant:
             return f"feature_extractor.type is not one that it knows: did you mean {meant[0]!r}?"

@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any, List, NamedTuple, Optional, Tuple
 
 from google.protobuf import text_format
-from object_detection.builders import model_builder
-from object_detection.protos import pipeline_pb2
 
 from quant_accuracy.base import progress
 from quant_accuracy.base.documents import read_text
 from quant_accuracy.base.errors import ConfigurationError, first_line
 from quant_accuracy.base.near import near
-from quant_accuracy.preparation import text_fields
+from quant_accuracy.preparation import api, text_fields
 from quant_accuracy.preparation.text_fields import Field
 
 _NAME_IT = "name the pipeline.config of the checkpoint"
@@ -85,14 +83,14 @@ def read(path: Path) -> Pipeline:
 
 def build_model(config: Any, is_training: bool) -> Any:
     """The detector of a pipeline configuration, as an `object_detection` model."""
-    return model_builder.build(config.model, is_training=is_training)
+    return api.model_builder().build(config.model, is_training=is_training)
 
 
 def _parsed(path: Path, text: str) -> Tuple[Any, List[str]]:
     """The message, and a note for each field that was left out."""
     notes: List[str] = []
     while True:
-        config = pipeline_pb2.TrainEvalPipelineConfig()
+        config = api.pipeline_pb2().TrainEvalPipelineConfig()
         try:
             text_format.Merge(text, config)
             return config, notes
@@ -148,7 +146,7 @@ def _type_name(path: Tuple[str, ...]) -> str:
 
 
 def _descriptor(path: Tuple[str, ...]) -> Any:
-    found = pipeline_pb2.TrainEvalPipelineConfig.DESCRIPTOR
+    found = api.pipeline_pb2().TrainEvalPipelineConfig.DESCRIPTOR
     for name in path:
         known = None if found is None else found.fields_by_name.get(name)
         found = None if known is None else known.message_type

@@ -76,7 +76,7 @@ def place_quantizers(network: Network, settings: Settings) -> List[Quantizer]:
     taken = {node.name.lower() for node in network.graph.node}
     placed = {quantizer.tensor: quantizer for op in ops.values() for quantizer in _of_op(op, settings, network, taken)}
     _configure(placed, ops, settings.configuration, graph)
-    quantizers = overrides.apply(_in_order(placed, network), settings.overrides)
+    quantizers = overrides.apply(in_order(placed.values(), network), settings.overrides)
     overrides.check_symmetry(quantizers)
     return quantizers
 
@@ -137,14 +137,14 @@ def _of_op(op: _Op, settings: Settings, network: Network, taken: AbstractSet[str
     return found
 
 
-def _in_order(placed: Mapping[str, Quantizer], network: Network) -> List[Quantizer]:
+def in_order(quantizers: Iterable[Quantizer], network: Network) -> List[Quantizer]:
     """As the network runs: params where the op is that takes them, before its output."""
     where: Dict[str, int] = {}
     nodes = network.nodes()
     for position, node in enumerate([*(nodes[name] for name in network.starts), *network.ops()]):
         for tensor in [*map(graph_nodes.tensor_of, node.input), f"{node.name}:0"]:
             where.setdefault(tensor, position)
-    return sorted(placed.values(), key=lambda quantizer: (where[quantizer.tensor], quantizer.kind == ACTIVATION))
+    return sorted(quantizers, key=lambda quantizer: (where[quantizer.tensor], quantizer.kind == ACTIVATION))
 
 
 class _Step:

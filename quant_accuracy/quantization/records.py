@@ -14,7 +14,7 @@ OVERRIDE = "override: "
 TF = "tf"
 TF_ENHANCED = "tf_enhanced"
 SCHEMES = (TF, TF_ENHANCED)
-BUILTIN, AIMET, AUTO = "builtin", "aimet", "auto"
+BUILTIN, AIMET, AIMET_ONNX, AUTO = "builtin", "aimet", "aimet-onnx", "auto"
 # What becomes of batch norms that are spelled out.
 FOLD, KEEP = "fold", "keep"
 # What folding names its biases and BiasAdds: their numbers depend on version and settings.

@@ -10,13 +10,14 @@ from quant_accuracy.base import files
 from quant_accuracy.base.words import FLOAT, REPORT_FORMS
 from quant_accuracy.pipeline.evaluation import Evaluation
 from quant_accuracy.pipeline.variant import Variant
-from quant_accuracy.quantization import export, snapshot
+from quant_accuracy.quantization import aimet_onnx, export, snapshot
 from quant_accuracy.quantization.records import AIMET
 from quant_accuracy.reporting.document import contents, history
 from quant_accuracy.reporting.document.read_report import SNAPSHOT_FILE
 from quant_accuracy.reporting.page import pages
 from quant_accuracy.why.explanation import Answer
 
+ONNX = "onnx"
 _EXPORTED = ("model.encodings", "quantizers.json", "quantsim.pb")
 
 
@@ -70,8 +71,15 @@ def export_quantsim(built: Artifacts, folder: Path) -> List[Path]:
         # AIMET's encodings have the names of AIMET's graph.
         return list(dict.fromkeys(written + [_copied(path, folder) for path
                                              in sorted((built.quantsim_folder / "export").iterdir())]))
+    written += _exported_onnx(built, folder / ONNX)
     export.write_yaml(folder / "model.encodings", folder / "model.encodings.yaml")
     return [*written, folder / "model.encodings.yaml", *export.write_checkpoint(built.graph(FLOAT), folder)]
+
+
+def _exported_onnx(built: Artifacts, folder: Path) -> List[Path]:
+    """What AIMET for ONNX has exported, whose names are those of its model: in a folder of its own."""
+    source = built.quantsim_folder / aimet_onnx.EXPORT
+    return [_copied(path, folder) for path in sorted(source.iterdir())] if source.is_dir() else []
 
 
 def _copied(source: Path, folder: Path) -> Path:

@@ -121,9 +121,11 @@ OPTIONS: Tuple[Option, ...] = (
            "the card's, tf"),
     Option("--default-param-bw", bitwidth, "bits of weights", "BITS", "the card's, 8"),
     Option("--default-output-bw", bitwidth, "bits of activations", "BITS", "the card's, 8"),
-    Option("--backend", choice("builtin", "aimet", "auto"), "quantizer backend, which places quantizers and makes "
-           "encodings: builtin, aimet (the real one), or auto: aimet where it is installed", "NAME", "builtin"),
-    Option("--simulate", choice("builtin", "aimet"), "what runs the quantized network", "NAME", "the backend"),
+    Option("--backend", choice("builtin", "aimet", "aimet-onnx", "auto"), "quantizer backend, which places "
+           "quantizers and makes encodings: builtin, aimet (the real 1.19), aimet-onnx (AIMET 2, for ONNX), or auto: "
+           "aimet where it is installed", "NAME", "builtin"),
+    Option("--simulate", choice("builtin", "aimet", "aimet-onnx"), "what runs the quantized network", "NAME",
+           "the backend"),
     Option("--runtime", choice(*RUNTIMES), "what computes the network: tensorflow; openvino, which is faster; or auto: "
            "openvino where it is installed and takes the network", "NAME", "the card's, tensorflow"),
     Option("--spelled-out-batch-norms", choice("fold", "keep"), "fold batch norms that are written in plain ops, or "

@@ -8,7 +8,7 @@ from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.base.words import FLOAT, QUANTIZED
 from quant_accuracy.judging import class_drop
 from quant_accuracy.pipeline.evaluation import Evaluation
-from quant_accuracy.quantization.records import AIMET, with_layer
+from quant_accuracy.quantization.records import BUILTIN, with_layer
 from quant_accuracy.scoring.metrics import Metrics
 from quant_accuracy.why import families as family_kinds
 from quant_accuracy.why import goal as goals
@@ -148,7 +148,7 @@ def explain(evaluation: Evaluation, minutes: float, most_images: int = IMAGES,
         ConfigurationError: AIMET runs the network.
         QuantAccuracyError: Something could not be measured.
     """
-    if evaluation.artifacts.simulator == AIMET:
+    if evaluation.artifacts.simulator != BUILTIN:
         raise ConfigurationError("AIMET runs a graph of its own, whose quantizers cannot be switched; ask why with "
                                  "--simulate builtin")
     budget = Budget(60.0 * minutes, clock)

@@ -126,7 +126,7 @@ class Investigation:
     def _can_be_raised(self) -> bool:
         """Whether encodings are made here, so that others can be made."""
         settings = self._evaluation.request.card.quantization
-        builtin = settings.backend == BUILTIN or (settings.backend == AUTO and not aimet.installed())
+        builtin = settings.backend == BUILTIN or (settings.backend == AUTO and not aimet.usable())
         return builtin and settings.encodings_file is None
 
     def _cost(self) -> float:

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 from google.protobuf import text_format
-from object_detection.protos import image_resizer_pb2
 
 from quant_accuracy.freezing import load
 from quant_accuracy.preparation import pipeline_config
@@ -115,6 +114,8 @@ def test_the_exported_quantsim_restores_to_the_folded_detector(detector: Detecto
 
 @pytest.mark.soak
 def test_a_detector_whose_images_keep_their_aspect_ratio_goes_the_whole_way(tmp_path: Path) -> None:
+    from object_detection.protos import image_resizer_pb2
+
     config = detectors.small_pipeline("ssd_mobilenet_v1", tmp_path)
     pipeline = pipeline_config.load(config)
     pipeline.model.ssd.image_resizer.keep_aspect_ratio_resizer.CopyFrom(

@@ -2,15 +2,16 @@
 
 import ast
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Dict, Iterator, List, Tuple
+from typing import Dict, Iterator, List
 
-import importlib_metadata
 import pytest
+from packaging.requirements import Requirement
 
+from quant_accuracy.base import distributions
+from tests.support.checkouts import LANE
 from tests.support.places import ROOT
 
 # A package may import those before it.
@@ -61,62 +62,33 @@ def test_numbers_are_computed_without_tensorflow() -> None:
         assert not [module for module in _imports(path) if "tensorflow" in module]
 
 
-def _setup(folder: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
-    for name in ("run", "requirements.lock"):
-        shutil.copy(str(ROOT / name), str(folder / name))
-    return subprocess.run(["sh", str(folder / "run"), "true"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True, env={"PATH": "/usr/bin:/bin", "HOME": str(folder), **environment})
+def _lock(lane: str) -> List[Requirement]:
+    lines = (ROOT / "requirements" / f"{lane}.lock").read_text().splitlines()
+    return [Requirement(line.rstrip(" \\")) for line in lines if line[:1].isalpha()]
 
 
-def test_without_a_python_37_the_set_up_says_how_to_get_one(tmp_path: Path) -> None:
-    if shutil.which("python3.7", path="/usr/bin:/bin"):
-        pytest.skip("this machine has a python3.7 of its own in /usr/bin")
+@pytest.mark.parametrize("lane", ["tensorflow1", "tensorflow2"])
+def test_every_direct_requirement_is_locked_at_its_version(lane: str) -> None:
+    lines = (ROOT / "requirements" / f"{lane}.in").read_text().splitlines()
+    direct = [Requirement(text) for text in (line.split("#")[0].strip() for line in lines) if text]
+    locked = {requirement.name.lower(): str(requirement.specifier)[2:] for requirement in _lock(lane)}
 
-    done = _setup(tmp_path)
-
-    assert done.returncode == 2
-    assert "no Python 3.7 found" in done.stdout
-    assert "uv python install 3.7" in done.stdout
-
-
-def test_a_named_python_that_is_no_37_is_refused(tmp_path: Path) -> None:
-    done = _setup(tmp_path, QUANT_ACCURACY_PYTHON="/bin/false")
-
-    assert done.returncode == 2
-    assert "QUANT_ACCURACY_PYTHON=/bin/false is not a Python 3.7" in done.stdout
-
-
-def test_a_python37_on_the_path_that_does_not_start_is_passed_over(tmp_path: Path) -> None:
-    shim = tmp_path / "bin" / "python3.7"
-    shim.parent.mkdir()
-    shim.write_text("#!/bin/sh\necho 'command not found' >&2\nexit 127\n")
-    shim.chmod(0o755)
-
-    done = _setup(tmp_path, PATH=f"{shim.parent}:/usr/bin:/bin")
-
-    assert "no Python 3.7 found" in done.stdout
-
-
-def _lock() -> Tuple[str, ...]:
-    return tuple(line for line in (ROOT / "requirements.lock").read_text().splitlines() if line[:1].isalpha())
-
-
-def test_every_direct_requirement_is_locked_at_its_version() -> None:
-    lines = (ROOT / "requirements.in").read_text().splitlines()
-    direct = [line.split("#")[0].strip().lower() for line in lines]
-    locked = {line.split()[0].lower() for line in _lock()}
-
-    assert not [requirement for requirement in direct if requirement and requirement not in locked]
+    assert [str(each) for each in direct if locked[each.name.lower()] not in each.specifier] == []
 
 
 def test_the_environment_of_the_tests_is_the_locked_one() -> None:
-    installed = {str(package.metadata["Name"]).lower().replace("_", "-"): package.version
-                 for package in importlib_metadata.distributions()}
-    wanted = dict(line.split()[0].lower().split("==") for line in _lock())
+    installed = {_canonical(str(package.metadata["Name"])): package.version
+                 for package in distributions.metadata.distributions()}
+    wanted = {_canonical(requirement.name): str(requirement.specifier)[2:] for requirement in _lock(LANE)
+              if requirement.marker is None or requirement.marker.evaluate()}
     wrong = {name: (version, installed.get(name)) for name, version in wanted.items()
              if installed.get(name) != version}
 
     assert not wrong
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _tracked(pattern: str) -> List[Path]:

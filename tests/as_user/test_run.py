@@ -2,94 +2,64 @@
 
 import shutil
 import subprocess
-import sys
 import sysconfig
 from pathlib import Path
-from typing import Dict, List
+from typing import List
 
 import pytest
 
 from quant_accuracy.settings.options import DEMO_CARD
 from tests.support import suite
+from tests.support.checkouts import VERSION, Checkout
 from tests.support.places import ROOT
-
-# In place of a Python 3.7: environments that it makes find the locked requirements, instead of installing them.
-_PYTHON = """#!/bin/sh
-if [ "${{2:-}}" = venv ]; then
-    echo made >>"$0.log"
-    shift 2
-    "{python}" -m venv --without-pip "$@"
-    for folder in "$2"/lib/python*/site-packages; do echo "{packages}" >"$folder/requirements.pth"; done
-    exit
-fi
-exec "{python}" "$@"
-"""
-
-
-def _clone(folder: Path, packages: Path) -> Dict[str, str]:
-    """Make a fresh checkout that has nothing to download; return the environment that `./run` needs there."""
-    clone = folder / "a clone"
-    clone.mkdir()
-    for name in ("run", "pyproject.toml", "README.md"):
-        shutil.copy(str(ROOT / name), str(clone / name))
-    for name in ("quant_accuracy", "test_quant_accuracy"):
-        (clone / name).symlink_to(ROOT / name)
-    (clone / "requirements.lock").write_text("# nothing\n")
-    python = folder / "python"
-    python.write_text(_PYTHON.format(python=sys.executable, packages=packages))
-    python.chmod(0o755)
-    return suite.environment(QUANT_ACCURACY_PYTHON=str(python))
-
-
-def _start(folder: Path, environment: Dict[str, str], *command: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(["sh", str(folder / "a clone" / "run"), *command], cwd=str(folder), stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT, text=True, env=environment)
 
 
 def test_two_first_calls_at_once_install_once_and_both_work(tmp_path: Path) -> None:
-    environment = _clone(tmp_path, Path(sysconfig.get_path("purelib")))
+    checkout = Checkout(tmp_path)
 
-    calls = [_start(tmp_path, environment, "quant-accuracy", "--version") for _ in range(2)]
+    calls = [checkout.start("quant-accuracy", "--version") for _ in range(2)]
     said = [call.communicate()[0] for call in calls]
 
     assert [call.returncode for call in calls] == [0, 0], said
     assert all(text.splitlines()[-1].startswith("quant-accuracy ") for text in said)
-    assert (tmp_path / "python.log").read_text() == "made\n"
+    assert checkout.made == 1
     assert sum("waiting for another call" in text for text in said) == 1
-    again = _start(tmp_path, environment, "python", "-m", "pytest", "--version", "--version")
-    plugin = tmp_path / "a clone" / ".venv" / "checkout" / "quant_accuracy" / "plugin" / "entry_point.py"
-    assert str(plugin) in again.communicate()[0], "the plugin has no entry point"
-    assert (tmp_path / "python.log").read_text() == "made\n"
+    again = checkout.run("python", "-m", "pytest", "--version", "--version")
+    plugin = checkout.venv / "checkout" / "quant_accuracy" / "plugin" / "entry_point.py"
+    assert str(plugin) in again, "the plugin has no entry point"
+    assert checkout.made == 1
 
 
 def test_an_environment_that_lacks_something_is_not_taken_for_whole(tmp_path: Path) -> None:
     only_pip = tmp_path / "packages"
     only_pip.mkdir()
     (only_pip / "pip").symlink_to(Path(sysconfig.get_path("purelib"), "pip"))
-    environment = _clone(tmp_path, only_pip)
+    checkout = Checkout(tmp_path, only_pip)
 
-    call = _start(tmp_path, environment, "true")
-    said = call.communicate()[0]
+    said = checkout.run("true", status=2)
 
-    assert call.returncode == 2
     assert "No module named 'pytest'" in said
     assert "the next call tries again" in said
-    assert not (tmp_path / "a clone" / ".venv" / "stamp").exists()
+    assert not (checkout.venv / "stamp").exists()
 
 
-def test_an_environment_whose_python_or_command_is_gone_is_made_again(tmp_path: Path) -> None:
-    environment = _clone(tmp_path, Path(sysconfig.get_path("purelib")))
-    programs = tmp_path / "a clone" / ".venv" / "bin"
-    _start(tmp_path, environment, "true").communicate()
+def test_an_environment_whose_python_or_command_is_gone_or_another_is_made_again(tmp_path: Path) -> None:
+    checkout = Checkout(tmp_path)
+    checkout.run("true")
+    programs = checkout.venv / "bin"
 
     (programs / "python").unlink()
     (programs / "python").symlink_to("/nowhere/python")
-    assert _start(tmp_path, environment, "quant-accuracy", "--version").communicate()[0].splitlines()[-1].startswith(
-        "quant-accuracy ")
-    assert (tmp_path / "python.log").read_text() == "made\nmade\n"
+    assert checkout.run("quant-accuracy", "--version").splitlines()[-1].startswith("quant-accuracy ")
+    assert checkout.made == 2
     (programs / "quant-accuracy").unlink()
-    assert _start(tmp_path, environment, "quant-accuracy", "--version").communicate()[0].startswith("quant-accuracy ")
-    assert (tmp_path / "python.log").read_text() == "made\nmade\n"
+    assert checkout.run("quant-accuracy", "--version").startswith("quant-accuracy ")
+    assert checkout.made == 2
+    # A lane has Pythons of several versions; the one that is asked for is taken.
+    (checkout.venv / "lib" / f"python{VERSION}").rename(checkout.venv / "lib" / "python3.99")
+    (checkout.venv / "asked").write_text("3.99\n")
+    assert "installing into" in checkout.run("true")
+    assert checkout.made == 3
 
 
 def _run(*arguments: str, folder: Path = ROOT) -> "subprocess.CompletedProcess[str]":
@@ -105,7 +75,7 @@ def test_help_is_given_without_an_installation(tmp_path: Path, asked: str) -> No
 
     assert said.returncode == 0
     assert said.stdout.startswith("usage: ./run COMMAND")
-    assert not (tmp_path / ".venv").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 @pytest.mark.parametrize(("typed", "answer"), [
@@ -175,21 +145,4 @@ def test_a_link_to_it_does_the_same(tmp_path: Path) -> None:
                           cwd=str(tmp_path), env=suite.environment())
 
     assert done.stdout.startswith("quant-accuracy ")
-    assert not (tmp_path / ".venv").exists()
-
-
-def test_without_a_python_it_says_what_to_get(tmp_path: Path) -> None:
-    for name in ("run", "requirements.lock", "pyproject.toml"):
-        shutil.copy(str(ROOT / name), str(tmp_path / name))
-    (tmp_path / "quant_accuracy").symlink_to(ROOT / "quant_accuracy")
-    programs = tmp_path / "programs"
-    programs.mkdir()
-    for name in ("sh", "cat", "cksum", "dirname", "readlink"):
-        (programs / name).symlink_to(Path(shutil.which(name) or name))
-
-    done = subprocess.run([str(programs / "sh"), str(tmp_path / "run"), "report"], stderr=subprocess.PIPE, text=True,
-                          env={"PATH": str(programs)})
-
-    assert done.returncode == 2
-    assert done.stderr.startswith("run: no Python 3.7 found. ")
-    assert len(done.stderr.splitlines()) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["again", "link"]

@@ -11,6 +11,14 @@ import pytest
 from quant_accuracy.base import progress
 from tests.support.places import ROOT
 
+_CLOCK = """
+import time
+from quant_accuracy.base import progress
+with progress.clock("building"):
+    progress.doing("folding")
+    time.sleep(1.2)
+progress.doing("alone")
+"""
 _SCRIPT = """
 from quant_accuracy.base import progress
 with progress.step("making"):
@@ -29,10 +37,10 @@ def test_items_pass_through_and_files_get_no_bar(capsys: pytest.CaptureFixture) 
     assert capsys.readouterr() == ("", "")
 
 
-def _run(terminal: bool) -> Tuple[str, str]:
+def _run(terminal: bool, script: str = _SCRIPT) -> Tuple[str, str]:
     """What a process prints to its output and its errors, which may go to a terminal."""
     reader, writer = pty.openpty() if terminal else os.pipe()
-    done = subprocess.run([sys.executable, "-c", _SCRIPT], stdout=subprocess.PIPE, stderr=writer, cwd=str(ROOT),
+    done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=writer, cwd=str(ROOT),
                           text=True, check=True)
     said = os.read(reader, 10_000).decode()
     os.close(reader)
@@ -51,3 +59,16 @@ def test_a_step_is_told_on_a_terminal_with_its_seconds() -> None:
 
 def test_without_a_terminal_only_what_everybody_has_to_know_is_said() -> None:
     assert _run(terminal=False) == ("", "always\n")
+
+
+def test_a_clock_is_one_line_that_counts_and_says_what_is_done() -> None:
+    out, said = _run(terminal=True, script=_CLOCK)
+
+    assert out == ""
+    assert "folding ... 00:01" in said
+    assert said.count("\n") == 2
+    assert "building: 1 s" in said
+
+
+def test_a_clock_without_a_terminal_is_a_line_at_the_beginning_and_one_with_the_seconds() -> None:
+    assert _run(terminal=False, script=_CLOCK) == ("", "building ...\nbuilding: 1 s\nalone ...\n")

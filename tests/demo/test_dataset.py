@@ -1,5 +1,6 @@
 """The demo's images."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -33,3 +34,11 @@ def test_a_drawn_image_does_not_depend_on_how_many_are_drawn(tmp_path: Path) -> 
     drawn = {path.name: path.read_bytes() for path in few.iterdir()}
     assert drawn == {name: (more / name).read_bytes() for name in drawn}
     assert drawn != {name: (other / name).read_bytes() for name in drawn}
+
+
+def test_whatever_pillow_draws_the_evaluation_images_are_the_same_bytes(demo: DataPaths) -> None:
+    files = sorted((demo.dataset_dir / "images").iterdir())
+
+    assert len(files) == 200
+    together = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+    assert together == "cd1821af123b2609152eb94e717650fa940d4a48b18686bf24d301fd42b960ce"

@@ -3,6 +3,9 @@
 from pathlib import Path
 
 from quant_accuracy.demo import ready, train
+from tests.support import lanes
+
+pytestmark = lanes.needs_object_detection
 
 
 def test_the_committed_checkpoint_is_what_an_export_of_it_gives_again(tmp_path: Path) -> None:

@@ -6,8 +6,6 @@ from typing import Dict, List
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from tensorflow.contrib import layers as contrib
-from tensorflow.contrib import slim
 
 from quant_accuracy.artifacts.records import Artifacts
 from quant_accuracy.base.words import FLOAT
@@ -19,6 +17,8 @@ from quant_accuracy.quantization.records import ACTIVATION, Settings
 from tests.conftest import Run
 from tests.support.batch_norms import CHANNELS, Layer, conv, network, parameter, spell_out
 from tests.support.places import REFERENCE
+from tests.support.slim import layers as contrib
+from tests.support.slim import slim
 
 _RANDOM = np.random.RandomState(0)
 # The activation quantizers, on or off, that the real AIMET 1.19.1 has on these networks; or how it stops.

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 from google.protobuf import text_format
-from tensorflow.contrib import slim
 
 from quant_accuracy.base.errors import GraphError
 from quant_accuracy.freezing import inference, load
 from quant_accuracy.graph import marks
-from tests.support import training
+from tests.support import lanes, training
+from tests.support.slim import slim
 
 _OF_PHASES = ("Placeholder", "PlaceholderWithDefault", "Switch", "Merge", "RandomUniform")
 
@@ -122,9 +122,10 @@ def test_a_batch_norm_in_training_mode_without_moving_averages_is_one_clear_line
 
 def test_an_output_in_the_branch_for_training_is_one_clear_line(tmp_path: Path) -> None:
     trained = training.with_phase(tmp_path, "keras", training.LEARNING_PHASE)
+    output = "dropout/cond/dropout/mul_1" if lanes.TENSORFLOW_1 else "dropout/cond/dropout/SelectV2"
 
-    with pytest.raises(GraphError, match=r"'dropout/cond/dropout/mul_1' is in the branch for training.*model card"):
-        load.load_frozen(trained.prefix, ["dropout/cond/dropout/mul_1"])
+    with pytest.raises(GraphError, match=f"'{output}' is in the branch for training.*model card"):
+        load.load_frozen(trained.prefix, [output])
 
 
 def _conds(build: Callable[[], Any]) -> tf.GraphDef:
@@ -139,13 +140,20 @@ def _old_dropout(x: tf.Tensor, keep: tf.Tensor) -> tf.Tensor:
     return tf.math.divide(x, keep) * tf.floor(keep + tf.random.uniform(tf.shape(x)))
 
 
+def _new_dropout(x: tf.Tensor, rate: float) -> tf.Tensor:
+    """As TensorFlow 2 writes it."""
+    kept = tf.random.uniform(tf.shape(x)) >= rate
+    return tf.raw_ops.SelectV2(condition=kept, t=x * (1.0 / (1.0 - rate)), e=tf.constant(0.0))
+
+
 @pytest.mark.parametrize("drop", [
     lambda x: tf.nn.dropout(x, rate=0.5),
     lambda x: tf.nn.dropout(x, keep_prob=tf.placeholder(tf.float32, [], name="keep_prob")),
     lambda x: tf.keras.layers.Dropout(0.5)(x, training=True),
     lambda x: slim.dropout(x, is_training=True),
-    lambda x: _old_dropout(x, tf.placeholder(tf.float32, [], name="keep_prob"))],
-    ids=["rate", "placeholder of the rate", "Keras", "slim", "before TensorFlow 1.13"])
+    lambda x: _old_dropout(x, tf.placeholder(tf.float32, [], name="keep_prob")),
+    lambda x: _new_dropout(x, 0.5)],
+    ids=["rate", "placeholder of the rate", "Keras", "slim", "before TensorFlow 1.13", "TensorFlow 2"])
 def test_a_dropout_that_is_on_passes_on_what_it_takes(drop: Callable[[tf.Tensor], tf.Tensor]) -> None:
     settled = _conds(lambda: tf.identity(drop(tf.constant([1.0, 2.0, 3.0]) * 2.0), name="end"))
 
@@ -154,8 +162,12 @@ def test_a_dropout_that_is_on_passes_on_what_it_takes(drop: Callable[[tf.Tensor]
     assert training.outputs_of(settled, ["end:0"], {})[0].tolist() == [2.0, 4.0, 6.0]
 
 
-def test_chance_that_is_no_dropout_stays() -> None:
-    settled = _conds(lambda: tf.identity(tf.constant(1.0) * tf.random.uniform([]) * tf.constant(2.0), name="end"))
+@pytest.mark.parametrize("chance", [
+    lambda: tf.constant(1.0) * tf.random.uniform([]) * tf.constant(2.0),
+    lambda: tf.raw_ops.SelectV2(condition=tf.random.uniform([]) >= 0.5, t=tf.constant(1.0) * 2.0, e=tf.constant(3.0))],
+    ids=["a factor", "another value"])
+def test_chance_that_is_no_dropout_stays(chance: Callable[[], tf.Tensor]) -> None:
+    settled = _conds(lambda: tf.identity(chance(), name="end"))
 
     assert list(_of_phases(settled).values()) == ["RandomUniform"]
 

@@ -13,6 +13,8 @@ _MAKERS: Mapping[str, Callable[[Path], Kind]] = {
     "images": data_kinds.images_kind,
     "card": settings_kinds.card_kind,
     "encodings": settings_kinds.encodings_kind,
+    "encodings-lists": settings_kinds.encodings_lists_kind,
+    "encodings-grids": settings_kinds.encodings_grids_kind,
     "configuration": settings_kinds.configuration_kind,
     "meta": graph_kinds.meta_kind,
     "index": graph_kinds.index_kind,

@@ -3,13 +3,13 @@
 import math
 from pathlib import Path
 from random import Random
-from typing import Any, Dict
+from typing import Any, Dict, Sequence
 
 import yaml
 
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import configuration, encodings_file, placement
-from quant_accuracy.quantization.records import ACTIVATION, PARAM, Settings
+from quant_accuracy.quantization.records import ACTIVATION, PARAM, Quantizer, Settings
 from quant_accuracy.settings import card
 from quant_accuracy.settings import options as project
 from quant_accuracy.settings.card_files import SHIPPED
@@ -95,16 +95,43 @@ def encodings_kind(folder: Path) -> Kind:
         return {"bitwidth": 8, "is_symmetric": "False", "max": high, "min": low, "offset": -10.0,
                 "scale": (high - low) / 255}
 
-    quantizers = placement.place_quantizers(Network(network(), "start", OUTPUTS), Settings())
-    document = {"version": encodings_file.VERSION,
-                **{section: {q.tensor: [item(-1.0, 2.0)] for q in quantizers if q.enabled and q.kind == kind}
-                   for kind, section in ((ACTIVATION, "activation_encodings"), (PARAM, "param_encodings"))}}
+    return _encodings({"version": encodings_file.VERSION,
+                       **{section: {tensor: [item(-1.0, 2.0)] for tensor in tensors}
+                          for section, tensors in _sections().items()}})
+
+
+def encodings_lists_kind(folder: Path) -> Kind:
+    """Encodings of version 1.0.0."""
+    item = {"bw": 8, "dtype": "INT", "enc_type": "PER_TENSOR", "is_sym": False, "offset": [-85.0], "scale": [3 / 255]}
+    return _encodings({"version": "1.0.0", **{section: [{"name": tensor, **item} for tensor in tensors]
+                                              for section, tensors in _sections().items()}})
+
+
+def encodings_grids_kind(folder: Path) -> Kind:
+    """Encodings of version 2.0.0."""
+    item = {"output_dtype": "int8", "y_scale": 3 / 255, "y_zero_point": -43}
+    return _encodings({"version": "2.0.0", "encodings": [{"name": tensor, **item} for tensors in _sections().values()
+                                                         for tensor in tensors]})
+
+
+def _placed() -> Sequence[Quantizer]:
+    return placement.place_quantizers(Network(network(), "start", OUTPUTS), Settings())
+
+
+def _sections() -> Dict[str, Sequence[str]]:
+    return {section: [q.tensor for q in _placed() if q.enabled and q.kind == kind]
+            for kind, section in ((ACTIVATION, "activation_encodings"), (PARAM, "param_encodings"))}
+
+
+def _encodings(document: Any) -> Kind:
+    quantizers = _placed()
 
     def use(path: Path) -> None:
         stored = encodings_file.read(path)
         for kind in ([PARAM], [PARAM, ACTIVATION]):
             found = encodings_file.matching(stored, quantizers, kind)
             assert set(found) == {q.tensor for q in quantizers if q.enabled and q.kind in kind}
+            assert not set(found) & set(encodings_file.left_out(stored, quantizers, kind))
             for encoding in (encoding for items in found.values() for encoding in items):
                 assert -math.inf < encoding.minimum < encoding.maximum < math.inf
                 assert encoding.scale > 0

@@ -83,7 +83,7 @@ def test_a_fork_ends_a_chain_and_the_starting_op_is_in_none() -> None:
 
 def test_where_two_ways_meet_only_the_first_goes_on() -> None:
     def joined(x: tf.Tensor) -> tf.Tensor:
-        return tf.nn.relu(tf.add(tf.tanh(x), tf.sigmoid(x), name="sum"))
+        return tf.nn.relu(tf.raw_ops.Add(x=tf.tanh(x), y=tf.sigmoid(x), name="sum"))
 
     # The sigmoid is made last, so AIMET comes by it.
     found = _types(_connected(joined).matches([["Sigmoid", "Add", "Relu"], ["Tanh", "Add", "Relu"]]))

@@ -22,6 +22,7 @@ from quant_accuracy.graph import image_input, sessions
 from quant_accuracy.preparation import checkpoint
 from quant_accuracy.settings.card import DataPaths, ModelCard
 from quant_accuracy.settings.card_fields import ORIGINAL_SIZE
+from tests.support import lanes
 
 _CONFIG = ready.PIPELINE_CONFIG
 _TRAINED = ready.CHECKPOINT
@@ -155,6 +156,7 @@ def test_a_graph_that_resizes_to_another_size_is_refused_until_the_card_says_so(
     image_input.check(image_input.describe(graph, few.graph), few.graph, 288, 320, 1)
 
 
+@lanes.needs_object_detection
 def test_a_graph_that_keeps_the_aspect_ratio_gets_images_as_they_are(
         by_aspect_ratio: Path, few: ModelCard, demo: DataPaths, tmp_path: Path) -> None:
     found = shards.find_shards(demo.dataset_dir, demo.pattern)

@@ -4,12 +4,12 @@ from typing import Callable, List, Tuple
 
 import pytest
 import tensorflow.compat.v1 as tf
-from tensorflow.contrib import layers as contrib
-from tensorflow.contrib import slim
 
 from quant_accuracy.freezing import inference
 from quant_accuracy.graph import layer_patterns
 from quant_accuracy.graph.walk import DataFlow
+from tests.support.slim import layers as contrib
+from tests.support.slim import slim
 
 _KERAS = tf.keras.layers
 

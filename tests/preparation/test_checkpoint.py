@@ -12,6 +12,9 @@ from quant_accuracy.demo import ready
 from quant_accuracy.freezing import load
 from quant_accuracy.preparation import checkpoint
 from quant_accuracy.settings.card import ModelCard
+from tests.support import lanes
+
+pytestmark = lanes.needs_object_detection
 
 _TRAINED = ready.CHECKPOINT
 _AVERAGE = "/ExponentialMovingAverage"

@@ -9,7 +9,9 @@ import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.preparation import inference_graph, pipeline_config
-from tests.support import detectors
+from tests.support import detectors, lanes
+
+pytestmark = lanes.needs_object_detection
 
 _FIXED = ("fixed_shape_resizer {\n        height: 300\n        width: 300\n      }",
           "keep_aspect_ratio_resizer { min_dimension: 200 max_dimension: 400 }")

@@ -8,6 +8,9 @@ import pytest
 from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.demo import ready
 from quant_accuracy.preparation import pipeline_config
+from tests.support import lanes
+
+pytestmark = lanes.needs_object_detection
 
 _CONFIG = ready.PIPELINE_CONFIG
 

@@ -47,9 +47,12 @@ def command(junit: Path, *arguments: str) -> List[str]:
 
 
 def environment(**more: str) -> Dict[str, str]:
-    """The environment of this process without what would change the suite, and with `more`."""
+    """The environment of this process without what would change the suite, and with `more`.
+
+    What decides the lane stays: calls of `./run` are to be those of the lane that the tests run in.
+    """
     kept = {key: value for key, value in os.environ.items()
-            if not key.startswith(("PYTEST_", options.ENVIRONMENT)) and key != "CI"}
+            if (not key.startswith(("PYTEST_", options.ENVIRONMENT)) and key != "CI") or key == "QUANT_ACCURACY_PYTHON"}
     return {**kept, **more}
 
 

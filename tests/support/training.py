@@ -66,7 +66,7 @@ def _tf_layers(images: tf.Tensor, phase: _Phase, fused: bool = True) -> tf.Tenso
 
 
 def _slim(images: tf.Tensor, phase: _Phase, fused: bool = True, **settings: Any) -> tf.Tensor:
-    from tensorflow.contrib import slim
+    from tests.support.slim import slim
 
     with slim.arg_scope([slim.batch_norm], is_training=phase, fused=fused, **settings), \
             slim.arg_scope([slim.conv2d, slim.separable_conv2d], normalizer_fn=slim.batch_norm):

@@ -23,17 +23,20 @@ Names of AIMET 1.19.1 that this room relies on:
     - `save_and_load_graph(meta_path: str, sess) -> Session`, as a name of that module
 - `aimet_tensorflow.utils.constants.QuantizeOpIndices`: `.op_mode`, `.bit_width`, `.use_symmetric_encoding`, inputs of a
   quantize op; its input 0 is the tensor
+- `aimet_tensorflow.utils.graph_saver.tf`: TensorFlow, whose `compat.v1.Session` it opens sessions with
 - `aimet_common.quantsim`
     - `gate_min_max(min_val: float, max_val: float) -> Tuple[float, float]`
     - `calculate_delta_offset(min_val: float, max_val: float, bitwidth: int) -> Tuple[float, float]`
 - `aimet_common.utils.AimetLogger.LogAreas`: an enum whose values are names of loggers
 - `libpymo.TensorQuantizerOpMode.passThrough`
 
-Quantize ops are named `<op>_quantized`.
+Quantize ops are named `<op>_quantized`, their variables `<op>_quantized_op_mode` and the like. They are initialised by
+running their initializers, set with `tf.Variable.load` and read in a `session.run` each: `batching` makes few runs of
+these. Where it finds another way of doing so, or no `graph_saver.tf`, AIMET is run as it is, and takes its time.
 """
 
 from quant_accuracy.quantization.aimet.building import build
-from quant_accuracy.quantization.aimet.installation import KNOWN, WHEELS, installed, require
+from quant_accuracy.quantization.aimet.installation import KNOWN, WHEELS, installed, require, usable
 from quant_accuracy.quantization.aimet.running import open_network
 
-__all__ = ["KNOWN", "WHEELS", "build", "installed", "open_network", "require"]
+__all__ = ["KNOWN", "WHEELS", "build", "installed", "open_network", "require", "usable"]

@@ -2,7 +2,7 @@
 
 import contextlib
 from pathlib import Path
-from typing import Optional, Sequence
+from typing import Any, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 
@@ -11,15 +11,15 @@ from quant_accuracy.base.errors import DataError, GraphError
 from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import overrides
-from quant_accuracy.quantization.aimet import calibration, joining, simulation
-from quant_accuracy.quantization.aimet.installation import load_modules, require
+from quant_accuracy.quantization.aimet import batching, calibration, joining, simulation
+from quant_accuracy.quantization.aimet.installation import Aimet, load_modules, require
 from quant_accuracy.quantization.aimet.workspace import step, workspace
 from quant_accuracy.quantization.calibrate import Batch
-from quant_accuracy.quantization.records import AIMET, Quantization, Settings
+from quant_accuracy.quantization.records import AIMET, Encodings, Quantization, Settings
 
 
 def build(checkpoint: Path, network: Network, names: GraphNames, settings: Settings, config_file: Optional[Path],
-          batches: Sequence[Batch], folder: Path, simulate: bool) -> Quantization:
+          batches: Sequence[Batch], folder: Path, simulate: bool, batched: bool = True) -> Quantization:
     """Fold, place, calibrate and export with AIMET; the encodings are those of its export.
 
     Quantizers and encodings are named after the tensors of `network`; what is written to `folder` has AIMET's names.
@@ -33,6 +33,7 @@ def build(checkpoint: Path, network: Network, names: GraphNames, settings: Setti
         batches: Calibration images, uint8 [batch, height, width, 3], or values for each of several placeholders.
         folder: Gets AIMET's export in `export`, and for `open_network` its checkpoint in `aimet`.
         simulate: Whether the network is to be run; otherwise `folder` gets nothing, which is much faster.
+        batched: Collect what AIMET does to variables of quantizers, which is much faster and changes nothing.
 
     Raises:
         ConfigurationError: AIMET is not installed, cannot be loaded, or does not take the settings.
@@ -48,6 +49,8 @@ def build(checkpoint: Path, network: Network, names: GraphNames, settings: Setti
     meta = checkpoint_parts.checkpoint_files(checkpoint)[0]
     modules = load_modules()
     with workspace(modules), contextlib.ExitStack() as stack:
+        if batched:
+            stack.enter_context(batching.sessions(modules))
         with step("restoring the checkpoint", GraphError, "export the checkpoint again"):
             session = stack.enter_context(contextlib.closing(simulation.restored(meta, checkpoint, names)))
         with step("folding batch norms", GraphError, "correct starting_op and output_ops in the model card, "
@@ -68,13 +71,18 @@ def build(checkpoint: Path, network: Network, names: GraphNames, settings: Setti
                 joining.require_weights(joined, graph, sim.session.run, network.graph)
         joined = simulation.overridden(sim, joined, settings.overrides)
         overrides.check_symmetry([item.ours for item in joined])
-        quantizers = [item.theirs for item in joined]
-
-        def forward(session: tf.Session) -> None:
-            calibration.run(session, names, batches)
-
-        if simulate:
-            encodings = calibration.calibrate_and_save(modules, sim, quantizers, forward, folder)
-        else:
-            encodings = calibration.calibrate(modules, sim, quantizers, forward)
+        encodings = _encodings(modules, sim, joined, names, batches, folder if simulate else None)
     return Quantization([item.ours for item in joined], joining.named_here(joined, encodings))
+
+
+def _encodings(modules: Aimet, sim: Any, joined: Sequence[joining.Joined], names: GraphNames, batches: Sequence[Batch],
+               folder: Optional[Path]) -> Encodings:
+    """Calibrate, and where there is a folder, leave a simulation there that can be run."""
+    quantizers = [item.theirs for item in joined]
+
+    def forward(session: tf.Session) -> None:
+        calibration.run(session, names, batches)
+
+    if folder is None:
+        return calibration.calibrate(modules, sim, quantizers, forward)
+    return calibration.calibrate_and_save(modules, sim, quantizers, forward, folder)

@@ -2,24 +2,34 @@
 
 import contextlib
 import importlib
-import importlib.util
 import logging
-import os
 import re
-from typing import Any, Iterator, NamedTuple, Optional
+import sys
+import threading
+from typing import Any, Iterator, List, NamedTuple, Optional, Sequence, Set
 
-import importlib_metadata
-
-from quant_accuracy.base import progress
+from quant_accuracy.base import distributions, invocation, progress
 from quant_accuracy.base.errors import ConfigurationError, first_line
+from quant_accuracy.quantization.aimet import libraries
 
 KNOWN = "1.19"
 WHEELS = "https://github.com/quic/aimet/releases/tag/1.19.1.py37"
 
 _DISTRIBUTIONS = ("AimetTensorflow", "AimetCommon")
+_PYTHON = (3, 7)
 _PLACEHOLDER = "aimet-tensorflow"
-_INSTALL = (f"install the wheels AimetCommon and AimetTensorflow from {WHEELS} (pip install --no-deps, and "
-            "jsonschema), or use --backend builtin")
+_COMMAND = invocation.program("aimet-install FILE FILE") if invocation.run() else "pip install --no-deps FILE FILE"
+_OTHERWISE = "or use --backend builtin"
+_INSTALL = (f"download the wheels AimetCommon and AimetTensorflow for Python 3.7 from {WHEELS} and install them with "
+            f"`{_COMMAND}`, {_OTHERWISE}")
+
+
+# Packages of AIMET's own.
+_OWN = ("aimet_", "libpymo")
+# What an import changes for its time is the process's.
+_ONE_AT_A_TIME = threading.RLock()
+# What has been said once.
+_SAID: Set[str] = set()
 
 
 class Aimet(NamedTuple):
@@ -30,6 +40,12 @@ class Aimet(NamedTuple):
     constants: Any
     common: Any
     libpymo: Any
+    graph_saver: Any
+    loggers: Sequence[str]
+
+
+_MODULES = ("aimet_tensorflow.quantsim", "aimet_tensorflow.batch_norm_fold", "aimet_tensorflow.utils.constants",
+            "aimet_common.quantsim", "libpymo", "aimet_tensorflow.utils.graph_saver")
 
 
 def installed() -> Optional[str]:
@@ -41,7 +57,7 @@ def installed() -> Optional[str]:
         return None
     for name in _DISTRIBUTIONS:
         # The wheels' versions carry the variant, `tf-gpu-1.19.1.py37` say.
-        number = re.search(r"\d+(\.\d+)+", _distribution(name) or "")
+        number = re.search(r"\d+(\.\d+)+", distributions.version(name) or "")
         if number:
             return number.group()
     return "unknown"
@@ -55,7 +71,7 @@ def require() -> str:
     """
     version = installed()
     if version is None:
-        if _distribution(_PLACEHOLDER) is not None or _has_code("aimet_tensorflow"):
+        if distributions.version(_PLACEHOLDER) is not None or _has_code("aimet_tensorflow"):
             raise ConfigurationError("AIMET is not installed: the package aimet-tensorflow of the public Python index "
                                      f"is a placeholder without code; uninstall it and {_INSTALL}")
         raise ConfigurationError(f"AIMET is not installed; {_INSTALL}")
@@ -65,6 +81,20 @@ def require() -> str:
     return version
 
 
+def usable() -> bool:
+    """Whether AIMET is installed and can be loaded; one that cannot is named in a line."""
+    if installed() is None:
+        return False
+    try:
+        load_modules()
+    except ConfigurationError as error:
+        if str(error) not in _SAID:
+            _SAID.add(str(error))
+            progress.say(f"note: the built-in quantizer backend is used: {error}")
+        return False
+    return True
+
+
 def load_modules() -> Aimet:
     """AIMET's modules, whose logging goes where this project's own does.
 
@@ -72,23 +102,29 @@ def load_modules() -> Aimet:
         ConfigurationError: AIMET is installed and cannot be loaded.
     """
     try:
-        with _logging_kept():
+        with _ONE_AT_A_TIME, _logging_kept(), libraries.found():
             areas = importlib.import_module("aimet_common.utils").AimetLogger.LogAreas
-            modules = Aimet(importlib.import_module("aimet_tensorflow.quantsim"),
-                             importlib.import_module("aimet_tensorflow.batch_norm_fold"),
-                             importlib.import_module("aimet_tensorflow.utils.constants"),
-                             importlib.import_module("aimet_common.quantsim"),
-                             importlib.import_module("libpymo"))
+            loggers = [area.value for area in areas]
+            found: List[Any] = [importlib.import_module(name) for name in _MODULES]
+            modules = Aimet._make([*found, loggers])
     except Exception as error:  # a missing shared library is TensorFlow's NotFoundError, libpymo an ImportError
-        raise ConfigurationError(f"AIMET cannot be loaded ({first_line(error)}); its libraries come with AimetCommon: "
-                                 f"put {_libraries()} on PYTHONPATH and on LD_LIBRARY_PATH before Python "
-                                 "starts") from error
-    for area in areas:
-        logger = logging.getLogger(area.value)
+        raise ConfigurationError(f"AIMET {installed()} is installed and cannot be loaded ({first_line(error)}); "
+                                 f"{_remedy(error)}") from error
+    for logger in map(logging.getLogger, loggers):
         logger.handlers.clear()  # they write to the standard output, which belongs to reports
         logger.propagate = True
         logger.setLevel(logging.WARNING)
     return modules
+
+
+def _remedy(error: Exception) -> str:
+    if sys.version_info[:2] != _PYTHON:
+        return ("it is for Python 3.7 with TensorFlow 1.15, and this is Python "
+                f"{'.'.join(map(str, sys.version_info[:2]))}: name a Python 3.7 in QUANT_ACCURACY_PYTHON, {_OTHERWISE}")
+    if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith(_OWN):
+        return f"it needs {error.name}: `{invocation.program('pip')} install {error.name}`, {_OTHERWISE}"
+    # A wheel for GPUs needs CUDA's libraries, one of another Python does not find its own.
+    return f"install the tf_cpu ones of its wheels for Python 3.7, both of them, with `{_COMMAND}`, {_OTHERWISE}"
 
 
 @contextlib.contextmanager
@@ -105,26 +141,6 @@ def _logging_kept() -> Iterator[None]:
         root.setLevel(level)
 
 
-def _libraries() -> str:
-    spec = _spec("aimet_common")
-    places = list(spec.submodule_search_locations or []) if spec is not None else []
-    return os.path.join(places[0] if places else "site-packages/aimet_common", "x86_64-linux-gnu")
-
-
-def _spec(module: str) -> Optional[Any]:
-    try:
-        return importlib.util.find_spec(module)
-    except (ImportError, ValueError):
-        return None
-
-
 def _has_code(module: str) -> bool:
-    spec = _spec(module)
+    spec = libraries.spec(module)
     return spec is not None and bool(spec.has_location)
-
-
-def _distribution(name: str) -> Optional[str]:
-    try:
-        return importlib_metadata.version(name)
-    except importlib_metadata.PackageNotFoundError:
-        return None

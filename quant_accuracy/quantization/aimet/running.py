@@ -10,6 +10,7 @@ import numpy as np
 from quant_accuracy.base.errors import StorageError
 from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.graph import sessions
+from quant_accuracy.quantization.aimet import batching
 from quant_accuracy.quantization.aimet.installation import load_modules, require
 from quant_accuracy.quantization.aimet.simulation import feeds, fetches
 from quant_accuracy.quantization.aimet.workspace import CHECKPOINT, PREFIX, step
@@ -32,7 +33,8 @@ def open_network(folder: Path, names: GraphNames) -> Iterator[Callable[[np.ndarr
     if not (path / f"{PREFIX}.meta").is_file():
         raise StorageError(f"{path}/{PREFIX}.meta: no such file; delete {folder}, it will be made again")
     modules = load_modules()
-    with step("loading the quantization simulation", StorageError, f"delete {folder}, it will be made again"):
+    with step("loading the quantization simulation", StorageError, f"delete {folder}, it will be made again"), \
+            batching.sessions(modules, optimized=True):
         # The quantize ops hold the addresses of objects that belong to `sim`: it has to outlive the session.
         sim = modules.quantsim.load_checkpoint(str(path), PREFIX)
     with contextlib.closing(sim.session):

@@ -14,6 +14,7 @@ from quant_accuracy.freezing.predicates import PLACEHOLDERS
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph import prune
 from quant_accuracy.quantization import overrides
+from quant_accuracy.quantization.aimet import batching
 from quant_accuracy.quantization.aimet.installation import Aimet
 from quant_accuracy.quantization.aimet.joining import Joined
 from quant_accuracy.quantization.calibrate import Batch
@@ -65,7 +66,7 @@ def restored(meta: Path, checkpoint: Path, names: GraphNames) -> tf.Session:
 
 
 def _session_config() -> tf.ConfigProto:
-    config = tf.ConfigProto()
+    config = batching.unoptimized(None)
     config.gpu_options.allow_growth = True  # AIMET's own sessions want memory of the same device
     return config
 

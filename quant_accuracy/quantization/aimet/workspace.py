@@ -10,6 +10,7 @@ import filelock
 
 from quant_accuracy.base import files, progress
 from quant_accuracy.base.errors import QuantAccuracyError, first_line
+from quant_accuracy.quantization.aimet import logs
 from quant_accuracy.quantization.aimet.installation import Aimet
 
 # What a folder of artifacts holds of AIMET.
@@ -19,7 +20,7 @@ EXPORT, CHECKPOINT, PREFIX = "export", "aimet", "model"
 @contextlib.contextmanager
 def step(label: str, kind: Type[QuantAccuracyError], remedy: str) -> Iterator[None]:
     """Announce a step, and turn whatever AIMET raises in it into one of this project's errors."""
-    progress.say(f"AIMET: {label} ...")
+    progress.doing(f"AIMET: {label}")
     try:
         yield
     except QuantAccuracyError:
@@ -27,6 +28,8 @@ def step(label: str, kind: Type[QuantAccuracyError], remedy: str) -> Iterator[No
     except Exception as error:
         name, said = type(error).__name__, first_line(error)
         said = said if said == name else f"{name}: {said}"
+        log = logs.current()
+        said = said if log is None else f"{said}; what it did before is in {log}"
         raise kind(f"AIMET failed while {label} ({said}); {remedy}") from error
 
 
@@ -35,11 +38,14 @@ def workspace(modules: Aimet) -> Iterator[None]:
     """Keep AIMET's files out of other processes' way.
 
     It has one working folder for all processes of the machine, and leaves its folded graphs in the current folder for a
-    moment. Both are moved into a private folder; the lock is for a version whose names are others.
+    moment. Both are moved into a private folder; the lock is for a version whose names are others. What it says goes to
+    a log.
     """
     save_and_load = getattr(modules.batch_norm_fold, "save_and_load_graph", None)
     with contextlib.ExitStack() as stack:
         stack.enter_context(_lock())
+        stack.enter_context(logs.to_file(modules))
+        stack.enter_context(progress.clock("AIMET: building the quantization simulation"))
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="quant-accuracy-aimet-"))
         if hasattr(modules.quantsim, "WORKING_DIR"):
             stack.enter_context(_replaced(modules.quantsim, "WORKING_DIR", os.path.join(scratch, "")))

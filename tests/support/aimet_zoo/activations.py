@@ -3,7 +3,6 @@
 from typing import Callable
 
 import tensorflow.compat.v1 as tf
-from tensorflow.contrib import slim
 
 from tests.support.aimet_zoo.building import (
     Built,
@@ -17,6 +16,7 @@ from tests.support.aimet_zoo.building import (
     norm,
     variable,
 )
+from tests.support.slim import slim
 
 
 def _twice(activation: Callable[[Tensor], Tensor]) -> Built:

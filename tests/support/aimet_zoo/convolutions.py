@@ -1,7 +1,6 @@
 """Transposed convolutions, other kinds of convolution, and networks of several parts."""
 
 import tensorflow.compat.v1 as tf
-from tensorflow.contrib import slim
 
 from tests.support.aimet_zoo.building import (
     Built,
@@ -17,6 +16,7 @@ from tests.support.aimet_zoo.building import (
     transposed,
     variable,
 )
+from tests.support.slim import slim
 
 
 @network("a transposed convolution of Keras")

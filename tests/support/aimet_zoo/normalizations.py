@@ -1,8 +1,6 @@
 """Normalizations of slim, and all that are no fused batch norms."""
 
 import tensorflow.compat.v1 as tf
-from tensorflow.contrib import layers as contrib
-from tensorflow.contrib import slim
 
 from tests.support.aimet_zoo.building import (
     Built,
@@ -15,6 +13,8 @@ from tests.support.aimet_zoo.building import (
     norm,
     variable,
 )
+from tests.support.slim import layers as contrib
+from tests.support.slim import slim
 
 
 @network("slim, fused batch norms, a separable convolution")

@@ -1,7 +1,6 @@
 """Learning phases, dropouts, conds, and what training leaves in a checkpoint."""
 
 import tensorflow.compat.v1 as tf
-from tensorflow.contrib import slim
 
 from tests.support.aimet_zoo.building import (
     Built,
@@ -15,6 +14,7 @@ from tests.support.aimet_zoo.building import (
     network,
     norm,
 )
+from tests.support.slim import slim
 
 
 @network("Keras' learning phase left, fused batch norms", learning_phase=None)

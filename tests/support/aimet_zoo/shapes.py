@@ -1,9 +1,9 @@
 """Stacks, splits, slices, reshapes, pads, pools, selections."""
 
 import tensorflow.compat.v1 as tf
-from tensorflow.contrib import slim
 
 from tests.support.aimet_zoo.building import Built, conv, depthwise, head, keras, keras_image, network
+from tests.support.slim import slim
 
 
 @network("tf.unstack and tf.stack")

@@ -13,6 +13,8 @@ from quant_accuracy.freezing import load
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import export
 
+from .utils.graph_saver import load_model_from_meta, save_and_load_graph
+
 ORDER = "AIMET_STAND_IN_ORDER"
 REVERSED = "reversed"
 
@@ -33,22 +35,8 @@ def fold_all_batch_norms(sess: tf.Session, input_op_names: List[str],
         graph = renumbered(graph)
     with tempfile.TemporaryDirectory() as folder:
         export.write_checkpoint(graph, Path(folder))
-        with _loaded(str(Path(folder) / export.PREFIX)) as session:
+        with load_model_from_meta(str(Path(folder) / f"{export.PREFIX}.meta")) as session:
             return save_and_load_graph("./temp_bn_fold", session), list(folded.folded)
-
-
-def save_and_load_graph(meta_path: str, sess: tf.Session) -> tf.Session:
-    with sess.graph.as_default():
-        tf.train.Saver().save(sess, meta_path)
-    return _loaded(meta_path)
-
-
-def _loaded(prefix: str) -> tf.Session:
-    with tf.Graph().as_default() as graph:
-        saver = tf.train.import_meta_graph(f"{prefix}.meta")
-    session = tf.Session(graph=graph)
-    saver.restore(session, prefix)
-    return session
 
 
 def numbers_reversed(graph: tf.GraphDef) -> Dict[str, str]:

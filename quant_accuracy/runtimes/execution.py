@@ -73,8 +73,8 @@ def open_graph(execution: Execution, graph: tf.GraphDef, fetches: Sequence[str],
 def _open_before(before: Part, table: Optional[np.ndarray], label: str) -> Iterator[Run]:
     """Preprocessing, by its table where it gives the network's input from images alone and nothing else."""
     if table is not None and len(before.gives) == len(before.placeholders) == 1:
-        (images,), values = before.placeholders, table
-        yield lambda feed: [values.take(feed[images])]
+        (images,), apply = before.placeholders, pixels.applied(table)
+        yield lambda feed: [apply(feed[images])]
         return
     with TensorFlow().open(before.graph, before.gives, label) as run:
         yield run

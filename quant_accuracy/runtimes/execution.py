@@ -2,11 +2,12 @@
 
 import contextlib
 from dataclasses import dataclass, field
-from typing import Dict, Iterator, List, Optional, Sequence
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from quant_accuracy.graph import callables, sessions
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.runtimes import partition, pixels
 from quant_accuracy.runtimes.contract import Feed, Run, Runtime
@@ -53,10 +54,11 @@ def open_graph(execution: Execution, graph: tf.GraphDef, fetches: Sequence[str],
             yield run
         return
     parts = partition.split(graph, execution.starts, execution.outputs, wanted)
-    others = TensorFlow()
     with contextlib.ExitStack() as stack:
-        steps = [(part, stack.enter_context(who.open(part.graph, part.gives, label, fixed)))
-                 for part, who in ((parts.network, execution.runtime), (parts.behind, others)) if part.gives]
+        steps = [(parts.network, stack.enter_context(execution.runtime.open(parts.network.graph, parts.network.gives,
+                                                                            label, fixed)))]
+        if parts.behind.gives:
+            steps.append((parts.behind, stack.enter_context(_open_behind(parts.behind, label))))
         if parts.before.gives:
             steps.insert(0, (parts.before, stack.enter_context(_open_before(parts.before, execution.table, label))))
 
@@ -73,10 +75,25 @@ def open_graph(execution: Execution, graph: tf.GraphDef, fetches: Sequence[str],
 def _open_before(before: Part, table: Optional[np.ndarray], label: str) -> Iterator[Run]:
     """Preprocessing, by its table where it gives the network's input from images alone and nothing else."""
     if table is not None and len(before.gives) == len(before.placeholders) == 1:
-        (images,), values = before.placeholders, table
-        yield lambda feed: [values.take(feed[images])]
+        (images,), apply = before.placeholders, pixels.applied(table)
+        yield lambda feed: [apply(feed[images])]
         return
     with TensorFlow().open(before.graph, before.gives, label) as run:
+        yield run
+
+
+@contextlib.contextmanager
+def _open_behind(behind: Part, label: str) -> Iterator[Run]:
+    """Post-processing: so little that what a session does around it counts."""
+    with sessions.open_session(behind.graph, label, callables.in_this_thread()) as session:
+        steps: Dict[Tuple[str, ...], Callable[..., Sequence[np.ndarray]]] = {}
+
+        def run(feed: Feed) -> List[np.ndarray]:
+            names = tuple(sorted(feed))
+            if names not in steps:
+                steps[names] = session.make_callable(behind.gives, names)
+            return list(steps[names](*(feed[name] for name in names)))
+
         yield run
 
 

@@ -47,3 +47,21 @@ def _of_batches(images: np.ndarray) -> np.ndarray:
 ])
 def test_whatever_else_preprocessing_does_leaves_no_table(preprocess: Preprocess) -> None:
     assert pixels.table_of(lambda feed: [preprocess(feed["images:0"])], "images:0", _SIDE, _SIDE) is None
+
+
+@pytest.mark.parametrize("table", [
+    _scaled(np.arange(256)), np.arange(256, dtype=np.float32), np.full(256, 3, np.float32),
+    np.arange(256).astype(np.float32) / np.float32(255), (np.arange(256).astype(np.float32) - 128) / np.float32(57.3),
+    np.sqrt(np.arange(256)).astype(np.float32), np.random.RandomState(0).normal(size=256).astype(np.float32),
+    *(np.arange(256).astype(np.float32) * np.float32(factor) + np.float32(offset)
+      for factor, offset in np.random.RandomState(1).normal(size=[20, 2])),
+])
+def test_what_is_applied_is_the_table_to_the_last_bit(table: np.ndarray) -> None:
+    apply = pixels.applied(table)
+    every = np.arange(256 * 3, dtype=np.uint8).reshape(1, 16, 16, 3)
+
+    found = apply(every)
+
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, table.take(every))
+    assert np.array_equal(every, np.arange(256 * 3, dtype=np.uint8).reshape(1, 16, 16, 3))

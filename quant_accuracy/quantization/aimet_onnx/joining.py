@@ -59,7 +59,7 @@ def join(states: Sequence[State], tensors: Tensors, network: Network, settings: 
         settings: The settings, which the network is placed with here for the reasons.
 
     Raises:
-        GraphError: Two quantizers are on one tensor here.
+        GraphError: Two quantizers are on one tensor here, or there are encodings for channels that it has not here.
         ConfigurationError: The configuration contradicts itself on a tensor.
     """
     placed = {quantizer.tensor: quantizer
@@ -107,10 +107,15 @@ def _quantizer(state: State, tensor: str, tensors: Tensors, network: Network, pl
         role = BIAS if tensors.is_bias(state.tensor) else WEIGHT
     else:
         role = INPUT if op in network.starts else OUTPUT if op in network.outputs else ""
+    axis = tensors.channel_axis(state.tensor) if state.param and state.per_channel else None
+    if state.param and state.per_channel and state.enabled and axis is None:
+        raise GraphError(f"{PRODUCT} has an encoding for each output channel of {tensor!r}, and these lie along no "
+                         "axis of it here; set per_channel_quantization to False in the configuration, or use --backend "
+                         "builtin")
     covered = not state.param and not state.enabled and ours is not None and ours.covered
     return Quantizer(placement.quantizer_name(tensor, frozenset(taken)), tensor, PARAM if state.param else ACTIVATION,
                      state.bitwidth, state.symmetry, state.enabled, RULE, role,
-                     tensors.channel_axis(state.tensor) if state.per_channel else None, covered)
+                     axis, covered)
 
 
 def _say(left_out: Sequence[State], tensors: Tensors, placed: Mapping[str, Quantizer],
@@ -165,8 +170,10 @@ def with_same_values(modules: AimetOnnx, joined: Sequence[Joined], model: Any, t
 def _require_params(joined: Sequence[Joined], tensors: Tensors) -> None:
     for item in joined:
         theirs, ours = tensors.values_there(item.theirs.tensor), tensors.values_here(item.ours.tensor)
-        if theirs.size != ours.size or not np.array_equal(_channels(theirs, tensors.their_axis(item.theirs.tensor)),
-                                                          _channels(ours, tensors.channel_axis(item.theirs.tensor))):
+        there, here = tensors.their_axis(item.theirs.tensor), tensors.channel_axis(item.theirs.tensor)
+        if there is None or here is None:
+            there = here = None
+        if theirs.size != ours.size or not np.array_equal(_channels(theirs, there), _channels(ours, here)):
             raise GraphError(f"the weights {item.theirs.tensor!r} of the ONNX model are not those of "
                              f"{item.ours.tensor!r} here; use --backend builtin")
 

@@ -22,7 +22,6 @@ from quant_accuracy.freezing import load
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph import sessions
 from quant_accuracy.graph.network import Network
-from quant_accuracy.preparation import checkpoint
 from quant_accuracy.quantization import calibrate, encodings_file, placement, simulate
 from quant_accuracy.quantization.records import ACTIVATION, PARAM, SCHEMES, Encodings, Quantizer, Settings
 
@@ -67,13 +66,18 @@ class Reference(NamedTuple):
 
 
 def reference(scratch: Path) -> Reference:
-    """Export and load the reference network, for any scheme.
+    """Load the reference network, for any scheme: the demo's graph, as `export-checkpoint` wrote it, with its weights.
 
     Args:
         scratch: An empty folder.
     """
-    exported = checkpoint.export(ready.PIPELINE_CONFIG, _REFERENCE / "model.ckpt", scratch)
-    graph = load.load_frozen(exported.prefix, OUTPUTS)
+    prefix = scratch / "model.ckpt"
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.train.import_meta_graph(f"{ready.CHECKPOINT}.meta")
+        saver = tf.train.Saver()
+        saver.restore(session, str(_REFERENCE / "model.ckpt"))
+        saver.save(session, str(prefix))
+    graph = load.load_frozen(prefix, OUTPUTS)
     return Reference(graph, fold.fold_batch_norms(Network(graph, _START, OUTPUTS)))
 
 

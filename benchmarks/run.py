@@ -12,7 +12,7 @@ from typing import Callable, Dict
 import tensorflow.compat.v1 as tf
 
 from benchmarks.places import ROOT
-from benchmarks.speed import doors, executors, network, runtimes, scores
+from benchmarks.speed import doors, executors, network, pixels, runtimes, scores
 from quant_accuracy.base import concurrency
 from quant_accuracy.base.cache import Cache
 
@@ -21,7 +21,8 @@ def main() -> None:
     """Run the measurements that are asked for, all by default."""
     measurements: Dict[str, Callable[[Cache, Path], None]] = {
         "artifacts": network.measure_artifacts, "calibration": network.measure_calibration,
-        "throughput": network.measure_throughput, "report": doors.measure_report,
+        "throughput": network.measure_throughput, "decoding": pixels.measure_decoding,
+        "suppression": pixels.measure_suppression, "report": doors.measure_report,
         "report_cost": doors.measure_report_cost, "why": network.measure_why, "parallel": doors.measure_parallel,
         "executors": executors.measure_executors, "scoring": scores.measure_scoring,
         "bootstrap": scores.measure_bootstrap, "memory": doors.measure_memory,

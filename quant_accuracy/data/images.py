@@ -4,9 +4,10 @@ Default preprocessing, as in the published evaluation: bilinear `tf.image.resize
 result truncated to uint8.
 """
 
+import contextlib
 import os
 from collections import Counter
-from typing import Any, Callable, Iterable, Iterator, List, Mapping, NamedTuple, Sequence, Tuple
+from typing import Any, Callable, Iterable, Iterator, List, Mapping, NamedTuple, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -16,7 +17,7 @@ from quant_accuracy.base.errors import DataError, first_line
 from quant_accuracy.data import framing, records
 from quant_accuracy.data.records import UnusableError
 from quant_accuracy.data.shards import Shard
-from quant_accuracy.graph import sessions
+from quant_accuracy.graph import callables, sessions
 
 PREPROCESSING = "decode (JPEG or PNG, 3 channels), bilinear resize without aligned corners, truncate to uint8"
 _UNRESIZED = "decode (JPEG or PNG, 3 channels)"
@@ -25,6 +26,22 @@ _UNRESIZED = "decode (JPEG or PNG, 3 channels)"
 def preprocessing(height: int, width: int) -> str:
     """What is done to an image before the graph gets it, in words."""
     return PREPROCESSING if height and width else _UNRESIZED
+
+
+class Encoded(NamedTuple):
+    """Some records of one shard, as they are in its file.
+
+    Attributes:
+        position: Position of the shard among those that are read.
+        shard: The shard.
+        first: The number of the first of the records.
+        contents: The records.
+    """
+
+    position: int
+    shard: Shard
+    first: int
+    contents: Sequence[bytes]
 
 
 class Batch(NamedTuple):
@@ -44,7 +61,7 @@ class Batch(NamedTuple):
 
 
 def stream(shards: Iterable[Shard], batch_size: int, height: int, width: int) -> Iterator[Batch]:
-    """Decode and resize the images of some shards, in order; no batch spans two shards.
+    """Decode and resize the images of some shards, in order, on all cores; no batch spans two shards.
 
     Args:
         shards: Where to read; of each, the first `records` records. The next one is asked for when it is needed.
@@ -55,24 +72,71 @@ def stream(shards: Iterable[Shard], batch_size: int, height: int, width: int) ->
     Raises:
         DataError: A record is damaged, is not an image, or has no id; file and record are named.
     """
+    with open_decoder(height, width) as decode:
+        yield from concurrency.run_concurrently(decode, read(shards, batch_size))
+
+
+def read(shards: Iterable[Shard], batch_size: int) -> Iterator[Encoded]:
+    """The records of some shards, in order, not decoded; as `stream` has them.
+
+    Raises:
+        DataError: A record is damaged; file and record are named, and those before it are given first.
+    """
+    for position, shard in enumerate(shards):
+        contents, number = _contents(shard), 0
+        waiting: List[bytes] = []
+        damage = None
+        while number < shard.records and damage is None:
+            try:
+                waiting.append(next(contents))
+                number += 1
+            except StopIteration:
+                break
+            except tf.errors.OpError as error:
+                damage = error
+            if len(waiting) == batch_size:
+                yield Encoded(position, shard, number - len(waiting), waiting)
+                waiting = []
+        if waiting:
+            yield Encoded(position, shard, number - len(waiting), waiting)
+        if damage is not None:
+            raise _damaged(shard, number, damage) from damage
+
+
+@contextlib.contextmanager
+def open_decoder(height: int, width: int) -> Iterator[Callable[[Encoded], Batch]]:
+    """Give a function from records to their images; threads may share it.
+
+    Args:
+        height: Height to resize to; 0 leaves images as they are, which takes batches of one.
+        width: Width to resize to; 0 likewise.
+
+    The function raises a DataError where a record is not an image or has no id; file and record are named.
+    """
     with tf.Graph().as_default() as graph:
-        path, form, count = (tf.placeholder(dtype, []) for dtype in (tf.string, tf.string, tf.int64))
-        batches = tf.data.make_initializable_iterator(_dataset(path, form, count, batch_size, height, width))
-        following = batches.get_next()
-    with sessions.session_of(graph) as session:
-        for position, shard in enumerate(shards):
-            session.run(batches.initializer, {path: str(shard.path), form: _compression(shard),
-                                              count: shard.records})
-            while True:
-                try:
-                    image_ids, sizes, images = session.run(following)
-                except tf.errors.OutOfRangeError:
-                    break
-                except tf.errors.OpError as error:
-                    _diagnose(shard, height, width)
-                    raise DataError(f"{shard.path}: cannot be read ({first_line(error)}); "
-                                    "copy the file again") from error
-                yield Batch(position, image_ids, sizes, images)
+        # The kernel goes by the bytes: it decodes PNG as well.
+        image = tf.image.decode_jpeg(tf.placeholder(tf.string, [], name="encoded"), channels=3)
+        size = tf.shape(image)[:2]
+        resized = tf.cast(tf.image.resize_images(image, [height, width]), tf.uint8) if height and width else image
+    with sessions.session_of(graph, callables.in_this_thread()) as session:
+        decode = callables.make(session, [size.name, resized.name], ["encoded:0"])
+        yield lambda encoded: _decoded(decode, encoded)
+
+
+def _decoded(decode: Callable[..., Sequence[np.ndarray]], encoded: Encoded) -> Batch:
+    ids, sizes, found = [], [], []
+    for number, content in enumerate(encoded.contents, encoded.first):
+        try:
+            image_id, image = records.fields(content)
+            size, pixels = decode(image)
+        except (UnusableError, tf.errors.OpError) as error:
+            problem = str(error) if isinstance(error, UnusableError) else records.unreadable(first_line(error))
+            raise DataError(f"{encoded.shard.path}: record {number}{records.name(content)} {problem}") from error
+        ids.append(image_id)
+        sizes.append(size)
+        found.append(pixels)
+    return Batch(encoded.position, np.array(ids, np.int64), np.stack(sizes),
+                 np.stack(found) if len(found) > 1 else found[0][None])
 
 
 def read_images(shards: Sequence[Shard], count: int, height: int, width: int) -> List[np.ndarray]:
@@ -154,43 +218,3 @@ def _contents(shard: Shard) -> Iterator[bytes]:
 
 def _damaged(shard: Shard, number: int, error: Exception) -> DataError:
     return DataError(f"{shard.path}: record {number} is damaged ({first_line(error)}); {framing.REMEDY}")
-
-
-def _dataset(path: tf.Tensor, form: tf.Tensor, count: tf.Tensor, batch_size: int, height: int, width: int) -> Any:
-    images = tf.data.TFRecordDataset(path, form).take(count)
-    parsed = images.map(lambda record: _parse(record, height, width), num_parallel_calls=concurrency.cores())
-    return parsed.batch(batch_size).prefetch(2 * concurrency.cores())
-
-
-def _parse(record: tf.Tensor, height: int, width: int) -> Tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    image_id, encoded = tf.py_func(records.fields, [record], [tf.int64, tf.string], stateful=False)
-    image_id.set_shape([])
-    # The kernel goes by the bytes: it decodes PNG as well.
-    image = tf.image.decode_jpeg(encoded, channels=3)
-    size = tf.shape(image)[:2]
-    resized = tf.cast(tf.image.resize_images(image, [height, width]), tf.uint8) if height and width else image
-    return image_id, size, resized
-
-
-def _diagnose(shard: Shard, height: int, width: int) -> None:
-    """Read a shard record by record and raise a DataError at the first damage; return when there is none."""
-    with tf.Graph().as_default() as graph:
-        record = tf.placeholder(tf.string, [])
-        parsed = _parse(record, height, width)
-    contents = _contents(shard)
-    with tf.Session(graph=graph) as session:
-        for number in range(shard.records):
-            try:
-                content = next(contents)
-            except StopIteration:
-                return
-            except tf.errors.OpError as error:
-                raise _damaged(shard, number, error) from error
-            named = f"{shard.path}: record {number}{records.name(content)}"
-            try:
-                records.fields(content)
-                session.run(parsed, {record: content})
-            except UnusableError as error:
-                raise DataError(f"{named} {error}") from error
-            except tf.errors.OpError as error:
-                raise DataError(f"{named} {records.unreadable(first_line(error))}") from error

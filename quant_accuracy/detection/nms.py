@@ -1,37 +1,26 @@
-"""Multi-class non-maximum suppression: the checkpoint's own kernel, run only where it can matter.
+"""Multi-class non-maximum suppression: what the checkpoint's own would keep, computed only where it can matter.
 
-The checkpoint suppresses every box for each of its classes, and then keeps the best detections of all classes. The
-kernel is greedy in the order of scores, so the classes and places that cannot reach the best are left out without any
-effect on the result, down to the last bit: equal scores included, whose order is the inner order of the kernel's heap
-and which a quantized network has many of.
+The checkpoint suppresses every box for each of its classes, and then keeps the best detections of all classes. It is
+greedy in the order of scores, so the classes and places that cannot reach the best are left out without any effect on
+the result, down to the last bit. Where no two scores of a class are equal, or the index of the box settles which is the
+better one, numpy does it (`greedy`); else TensorFlow's kernel does (`kernel`), as the inner order of its heap decides,
+and a quantized network has many equal scores.
 """
 
 import contextlib
-from typing import Callable, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Callable, Iterator, NamedTuple, Tuple
 
 import numpy as np
-import tensorflow.compat.v1 as tf
 
-from quant_accuracy.graph import sessions
+from quant_accuracy.detection import greedy
+from quant_accuracy.detection.kernel import Kernel, Parameters, open_kernel
 
-# Classes that share a call of the session: a call has a fixed cost, an empty slot next to none.
-_SLOTS = 16
+__all__ = ["Detections", "Parameters", "Suppress", "open_suppression"]
 
-
-class Parameters(NamedTuple):
-    """How detections are suppressed.
-
-    Attributes:
-        iou_threshold: A box that overlaps a better one of its class by more than this IoU is dropped.
-        score_threshold: Only scores above it count.
-        per_class: At most so many detections of one class.
-        total: At most so many detections of one image.
-    """
-
-    iou_threshold: float
-    score_threshold: float
-    per_class: int
-    total: int
+# Classes that are suppressed before it is asked whether there are detections enough.
+_GROUP = 16
+# Boxes of a class, and pairs of boxes of all classes, up to which numpy is the faster one.
+_CROWD, _MOST_PAIRS = 128, 1 << 16
 
 
 class Detections(NamedTuple):
@@ -48,6 +37,20 @@ class Detections(NamedTuple):
     classes: np.ndarray
 
 
+class _Scene(NamedTuple):
+    """One image before suppression.
+
+    Attributes:
+        boxes: float32 [n, 4], decoded.
+        scores: float32 [n, c].
+        best_of_box: float32 [n] the best score of each box.
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    best_of_box: np.ndarray
+
+
 class _Kept(NamedTuple):
     """What suppression kept, in the order of classes: scores, class indexes, clipped boxes."""
 
@@ -57,7 +60,6 @@ class _Kept(NamedTuple):
 
 
 Suppress = Callable[[np.ndarray, np.ndarray], Detections]
-_Kernel = Callable[[np.ndarray, np.ndarray, np.ndarray], Sequence[np.ndarray]]
 
 
 @contextlib.contextmanager
@@ -68,78 +70,91 @@ def open_suppression(parameters: Parameters) -> Iterator[Suppress]:
     `i` belongs to the category id `i + 1`. Boxes are clipped to the image; those with no area left are dropped, as the
     Object Detection API does.
     """
-    with tf.Graph().as_default() as graph:
-        boxes = tf.placeholder(tf.float32, [None, 4], name="boxes")
-        scores = tf.placeholder(tf.float32, [_SLOTS, None], name="scores")
-        limits = tf.placeholder(tf.int32, [_SLOTS], name="limits")
-        selected = [
-            tf.image.non_max_suppression_with_scores(boxes, scores[slot], limits[slot], parameters.iou_threshold,
-                                                     parameters.score_threshold)[0].name
-            for slot in range(_SLOTS)
-        ]
-    with sessions.open_session(graph.as_graph_def(), "the suppression of overlaps") as session:
-        kernel = session.make_callable(selected, [boxes.name, scores.name, limits.name])
-        yield lambda boxes, scores: _detections(kernel, boxes, scores, parameters)
+    with open_kernel(parameters) as kernel:
+        yield lambda boxes, scores: _detections(kernel, _Scene(boxes, scores, scores.max(axis=1)), parameters)
 
 
-def _detections(kernel: _Kernel, boxes: np.ndarray, scores: np.ndarray, parameters: Parameters) -> Detections:
-    best_of_box = scores.max(axis=1)
+def _detections(kernel: Kernel, scene: _Scene, parameters: Parameters) -> Detections:
+    best_of_box = scene.best_of_box
     wanted = 2 * parameters.total
     while True:
         complete = wanted >= len(best_of_box)
         # At least `wanted` scores reach this floor.
         floor = -np.inf if complete else np.partition(best_of_box, len(best_of_box) - wanted)[-wanted]
-        kept = _down_to(kernel, boxes, scores, floor, best_of_box, parameters)
+        kept = _down_to(kernel, scene, floor, parameters)
         if complete or len(kept.scores) >= parameters.total:
             order = np.argsort(-kept.scores, kind="stable")[:parameters.total]
             return Detections(kept.boxes[order], kept.scores[order], (kept.classes[order] + 1).astype(np.int32))
         wanted *= 4
 
 
-def _down_to(kernel: _Kernel, boxes: np.ndarray, scores: np.ndarray, floor: float, best_of_box: np.ndarray,
-             parameters: Parameters) -> _Kept:
+def _down_to(kernel: Kernel, scene: _Scene, floor: float, parameters: Parameters) -> _Kept:
     """Everything that is kept with a score of at least `floor`, or as much of it as can be among the best."""
-    rows = scores[best_of_box >= floor]
-    limits = np.minimum((rows >= floor).sum(axis=0), parameters.per_class).astype(np.int32)
-    best_of_class = rows.max(axis=0)
-    certain = np.flatnonzero(best_of_class > floor)
-    # These have nothing better than the floor itself. Equal scores are sorted by class, so the later of them are
+    rows = np.flatnonzero(scene.best_of_box >= floor)
+    near = np.ascontiguousarray(scene.scores[rows].T)
+    reaching = near >= max(floor, np.nextafter(np.float32(parameters.score_threshold), np.float32(np.inf)))
+    counts = np.count_nonzero(reaching, axis=1)
+    kept, settled = _by_numpy(kernel, scene, rows, reaching & _uncrowded(counts)[:, None], parameters)
+    left = (counts > 0) & ~settled
+    if not left.any():
+        return kept
+    best_of_class, limits = near.max(axis=1), np.minimum(counts, parameters.per_class).astype(np.int32)
+    certain, tied = np.flatnonzero(left & (best_of_class > floor)), np.flatnonzero(left & (best_of_class == floor))
+    # The tied have nothing better than the floor itself. Equal scores are sorted by class, so the later of them are
     # needed only when the earlier ones do not suffice.
-    tied = np.flatnonzero(best_of_class == floor)
-    parts = [_of_classes(kernel, boxes, scores, floor, classes, limits) for classes in _in_slots(certain)]
-    kept = _joined(parts)
-    for classes in _in_slots(tied):
-        settled = (kept.scores > floor) | (kept.classes < classes[0])
-        if settled.sum() >= parameters.total:
+    for classes in [certain, *(tied[start:start + _GROUP] for start in range(0, len(tied), _GROUP))]:
+        if not len(classes):
+            continue
+        if classes is not certain and ((kept.scores > floor) | (kept.classes < classes[0])).sum() >= parameters.total:
             break
-        parts.append(_of_classes(kernel, boxes, scores, floor, classes, limits))
-        kept = _joined(parts)
+        found = kernel.kept(scene.boxes, np.ascontiguousarray(scene.scores[:, classes].T), floor, limits[classes])
+        kept = _joined(kept, _kept(scene, np.concatenate(found), np.repeat(classes, [len(index) for index in found])))
     return kept
 
 
-def _in_slots(classes: np.ndarray) -> List[np.ndarray]:
-    return [classes[start:start + _SLOTS] for start in range(0, len(classes), _SLOTS)]
+def _uncrowded(counts: np.ndarray) -> np.ndarray:
+    """The classes whose boxes are few enough for numpy, from their numbers: bool [c]."""
+    few = counts <= _CROWD
+    return few if (counts[few] ** 2).sum() <= 2 * _MOST_PAIRS else np.zeros_like(few)
 
 
-def _of_classes(kernel: _Kernel, boxes: np.ndarray, scores: np.ndarray, floor: float, classes: np.ndarray,
-                limits: np.ndarray) -> _Kept:
-    slots = np.zeros((_SLOTS, len(boxes)), np.float32)
-    slots[:len(classes)] = scores[:, classes].T
-    limit = np.zeros(_SLOTS, np.int32)
-    limit[:len(classes)] = limits[classes]
-    chosen: List[Tuple[np.ndarray, np.ndarray]] = []
-    for slot, index in enumerate(kernel(boxes, slots, limit)[:len(classes)]):
-        index = index[slots[slot, index] >= floor]
-        chosen.append((index, np.full(len(index), classes[slot])))
-    rows, columns = (np.concatenate(part) for part in zip(*chosen))
-    clipped = np.clip(boxes[rows], np.float32(0), np.float32(1))
+def _by_numpy(kernel: Kernel, scene: _Scene, rows: np.ndarray, reaching: np.ndarray,
+              parameters: Parameters) -> Tuple[_Kept, np.ndarray]:
+    """What is kept of the classes that are settled without the kernel, and which these are: bool [c].
+
+    Args:
+        kernel: Knows what settles equal scores.
+        scene: The image.
+        rows: Some of its boxes.
+        reaching: bool [c, r], which of their scores count.
+        parameters: How detections are suppressed.
+    """
+    classes, places = np.divmod(np.flatnonzero(reaching), len(rows))
+    boxes = rows[places]
+    scores = scene.scores[boxes, classes]
+    # By class, the best first; equal ones by index, as they are.
+    order = np.lexsort((-scores, classes))
+    boxes, classes, scores = boxes[order], classes[order], scores[order]
+    settled = np.ones(len(reaching), bool)
+    settled[classes[~greedy.drop_themselves(scene.boxes[boxes], parameters.iou_threshold)]] = False
+    if not kernel.index_settles_ties:
+        settled[classes[1:][(scores[1:] == scores[:-1]) & (classes[1:] == classes[:-1])]] = False
+    taken = settled[classes]
+    boxes, classes = boxes[taken], classes[taken]
+    kept, open_classes = greedy.kept(scene.boxes[boxes], classes, parameters.iou_threshold, parameters.per_class)
+    settled[np.bincount(classes, minlength=len(settled)) == 0] = False
+    settled[open_classes] = False
+    kept &= settled[classes]
+    return _kept(scene, boxes[kept], classes[kept]), settled
+
+
+def _kept(scene: _Scene, rows: np.ndarray, columns: np.ndarray) -> _Kept:
+    clipped = np.clip(scene.boxes[rows], np.float32(0), np.float32(1))
     visible = (clipped[:, 2] - clipped[:, 0]) * (clipped[:, 3] - clipped[:, 1]) > 0
-    return _Kept(scores[rows, columns][visible], columns[visible], clipped[visible])
+    return _Kept(scene.scores[rows, columns][visible], columns[visible], clipped[visible])
 
 
-def _joined(parts: Sequence[_Kept]) -> _Kept:
-    if not parts:
-        return _Kept(np.zeros(0, np.float32), np.zeros(0, np.int64), np.zeros((0, 4), np.float32))
-    scores, classes, boxes = (np.concatenate(column) for column in zip(*parts))
+def _joined(one: _Kept, other: _Kept) -> _Kept:
+    scores, classes, boxes = (np.concatenate(columns) for columns in zip(one, other))
     order = np.argsort(classes, kind="stable")
     return _Kept(scores[order], classes[order], boxes[order])

@@ -6,7 +6,7 @@ that gives the same detections is not believed but checked on images (`detector.
 """
 
 from dataclasses import dataclass
-from typing import Dict, List, Mapping, Optional
+from typing import Dict, Mapping, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 
@@ -53,12 +53,13 @@ def find(graph: tf.GraphDef) -> Optional[Postprocessing]:
     """Find the per-class suppression of the Object Detection API; None when the graph has another form."""
     nodes = graph_nodes.by_name(graph)
     suppressions = [node for node in graph.node if node.op in _SUPPRESSIONS]
+    writers = [node for node in graph.node if node.op == "TensorArrayScatterV3"]
     found: Dict[Postprocessing, int] = {}
     for node in suppressions:
         try:
             postprocessing = Postprocessing(
-                boxes=_outside(nodes, graph, node.input[0]),
-                scores=_outside(nodes, graph, node.input[1]),
+                boxes=_outside(nodes, writers, node.input[0]),
+                scores=_outside(nodes, writers, node.input[1]),
                 iou_threshold=float(graph_nodes.constant(nodes, node.input[3])),
                 score_threshold=float(graph_nodes.constant(nodes, node.input[4])),
                 per_class=_limit(nodes, node.input[2]),
@@ -78,7 +79,7 @@ def _limit(nodes: Mapping[str, tf.NodeDef], reference: str) -> int:
     return int(graph_nodes.constant(nodes, reference))
 
 
-def _outside(nodes: Mapping[str, tf.NodeDef], graph: tf.GraphDef, reference: str) -> str:
+def _outside(nodes: Mapping[str, tf.NodeDef], writers: Sequence[tf.NodeDef], reference: str) -> str:
     """The tensor before the loop whose slices `reference` holds inside the loop."""
     node = nodes[graph_nodes.op_of(reference)]
     while node.op in _PASSING:
@@ -88,9 +89,8 @@ def _outside(nodes: Mapping[str, tf.NodeDef], graph: tf.GraphDef, reference: str
     array = nodes[graph_nodes.op_of(node.input[0])]
     while array.op in ("Enter", "Identity"):
         array = nodes[graph_nodes.op_of(array.input[0])]
-    writers: List[tf.NodeDef] = [other for other in graph.node if other.op == "TensorArrayScatterV3"
-                                 and graph_nodes.op_of(other.input[0]) == array.name]
-    if len(writers) != 1:
-        raise GraphError(f"{array.name!r} is written {len(writers)} times; the checkpoint's own suppression is used")
-    return graph_nodes.tensor_of(writers[0].input[2])
+    own = [writer for writer in writers if graph_nodes.op_of(writer.input[0]) == array.name]
+    if len(own) != 1:
+        raise GraphError(f"{array.name!r} is written {len(own)} times; the checkpoint's own suppression is used")
+    return graph_nodes.tensor_of(own[0].input[2])
 

@@ -37,7 +37,7 @@ class Assignment:
         names: The graphs' inputs and outputs.
         suppression: How to suppress outside of the graph; None to run the graph's own ops.
         quantization: The network's quantizers and encodings.
-        simulator: Who runs the quantized network: `builtin`, or one of `_NETWORKS`.
+        simulator: Who runs the quantized network: `builtin`, or a backend.
         simulator_folder: Where the simulation of another lies; None for `builtin`.
         runtime: Name and version of what computes networks, as `Runtime.identity`.
         table: What preprocessing makes of pixels, as `pixels.table_of`; None to run its ops.

@@ -195,12 +195,13 @@ def between(graph: tf.GraphDef, starts: Sequence[str], outputs: Sequence[str]) -
     """
     nodes = by_name(graph)
     require(nodes, [*starts, *outputs])
-    consumers: Dict[str, List[str]] = {}
-    for node in graph.node:
-        for reference in node.input:
-            consumers.setdefault(op_of(reference), []).append(node.name)
-    after = reach(starts, lambda name: consumers.get(name, ()))
     before = reach(outputs, lambda name: [op_of(reference) for reference in nodes[name].input])
+    # A way to an output passes nothing else, and most of a graph lies behind the outputs.
+    consumers: Dict[str, List[str]] = {}
+    for name in before:
+        for reference in nodes[name].input:
+            consumers.setdefault(op_of(reference), []).append(name)
+    after = reach(starts, lambda name: consumers.get(name, ()))
     for output in outputs:
         if output not in after or output in starts:
             raise GraphError(f"{_no_way(starts)} to the output op {output!r}; "

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base import concurrency
-from quant_accuracy.graph import session_errors
+from quant_accuracy.graph import callables, session_errors
 
 
 def config() -> tf.ConfigProto:
@@ -40,14 +40,13 @@ class GraphSession:
             return self._session.run(fetches, feed)
 
     def make_callable(self, fetches: Sequence[str], feeds: Sequence[str]) -> Callable[..., Sequence[np.ndarray]]:
-        """As `tf.Session.make_callable`; what it gives raises as `run` does."""
+        """A function from one value for each of `feeds` to the values of `fetches`; it raises as `run` does."""
         with self._translated():
-            call = self._session.make_callable(fetches, feeds)
+            call = callables.make(self._session, fetches, feeds)
 
         def run(*values: np.ndarray) -> Sequence[np.ndarray]:
             with self._translated():
-                found: Sequence[np.ndarray] = call(*values)
-                return found
+                return call(*values)
 
         return run
 
@@ -63,8 +62,14 @@ class GraphSession:
 
 
 @contextlib.contextmanager
-def open_session(graph: tf.GraphDef, label: str = "the graph") -> Iterator[GraphSession]:
-    """A session on a graph of its own; `label` says in messages which one it is.
+def open_session(graph: tf.GraphDef, label: str = "the graph",
+                 settings: Optional[tf.ConfigProto] = None) -> Iterator[GraphSession]:
+    """A session on a graph of its own.
+
+    Args:
+        graph: The graph.
+        label: Which one it is, for messages.
+        settings: Of the session; `config()` if there are none.
 
     Raises:
         GraphError: TensorFlow cannot build the graph.
@@ -74,14 +79,14 @@ def open_session(graph: tf.GraphDef, label: str = "the graph") -> Iterator[Graph
             tf.import_graph_def(graph, name="")
         except (ValueError, TypeError, KeyError, tf.errors.OpError) as error:
             raise session_errors.of_building(error, label) from error
-    with session_of(scope) as session:
+    with session_of(scope, settings) as session:
         yield GraphSession(session, label)
 
 
-def session_of(graph: tf.Graph) -> ContextManager[tf.Session]:
+def session_of(graph: tf.Graph, settings: Optional[tf.ConfigProto] = None) -> ContextManager[tf.Session]:
     """A session that a block closes, and that no block takes for its default one.
 
     Default sessions are a stack. A generator that is given up after an error leaves it in another order, and TensorFlow
     says so instead of what the error was.
     """
-    return contextlib.closing(tf.Session(graph=graph, config=config()))
+    return contextlib.closing(tf.Session(graph=graph, config=settings or config()))

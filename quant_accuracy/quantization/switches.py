@@ -50,17 +50,15 @@ def _require(quantization: Quantization, off: Collection[str]) -> None:
         raise GraphError(f"{unknown[0]} has no enabled quantizer that could be switched off; name another tensor")
 
 
-def insert_switches(graph: tf.GraphDef, quantization: Quantization, control_flow: bool = True) -> tf.GraphDef:
+def insert_switches(graph: tf.GraphDef, quantization: Quantization) -> tf.GraphDef:
     """Put every enabled quantizer behind a switch of its own.
 
     With all of them on the result computes what `simulate` makes of the graph, with all of them off what the graph
-    itself does. The switches are fed as one vector, see `all_but`.
+    itself does. Where a quantizer is off its ops do not run. The switches are fed as one vector, see `all_but`.
 
     Args:
         graph: The frozen float graph, batch norms folded.
         quantization: The placed quantizers and their encodings.
-        control_flow: Whether the ops of a quantizer that is off do not run; otherwise they do, and one of both values
-            is selected, which suits runtimes that pay for branches.
 
     Raises:
         GraphError: A weight or a tensor is missing.
@@ -79,7 +77,7 @@ def insert_switches(graph: tf.GraphDef, quantization: Quantization, control_flow
     for node in graph.node:
         if node.name in params:
             switch = params[node.name]
-            result.node.extend(_switched_weight(node, weights[node.name], switch.on, control_flow))
+            result.node.extend(_switched_weight(node, weights[node.name], switch.on))
             inserted += 1
             continue
         copy = result.node.add()
@@ -89,7 +87,7 @@ def insert_switches(graph: tf.GraphDef, quantization: Quantization, control_flow
                 copy.input[position] = activations[graph_nodes.tensor_of(reference)].quantizer.name
         if node.name + ":0" in activations:
             switch = activations[node.name + ":0"]
-            result.node.extend(_switched_activation(switch, quantization.encodings, control_flow))
+            result.node.extend(_switched_activation(switch, quantization.encodings))
             inserted += 1
     if inserted != len(placed):
         raise GraphError(f"{inserted} of {len(placed)} quantizers found their tensor; "
@@ -108,36 +106,26 @@ def _setting(count: int) -> List[tf.NodeDef]:
     return [vector, each]
 
 
-def _switched_weight(float_values: tf.NodeDef, quantized: tf.NodeDef, on: str,
-                     control_flow: bool) -> List[tf.NodeDef]:
+def _switched_weight(float_values: tf.NodeDef, quantized: tf.NodeDef, on: str) -> List[tf.NodeDef]:
     """Both values of a weight, and under the name of the weight the one that the switch chooses."""
     name = float_values.name
     ends: Dict[str, tf.NodeDef] = {"float": tf.NodeDef(), "quantized": tf.NodeDef()}
     for end, values in zip(ends, (float_values, quantized)):
         ends[end].CopyFrom(values)
         ends[end].name = f"{name}/{end}"
-    if not control_flow:
-        return [*ends.values(), _select(name, on, ends["quantized"].name, ends["float"].name)]
     ways = [graph_nodes.float_node(f"{node.name}_switch", "Switch", [node.name, on]) for node in ends.values()]
     return [*ends.values(), *ways, _merge(name, [ways[0].name, f"{ways[1].name}:1"])]
 
 
-def _switched_activation(switch: _Switch, encodings: Encodings, control_flow: bool) -> List[tf.NodeDef]:
+def _switched_activation(switch: _Switch, encodings: Encodings) -> List[tf.NodeDef]:
     """The way through a quantizer and the way around it, and under the name of the quantizer what comes out."""
     quantizer = switch.quantizer
     fake_quant = simulate.fake_quant(quantizer, encodings[quantizer.tensor][0])
-    if not control_flow:
-        fake_quant.name = f"{quantizer.name}/on"
-        return [fake_quant, _select(quantizer.name, switch.on, fake_quant.name, fake_quant.input[0])]
     way = graph_nodes.float_node(f"{quantizer.name}/switch", "Switch",
                                  [graph_nodes.op_of(quantizer.tensor), switch.on])
     fake_quant.name = f"{quantizer.name}/on"
     fake_quant.input[0] = f"{way.name}:1"
     return [way, fake_quant, _merge(quantizer.name, [way.name, fake_quant.name])]
-
-
-def _select(name: str, on: str, quantized: str, unchanged: str) -> tf.NodeDef:
-    return graph_nodes.float_node(name, "SelectV2", [on, quantized, unchanged])
 
 
 def _merge(name: str, ways: Sequence[str]) -> tf.NodeDef:

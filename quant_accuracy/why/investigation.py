@@ -15,7 +15,6 @@ from quant_accuracy.pipeline import variations
 from quant_accuracy.pipeline.evaluation import Evaluation
 from quant_accuracy.quantization import aimet
 from quant_accuracy.quantization.records import AUTO, BUILTIN, Override
-from quant_accuracy.runtimes import choice
 from quant_accuracy.scoring.metrics import Metrics
 from quant_accuracy.why import culprits, noise, sensitivity
 from quant_accuracy.why import families as family_kinds
@@ -45,9 +44,7 @@ class Loudness(NamedTuple):
 def of_evaluation(evaluation: Evaluation, most_images: int, budget: Budget) -> "Iterator[Investigation]":
     """An investigation, whose session ends with the block."""
     artifacts = evaluation.artifacts
-    card = evaluation.request.card
-    network = QuantizedGraph(artifacts.graph(FLOAT), card.graph, artifacts.quantization,
-                             choice.of_name(artifacts.computation.runtime), bool(card.height))
+    network = QuantizedGraph(artifacts.graph(FLOAT), evaluation.request.card.graph, artifacts.quantization)
     with noise.listening(network) as listener:
         yield Investigation(evaluation, listener, most_images, budget)
 
@@ -154,7 +151,6 @@ class Investigation:
 
     def _noise_file(self, more: Dict[str, Any]) -> NoiseFile:
         inputs = {"quantsim": self._evaluation.artifacts.quantsim_folder.name, "tensorflow": tf.__version__,
-                  "runtime": self._listener.network.runtime.identity,
-                  "code": code_digest("graph", "runtimes", "quantization", "why"), **more}
+                  "code": code_digest("graph", "quantization", "why"), **more}
         cache = self._evaluation.prepared.cache
         return lambda index: cache.path("sensitivity", {**inputs, "image": index}, ".npz")

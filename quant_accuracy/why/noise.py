@@ -4,7 +4,7 @@ import contextlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -12,11 +12,9 @@ import tensorflow.compat.v1 as tf
 from quant_accuracy.base import arrays, concurrency
 from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.graph import nodes as graph_nodes
+from quant_accuracy.graph import sessions
 from quant_accuracy.quantization import simulate, switches
 from quant_accuracy.quantization.records import PARAM, Quantization, Quantizer
-from quant_accuracy.runtimes.contract import Run, Runtime
-from quant_accuracy.runtimes.execution import Execution, open_graph
-from quant_accuracy.runtimes.tensorflow_runtime import TensorFlow
 
 _FIELDS = {"own": np.float64, "signal": np.float64, "all_on": np.float64, "only_on": np.float64,
            "only_off": np.float64}
@@ -30,15 +28,11 @@ class QuantizedGraph(NamedTuple):
         graph: The frozen float graph, batch norms folded.
         names: Its inputs and outputs.
         quantization: Its quantizers and encodings; quantizers that are on are measured.
-        runtime: Computes the network.
-        fixed: Whether all images have one size.
     """
 
     graph: tf.GraphDef
     names: GraphNames
     quantization: Quantization
-    runtime: Runtime = TensorFlow()
-    fixed: bool = True
 
     def measured(self) -> List[Quantizer]:
         """The quantizers that are on."""
@@ -91,9 +85,9 @@ def load(path: Path, quantizers: int, groups: int) -> Noise:
 
 
 class Listener:
-    """Listens to a network's outputs while groups of quantizers are switched, in graphs that have switches.
+    """Listens to a network's outputs while groups of quantizers are switched, in one graph and one session.
 
-    They are made when they are needed first, and gone after the block of `listening`.
+    Both are made when they are needed first, and gone after the block of `listening`.
 
     Attributes:
         network: What is measured.
@@ -104,7 +98,7 @@ class Listener:
         self.network = network
         self.seconds = 0.0
         self._stack = stack
-        self._runs: Dict[bool, Run] = {}
+        self._session: Optional[sessions.GraphSession] = None
         self._outputs = list(simulate.network_outputs(network.names.output_ops, network.quantization))
         self._fetches = [*self._outputs, *(f"{_OBSERVED}/{index}/{which}:0" for index, quantizer in
                                            enumerate(network.measured()) if quantizer.kind != PARAM
@@ -112,19 +106,15 @@ class Listener:
         self._params: Dict[str, Tuple[float, float]] = {}
 
     def open(self) -> None:
-        """Make the graphs, if they are not there yet."""
-        if self._runs:
+        """Make graph and session, if they are not there yet."""
+        if self._session is not None:
             return
         network = self.network
-        switched = switches.insert_switches(network.graph, network.quantization, control_flow=network.runtime.whole)
-        graph = _with_observers(switched, network)
+        graph = _with_observers(switches.insert_switches(network.graph, network.quantization), network)
         self._params = _of_params(network)
-        starts = [*network.names.starting_ops, switches.SETTING]
-        for observed, fetches in ((True, self._fetches), (False, self._outputs)):
-            ops = list(map(graph_nodes.op_of, fetches))
-            execution = Execution(network.runtime, starts, ops, network.fixed)
-            self._runs[observed] = self._stack.enter_context(
-                open_graph(execution, graph_nodes.subgraph(graph, ops), fetches, "the quantized graph with switches"))
+        needed = graph_nodes.subgraph(graph, list(map(graph_nodes.op_of, self._fetches)))
+        self._session = self._stack.enter_context(
+            sessions.open_session(needed, "the quantized graph with switches"))
 
     def measure(self, image: np.ndarray, groups: Sequence[Sequence[str]], ran: Callable[[], object]) -> Noise:
         """The noise of an image.
@@ -137,14 +127,15 @@ class Listener:
         self.open()
         start = time.perf_counter()
         tensors = [quantizer.tensor for quantizer in self.network.measured()]
-        reference = self._run(image, tensors, observed=True)
+        reference = self._run(image, tensors, self._fetches)
         ran()
         outputs = len(self._outputs)
         floats, own = reference[:outputs], iter(np.reshape(reference[outputs:], [-1, 2]).tolist())
         settings: List[List[str]] = [[], *([tensor for tensor in tensors if tensor not in group] for group in groups),
                                      *(list(group) for group in groups)]
         noise = []
-        for found in concurrency.run_concurrently(lambda off: _difference(self._run(image, off), floats), settings):
+        for found in concurrency.run_concurrently(lambda off: _difference(self._run(image, off, self._outputs), floats),
+                                               settings):
             noise.append(found)
             ran()
         self.seconds = (time.perf_counter() - start) / runs(groups)
@@ -152,14 +143,15 @@ class Listener:
         return Noise(np.array([self._params.get(tensor) or next(own) for tensor in tensors], np.float64),
                      np.array([_power(values) for values in floats]), all_on[0], only_on, only_off)
 
-    def _run(self, image: np.ndarray, off: Sequence[str], observed: bool = False) -> List[np.ndarray]:
+    def _run(self, image: np.ndarray, off: Sequence[str], wanted: Sequence[str]) -> List[np.ndarray]:
+        assert self._session is not None
         feed = {self.network.names.image_input + ":0": image, **switches.all_but(self.network.quantization, off)}
-        return self._runs[observed](feed)
+        return list(self._session.run(list(wanted), feed))
 
 
 @contextlib.contextmanager
 def listening(network: QuantizedGraph) -> Iterator[Listener]:
-    """A listener, whose graphs end with the block."""
+    """A listener, whose session ends with the block."""
     with contextlib.ExitStack() as stack:
         yield Listener(network, stack)
 

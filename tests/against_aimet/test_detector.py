@@ -17,8 +17,10 @@ from quant_accuracy.graph.network import Network
 from quant_accuracy.preparation import inference_graph, pipeline_config
 from quant_accuracy.quantization import placement
 from quant_accuracy.quantization.records import Settings
-from tests.support import detectors
+from tests.support import detectors, lanes
 from tests.support.places import REFERENCE
+
+pytestmark = lanes.needs_object_detection
 
 _AIMET: Dict[str, Any] = json.loads((REFERENCE / "ssdlite_mobilenet_v2.json").read_text())
 _START, _OUTPUTS = _AIMET["starting_op"], _AIMET["output_ops"]

@@ -14,6 +14,7 @@ from quant_accuracy.folding import fold
 from quant_accuracy.freezing import load
 from quant_accuracy.graph.network import Network
 from tests.conftest import Run
+from tests.support import lanes
 from tests.support.aimet_zoo import answers, page
 from tests.support.aimet_zoo.answers import Stopped
 from tests.support.aimet_zoo.differences import Delta, between
@@ -23,11 +24,15 @@ from tests.support.places import ROOT
 
 _AIMET = answers.aimets()
 _ANSWERED = [name for name, answer in _AIMET.items() if not isinstance(answer, Stopped) and name not in REFUSED]
+# Keras writes a dilated convolution as one op under TensorFlow 2; under TensorFlow 1 as three, which AIMET was given.
+_WRITTEN_OTHERWISE = () if lanes.TENSORFLOW_1 else ("dilated_keras", "dilated_keras_same")
 _STOPPED = [name for name, answer in _AIMET.items() if isinstance(answer, Stopped)]
 
 
 @pytest.mark.parametrize("name", _ANSWERED)
 def test_folds_biases_and_quantizers_are_those_of_aimet(name: str, tmp_path: Path) -> None:
+    if name in _WRITTEN_OTHERWISE:
+        pytest.skip("the Keras of this TensorFlow writes another network than the one that AIMET was given")
     aimet = _AIMET[name]
     checkpoint = write_checkpoint(NETWORKS[name], tmp_path)
     assert (checkpoint.starts, checkpoint.outputs) == (aimet.starts, aimet.outputs)

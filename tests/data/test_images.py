@@ -1,22 +1,25 @@
 """Images as they are evaluated, and what is said of those that cannot be."""
 
+import hashlib
 import io
+import json
 import struct
+from dataclasses import replace
 from pathlib import Path
-from typing import Callable, List, Optional
+from typing import Callable, Iterator, List, Optional
 
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 from PIL import Image
 
-from quant_accuracy.base.errors import (
-    DataError,
-)
+from quant_accuracy.base import concurrency
+from quant_accuracy.base.errors import DataError
 from quant_accuracy.data import images, shards
 from quant_accuracy.reporting.pictures import pictures
 from quant_accuracy.settings.card import DataPaths
 from tests.fuzz.data_kinds import bomb
+from tests.support.places import REFERENCE
 from tests.support.records import (
     PIXELS,
     SIZE,
@@ -30,6 +33,10 @@ from tests.support.records import (
     write,
     write_framed,
 )
+
+# Of the pixels of small images of many kinds, by TensorFlow 1.15.5, at each of some sizes.
+_PIXELS = REFERENCE / "pixels"
+_DIGESTS = _PIXELS / "digests.json"
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
@@ -138,7 +145,7 @@ def test_too_few_calibration_images_are_an_error(convert: Callable[..., DataPath
 
 
 def _animated() -> bytes:
-    return encoded("GIF", "P", save_all=True, append_images=[Image.new("P", (60, 40)), Image.new("P", (60, 40), 9)])
+    return encoded("GIF", "P", save_all=True, append_images=[Image.new("L", (60, 40), level) for level in (90, 200)])
 
 
 @pytest.mark.parametrize(("feature", "problem"), [
@@ -153,7 +160,6 @@ def _animated() -> bytes:
     (as_bytes(_animated()), "has a GIF of 3 frames, which is no single image"),
     (as_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 9\n"),
      "has a pointer of Git LFS, not the file itself as image/encoded; fetch the file with `git lfs pull`"),
-    (as_bytes(encoded()[:-300]), "is not a readable image (Invalid JPEG data"),
     (as_bytes(encoded("PNG")[:-300]), "is not a readable image ("),
     (as_bytes(b"\x01\x02\xfe" * 50), "is not a readable image (its image cannot be identified); copy the file again"),
 ])
@@ -166,6 +172,13 @@ def test_what_is_in_the_place_of_an_image_is_named(tmp_path: Path, feature: Opti
         list(images.stream([shard], 4, 20, 30))
 
     assert f"{shard.path}: record 1 (source_id 7) {problem}" in str(caught.value)
+
+
+def test_what_tensorflow_says_of_an_image_that_is_cut_short_is_told(tmp_path: Path) -> None:
+    shard = write(tmp_path, example(), example(image__encoded=as_bytes(encoded()[:-300])))
+
+    with pytest.raises(DataError, match=r"record 1 \(source_id 7\) is not a readable image \(.*Invalid JPEG data"):
+        list(images.stream([shard], 4, 20, 30))
 
 
 @pytest.mark.parametrize("content", [
@@ -193,3 +206,62 @@ def test_a_png_of_16_bits_is_evaluated(tmp_path: Path) -> None:
     np.testing.assert_array_equal(of_tensorflow(buffer.getvalue())[..., 0], PIXELS[..., 0])
     # And drawn as it is evaluated.
     np.testing.assert_array_equal(np.asarray(pictures.decode(buffer.getvalue())), of_tensorflow(buffer.getvalue()))
+
+
+@pytest.mark.parametrize("path", sorted(set(_PIXELS.iterdir()) - {_DIGESTS}), ids=lambda path: str(path.name))
+def test_pixels_are_those_of_tensorflow_1_15_to_the_last_bit_whatever_version_decodes(tmp_path: Path,
+                                                                                      path: Path) -> None:
+    known = json.loads(_DIGESTS.read_text(encoding="utf-8"))
+    shard = write(tmp_path, example(image__encoded=as_bytes(path.read_bytes())))
+
+    found = [images.read_images([shard], 1, *size)[0] for size in known["sizes"]]
+
+    assert [hashlib.sha256(pixels.tobytes()).hexdigest()[:16] for pixels in found] == known["digests"][path.name]
+
+
+def test_each_reference_image_has_its_digests() -> None:
+    known = json.loads(_DIGESTS.read_text(encoding="utf-8"))
+
+    assert sorted(known["digests"]) == sorted(path.name for path in _PIXELS.iterdir()
+                                              if path.suffix != ".json")
+
+
+def test_what_is_decoded_ahead_is_bounded_however_many_images_there_are(demo: DataPaths) -> None:
+    asked: List[int] = []
+
+    def given() -> Iterator[shards.Shard]:
+        for shard in shards.find_shards(demo.dataset_dir, demo.pattern):
+            asked.append(shard.index)
+            yield replace(shard, records=1)
+
+    batches = images.stream(given(), 1, 30, 30)
+    next(batches)
+    ahead = len(asked)
+    batches.close()  # type: ignore[attr-defined]
+
+    assert ahead <= 2 * concurrency.cores() + 1
+
+
+def test_images_before_a_damaged_record_of_the_same_batch_are_decoded_first(demo_copy: DataPaths) -> None:
+    path = _shard_file(demo_copy)
+    content = bytearray(path.read_bytes())
+    content[-100] ^= 0xFF
+    path.write_bytes(bytes(content))
+    shard = shards.find_shards(demo_copy.dataset_dir, demo_copy.pattern)[0]
+    read = images.read([shard], 8)
+    found = [next(read) for _ in range((shard.records + 6) // 8)]
+
+    assert [some.first for some in found] == list(range(0, shard.records - 1, 8))
+    assert sum(len(some.contents) for some in found) == shard.records - 1
+    with pytest.raises(DataError, match=f"record {shard.records - 1} is damaged"):
+        next(read)
+
+
+def test_the_first_unusable_record_is_named_although_a_later_one_of_its_batch_is_damaged(tmp_path: Path) -> None:
+    shard = write(tmp_path, example(), example(image__encoded=as_bytes(b"")), example())
+    content = bytearray(shard.path.read_bytes())
+    content[-100] ^= 0xFF
+    shard.path.write_bytes(bytes(content))
+
+    with pytest.raises(DataError, match="record 1 .* has an empty image/encoded"):
+        list(images.stream([shard], 4, 20, 30))

@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import logging
 import re
+import sys
 import threading
 from typing import Any, Iterator, List, NamedTuple, Optional, Sequence, Set
 
@@ -15,6 +16,7 @@ KNOWN = "1.19"
 WHEELS = "https://github.com/quic/aimet/releases/tag/1.19.1.py37"
 
 _DISTRIBUTIONS = ("AimetTensorflow", "AimetCommon")
+_PYTHON = (3, 7)
 _PLACEHOLDER = "aimet-tensorflow"
 _COMMAND = invocation.program("aimet-install FILE FILE") if invocation.run() else "pip install --no-deps FILE FILE"
 _OTHERWISE = "or use --backend builtin"
@@ -116,6 +118,9 @@ def load_modules() -> Aimet:
 
 
 def _remedy(error: Exception) -> str:
+    if sys.version_info[:2] != _PYTHON:
+        return ("it is for Python 3.7 with TensorFlow 1.15, and this is Python "
+                f"{'.'.join(map(str, sys.version_info[:2]))}: name a Python 3.7 in QUANT_ACCURACY_PYTHON, {_OTHERWISE}")
     if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith(_OWN):
         return f"it needs {error.name}: `{invocation.program('pip')} install {error.name}`, {_OTHERWISE}"
     # A wheel for GPUs needs CUDA's libraries, one of another Python does not find its own.

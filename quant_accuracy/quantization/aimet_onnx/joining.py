@@ -110,8 +110,8 @@ def _quantizer(state: State, tensor: str, tensors: Tensors, network: Network, pl
     axis = tensors.channel_axis(state.tensor) if state.param and state.per_channel else None
     if state.param and state.per_channel and state.enabled and axis is None:
         raise GraphError(f"{PRODUCT} has an encoding for each output channel of {tensor!r}, and these lie along no "
-                         "axis of it here; set per_channel_quantization to False in the configuration, or use --backend "
-                         "builtin")
+                         "axis of it here; set per_channel_quantization to False in the configuration, or use "
+                         "--backend builtin")
     covered = not state.param and not state.enabled and ours is not None and ours.covered
     return Quantizer(placement.quantizer_name(tensor, frozenset(taken)), tensor, PARAM if state.param else ACTIVATION,
                      state.bitwidth, state.symmetry, state.enabled, RULE, role,

@@ -46,5 +46,6 @@ def _tuple(loader: _Numbers, node: yaml.SequenceNode) -> Any:
 
 
 _Numbers.add_constructor(f"{_NUMPY}dtype", _dtype)
-_Numbers.add_constructor(f"{_NUMPY}core.multiarray.scalar", _scalar)
+for _core in ("core", "_core"):  # before and since NumPy 2
+    _Numbers.add_constructor(f"{_NUMPY}{_core}.multiarray.scalar", _scalar)
 _Numbers.add_constructor("tag:yaml.org,2002:python/tuple", _tuple)

@@ -104,6 +104,7 @@ def test_wheels_are_found_with_their_libraries_and_without_any_variable(unpacked
     assert (done.returncode, done.stdout) == (0, "AIMET 1.19.1 is installed and can be loaded\n")
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 8), reason="AIMET 1.19 is for Python 3.7")
 def test_ops_are_loaded_by_their_bare_name_from_the_folder_of_the_libraries(unpacked: Path) -> None:
     folder = libraries.folder()
     assert folder is not None
@@ -135,6 +136,7 @@ def _break(folder: Path, what: str) -> str:
 def test_an_aimet_that_cannot_be_loaded_is_an_error_where_it_is_asked_for_and_a_line_where_it_is_not(
         unpacked: Path, what: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     monkeypatch.setattr(installation, "_SAID", set())
+    monkeypatch.setattr(installation, "_PYTHON", sys.version_info[:2])
     wanted = _break(unpacked, what)
 
     for _ in range(2):
@@ -147,3 +149,12 @@ def test_an_aimet_that_cannot_be_loaded_is_an_error_where_it_is_asked_for_and_a_
     said = capsys.readouterr().err
     assert wanted in said
     assert "use --backend builtin" in said
+
+
+def test_an_aimet_that_cannot_be_loaded_by_another_python_is_told_to_want_its_own(
+        unpacked: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    monkeypatch.setattr(installation, "_PYTHON", (2, 7))
+    _break(unpacked, "package")
+
+    assert check.main() == 2
+    assert "this is Python 3." in capsys.readouterr().err

@@ -112,9 +112,9 @@ def test_channels_that_lie_along_two_axes_here_cannot_have_an_encoding_each(with
 
 
 def test_every_quantizer_can_be_switched(small_both: Both) -> None:
-    switched = switches.insert_switches(small_both.network.graph, small_both.theirs)
+    switched = {node.name for node in switches.insert_switches(small_both.network.graph, small_both.theirs).node}
 
-    assert {q.name for q in small_both.theirs.enabled() if q.kind == ACTIVATION} <= {node.name for node in switched.node}
+    assert {q.name for q in small_both.theirs.enabled() if q.kind == ACTIVATION} <= switched
 
 
 @pytest.mark.parametrize("settings", [

@@ -86,6 +86,11 @@ def norm(x: Tensor, training: Union[bool, Tensor, None] = None, **options: Any) 
     return layer(x) if training is None else layer(x, training=training)
 
 
+def add(x: Tensor, y: Tensor) -> Tensor:
+    """An Add, as `tf.add` of TensorFlow 1 writes it; that of TensorFlow 2 writes an AddV2, as `+` does."""
+    return tf.raw_ops.Add(x=x, y=y)
+
+
 def variable(name: str, *shape: int, resource: Optional[bool] = None) -> Tensor:
     """A variable of its own."""
     return tf.get_variable(name, shape, use_resource=resource)

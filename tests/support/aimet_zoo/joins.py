@@ -7,6 +7,7 @@ import tensorflow.compat.v1 as tf
 from tests.support.aimet_zoo.building import (
     Built,
     Tensor,
+    add,
     conv,
     head,
     image,
@@ -28,13 +29,13 @@ def residual_plus() -> Built:
 @network("a residual by tf.add (Add)")
 def residual_tf_add() -> Built:
     x = tf.nn.relu(conv(keras_image()))
-    return head(tf.nn.relu(tf.add(x, conv(x, padding="same"))))
+    return head(tf.nn.relu(add(x, conv(x, padding="same"))))
 
 
 @network("a residual by tf.add, batch norms in both branches")
 def residual_tf_add_after_bn() -> Built:
     x = tf.nn.relu(norm(conv(keras_image())))
-    return head(tf.nn.relu(tf.add(x, norm(conv(x, padding="same", use_bias=False)))))
+    return head(tf.nn.relu(add(x, norm(conv(x, padding="same", use_bias=False)))))
 
 
 @network("a residual by Keras' Add, batch norms")
@@ -64,13 +65,13 @@ def add_variable() -> Built:
 @network("tf.add of a variable to a convolution")
 def tf_add_variable() -> Built:
     x = conv(image(), use_bias=False)
-    return head(tf.nn.relu(tf.add(x, variable("offset", 4))))
+    return head(tf.nn.relu(add(x, variable("offset", 4))))
 
 
 @network("tf.add of a ref variable to a convolution of slim")
 def tf_add_variable_ref() -> Built:
     x = slim.conv2d(image(), 4, 3, activation_fn=None, biases_initializer=None)
-    return head(tf.nn.relu(tf.add(x, variable("offset", 4, resource=False))))
+    return head(tf.nn.relu(add(x, variable("offset", 4, resource=False))))
 
 
 @network("product, difference, quotient and maximum of activations")
@@ -170,7 +171,7 @@ def _matmul(resource: bool, plus: bool) -> Built:
 
 
 def _sum(a: Tensor, b: Tensor, plus: bool) -> Tensor:
-    return a + b if plus else tf.add(a, b)
+    return a + b if plus else add(a, b)
 
 
 @network("dense layers without bias")

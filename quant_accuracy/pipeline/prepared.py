@@ -26,7 +26,7 @@ from quant_accuracy.judging.checks import Committed, QuantizedNetwork
 from quant_accuracy.judging.verdicts import Verdict
 from quant_accuracy.pipeline import data_set as data_sets
 from quant_accuracy.pipeline.data_set import DataSet
-from quant_accuracy.quantization import effects, loading, snapshot
+from quant_accuracy.quantization import aimet_onnx, effects, loading, snapshot
 from quant_accuracy.quantization.snapshot import Placed
 from quant_accuracy.settings.gates import ENCODINGS_DRIFT, OF_BASELINE
 from quant_accuracy.settings.request import Request
@@ -162,7 +162,8 @@ class Prepared:
         request, artifacts = self.request, self.artifacts
         return [*effects.without_effect(lambda: artifacts.graph(FLOAT), request.card.graph, request.card.quantization,
                                         request.changes),
-                *loading.notes(request.card.quantization, artifacts.quantizers, lambda: artifacts.graph(FLOAT))]
+                *loading.notes(request.card.quantization, artifacts.quantizers, lambda: artifacts.graph(FLOAT)),
+                *aimet_onnx.notes(artifacts.quantsim_folder)]
 
     def _committed(self, baseline: Optional[Baseline]) -> Committed:
         """The snapshot; without any file of a baseline, only a card that compares with one misses it."""

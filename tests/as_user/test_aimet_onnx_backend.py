@@ -36,5 +36,6 @@ def test_a_report_on_what_aimet_2_quantizes_and_runs(demo: DataPaths, cache: Cac
     assert {"aimet-onnx", "onnxruntime", "tf2onnx"} <= set(document["provenance"]["versions"])
     before, after = (document["metrics"][variant]["figures"]["mAP"] for variant in ("float", "quantized"))
     assert after == pytest.approx(before, abs=0.1)
+    assert sum("AIMET ONNX: " in note for note in document["notes"]) == 3
     assert {path.name for path in (output / "onnx").iterdir()} == {"model.onnx", "model.data", "model.encodings"}
     assert {"model.meta", "model.encodings"} <= {path.name for path in output.iterdir()}

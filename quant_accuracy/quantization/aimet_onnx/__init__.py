@@ -26,6 +26,6 @@ It needs Python 3.10 or later, and PyTorch.
 from quant_accuracy.quantization.aimet_onnx.building import build
 from quant_accuracy.quantization.aimet_onnx.installation import installed, require, versions
 from quant_accuracy.quantization.aimet_onnx.running import open_network
-from quant_accuracy.quantization.aimet_onnx.simulation import EXPORT
+from quant_accuracy.quantization.aimet_onnx.simulation import EXPORT, notes
 
-__all__ = ["EXPORT", "build", "installed", "open_network", "require", "versions"]
+__all__ = ["EXPORT", "build", "installed", "notes", "open_network", "require", "versions"]

@@ -44,6 +44,7 @@ def build(network: Network, image_input: str, settings: Settings, batches: Seque
     if len(batches) == 0:
         raise DataError("there are no calibration images; name shards that hold some")
     modules = load_modules()
+    notes: List[str] = []
     path = folder / simulation.FOLDER
     with files.storage_errors(path):
         path.mkdir(parents=True, exist_ok=True)
@@ -61,14 +62,15 @@ def build(network: Network, image_input: str, settings: Settings, batches: Seque
     converted = modules.onnx.ModelProto.FromString(content)
     with step("comparing the ONNX model with the network", GraphError, "use --backend builtin"):
         tensors = Tensors(converted, cut, network, modules.onnx.numpy_helper.to_array)
-        joined = joining.join(simulation.states(sim), tensors, network, settings)
-        joined = joining.with_same_values(modules, joined, converted, tensors, network, starts[0])
-    joined = _overridden(sim, joined, joining.inputs_as_placed(joined, network, settings), settings)
+        joined = joining.join(simulation.states(sim), tensors, network, settings, notes)
+        joined = joining.with_same_values(modules, joined, converted, tensors, network, starts[0], notes)
+    joined = _overridden(sim, joined, joining.inputs_as_placed(joined, network, settings, notes), settings)
     overrides.check_symmetry([item.ours for item in joined])
     with step("calibrating", DataError, "look at the calibration images and at the weights"):
         sim.compute_encodings(progress.bar(starts, len(starts), "images", "calibrating"))
         found = _encodings(sim, joined)
     _save(modules, sim, folder, content, preprocessing, settings)
+    files.write_json(path / simulation.NOTES, notes)
     return Quantization([item.ours for item in joined], found)
 
 

@@ -7,12 +7,11 @@ same one show its values on a calibration image, or, of a param, all of its valu
 
 from collections import Counter
 from dataclasses import replace
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.base import progress
 from quant_accuracy.base.errors import GraphError
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph import sessions
@@ -46,7 +45,8 @@ class Joined(NamedTuple):
     ours: Quantizer
 
 
-def join(states: Sequence[State], tensors: Tensors, network: Network, settings: Settings) -> List[Joined]:
+def join(states: Sequence[State], tensors: Tensors, network: Network, settings: Settings,
+         notes: List[str]) -> List[Joined]:
     """Find the tensor of each of AIMET's quantizers in the network here, in the order in which it runs.
 
     What has no counterpart is left out, and so is what is off behind an op that only moves values: the notes count
@@ -57,9 +57,10 @@ def join(states: Sequence[State], tensors: Tensors, network: Network, settings: 
         tensors: The tensors of both graphs.
         network: This project's own.
         settings: The settings, which the network is placed with here for the reasons.
+        notes: Gets what is worth a line.
 
     Raises:
-        GraphError: Two quantizers are on one tensor here.
+        GraphError: Two quantizers are on one tensor here, or there are encodings for channels that it has not here.
         ConfigurationError: The configuration contradicts itself on a tensor.
     """
     placed = {quantizer.tensor: quantizer
@@ -77,12 +78,13 @@ def join(states: Sequence[State], tensors: Tensors, network: Network, settings: 
             found[tensor] = Joined(state, _quantizer(state, tensor, tensors, network, placed, taken))
         if state.enabled and not names:
             left_out.append(state)
-    _say(left_out, tensors, placed, found)
+    notes += _differences(left_out, tensors, placed, found)
     ordered = placement.in_order([item.ours for item in found.values()], network)
     return [found[quantizer.tensor] for quantizer in ordered]
 
 
-def inputs_as_placed(joined: Sequence[Joined], network: Network, settings: Settings) -> List[Joined]:
+def inputs_as_placed(joined: Sequence[Joined], network: Network, settings: Settings,
+                     notes: List[str]) -> List[Joined]:
     """The quantizers, those of the network's inputs on or off as they are placed here.
 
     AIMET 2 has no other choice than to quantize every input, also one that an Identity gives, which has no quantizer in
@@ -93,7 +95,7 @@ def inputs_as_placed(joined: Sequence[Joined], network: Network, settings: Setti
     off = [item.ours.tensor for item in joined if item.ours.role == INPUT and item.ours.enabled
            and item.ours.tensor not in on]
     if off:
-        progress.say(f"{PRODUCT}: the quantizer of {', '.join(off)} is off, as with AIMET 1.19; an override in the "
+        notes.append(f"{PRODUCT}: the quantizer of {', '.join(off)} is off, as with AIMET 1.19; an override in the "
                      "model card switches it on")
     return [item._replace(ours=replace(item.ours, enabled=False)) if item.ours.tensor in off else item
             for item in joined]
@@ -107,24 +109,28 @@ def _quantizer(state: State, tensor: str, tensors: Tensors, network: Network, pl
         role = BIAS if tensors.is_bias(state.tensor) else WEIGHT
     else:
         role = INPUT if op in network.starts else OUTPUT if op in network.outputs else ""
+    axis = tensors.channel_axis(state.tensor) if state.param and state.per_channel else None
+    if state.param and state.per_channel and state.enabled and axis is None:
+        raise GraphError(f"{PRODUCT} has an encoding for each output channel of {tensor!r}, and these lie along no "
+                         "axis of it here; set per_channel_quantization to False in the configuration, or use "
+                         "--backend builtin")
     covered = not state.param and not state.enabled and ours is not None and ours.covered
     return Quantizer(placement.quantizer_name(tensor, frozenset(taken)), tensor, PARAM if state.param else ACTIVATION,
                      state.bitwidth, state.symmetry, state.enabled, RULE, role,
-                     tensors.channel_axis(state.tensor) if state.per_channel else None, covered)
+                     axis, covered)
 
 
-def _say(left_out: Sequence[State], tensors: Tensors, placed: Mapping[str, Quantizer],
-         found: Mapping[str, Joined]) -> None:
+def _differences(left_out: Sequence[State], tensors: Tensors, placed: Mapping[str, Quantizer],
+                 found: Mapping[str, Joined]) -> Iterator[str]:
     """What AIMET quantizes and the graph here cannot, and the other way round."""
     if left_out:
         kinds = Counter(f"of {tensors.read_by(state.tensor)}" for state in left_out)
-        progress.say(f"{PRODUCT}: {len(left_out)} of its quantizers are on tensors that the graph here has not, and "
-                     f"count only with --simulate aimet-onnx: {_counted(kinds)}")
+        yield (f"{PRODUCT}: {len(left_out)} of its quantizers are on tensors that the graph here has not, and count "
+               f"only with --simulate aimet-onnx: {_counted(kinds)}")
     missing = [quantizer for tensor, quantizer in placed.items() if quantizer.enabled and tensor not in found]
     if missing:
         kinds = Counter(tensors.type_of(quantizer.tensor) for quantizer in missing)
-        progress.say(f"{PRODUCT}: {len(missing)} tensors have no quantizer that AIMET 1.19 gives one: "
-                     f"{_counted(kinds)}")
+        yield f"{PRODUCT}: {len(missing)} tensors have no quantizer that AIMET 1.19 gives one: {_counted(kinds)}"
 
 
 def _counted(kinds: Mapping[str, int]) -> str:
@@ -132,7 +138,7 @@ def _counted(kinds: Mapping[str, int]) -> str:
 
 
 def with_same_values(modules: AimetOnnx, joined: Sequence[Joined], model: Any, tensors: Tensors, network: Network,
-                     starts: Starts) -> List[Joined]:
+                     starts: Starts, notes: List[str]) -> List[Joined]:
     """Those of the quantizers whose tensors have the same values in both graphs.
 
     Args:
@@ -142,6 +148,7 @@ def with_same_values(modules: AimetOnnx, joined: Sequence[Joined], model: Any, t
         tensors: The tensors of both graphs.
         network: This project's network.
         starts: What the starting ops give for one image.
+        notes: Gets what is worth a line.
 
     Raises:
         GraphError: A tensor of the same name, or an output of the network, has other values.
@@ -157,7 +164,7 @@ def with_same_values(modules: AimetOnnx, joined: Sequence[Joined], model: Any, t
             raise GraphError(f"{tensor!r} of the ONNX model has other values than in the network here: it was "
                              "converted into another network; use --backend builtin")
     if other:
-        progress.say(f"{PRODUCT}: {len(other)} of its quantizers are on tensors of other values than what they stand "
+        notes.append(f"{PRODUCT}: {len(other)} of its quantizers are on tensors of other values than what they stand "
                      f"for here, and are left out: {', '.join(sorted(other)[:3])}")
     return [item for item in joined if item.theirs.tensor not in other]
 
@@ -165,8 +172,10 @@ def with_same_values(modules: AimetOnnx, joined: Sequence[Joined], model: Any, t
 def _require_params(joined: Sequence[Joined], tensors: Tensors) -> None:
     for item in joined:
         theirs, ours = tensors.values_there(item.theirs.tensor), tensors.values_here(item.ours.tensor)
-        if theirs.size != ours.size or not np.array_equal(_channels(theirs, tensors.their_axis(item.theirs.tensor)),
-                                                          _channels(ours, tensors.channel_axis(item.theirs.tensor))):
+        there, here = tensors.their_axis(item.theirs.tensor), tensors.channel_axis(item.theirs.tensor)
+        if there is None or here is None:
+            there = here = None
+        if theirs.size != ours.size or not np.array_equal(_channels(theirs, there), _channels(ours, here)):
             raise GraphError(f"the weights {item.theirs.tensor!r} of the ONNX model are not those of "
                              f"{item.ours.tensor!r} here; use --backend builtin")
 

@@ -5,7 +5,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from quant_accuracy.base import files
 from quant_accuracy.base.documents import read_json
-from quant_accuracy.base.errors import ConfigurationError, DataError
+from quant_accuracy.base.errors import ConfigurationError, DataError, StorageError
 from quant_accuracy.quantization import configuration
 from quant_accuracy.quantization.aimet_onnx.installation import PRODUCT, AimetOnnx
 from quant_accuracy.quantization.configuration import Configuration
@@ -14,7 +14,7 @@ from quant_accuracy.quantization.records import TF, TF_ENHANCED, Encoding, Setti
 # In a folder of artifacts: what runs the network, and what AIMET exports.
 FOLDER, EXPORT, PREFIX = "aimet_onnx", "aimet_onnx_export", "model"
 MODEL, CONFIGURATION, STATE = "model.onnx", "configuration.json", "state.json"
-PREPROCESSING, SETTINGS = "preprocessing.pb", "settings.json"
+PREPROCESSING, SETTINGS, NOTES = "preprocessing.pb", "settings.json", "notes.json"
 
 _SCHEMES = {TF: "min_max", TF_ENHANCED: "tf_enhanced"}
 _BITWIDTHS = range(2, 32)
@@ -149,6 +149,19 @@ def opened(modules: AimetOnnx, folder: Path, settings: Settings) -> Any:
             sim.qc_quantize_op_dict[item["tensor"]].load_encodings(
                 [_tf_encoding(modules, item["bitwidth"], *values) for values in item["encodings"]])
     return sim
+
+
+def notes(folder: Path) -> List[str]:
+    """What `build` noted in a folder of artifacts; nothing where another backend has made it.
+
+    Raises:
+        StorageError: The notes cannot be read.
+    """
+    path = folder / FOLDER / NOTES
+    try:
+        return [str(note) for note in read_json(path)] if path.exists() else []
+    except (OSError, ValueError, TypeError) as error:
+        raise StorageError(f"{path}: not readable ({error}); delete {folder}, it will be made again") from error
 
 
 def _tf_encoding(modules: AimetOnnx, bitwidth: int, minimum: float, maximum: float, scale: float,

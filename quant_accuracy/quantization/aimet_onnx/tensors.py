@@ -85,10 +85,8 @@ class Tensors:
     def their_axis(self, tensor: str) -> Optional[int]:
         """The axis of the output channels of a param in the ONNX model; None where it is not known."""
         reader = self._linear_reader(tensor)
-        if reader is None:
-            return None
-        if reader.position == _BIAS:
-            return 0
+        if reader is None or reader.position == _BIAS:
+            return 0 if len(self._constants[tensor].dims) == 1 else None
         if reader.node.op_type == "Gemm":
             return 0 if any(item.name == "transB" and item.i for item in reader.node.attribute) else 1
         if reader.node.op_type == "MatMul":
@@ -100,7 +98,8 @@ class Tensors:
         reader = self._linear_reader(tensor)
         layer = self._layer(reader) if reader is not None and reader.position == _WEIGHTS else None
         if layer is None:
-            return 0 if reader is not None and reader.position == _BIAS else None
+            # A bias, or a param of a normalization.
+            return 0 if len(self._constants[tensor].dims) == 1 else None
         if layer.op == "MatMul":
             return 0 if layer.attr["transpose_b"].b else 1
         if layer.op == "DepthwiseConv2dNative" and self.values_here(layer.input[_WEIGHTS]).shape[3] != 1:

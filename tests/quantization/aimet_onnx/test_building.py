@@ -11,7 +11,7 @@ import tensorflow.compat.v1 as tf
 from quant_accuracy.base.errors import ConfigurationError, DataError, GraphError
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph.network import Network
-from quant_accuracy.quantization import aimet_onnx, simulate
+from quant_accuracy.quantization import aimet_onnx, simulate, switches
 from quant_accuracy.quantization.configuration import Configuration, OpRule, ParamRule
 from quant_accuracy.quantization.records import ACTIVATION, PARAM, Encoding, Override, Quantization, Settings
 from quant_accuracy.settings.card import ModelCard
@@ -94,6 +94,27 @@ def test_a_kernel_that_tf2onnx_transposes_has_its_encodings_along_the_axis_of_it
     assert axes == {q.tensor: q.axis for q in pair.theirs.quantizers if q.tensor in found}
     assert {len(pair.theirs.encodings[tensor]) for tensor in found} == {6, 9, 12}
     simulate.simulate(pair.network.graph, pair.theirs)
+
+
+def test_channels_that_lie_along_two_axes_here_cannot_have_an_encoding_each(with_aimet_onnx: None,
+                                                                            tmp_path: Path) -> None:
+    with tf.Graph().as_default() as graph:
+        start = tf.identity(tf.placeholder(tf.float32, [None, 8, 8, 3], name="images"), name="start")
+        kernel = tf.constant(np.random.RandomState(0).normal(size=(3, 3, 3, 2)).astype(np.float32))
+        tf.nn.depthwise_conv2d_native(start, kernel, [1] * 4, "SAME", name="end")
+    network = Network(graph.as_graph_def(), ["start"], ["end"])
+    image = np.random.RandomState(1).normal(size=(1, 8, 8, 3)).astype(np.float32)
+
+    made = aimet_onnx.build(network, "images", Settings(), [image], tmp_path)
+    assert len([q for q in made.enabled() if q.kind == PARAM]) == 1
+    with pytest.raises(GraphError, match="set per_channel_quantization to False"):
+        aimet_onnx.build(network, "images", Settings(configuration=Configuration(per_channel=True)), [image], tmp_path)
+
+
+def test_every_quantizer_can_be_switched(small_both: Both) -> None:
+    switched = {node.name for node in switches.insert_switches(small_both.network.graph, small_both.theirs).node}
+
+    assert {q.name for q in small_both.theirs.enabled() if q.kind == ACTIVATION} <= switched
 
 
 @pytest.mark.parametrize("settings", [

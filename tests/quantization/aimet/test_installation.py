@@ -10,6 +10,7 @@ from typing import Iterator
 import pytest
 import tensorflow
 
+from quant_accuracy.base import invocation
 from quant_accuracy.quantization import aimet, backends
 from quant_accuracy.quantization.aimet import __main__ as check
 from quant_accuracy.quantization.aimet import installation, libraries
@@ -129,7 +130,8 @@ def _break(folder: Path, what: str) -> str:
     path = folder / "aimet_tensorflow" / "quantsim.py"
     path.write_text(f"{line}\n{path.read_text()}")
     return {"library": "libcudart.so.10.0: cannot open shared object file", "python": "invalid syntax",
-            "package": "it needs jsonschema_of_another_name: `pip install jsonschema_of_another_name`"}[what]
+            "package": "it needs jsonschema_of_another_name: "
+                       f"`{invocation.program('pip install jsonschema_of_another_name')}`"}[what]
 
 
 @pytest.mark.parametrize("what", ["common alone", "library", "package", "python"])

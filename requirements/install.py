@@ -173,7 +173,9 @@ import sys
 
 from quant_accuracy.commands.console import main
 
-sys.exit(main())
+# Processes that it starts import it again.
+if __name__ == "__main__":
+    sys.exit(main())
 """)
     script.chmod(0o755)
     _write(new / "stamp", stamp)

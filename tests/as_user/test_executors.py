@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import List
@@ -17,6 +19,19 @@ def _report(folder: Path, *more: str) -> List[str]:
     if not cache.exists():
         suite.cache_without_detections(cache)
     return ["--shards", "0-3", "--cache-dir", str(cache), "--output-dir", str(folder / "output"), *more]
+
+
+def test_the_installed_command_runs_shards_in_processes(tmp_path: Path) -> None:
+    command = Path(sys.executable).with_name("quant-accuracy")
+
+    done = subprocess.run([str(command), "report", *_report(tmp_path, "--shards", "0", "--executor", "processes",
+                                                            "--jobs", "1")],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=300)
+
+    assert done.returncode == 0, done.stderr
+    assert "unexpected" not in done.stderr
+    assert "again" not in done.stderr
+    assert (tmp_path / "output" / "report.json").exists()
 
 
 @pytest.mark.soak

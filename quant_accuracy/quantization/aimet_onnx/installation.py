@@ -89,8 +89,8 @@ def load_modules() -> AimetOnnx:
         logger = logging.getLogger(area.value)
         logger.handlers.clear()  # they write to the standard output, which belongs to reports
         logger.propagate = True
-        # It announces every weight that it looks at.
-        logger.setLevel(logging.WARNING)
+        # It announces every weight that it looks at, and warns of exports that are not asked for.
+        logger.setLevel(logging.ERROR)
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     modules.onnxruntime.set_default_logger_severity(_ERROR)
     return modules

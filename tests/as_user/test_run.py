@@ -14,6 +14,7 @@ from tests.support.checkouts import VERSION, Checkout
 from tests.support.places import ROOT
 
 
+@pytest.mark.one_lane
 def test_two_first_calls_at_once_install_once_and_both_work(tmp_path: Path) -> None:
     checkout = Checkout(tmp_path)
 
@@ -43,6 +44,7 @@ def test_an_environment_that_lacks_something_is_not_taken_for_whole(tmp_path: Pa
     assert not (checkout.venv / "stamp").exists()
 
 
+@pytest.mark.one_lane
 def test_an_environment_whose_python_or_command_is_gone_or_another_is_made_again(tmp_path: Path) -> None:
     checkout = Checkout(tmp_path)
     checkout.run("true")

@@ -10,8 +10,6 @@ from quant_accuracy.detection import nms
 from quant_accuracy.detection.nms import Detections
 from tests.support import lanes
 
-pytestmark = lanes.needs_object_detection
-
 _LIMITS = nms.Parameters(iou_threshold=0.6, score_threshold=1e-8, per_class=20, total=30)
 _CLASSES = 40
 
@@ -119,6 +117,7 @@ def suppress() -> Iterator[Suppress]:
         yield opened
 
 
+@lanes.needs_object_detection
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("kind", _KINDS)
 def test_suppression_equals_the_object_detection_apis_to_the_last_bit(reference: Suppress, suppress: Suppress,

@@ -26,7 +26,7 @@ def test_the_installed_command_runs_shards_in_processes(tmp_path: Path) -> None:
 
     done = subprocess.run([str(command), "report", *_report(tmp_path, "--shards", "0", "--executor", "processes",
                                                             "--jobs", "1")],
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=300)
+                          capture_output=True, text=True, timeout=300)
 
     assert done.returncode == 0, done.stderr
     assert "unexpected" not in done.stderr

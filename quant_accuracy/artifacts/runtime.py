@@ -14,6 +14,7 @@ from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.code import code_digest
 from quant_accuracy.base.errors import ConfigurationError, UnsupportedError
 from quant_accuracy.base.words import AUTO, OPENVINO, TENSORFLOW
+from quant_accuracy.graph import sessions
 from quant_accuracy.runtimes import choice
 from quant_accuracy.runtimes.contract import Runtime
 from quant_accuracy.runtimes.execution import Execution, open_graph, preprocessing_table
@@ -54,7 +55,7 @@ def _tried(runtime: Runtime, card: ModelCard, checkpoint: Checkpoint,
            cache: Cache) -> Tuple[Optional[str], Optional[Tuple[float, ...]]]:
     """Why a runtime does not take a card's network, None where it does; and the table of `Computation`."""
     inputs = {"float": checkpoint.folder.name, "graph": asdict(card.graph), "size": [card.height, card.width],
-              "runtime": runtime.identity, "tensorflow": tf.__version__, "code": code_digest("graph", "runtimes")}
+              "runtime": runtime.identity, "tensorflow": sessions.version(), "code": code_digest("graph", "runtimes")}
     folder = cache.folder("runtime", inputs, f"trying {runtime.name}",
                           lambda folder: _try(folder, runtime, card, checkpoint.graph()))
     found = read_json(folder / _FILE)

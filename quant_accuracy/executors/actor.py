@@ -10,7 +10,6 @@ from typing import Callable, Iterator, NamedTuple, Optional, Union
 
 import numpy as np
 import ray
-import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base import files
 from quant_accuracy.base.code import code_digest
@@ -26,6 +25,7 @@ from quant_accuracy.data.shards import Shard
 from quant_accuracy.detection.run import Work
 from quant_accuracy.executors import worker
 from quant_accuracy.executors.worker import Assignment, ShardResult
+from quant_accuracy.graph import sessions
 
 # What the machine refuses now (memory, threads, descriptors) it may grant another actor, or later.
 _MAY_PASS = (OutOfMemoryError, MemoryError, OSError, RuntimeError)
@@ -97,7 +97,7 @@ def code() -> str:
     """The digest of everything that figures depend on but what an assignment says."""
     packages = code_digest("graph", "runtimes", "freezing", "folding", "quantization", "data", "detection",
                             "executors")
-    return files.digest_value([packages, tf.__version__, np.__version__])
+    return files.digest_value([packages, sessions.version(), np.__version__])
 
 
 def kill(process: int) -> None:

@@ -5,6 +5,7 @@ batches at once.
 """
 
 import contextlib
+import os
 from typing import Any, Callable, ContextManager, Iterator, Mapping, Optional, Sequence
 
 import numpy as np
@@ -17,6 +18,13 @@ from quant_accuracy.graph import callables, session_errors
 def config() -> tf.ConfigProto:
     """One thread for an op, as many ops at once as there are cores."""
     return tf.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=concurrency.cores())
+
+
+def version() -> str:
+    """TensorFlow's version as figures depend on it: from 2 on, sums also depend on whether oneDNN takes them."""
+    found = str(tf.__version__)
+    off = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1").lower() in ("0", "false")
+    return f"{found} without oneDNN" if off and not found.startswith("1.") else found
 
 
 class GraphSession:

@@ -10,8 +10,6 @@ import time
 from pathlib import Path
 from typing import Dict, Iterator, List, Mapping, Sequence, Tuple
 
-import tensorflow.compat.v1 as tf
-
 from quant_accuracy.base import command_line, files, progress
 from quant_accuracy.base.code import code_digest
 from quant_accuracy.base.errors import ConfigurationError, StorageError
@@ -22,6 +20,7 @@ from quant_accuracy.detection.run import Detected, Run, Speed, Work
 from quant_accuracy.detection.store import ShardDetections
 from quant_accuracy.executors import factory
 from quant_accuracy.executors.contract import Workload
+from quant_accuracy.graph import sessions
 from quant_accuracy.pipeline import assignment as assignments
 from quant_accuracy.pipeline.prepared import Prepared
 from quant_accuracy.quantization.records import BUILTIN
@@ -74,7 +73,7 @@ def _paths_of(prepared: Prepared, runs: Sequence[Run]) -> _Paths:
         "preprocessing": images.PREPROCESSING,
         "outside_suppression": artifacts.suppression is not None,
         "code": code_digest("runtimes", "data", "detection"),
-        "tensorflow": tf.__version__,
+        "tensorflow": sessions.version(),
         "runtime": choice.of_name(artifacts.computation.runtime).identity,
     }
     return {(run, shard.index): prepared.cache.path(f"detections/{run.variant}", {

@@ -4,11 +4,11 @@ from dataclasses import asdict
 from typing import Any, Dict
 
 import numpy as np
-import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base import checkpoint_parts, files
 from quant_accuracy.base.words import TENSORFLOW
 from quant_accuracy.data import images
+from quant_accuracy.graph import sessions
 from quant_accuracy.judging import baseline
 from quant_accuracy.judging.baseline import CALIBRATION_KEY
 from quant_accuracy.pipeline.prepared import Prepared
@@ -51,5 +51,5 @@ def of_prepared(prepared: Prepared) -> Dict[str, Any]:
         # TensorFlow's version is below.
         baseline.RUNTIME_KEY: TENSORFLOW if artifacts.computation.runtime == TENSORFLOW
         else choice.of_name(artifacts.computation.runtime).identity,
-        "versions": {"tensorflow": tf.__version__, "numpy": np.__version__, **artifacts.versions},
+        "versions": {"tensorflow": sessions.version(), "numpy": np.__version__, **artifacts.versions},
     }

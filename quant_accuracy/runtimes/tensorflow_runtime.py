@@ -21,7 +21,7 @@ class TensorFlow(Runtime):
     @property
     def version(self) -> str:
         """As installed: `1.15.5`."""
-        return str(tf.__version__)
+        return sessions.version()
 
     @contextlib.contextmanager
     def open(self, graph: tf.GraphDef, fetches: Sequence[str], label: str, fixed: bool = True) -> Iterator[Run]:

@@ -6,11 +6,10 @@ Everything is kept in the cache: the same question again, or one with a larger b
 import contextlib
 from typing import Any, Dict, Iterator, List, NamedTuple, Sequence
 
-import tensorflow.compat.v1 as tf
-
 from quant_accuracy.base import concurrency, progress
 from quant_accuracy.base.code import code_digest
 from quant_accuracy.base.words import FLOAT, QUANTIZED
+from quant_accuracy.graph import sessions
 from quant_accuracy.pipeline import variations
 from quant_accuracy.pipeline.evaluation import Evaluation
 from quant_accuracy.quantization import aimet
@@ -150,7 +149,7 @@ class Investigation:
             yield
 
     def _noise_file(self, more: Dict[str, Any]) -> NoiseFile:
-        inputs = {"quantsim": self._evaluation.artifacts.quantsim_folder.name, "tensorflow": tf.__version__,
+        inputs = {"quantsim": self._evaluation.artifacts.quantsim_folder.name, "tensorflow": sessions.version(),
                   "code": code_digest("graph", "quantization", "why"), **more}
         cache = self._evaluation.prepared.cache
         return lambda index: cache.path("sensitivity", {**inputs, "image": index}, ".npz")

@@ -2,7 +2,12 @@
 
 import subprocess
 import sys
+from typing import Optional
 
+import pytest
+import tensorflow.compat.v1 as tf
+
+from quant_accuracy.graph import sessions
 from tests.support.places import ROOT
 
 
@@ -29,3 +34,16 @@ with sessions.open_session(graph.as_graph_def()) as session:
     done = subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.PIPE, cwd=str(ROOT))
     # One thread cannot use more than the time that passes; two came to 1.9.
     assert float(done.stdout) < 1.3
+
+
+@pytest.mark.parametrize(("number", "onednn", "said"), [
+    ("1.15.5", "0", "1.15.5"), ("2.21.0", "1", "2.21.0"), ("2.21.0", None, "2.21.0"),
+    ("2.21.0", "0", "2.21.0 without oneDNN"), ("2.21.0", "false", "2.21.0 without oneDNN")])
+def test_the_version_says_whether_sums_are_those_of_onednn(number: str, onednn: Optional[str], said: str,
+                                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tf, "__version__", number)
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    if onednn is not None:
+        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", onednn)
+
+    assert sessions.version() == said

@@ -16,6 +16,8 @@ from quant_accuracy.settings.card import DataPaths
 from tests.support import stand_in
 from tests.support.places import ROOT
 
+pytestmark = pytest.mark.one_lane
+
 
 def _outcomes(cache: Path, output: Path, *more: str) -> Mapping[str, str]:
     """What every gate and check says, on a few images of the demo."""

@@ -12,6 +12,8 @@ import pytest
 from tests.support.checkouts import LANE, Checkout
 from tests.support.places import ROOT
 
+pytestmark = pytest.mark.one_lane
+
 
 def _steps() -> List[Tuple[str, str]]:
     """Instruction and argument, in order."""

@@ -13,6 +13,8 @@ from quant_accuracy.settings import executor
 from quant_accuracy.settings.card import DataPaths
 from tests.support import broken, defect_plugin, processes, suite
 
+pytestmark = pytest.mark.one_lane
+
 
 @pytest.fixture(scope="module")
 def one_at_a_time(demo: DataPaths, tmp_path_factory: pytest.TempPathFactory) -> DataPaths:

@@ -159,6 +159,7 @@ _QUICK = ("another range in the snapshot, images in no shard", "biases quantized
           "one encoding at 4 bits")
 
 
+@pytest.mark.one_lane
 @pytest.mark.parametrize("name", [name if name in _QUICK else pytest.param(name, marks=pytest.mark.soak)
                                   for name in _BROKEN])
 def test_what_one_door_shows_red_the_other_shows_red(demo: DataPaths, tmp_path: Path, name: str) -> None:

@@ -13,6 +13,8 @@ import pytest
 
 from tests.support import processes, suite
 
+pytestmark = pytest.mark.one_lane
+
 
 def _report(folder: Path, *more: str) -> List[str]:
     cache = folder / "cache"

@@ -26,6 +26,8 @@ from quant_accuracy.settings.request import Request
 from tests.support import broken, processes, suite
 from tests.support.places import ROOT
 
+pytestmark = pytest.mark.one_lane
+
 _CALIBRATION = 5
 _IMAGES = 10
 _SELECTION = ("--shards", "0-2")

@@ -16,6 +16,8 @@ from tests.mutations import runs
 from tests.mutations.table import DISJOINT_SUBSETS, HARMLESS, MUTATIONS, Mutation
 from tests.support.suite import FAILED, PASSED, Finished
 
+pytestmark = pytest.mark.one_lane
+
 _BY_NAME = {mutation.name: mutation for mutation in MUTATIONS}
 _HERE = [name for name, mutation in _BY_NAME.items() if not mutation.only_on_page]
 

@@ -16,6 +16,8 @@ import pytest
 
 from tests.support.places import ROOT
 
+pytestmark = pytest.mark.one_lane
+
 _NAME = "pip-24.0-py3-none-any.whl"
 _NOTES = """
 import json, sys

@@ -12,6 +12,8 @@ from quant_accuracy.scoring.intervals import Interval
 from quant_accuracy.scoring.matching import RIGHT
 from quant_accuracy.settings.gates import CLASS_DROP
 
+pytestmark = pytest.mark.one_lane
+
 _IMAGES, _TRIALS, _RESAMPLES, _DATA_SET = 120, 40, 80, 2000
 
 

@@ -198,8 +198,9 @@ def add(venv: Path, extra: str, files: Sequence[str]) -> None:
     """Add an extra to an environment, and again whenever the environment is made anew."""
     with alone(venv):
         if files:
-            aimet_wheels.keep(files, _kept(venv))
-        _add(venv, extra)
+            aimet_wheels.add(str(venv / "bin" / "python"), files, _kept(venv))
+        else:
+            _add(venv, extra)
         _write(venv / "extras", " ".join(sorted({*_read(venv / "extras").split(), extra})))
 
 

@@ -4,6 +4,7 @@ import re
 import shutil
 import sys
 import zipfile
+import zlib
 from pathlib import Path
 from typing import List, NamedTuple, Sequence
 
@@ -24,11 +25,11 @@ class _Wheel(NamedTuple):
     name: str
 
 
-def keep(files: Sequence[str], folder: Path) -> None:
-    """Copy wheels to where a new environment of the lane finds them again, in place of those that were there.
+def add(python: str, files: Sequence[str], folder: Path) -> None:
+    """Install wheels, and keep them for a new environment of the lane, in place of those that were there.
 
     Raises:
-        InstallationError: One is none of AIMET 1.19's for this Python, or one of the two is missing.
+        InstallationError: One is damaged, or none of AIMET 1.19's for this Python, or one of the two is missing.
     """
     wheels = [_wheel(Path(file)) for file in files]
     for name in NEEDED:
@@ -37,10 +38,14 @@ def keep(files: Sequence[str], folder: Path) -> None:
     new = folder.with_name(folder.name + ".new")
     shutil.rmtree(str(new), ignore_errors=True)
     new.mkdir()
-    for wheel in wheels:
-        shutil.copy(str(wheel.file), str(new))
-    shutil.rmtree(str(folder), ignore_errors=True)
-    new.rename(folder)
+    try:
+        for wheel in wheels:
+            shutil.copy(str(wheel.file), str(new))
+        install(python, new)
+        shutil.rmtree(str(folder), ignore_errors=True)
+        new.rename(folder)
+    finally:
+        shutil.rmtree(str(new), ignore_errors=True)
 
 
 def _wheel(file: Path) -> _Wheel:
@@ -58,7 +63,17 @@ def _wheel(file: Path) -> _Wheel:
         raise InstallationError(f"{file.name} is for {named['python']}, this lane has {own}; {HOW}")
     if not named["platform"].startswith(("linux_", "manylinux")):
         raise InstallationError(f"{file.name} is for {named['platform']}; {HOW}")
+    if not _is_whole(file):
+        raise InstallationError(f"{file.name} is damaged; {HOW}")
     return _Wheel(file, named["name"])
+
+
+def _is_whole(file: Path) -> bool:
+    try:
+        with zipfile.ZipFile(str(file)) as archive:
+            return archive.testzip() is None
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
+        return False
 
 
 def install(python: str, folder: Path) -> None:

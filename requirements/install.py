@@ -11,6 +11,8 @@ import argparse
 import contextlib
 import fcntl
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -83,10 +85,10 @@ def lane(arguments: argparse.Namespace) -> None:
     """Make a lane's environment, or only what is missing of it, and remember that it is the one to be used."""
     venv = Path(arguments.venv)
     with alone(venv):
-        if not _has_requirements(venv, arguments.requirements, bool(arguments.asked)):
+        if not _has_requirements(venv, arguments.requirements, arguments.asked):
             _install_requirements(venv, arguments)
         _write(venv / "asked", arguments.asked)
-        _write(venv / "reason", _reason(venv, arguments))
+        _write(venv / "reason", _reason(venv, str(venv / "bin" / "python"), arguments))
         stamp = venv / "checkout" / "stamp"
         if not (venv / "bin" / "quant-accuracy").exists() or _read(stamp) != arguments.project:
             install_project(venv, arguments.project)
@@ -109,21 +111,28 @@ def _name(venv: Path) -> str:
     return venv.name.replace(".venv-", "")
 
 
-def _reason(venv: Path, arguments: argparse.Namespace) -> str:
-    version = ".".join(map(str, sys.version_info[:3]))
-    return f"{_name(venv)}, Python {version} ({sys.executable}): {arguments.reason}"
+def _reason(venv: Path, python: str, arguments: argparse.Namespace) -> str:
+    """Which lane it is, of which Python, and why; an environment may have been made with another one than this."""
+    asked = "import platform as it, sys; sys.stdout.write(it.python_version())"
+    version = subprocess.run([python, "-I", "-S", "-c", asked], check=True, stdout=subprocess.PIPE, text=True).stdout
+    return f"{_name(venv)}, Python {version} ({os.path.realpath(python)}): {arguments.reason}"
 
 
-def _has_requirements(venv: Path, stamp: str, this_version: bool) -> bool:
+def _has_requirements(venv: Path, stamp: str, asked: str) -> bool:
     # The Python that it links to may have been removed since; then another one on PATH would be taken.
-    if not os.access(str(venv / "bin" / "python"), os.X_OK):
+    python = venv / "bin" / "python"
+    if not os.access(str(python), os.X_OK) or _read(venv / "stamp") != stamp:
         return False
-    made_with = venv / "lib" / "python{}.{}".format(*sys.version_info[:2])
-    return _read(venv / "stamp") == stamp and (made_with.exists() or not this_version)
+    if not asked:
+        return True
+    # A version is asked for, or a Python, of which a machine may have several of one version.
+    if re.fullmatch(r"[0-9.]+", asked):
+        return (venv / "lib" / "python{}.{}".format(*sys.version_info[:2])).exists()
+    return os.path.realpath(str(python)) == os.path.realpath(sys.executable)
 
 
 def _install_requirements(venv: Path, arguments: argparse.Namespace) -> None:
-    say(f"lane {_reason(venv, arguments)}; installing into {venv.name} (once, a minute or two)")
+    say(f"lane {_reason(venv, sys.executable, arguments)}; installing into {venv.name} (once, a minute or two)")
     extras = venv / "extras"
     again = _read(extras).split()
     with contextlib.suppress(OSError):
@@ -163,11 +172,13 @@ def install_project(venv: Path, stamp: str) -> None:
     (information / "RECORD").write_text("".join(f"{package}/__init__.py,,\n" for package in packages))
     where = subprocess.run([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], check=True,
                            stdout=subprocess.PIPE, text=True).stdout.strip()
-    Path(where, "quant_accuracy.pth").write_text(f"{venv / 'checkout'}\n")
+    # Relative to where it lies: a path with letters that are not ASCII could not be read in each locale.
+    Path(where, "quant_accuracy.pth").write_text(os.path.relpath(str(venv / "checkout"), where) + "\n")
     script = venv / "bin" / "quant-accuracy"
-    # A path that Python stands at may hold spaces; a line that begins with #! may not.
+    # A path that Python stands at may hold spaces; a line that begins with #! may not. What quotes it for the shell is
+    # part of a string for Python.
     script.write_text(f"""#!/bin/sh
-'''exec' "{python}" "$0" "$@"
+'''exec' {shlex.quote(python)} "$0" "$@"
 ' '''
 import sys
 
@@ -187,8 +198,9 @@ def add(venv: Path, extra: str, files: Sequence[str]) -> None:
     """Add an extra to an environment, and again whenever the environment is made anew."""
     with alone(venv):
         if files:
-            aimet_wheels.keep(files, _kept(venv))
-        _add(venv, extra)
+            aimet_wheels.add(str(venv / "bin" / "python"), files, _kept(venv))
+        else:
+            _add(venv, extra)
         _write(venv / "extras", " ".join(sorted({*_read(venv / "extras").split(), extra})))
 
 
@@ -231,9 +243,12 @@ def main() -> int:
             lane(arguments)
         else:
             add(Path(arguments.venv), arguments.extra, arguments.files)
-    except (InstallationError, OSError) as error:
+    except (InstallationError, OSError, subprocess.CalledProcessError) as error:
         say(str(error))
         return 2
+    except KeyboardInterrupt:
+        say("interrupted")
+        return 130
     return 0
 
 

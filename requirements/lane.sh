@@ -24,9 +24,14 @@ say() {
     echo "run: $*" >&2
 }
 
-# Prints what `probe.py` says of a Python, or nothing of one that does not start.
+# Prints what `probe.py` says of a Python, or nothing of what does not start, or is another program: that may write
+# anything, and without end.
 probe() {
-    [ -n "$1" ] && "$1" "$here/probe.py" 2>/dev/null </dev/null || true
+    [ -n "$1" ] || return 0
+    "$1" "$here/probe.py" 2>/dev/null </dev/null | {
+        IFS='' read -r text || true
+        case $text in tensorflow[12]" "* | "none "*) echo "$text" ;; esac
+    }
 }
 
 # The file itself: a link such as `python3` may mean another version tomorrow.
@@ -129,7 +134,7 @@ case $named in
     ;;
 [0-9] | [0-9].*) fail "QUANT_ACCURACY_PYTHON=$named is no version of a lane; set it to 3.7, 3.10, 3.11, 3.12 or 3.13" ;;
 *)
-    python=$(command -v "$named" || true)
+    python=$(command -v -- "$named" || true)
     said=$(probe "$python")
     case $said in
     tensorflow*) answer "$(resolved "$python")" "QUANT_ACCURACY_PYTHON names it" ;;

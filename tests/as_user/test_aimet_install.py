@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import zipfile
 from pathlib import Path
 from typing import List
 
@@ -46,6 +47,23 @@ def test_the_wheels_are_installed_alone_and_again_when_the_lane_is_made_anew(che
 
 
 @_old
+def test_wheels_that_pip_does_not_take_are_not_kept_in_place_of_those_that_it_took(tmp_path: Path) -> None:
+    checkout = Checkout(tmp_path, tensorflow=True)
+    checkout.run("true")
+    wheels = stand_in.wheels(tmp_path)
+    checkout.run("aimet-install", *map(str, wheels))
+    kept = {path.name: path.read_bytes() for path in checkout.folder.glob("*.wheels/*")}
+    with zipfile.ZipFile(str(wheels[0]), "w") as empty:
+        empty.writestr("readme", "a zip file, and no wheel")
+
+    said = checkout.run("aimet-install", *map(str, wheels), status=2)
+
+    assert len(said.splitlines()) == 1
+    assert {path.name: path.read_bytes() for path in checkout.folder.glob("*.wheels*/*")} == kept
+    assert "AIMET 1.19.1" in checkout.run("aimet-install")
+
+
+@_old
 @pytest.mark.parametrize(("named", "answer"), [
     ([], f"run: no wheel of AIMET is there; {_HOW}"),
     (["AimetCommon"], f"run: AimetTensorflow is missing; {_HOW}"),
@@ -57,11 +75,17 @@ def test_the_wheels_are_installed_alone_and_again_when_the_lane_is_made_anew(che
     (["AimetCommon=AimetTorch-tf_cpu_1.19-cp37-cp37m-linux_x86_64.whl"], "is none of AimetCommon and AimetTensorflow"),
     (["AimetCommon=aimet_onnx-2.42.0-cp310-abi3-manylinux_2_34_x86_64.whl"], "is for the lane tensorflow2"),
     (["AimetCommon=AimetCommon-tf_cpu_1.19-cp37-cp37m-win_amd64.whl"], "is for win_amd64"),
+    (["AimetCommon", "AimetTensorflow-2-cp37-cp37m-linux_x86_64.whl"],
+     "run: AimetTensorflow-2-cp37-cp37m-linux_x86_64.whl is damaged; get AimetCommon"),
 ])
 def test_what_cannot_be_installed_is_refused_with_where_the_wheels_are(tmp_path: Path, named: List[str],
                                                                        answer: str) -> None:
     made = {path.name.split("-")[0]: path for path in stand_in.wheels(tmp_path)}
     (tmp_path / "AimetTensorflow-1-cp37-cp37m-linux_x86_64.whl").write_text("not a zip file")
+    damaged = bytearray(made["AimetTensorflow"].read_bytes())
+    # Behind the header of the first file; what zip files are known by stands at their end.
+    damaged[60:80] = bytes(20)
+    (tmp_path / "AimetTensorflow-2-cp37-cp37m-linux_x86_64.whl").write_bytes(damaged)
     (tmp_path / "README.md").write_text("read me")
     files = []
     for name in named:

@@ -1,6 +1,7 @@
 """Which lane `./run` takes on a machine, by the Pythons that are there, and what it says where there is none."""
 
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -100,6 +101,9 @@ def test_the_python_that_is_asked_for_decides(machine: Machine, asked: str) -> N
     ("3.12.1", "is no version of a lane"),
     ("false", "is not a Python that starts; correct or unset it"),
     ("/nowhere/python", "is not a Python that starts"),
+    ("cat", "is not a Python that starts"),
+    ("endless", "is not a Python that starts"),
+    ("-c", "is not a Python that starts"),
     ("python3.9", "cannot be taken: Python 3.9 is of no lane; name a Python 3.7 or 3.10 to 3.13, or unset it"),
     ("python3.7", "cannot be taken: TensorFlow for Python 3.7 is not made for linux aarch64"),
 ])
@@ -108,6 +112,7 @@ def test_what_cannot_be_taken_is_refused_though_another_python_is_there(machine:
     machine.add_python("python3.12", _NEW)
     machine.add_python("python3.9", "none 3.9 Python 3.9 is of no lane")
     machine.add_python("python3.7", _ARM)
+    machine.add("endless", "while :; do echo no Python; done")
 
     done = machine.call(ROOT / "run", "report", QUANT_ACCURACY_PYTHON=asked)
 
@@ -234,10 +239,68 @@ def test_the_line_that_tells_the_lane_comes_once_and_again_when_asked_for(tmp_pa
     assert "it was asked for" in checkout.run("lane", LANE, status=0, **path)
     assert (checkout.folder / ".lane").read_text() == f"{LANE}\n"
     assert checkout.run("true", status=0, **path) == ""
+    assert "QUANT_ACCURACY_PYTHON names it" in checkout.run("lane")
+    assert "QUANT_ACCURACY_PYTHON" not in checkout.run("lane", status=0, **path), "it is not set"
     assert "QUANT_ACCURACY_PYTHON decides; unset it first" in checkout.run("lane", LANE, status=2)
     said = checkout.run("lane", "tensorflow3", status=2)
     assert "tensorflow3 is no lane; tensorflow1 (Python 3.7) or tensorflow2" in said
     assert checkout.made == 1
+
+
+def test_an_environment_is_that_of_the_python_that_is_named_and_tells_its_own(tmp_path: Path) -> None:
+    checkout = Checkout(tmp_path)
+    programs = Machine(tmp_path).add_python(f"python{VERSION}", f"{LANE} {VERSION}").parent
+    path = {"PATH": f"{programs}:/usr/bin:/bin", "HOME": str(tmp_path)}
+    checkout.run("true", status=0, QUANT_ACCURACY_PYTHON=VERSION, **path)
+    # As though it had been made with another Python of the version.
+    other = tmp_path / "other"
+    other.write_text(f'#!/bin/sh\n[ "$1" != -I ] || {{ printf {VERSION}.99; exit; }}\nexec "{sys.executable}" "$@"\n')
+    other.chmod(0o755)
+    (checkout.venv / "bin" / "python").unlink()
+    (checkout.venv / "bin" / "python").symlink_to(other)
+
+    kept = checkout.run("lane", LANE, status=0, QUANT_ACCURACY_PYTHON="", **path)
+    again = checkout.run("lane", status=0, QUANT_ACCURACY_PYTHON=VERSION, **path)
+
+    assert kept.startswith(f"{LANE}, Python {VERSION}.99 ({other}): ")
+    assert again.startswith(f"{LANE}, Python {VERSION}.99 ({other}): ")
+    assert checkout.made == 1
+    named = checkout.run("lane")
+    assert checkout.made == 2, "another Python than the one that is named"
+    assert str(other) not in named
+
+
+@pytest.mark.parametrize("name", ["ä clone", 'a $HOME "clone"', "a 'clone' `no`"])
+def test_a_checkout_works_in_a_folder_of_any_name_and_in_any_locale(tmp_path: Path, name: str) -> None:
+    checkout = Checkout(tmp_path, name=name)
+    checkout.run("true", LC_ALL="C")
+
+    assert checkout.run("quant-accuracy", "--version", LC_ALL="C").startswith("quant-accuracy ")
+
+
+def test_a_checkout_in_a_folder_that_path_cannot_hold_says_so(tmp_path: Path) -> None:
+    checkout = Checkout(tmp_path, name="a:b")
+
+    said = checkout.run("report", status=2)
+
+    assert said == f"run: {checkout.folder}: no folder below one with a colon in its name can be in PATH; move the " \
+                   "checkout\n"
+
+
+def test_an_installation_that_is_interrupted_ends_with_one_line(tmp_path: Path) -> None:
+    checkout = Checkout(tmp_path)
+    (tmp_path / "stand-in" / "venv.py").write_text("import time\ntime.sleep(60)\n")
+    call = subprocess.Popen([sys.executable, str(checkout.folder / "requirements" / "install.py"), "lane",
+                             str(checkout.venv), "requirements", "project", "", "asked for"], stderr=subprocess.PIPE,
+                            text=True, env=checkout.environment,
+                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    assert call.stderr is not None
+    assert "installing into" in call.stderr.readline()
+
+    call.send_signal(signal.SIGINT)
+
+    assert call.communicate()[1] == "run: interrupted\n"
+    assert call.returncode == 130
 
 
 def _pythons() -> List[Path]:

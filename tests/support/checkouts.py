@@ -42,15 +42,17 @@ class Checkout:
         environment: Variables that its calls get.
     """
 
-    def __init__(self, parent: Path, packages: Optional[Path] = None, tensorflow: bool = False) -> None:
+    def __init__(self, parent: Path, packages: Optional[Path] = None, tensorflow: bool = False,
+                 name: str = "a clone") -> None:
         """Make a checkout below a folder.
 
         Args:
             parent: The folder.
             packages: What its environments find; what these tests find, if not given.
             tensorflow: Whether the TensorFlow there is the real one, which takes seconds to import.
+            name: Its name there.
         """
-        self.folder = parent / "a clone"
+        self.folder = parent / name
         self.folder.mkdir()
         for name in ("run", "pyproject.toml", "README.md"):
             shutil.copy(str(ROOT / name), str(self.folder / name))

@@ -25,9 +25,8 @@ def of_name(name: str) -> Runtime:
             raise ConfigurationError(f"--runtime {name}: OpenVINO is not installed; install it with "
                                      f"`{invocation.INSTALL_OPENVINO}`, or use --runtime tensorflow")
         try:
-            # It is loaded for its version.
-            assert found.version
-        except (ImportError, OSError, RuntimeError) as error:
+            openvino_runtime.load()
+        except ImportError as error:
             raise ConfigurationError(f"--runtime {name}: OpenVINO cannot be loaded ({first_line(error)}); install it "
                                      f"again with `{invocation.INSTALL_OPENVINO}`, or use --runtime tensorflow") \
                 from error

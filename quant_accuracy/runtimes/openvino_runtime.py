@@ -54,6 +54,25 @@ def _core() -> Any:
     return _module().Core()
 
 
+@functools.lru_cache(maxsize=None)
+def load() -> None:
+    """Compile a network of one op: what an installation lacks shows here, and is not taken for a fault of a network.
+
+    Raises:
+        ImportError: OpenVINO is there and does not work, whatever it raises itself.
+    """
+    graph = tf.GraphDef()
+    start = graph.node.add(name="start", op="Placeholder")
+    start.attr["dtype"].type = tf.float32.as_datatype_enum
+    start.attr["shape"].shape.CopyFrom(tf.TensorShape([1]).as_proto())
+    graph.node.extend([graph_nodes.float_node("end", "Relu", ["start"])])
+    try:
+        assert OpenVino().version
+        _core().compile_model(_read(graph), "CPU")
+    except Exception as error:  # modules of another version of numpy, or half of an installation, raise any kind
+        raise ImportError(_reason(error)) from error
+
+
 class OpenVino(Runtime):
     """Runs networks in as many streams as there are cores, each on one thread."""
 
@@ -192,7 +211,7 @@ def _unsupported(error: RuntimeError, label: str, graph: tf.GraphDef) -> GraphEr
     return UnsupportedError(f"{label}: OpenVINO {OpenVino().version} does not take {what}; {_REMEDY}")
 
 
-def _reason(error: RuntimeError) -> str:
+def _reason(error: Exception) -> str:
     """The last line of a message says why, those before it where in OpenVINO's own source."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     reason = lines[-1] if lines else first_line(error)

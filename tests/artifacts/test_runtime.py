@@ -88,9 +88,22 @@ def test_auto_takes_tensorflow_where_openvino_is_there_and_cannot_be_loaded(
     def broken() -> None:
         raise ImportError("libgomp.so.1: cannot open shared object file")
 
+    openvino_runtime.load.cache_clear()
     monkeypatch.setattr(openvino_runtime, "_module", broken)
 
     assert settle(AUTO, _plain()) == Computation(TENSORFLOW)
     assert "OpenVINO cannot be loaded (libgomp.so.1: cannot open" in capsys.readouterr().err
     with pytest.raises(ConfigurationError, match="cannot be loaded"):
         settle(OPENVINO, _plain())
+
+
+def test_an_installation_that_is_mended_is_taken_again(settle: Settle, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise RuntimeError("Device with \"CPU\" name is not registered")
+
+    openvino_runtime.load.cache_clear()
+    monkeypatch.setattr(openvino_runtime, "_core", broken)
+    assert settle(AUTO, _plain()).runtime == TENSORFLOW
+    monkeypatch.undo()
+
+    assert settle(AUTO, _plain()).runtime == OPENVINO

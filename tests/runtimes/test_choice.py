@@ -7,7 +7,7 @@ import pytest
 
 from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.base.words import OPENVINO, TENSORFLOW
-from quant_accuracy.runtimes import choice
+from quant_accuracy.runtimes import choice, openvino_runtime
 from tests.support import runtimes
 
 
@@ -34,6 +34,38 @@ def test_a_runtime_that_is_not_installed_is_refused_with_the_command_that_instal
     assert choice.of_name(TENSORFLOW).whole
     with pytest.raises(ConfigurationError, match="OpenVINO is not installed; .*pip install openvino==2"):
         choice.of_name(OPENVINO)
+
+
+@pytest.mark.parametrize("error", [
+    AttributeError("module 'numpy' has no attribute 'bool'"), ValueError("numpy.ndarray size changed"),
+    SyntaxError("invalid syntax"), OSError("cannot open shared object file")], ids=lambda error: type(error).__name__)
+def test_an_openvino_that_cannot_be_imported_is_refused_whatever_it_raises(
+        error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> Any:
+        raise error
+
+    openvino_runtime.load.cache_clear()
+    monkeypatch.setattr(openvino_runtime, "_module", broken)
+
+    with pytest.raises(ConfigurationError, match=rf"OpenVINO cannot be loaded \({error}\); install it again with"):
+        choice.of_name(OPENVINO)
+
+
+def test_an_openvino_without_its_plugin_for_cpus_cannot_be_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Core:
+        def read_model(self, path: str) -> None:
+            """Reads whatever it is given."""
+
+        def compile_model(self, *asked: Any) -> None:
+            raise RuntimeError("Exception from core.cpp:91:\nDevice with \"CPU\" name is not registered")
+
+    openvino_runtime.load.cache_clear()
+    monkeypatch.setattr(openvino_runtime, "_core", Core)
+
+    with pytest.raises(ConfigurationError, match="cannot be loaded .Device with .CPU. name is not registered.; inst"):
+        choice.of_name(OPENVINO)
+    monkeypatch.undo()
+    assert choice.of_name(OPENVINO).name == OPENVINO
 
 
 def test_tensorflow_is_the_only_one_that_takes_whole_graphs() -> None:

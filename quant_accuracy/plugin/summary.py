@@ -12,7 +12,7 @@ import pytest
 from quant_accuracy.base import command_line
 from quant_accuracy.base.errors import unexpected
 from quant_accuracy.plugin import exit_status, findings, not_measured, options, parallel, reports, table
-from quant_accuracy.plugin.verdicts import VERDICT, unless_updating_baselines
+from quant_accuracy.plugin.verdicts import COMPARING, VERDICT
 
 _OUTPUT = "quant_accuracy"
 _THIS_PROCESS = "this process"
@@ -116,7 +116,7 @@ class _Main:
         if exit_status.stopped(self._config):
             return ["no baseline was written: the run was stopped"]
         tests = [] if self._session is None else self._session.items
-        if any(unless_updating_baselines.__name__ in getattr(test, "fixturenames", ()) for test in tests):
+        if any(COMPARING in getattr(test, "fixturenames", ()) for test in tests):
             return ["no baseline was written: what it is made of could not be measured, see above"]
         return ["no baseline was written: none of the selected tests compares with one"]
 

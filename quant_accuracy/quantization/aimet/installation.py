@@ -20,9 +20,14 @@ _PYTHON = (3, 7)
 _PLACEHOLDER = "aimet-tensorflow"
 _COMMAND = invocation.program("aimet-install FILE FILE") if invocation.run() else "pip install --no-deps FILE FILE"
 _OTHERWISE = "or use --backend builtin"
-_INSTALL = (f"download the wheels AimetCommon and AimetTensorflow for Python 3.7 from {WHEELS} and install them with "
-            f"`{_COMMAND}`, {_OTHERWISE}")
-
+_GET = f"download the wheels AimetCommon and AimetTensorflow for Python 3.7 from {WHEELS} and install them"
+if sys.version_info[:2] == _PYTHON:
+    _INSTALL = f"{_GET} with `{_COMMAND}`, {_OTHERWISE}"
+elif invocation.run():
+    _INSTALL = (f"{_GET} with `QUANT_ACCURACY_PYTHON=3.7 {_COMMAND}`, then put QUANT_ACCURACY_PYTHON=3.7 before this "
+                f"command, too, {_OTHERWISE}")
+else:
+    _INSTALL = f"{_GET} with `{_COMMAND}` in an environment of Python 3.7, {_OTHERWISE}"
 
 # Packages of AIMET's own.
 _OWN = ("aimet_", "libpymo")

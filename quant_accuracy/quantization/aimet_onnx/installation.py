@@ -8,7 +8,7 @@ import sys
 import warnings
 from typing import Any, Dict, Iterator, NamedTuple, Optional, Type
 
-from quant_accuracy.base import distributions, progress
+from quant_accuracy.base import distributions, invocation, progress
 from quant_accuracy.base.errors import ConfigurationError, QuantAccuracyError, first_line
 
 PRODUCT = "AIMET ONNX"
@@ -18,7 +18,8 @@ _DISTRIBUTION = "aimet-onnx"
 _FIRST_PYTHON = (3, 10)
 # Results depend on these: who converts, who computes while calibrating.
 _PACKAGES = (_DISTRIBUTION, "onnxruntime", "tf2onnx")
-_INSTALL = "./run aimet-install"
+_COMMAND = invocation.program("aimet-install") if invocation.run() else "pip install 'quant_accuracy[aimet-onnx]'"
+_INSTALL = f"`{_COMMAND}`"
 _OTHERWISE = "use --backend builtin"
 _ERROR = 3
 
@@ -52,9 +53,11 @@ def require() -> str:
     """
     version = installed()
     if version is None and sys.version_info < _FIRST_PYTHON:
+        elsewhere = f"run {_INSTALL} in an environment of a newer one"
+        if invocation.run():
+            elsewhere = f"put QUANT_ACCURACY_PYTHON=3.12, say, before {_INSTALL} and before this command"
         raise ConfigurationError(f"{PRODUCT} needs Python {_text(_FIRST_PYTHON)} or later, and this is "
-                                 f"{_text(sys.version_info[:2])}: set QUANT_ACCURACY_PYTHON to one, and run {_INSTALL} "
-                                 f"there; or {_OTHERWISE}")
+                                 f"{_text(sys.version_info[:2])}: {elsewhere}; or {_OTHERWISE}")
     if version is None:
         raise ConfigurationError(f"{PRODUCT} is not installed; run {_INSTALL}, or {_OTHERWISE}")
     for name in ("onnx", "onnxruntime", "tf2onnx", "torch"):

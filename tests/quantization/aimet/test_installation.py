@@ -53,6 +53,19 @@ def test_without_aimet_the_message_says_where_its_wheels_are(tmp_path: Path) -> 
 
 
 @pytest.mark.skipif(aimet.installed() is not None, reason="AIMET is installed")
+@pytest.mark.parametrize(("run", "older", "newer"), [
+    ("./run", "`./run aimet-install FILE FILE`, or",
+     "`QUANT_ACCURACY_PYTHON=3.7 ./run aimet-install FILE FILE`, then put QUANT_ACCURACY_PYTHON=3.7 before this"),
+    ("", "`pip install --no-deps FILE FILE`, or", "`pip install --no-deps FILE FILE` in an environment of Python 3.7"),
+])
+def test_the_command_that_installs_it_is_one_that_its_python_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                                   run: str, older: str, newer: str) -> None:
+    monkeypatch.setenv("QUANT_ACCURACY_RUN", run)
+
+    assert (older if sys.version_info < (3, 8) else newer) in _require(tmp_path)
+
+
+@pytest.mark.skipif(aimet.installed() is not None, reason="AIMET is installed")
 def test_placeholder_of_the_public_index_does_not_count(tmp_path: Path) -> None:
     _distribution(tmp_path, "aimet-tensorflow", "0.0.1")
     _package(tmp_path, "__init__.py")

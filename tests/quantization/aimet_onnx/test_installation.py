@@ -1,6 +1,7 @@
 """What is said where AIMET for ONNX is not there, in either lane."""
 
 import importlib
+import os
 import subprocess
 import sys
 
@@ -10,6 +11,16 @@ from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.quantization.aimet_onnx import installation
 from tests.support.places import ROOT
 
+_ABSENT = """
+from quant_accuracy.base.errors import ConfigurationError
+from quant_accuracy.quantization.aimet_onnx import installation
+
+installation._found = lambda module: False
+try:
+    installation.require()
+except ConfigurationError as error:
+    print(error)
+"""
 _LOADED = """
 import logging
 
@@ -23,21 +34,27 @@ assert (list(root.handlers), root.level) == before
 """
 
 
-def test_without_it_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(installation, "_found", lambda module: False)
-    needed = r"run \./run aimet-install" if sys.version_info >= (3, 10) else r"needs Python 3\.10 or later.*3\.7"
+@pytest.mark.parametrize(("run", "command"), [
+    ("./run", "./run aimet-install"),
+    ("", "pip install 'quant_accuracy[aimet-onnx]'"),
+])
+def test_without_it_the_command_that_installs_it_is_named(run: str, command: str) -> None:
+    # In a process of its own: what was typed does not change in one.
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", _ABSENT], cwd=str(ROOT), capture_output=True,
+                          text=True, env={**os.environ, "QUANT_ACCURACY_RUN": run}, check=True)
 
-    with pytest.raises(ConfigurationError, match=needed) as caught:
-        installation.require()
-
-    assert "use --backend builtin" in str(caught.value)
+    assert f"`{command}`" in done.stdout
+    assert "use --backend builtin" in done.stdout
+    if sys.version_info < (3, 10):
+        assert "needs Python 3.10 or later, and this is 3.7: " in done.stdout
+        assert run == "" or "put QUANT_ACCURACY_PYTHON=3.12, say, before `./run aimet-install`" in done.stdout
 
 
 def test_what_it_needs_and_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installation, "installed", lambda: "2.42.0")
     monkeypatch.setattr(installation, "_found", lambda module: module != "torch")
 
-    with pytest.raises(ConfigurationError, match=r"needs torch.*run \./run aimet-install"):
+    with pytest.raises(ConfigurationError, match=r"needs torch, .*; run `.*aimet-.*`, or"):
         installation.require()
 
 
@@ -55,7 +72,7 @@ def test_what_cannot_be_loaded_is_one_line(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(importlib, "import_module", fail)
 
-    with pytest.raises(ConfigurationError, match=r"cannot be loaded \(libtorch\.so.*file\); run \./run aimet-install"):
+    with pytest.raises(ConfigurationError, match=r"cannot be loaded \(libtorch\.so.*file\); run `.*aimet-.*` again"):
         installation.load_modules()
 
 

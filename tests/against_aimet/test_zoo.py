@@ -24,9 +24,9 @@ from tests.support.places import ROOT
 
 _AIMET = answers.aimets()
 _ANSWERED = [name for name, answer in _AIMET.items() if not isinstance(answer, Stopped) and name not in REFUSED]
-# The layers of TensorFlow 2 write other ops: a dilated convolution is one op and not three, a dropout selects and does not
-# multiply, a swish has a gradient of its own, a one-dimensional convolution and a dense layer of several positions have
-# other names, an LSTM another loop, and slim has no group norm. AIMET was given what TensorFlow 1 writes.
+# The layers of TensorFlow 2 write other ops: a dilated convolution is one op and not three, a dropout selects and does
+# not multiply, a swish has a gradient of its own, a one-dimensional convolution and a dense layer of several positions
+# have other names, an LSTM another loop, and slim has no group norm. AIMET was given what TensorFlow 1 writes.
 _WRITTEN_OTHERWISE = () if lanes.TENSORFLOW_1 else (
     "dilated_keras", "dilated_keras_same", "dilated_slim_bn", "dropout_keras_training_true",
     "dropout_tf_keep_prob_placeholder", "slim_bn_is_training_true", "act_swish_tf", "conv1d", "dense_on_4d", "lstm",

@@ -21,9 +21,9 @@ from tests.support import detectors, lanes, pedestrian, suite, whole_flow
 from tests.support.detectors import Detector
 from tests.support.whole_flow import OUTPUTS, Walked
 
-# Its convolutions share kernels. The demo is a detector whose convolutions do not, as the others of the list.
 pytestmark = lanes.needs_object_detection
 
+# Its convolutions share kernels. The demo is a detector whose convolutions do not, as the others of the list.
 _QUICK = "ssd_mobilenet_v1_fpn"
 _EVERY = [name if name == _QUICK else pytest.param(name, marks=pytest.mark.soak) for name in detectors.NAMES]
 _CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")

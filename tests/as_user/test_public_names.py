@@ -42,8 +42,10 @@ def _fixtures() -> Dict[str, str]:
     found = {}
     for module in plugin.pytest_plugins:
         for name, value in vars(importlib.import_module(module)).items():
-            if hasattr(value, "_pytestfixturefunction"):
-                shown = value._pytestfixturefunction.name or name
+            # Before and since pytest 8.4.
+            marker = getattr(value, "_pytestfixturefunction", None) or getattr(value, "_fixture_function_marker", None)
+            if marker is not None:
+                shown = marker.name or name
                 if not shown.startswith("_"):
                     found[shown] = str(value.__doc__).splitlines()[0]
     return found

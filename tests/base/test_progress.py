@@ -1,9 +1,12 @@
 """Progress is for people at a terminal, and for nobody else."""
 
+import fcntl
 import os
 import pty
+import struct
 import subprocess
 import sys
+import termios
 from typing import Tuple
 
 import pytest
@@ -40,6 +43,9 @@ def test_items_pass_through_and_files_get_no_bar(capsys: pytest.CaptureFixture) 
 def _run(terminal: bool, script: str = _SCRIPT) -> Tuple[str, str]:
     """What a process prints to its output and its errors, which may go to a terminal."""
     reader, writer = pty.openpty() if terminal else os.pipe()
+    if terminal:
+        # A new one has 0 columns, in which tqdm shows nothing.
+        fcntl.ioctl(writer, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=writer, cwd=str(ROOT),
                           text=True, check=True)
     said = os.read(reader, 10_000).decode()

@@ -14,6 +14,7 @@ from quant_accuracy.graph import computed, sessions
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import calibrate, export, placement, simulate
 from quant_accuracy.quantization.records import Settings
+from tests.support import lanes
 from tests.support.training import IMAGES, outputs_of
 
 _FEED = {"images:0": IMAGES}
@@ -134,6 +135,7 @@ def test_an_odd_network_is_loaded_placed_calibrated_simulated_and_exported(name:
             assert one.dtype == other.dtype
 
 
+@pytest.mark.skipif(not lanes.TENSORFLOW_1, reason="TensorFlow 2 takes this layout on CPUs, by oneDNN")
 def test_weights_of_another_layout_than_cpus_take_are_one_clear_line(tmp_path: Path) -> None:
     layer = tf.keras.layers.Conv2D
     prefix = _saved(tmp_path, lambda x: [layer(4, 3, data_format="channels_first")(tf.transpose(x, [0, 3, 1, 2]))])

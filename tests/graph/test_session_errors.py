@@ -9,6 +9,9 @@ import tensorflow.compat.v1 as tf
 from quant_accuracy.base.errors import GraphError, OutOfMemoryError
 from quant_accuracy.graph import sessions
 from quant_accuracy.graph.sessions import GraphSession
+from tests.support import lanes
+
+_TAKEN_SINCE = pytest.mark.skipif(not lanes.TENSORFLOW_1, reason="TensorFlow 2 runs it")
 
 _IMAGE = np.zeros([1, 4, 4, 3], np.uint8)
 
@@ -57,8 +60,8 @@ def session() -> Iterator[GraphSession]:
     ("branch:0", {}, r"a tensor is in a branch that this run does not take \(Retval.*output_ops.*without that control"),
     ("loop/inner:0", {}, r"a tensor.* is in a loop, where nothing outside of it can take it \(.*already been set"),
     ("crossing:0", {}, r"a tensor.* is in a loop, where nothing outside of it can take it \(.*without that control"),
-    ("channels_first:0", {"image_tensor:0": _IMAGE},
-     r"'channels_first', a Conv2D .*NCHW.* run on CPUs \(data_format NH"),
+    pytest.param("channels_first:0", {"image_tensor:0": _IMAGE},
+     r"'channels_first', a Conv2D .*NCHW.* run on CPUs \(data_format NH", marks=_TAKEN_SINCE),
     ("variable:0", {}, "uninitialized value variable.*nothing is initialized in a frozen graph: export the checkpoint"),
 ])
 def test_what_a_graph_does_not_take_or_cannot_do_names_graph_op_and_remedy(
@@ -98,7 +101,9 @@ def _cut_off(node: tf.NodeDef) -> None:
 
 @pytest.mark.parametrize(("change", "message"), [
     (_renamed, r"cannot build the graph \(Op type not registered 'OpOfAnotherVersion'\); export the checkpoint again"),
-    (_with_attribute, r"at the op 'floats' \(NodeDef mentions attr 'of_another_version' not in Op<name=Cast"),
+    pytest.param(_with_attribute,
+                 r"at the op 'floats' \(NodeDef mentions attr 'of_another_version' not in Op<name=Cast",
+                 marks=_TAKEN_SINCE),
     (_cut_off, r"\(Node 'floats': Unknown input node 'gone'\)"),
 ])
 def test_a_graph_that_cannot_be_built_says_why(change: Callable[[tf.NodeDef], None], message: str) -> None:

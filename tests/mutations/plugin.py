@@ -65,9 +65,8 @@ def _not_folded(match: Any) -> Any:
     return "broken" if not isinstance(match, str) and match.name == BATCH_NORM else match
 
 
-def _channels_swapped(parsed: Tuple[Any, Any, Any]) -> Tuple[Any, Any, Any]:
-    source_id, size, image = parsed
-    return source_id, size, image[..., ::-1]
+def _channels_swapped(batch: Any) -> Any:
+    return batch._replace(images=batch.images[..., ::-1])
 
 
 def _axes_swapped(results: Any) -> Any:
@@ -104,7 +103,7 @@ BREAKS = {
     # Calibration alone reads images in this way, and only what it gives is kept under the code of quantization.
     "black calibration images": Break("data.images", "read_images", _black, "quantization"),
     "batch norm not folded": Break("folding.fold_match", "Matcher.behind", _not_folded, "folding"),
-    "channels swapped": Break("data.images", "_parse", _channels_swapped, "data"),
+    "channels swapped": Break("data.images", "_decoded", _channels_swapped, "data"),
     "axes swapped": Break("detection.merge", "_results", _axes_swapped),
     # Suppression outside of the graph is verified against the graph's own: it is that which is broken, and then used.
     "class-agnostic": Break("detection.detector", "_own_detections", _class_agnostic, "detection"),

@@ -8,7 +8,7 @@ import importlib
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 import pytest

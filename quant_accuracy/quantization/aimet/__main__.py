@@ -2,25 +2,8 @@
 
 import sys
 
-from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.quantization.aimet import installation
-
-
-def main() -> int:
-    """Check the installation.
-
-    Returns:
-        The exit status: 0, or 2 where AIMET is not installed or cannot be loaded.
-    """
-    try:
-        version = installation.require()
-        installation.load_modules()
-    except ConfigurationError as error:
-        print(error, file=sys.stderr)
-        return 2
-    print(f"AIMET {version} is installed and can be loaded")
-    return 0
-
+from quant_accuracy.quantization.both_aimets import say_whether_usable
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(say_whether_usable("AIMET", installation.require, installation.load_modules))

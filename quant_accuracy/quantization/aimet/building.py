@@ -10,7 +10,7 @@ from quant_accuracy.base import checkpoint_parts
 from quant_accuracy.base.errors import DataError, GraphError
 from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.graph.network import Network
-from quant_accuracy.quantization import overrides
+from quant_accuracy.quantization import both_aimets, overrides
 from quant_accuracy.quantization.aimet import batching, calibration, joining, simulation
 from quant_accuracy.quantization.aimet.installation import Aimet, load_modules, require
 from quant_accuracy.quantization.aimet.workspace import step, workspace
@@ -43,7 +43,7 @@ def build(checkpoint: Path, network: Network, names: GraphNames, settings: Setti
         StorageError: The folder cannot be written.
     """
     require()
-    simulation.check_bitwidths(settings)
+    both_aimets.check_bitwidths(settings, "AIMET")
     if len(batches) == 0:
         raise DataError("there are no calibration images; name shards that hold some")
     meta = checkpoint_parts.checkpoint_files(checkpoint)[0]

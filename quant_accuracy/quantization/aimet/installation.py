@@ -1,15 +1,15 @@
 """Which AIMET is installed, and its modules."""
 
-import contextlib
 import importlib
 import logging
 import re
 import sys
 import threading
-from typing import Any, Iterator, List, NamedTuple, Optional, Sequence, Set
+from typing import Any, List, NamedTuple, Optional, Sequence, Set
 
 from quant_accuracy.base import distributions, invocation, progress
 from quant_accuracy.base.errors import ConfigurationError, first_line
+from quant_accuracy.quantization import both_aimets
 from quant_accuracy.quantization.aimet import libraries
 
 KNOWN = "1.19"
@@ -107,7 +107,7 @@ def load_modules() -> Aimet:
         ConfigurationError: AIMET is installed and cannot be loaded.
     """
     try:
-        with _ONE_AT_A_TIME, _logging_kept(), libraries.found():
+        with _ONE_AT_A_TIME, both_aimets.root_logger_kept(logging.INFO), libraries.found():
             areas = importlib.import_module("aimet_common.utils").AimetLogger.LogAreas
             loggers = [area.value for area in areas]
             found: List[Any] = [importlib.import_module(name) for name in _MODULES]
@@ -130,20 +130,6 @@ def _remedy(error: Exception) -> str:
         return f"it needs {error.name}: `{invocation.program('pip')} install {error.name}`, {_OTHERWISE}"
     # A wheel for GPUs needs CUDA's libraries, one of another Python does not find its own.
     return f"install the tf_cpu ones of its wheels for Python 3.7, both of them, with `{_COMMAND}`, {_OTHERWISE}"
-
-
-@contextlib.contextmanager
-def _logging_kept() -> Iterator[None]:
-    """Undo what AIMET's import does to the root logger: it takes its handlers away and sends all to standard output."""
-    root = logging.getLogger()
-    handlers, level, disabled = list(root.handlers), root.level, root.manager.disable
-    logging.disable(logging.INFO)
-    try:
-        yield
-    finally:
-        logging.disable(disabled)
-        root.handlers[:] = handlers
-        root.setLevel(level)
 
 
 def _has_code(module: str) -> bool:

@@ -7,7 +7,6 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.freezing import moving_averages
 from quant_accuracy.freezing.predicates import PLACEHOLDERS
@@ -29,23 +28,6 @@ from quant_accuracy.quantization.records import (
     Settings,
     Symmetry,
 )
-
-_BITWIDTHS = range(4, 33)
-
-
-def check_bitwidths(settings: Settings) -> None:
-    """Refuse bit widths that AIMET does not take.
-
-    Raises:
-        ConfigurationError: There is one.
-    """
-    widths = [("param_bitwidth", settings.param_bitwidth), ("output_bitwidth", settings.output_bitwidth)]
-    widths += [(f"the bitwidth of {item.tensors}", item.bitwidth) for item in settings.overrides if item.bitwidth]
-    for key, bits in widths:
-        if bits not in _BITWIDTHS:
-            raise ConfigurationError(f"{key} is {bits}, and AIMET takes {_BITWIDTHS.start} to {_BITWIDTHS.stop - 1}; "
-                                     "change it with --default-param-bw or --default-output-bw, or in the model card, "
-                                     "or use --backend builtin")
 
 
 def restored(meta: Path, checkpoint: Path, names: GraphNames) -> tf.Session:

@@ -9,7 +9,8 @@ from typing import Any, Iterator, Type
 import filelock
 
 from quant_accuracy.base import files, progress
-from quant_accuracy.base.errors import QuantAccuracyError, first_line
+from quant_accuracy.base.errors import QuantAccuracyError
+from quant_accuracy.quantization import both_aimets
 from quant_accuracy.quantization.aimet import logs
 from quant_accuracy.quantization.aimet.installation import Aimet
 
@@ -21,16 +22,8 @@ EXPORT, CHECKPOINT, PREFIX = "export", "aimet", "model"
 def step(label: str, kind: Type[QuantAccuracyError], remedy: str) -> Iterator[None]:
     """Announce a step, and turn whatever AIMET raises in it into one of this project's errors."""
     progress.doing(f"AIMET: {label}")
-    try:
+    with both_aimets.failures("AIMET", label, kind, remedy, logs.current):
         yield
-    except QuantAccuracyError:
-        raise
-    except Exception as error:
-        name, said = type(error).__name__, first_line(error)
-        said = said if said == name else f"{name}: {said}"
-        log = logs.current()
-        said = said if log is None else f"{said}; what it did before is in {log}"
-        raise kind(f"AIMET failed while {label} ({said}); {remedy}") from error
 
 
 @contextlib.contextmanager

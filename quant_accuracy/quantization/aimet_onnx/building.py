@@ -9,7 +9,7 @@ from quant_accuracy.base import files, progress
 from quant_accuracy.base.errors import ConfigurationError, DataError, GraphError, StorageError
 from quant_accuracy.graph import sessions
 from quant_accuracy.graph.network import Network
-from quant_accuracy.quantization import overrides
+from quant_accuracy.quantization import both_aimets, overrides
 from quant_accuracy.quantization.aimet_onnx import conversion, joining, simulation
 from quant_accuracy.quantization.aimet_onnx.installation import PRODUCT, AimetOnnx, load_modules, require, step
 from quant_accuracy.quantization.aimet_onnx.joining import Joined
@@ -40,7 +40,7 @@ def build(network: Network, image_input: str, settings: Settings, batches: Seque
         StorageError: The folder cannot be written.
     """
     require()
-    simulation.check_bitwidths(settings)
+    both_aimets.check_bitwidths(settings, PRODUCT)
     if len(batches) == 0:
         raise DataError("there are no calibration images; name shards that hold some")
     modules = load_modules()

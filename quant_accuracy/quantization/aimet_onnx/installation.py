@@ -10,6 +10,7 @@ from typing import Any, Dict, Iterator, NamedTuple, Optional, Type
 
 from quant_accuracy.base import distributions, invocation, progress
 from quant_accuracy.base.errors import ConfigurationError, QuantAccuracyError, first_line
+from quant_accuracy.quantization import both_aimets
 
 PRODUCT = "AIMET ONNX"
 KNOWN = "2.42"
@@ -76,7 +77,7 @@ def load_modules() -> AimetOnnx:
         ConfigurationError: It is installed and cannot be loaded.
     """
     try:
-        with _logging_kept(), warnings.catch_warnings():
+        with both_aimets.root_logger_kept(logging.CRITICAL), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             areas = importlib.import_module("aimet_onnx.common.utils").AimetLogger.LogAreas
             modules = AimetOnnx(importlib.import_module("aimet_onnx.quantsim"),
@@ -103,30 +104,9 @@ def load_modules() -> AimetOnnx:
 def step(label: str, kind: Type[QuantAccuracyError], remedy: str) -> Iterator[None]:
     """Announce a step, and turn whatever is raised in it into one of this project's errors."""
     progress.say(f"{PRODUCT}: {label} ...")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except QuantAccuracyError:
-        raise
-    except Exception as error:
-        name, said = type(error).__name__, first_line(error)
-        said = said if said == name else f"{name}: {said}"
-        raise kind(f"{PRODUCT} failed while {label} ({said}); {remedy}") from error
-
-
-@contextlib.contextmanager
-def _logging_kept() -> Iterator[None]:
-    """Undo what its import does to the root logger."""
-    root = logging.getLogger()
-    handlers, level, disabled = list(root.handlers), root.level, root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
+    with both_aimets.failures(PRODUCT, label, kind, remedy), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         yield
-    finally:
-        logging.disable(disabled)
-        root.handlers[:] = handlers
-        root.setLevel(level)
 
 
 def _text(version: Any) -> str:

@@ -5,9 +5,9 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from quant_accuracy.base import files
 from quant_accuracy.base.documents import read_json
-from quant_accuracy.base.errors import ConfigurationError, DataError, StorageError
+from quant_accuracy.base.errors import DataError, StorageError
 from quant_accuracy.quantization import configuration
-from quant_accuracy.quantization.aimet_onnx.installation import PRODUCT, AimetOnnx
+from quant_accuracy.quantization.aimet_onnx.installation import AimetOnnx
 from quant_accuracy.quantization.configuration import Configuration
 from quant_accuracy.quantization.records import TF, TF_ENHANCED, Encoding, Settings, Symmetry
 
@@ -17,7 +17,6 @@ MODEL, CONFIGURATION, STATE = "model.onnx", "configuration.json", "state.json"
 PREPROCESSING, SETTINGS, NOTES = "preprocessing.pb", "settings.json", "notes.json"
 
 _SCHEMES = {TF: "min_max", TF_ENHANCED: "tf_enhanced"}
-_BITWIDTHS = range(2, 32)
 _PROVIDERS = ["CPUExecutionProvider"]
 # Sums are then taken in one order, whatever the number of cores.
 _SESSION = {"intra_op_num_threads": 1, "inter_op_num_threads": 1}
@@ -43,21 +42,6 @@ class State(NamedTuple):
     symmetry: Symmetry
     per_channel: bool
     tied: Tuple[str, ...]
-
-
-def check_bitwidths(settings: Settings) -> None:
-    """Refuse bit widths that AIMET does not take.
-
-    Raises:
-        ConfigurationError: There is one.
-    """
-    widths = [("param_bitwidth", settings.param_bitwidth), ("output_bitwidth", settings.output_bitwidth)]
-    widths += [(f"the bitwidth of {item.tensors}", item.bitwidth) for item in settings.overrides if item.bitwidth]
-    for key, bits in widths:
-        if bits not in _BITWIDTHS:
-            raise ConfigurationError(f"{key} is {bits}, and {PRODUCT} takes {_BITWIDTHS.start} to "
-                                     f"{_BITWIDTHS.stop - 1}; change it with --default-param-bw or "
-                                     "--default-output-bw, or in the model card, or use --backend builtin")
 
 
 def write_configuration(path: Path, wanted: Configuration) -> None:

@@ -11,8 +11,7 @@ import pytest
 import tensorflow
 
 from quant_accuracy.base import invocation
-from quant_accuracy.quantization import aimet, backends
-from quant_accuracy.quantization.aimet import __main__ as check
+from quant_accuracy.quantization import aimet, backends, both_aimets
 from quant_accuracy.quantization.aimet import installation, libraries
 from quant_accuracy.quantization.records import AIMET, AUTO, BUILTIN, Settings
 from tests.support import stand_in
@@ -160,7 +159,7 @@ def test_an_aimet_that_cannot_be_loaded_is_an_error_where_it_is_asked_for_and_a_
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("note: the built-in quantizer backend is used: AIMET 1.19.1 is installed and cannot be")
     assert wanted in line
-    assert check.main() == 2
+    assert both_aimets.say_whether_usable("AIMET", installation.require, installation.load_modules) == 2
     said = capsys.readouterr().err
     assert wanted in said
     assert "use --backend builtin" in said
@@ -171,5 +170,5 @@ def test_an_aimet_that_cannot_be_loaded_by_another_python_is_told_to_want_its_ow
     monkeypatch.setattr(installation, "_PYTHON", (2, 7))
     _break(unpacked, "package")
 
-    assert check.main() == 2
+    assert both_aimets.say_whether_usable("AIMET", installation.require, installation.load_modules) == 2
     assert "this is Python 3." in capsys.readouterr().err

@@ -12,7 +12,7 @@ _TORCH = "import importlib.metadata as found; print(found.version('torch'))"
 
 def install(python: str, locks: Path) -> None:
     """Install it with a PyTorch for CPUs where pip finds one, else with CUDA's libraries, which the other needs."""
-    say("installing AIMET for ONNX and PyTorch: 0.7 GB, where pip finds a PyTorch for CPUs, or 3 GB")
+    say("installing AIMET for ONNX and PyTorch: 1.2 GB, where pip finds a PyTorch for CPUs, or 5 GB")
     # By itself: of two builds of a version, pip prefers the one whose index tells hashes. What cannot be had, and why,
     # is said of the next lock.
     with contextlib.suppress(InstallationError):

@@ -1,6 +1,7 @@
 """Which runtime computes a network: the one that was asked for, if it takes the network."""
 
 import functools
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Optional, Tuple
@@ -21,6 +22,8 @@ from quant_accuracy.runtimes.execution import Execution, open_graph, preprocessi
 from quant_accuracy.settings.card import ModelCard
 
 _FILE = "runtime.json"
+# What `auto` does already.
+_REMEDY = re.compile(f"[;,] (?:or )?use --runtime {TENSORFLOW}")
 # Sides of an image for a graph that takes any.
 _ANY = 320
 
@@ -41,7 +44,8 @@ def settled(card: ModelCard, checkpoint: Checkpoint, cache: Cache) -> Computatio
     except ConfigurationError as error:
         if card.runtime != AUTO:
             raise
-        _say(f"runtime auto is {TENSORFLOW} here: {str(error).partition(': ')[2]}")
+        reason = _REMEDY.split(str(error).partition(": ")[2])[0]
+        _say(f"runtime auto is {TENSORFLOW} here: {reason}")
         return Computation()
 
 

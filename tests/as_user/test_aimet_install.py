@@ -120,7 +120,7 @@ def test_libraries_of_cuda_are_installed_only_for_a_torch_that_needs_them(tmp_pa
                                      str(checkout.venv), "aimet-onnx").splitlines()
 
     large, *cuda = said["2.13.0"]
-    assert large.startswith("run: installing AIMET for ONNX and PyTorch: 0.7 GB, where pip finds a PyTorch for CPUs")
+    assert large.startswith("run: installing AIMET for ONNX and PyTorch: 1.2 GB, where pip finds a PyTorch for CPUs")
     assert len(cuda) == 1
     assert "built for CUDA, whose libraries are 2 GB" in cuda[0]
     assert said["2.13.0+cpu"] == [large]

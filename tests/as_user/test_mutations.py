@@ -4,6 +4,8 @@ Here runs a selection of the table of regressions, which turns red every test th
 `./run python -m tests.mutations` runs the whole table on all images, asserts the same, and writes `docs/mutations.md`.
 """
 
+import importlib
+import operator
 import re
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -12,7 +14,7 @@ from typing import Any, Callable, Dict, Iterator
 import pytest
 
 from tests.mutations import __main__ as page
-from tests.mutations import runs
+from tests.mutations import plugin, runs
 from tests.mutations.table import DISJOINT_SUBSETS, HARMLESS, MUTATIONS, Mutation
 from tests.support.suite import FAILED, PASSED, Finished
 
@@ -62,6 +64,13 @@ def test_the_untouched_demo_is_green_on_shards_and_with_harmless_changes(
 
     assert done.outcomes
     assert (done.red(), done.status) == ([], 0)
+
+
+@pytest.mark.parametrize("name", sorted(plugin.BREAKS))
+def test_what_a_break_changes_is_there(name: str) -> None:
+    chosen = plugin.BREAKS[name]
+
+    assert callable(operator.attrgetter(chosen.function)(importlib.import_module(f"quant_accuracy.{chosen.module}")))
 
 
 def test_what_is_left_to_the_page_has_to_turn_no_test_red_that_is_not_turned_red_here() -> None:

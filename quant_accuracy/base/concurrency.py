@@ -3,7 +3,7 @@
 import collections
 import contextlib
 import os
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Callable, Deque, Iterable, Iterator, Optional, TypeVar
 
 Item = TypeVar("Item")
@@ -12,6 +12,7 @@ Result = TypeVar("Result")
 
 # A property of the process, not of a call: every thread that helps has to see it.
 _limit: Optional[int] = None
+_kept: Optional[ThreadPoolExecutor] = None
 
 
 @contextlib.contextmanager
@@ -25,6 +26,23 @@ def limited_to(threads: Optional[int]) -> Iterator[None]:
         _limit = before
 
 
+@contextlib.contextmanager
+def threads_kept() -> Iterator[None]:
+    """Start threads once inside the block, not for each `run_concurrently`.
+
+    Where memory is short, starting one may not only fail: from Python 3.11 on, `Thread.start` may wait for ever for a
+    thread that found no memory for its first frame.
+    """
+    global _kept
+    before = _kept
+    with ThreadPoolExecutor(max_workers=cores()) as pool:
+        _kept = pool
+        try:
+            yield
+        finally:
+            _kept = before
+
+
 def cores() -> int:
     """The number of cores that this process may use."""
     available = len(os.sched_getaffinity(0))
@@ -35,11 +53,11 @@ def run_concurrently(work: Callable[[Item], Result], items: Iterable[Item]) -> I
     """The results of `work` on each item, in the items' order, computed on as many threads as there are cores.
 
     Only a few items are taken ahead, so that memory does not grow with their number. When `items` raises, the results
-    of the items before it are given first.
+    of the items before it are given first. `work` does not call this itself: it could wait for its own thread.
     """
     source = iter(items)
     waiting: "Deque[Future[Result]]" = collections.deque()
-    with ThreadPoolExecutor(max_workers=cores()) as pool:
+    with _threads() as pool:
         try:
             while True:
                 try:
@@ -55,7 +73,20 @@ def run_concurrently(work: Callable[[Item], Result], items: Iterable[Item]) -> I
             for future in waiting:
                 future.cancel()
             raise
-        yield from _finished(waiting)
+        else:
+            yield from _finished(waiting)
+        finally:
+            # What is still at work uses what the caller is about to close.
+            wait(waiting)
+
+
+@contextlib.contextmanager
+def _threads() -> Iterator[ThreadPoolExecutor]:
+    if _kept is not None:
+        yield _kept
+        return
+    with ThreadPoolExecutor(max_workers=cores()) as pool:
+        yield pool
 
 
 def _finished(waiting: "Deque[Future[Result]]") -> Iterator[Result]:

@@ -147,7 +147,7 @@ def _open_runs(assignment: Assignment, variant: str, runs: Sequence[Run], runtim
 @contextlib.contextmanager
 def open_worker(assignment: Assignment, threads: Optional[int]) -> Iterator[Callable[[Work], ShardResult]]:
     """A function that runs one shard after the other on so many cores; its sessions are opened once."""
-    with concurrency.limited_to(threads), open_detectors(assignment) as detectors:
+    with concurrency.limited_to(threads), concurrency.threads_kept(), open_detectors(assignment) as detectors:
 
         def run(item: Work) -> ShardResult:
             detections: Dict[Run, ShardDetections] = {}

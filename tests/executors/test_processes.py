@@ -114,8 +114,11 @@ def test_processes_scale_the_input_and_switch_quantizers_as_this_process_does(
 
 
 def test_the_shard_of_a_worker_that_runs_out_of_memory_is_run_again_by_another(
-        make_prepared: Callable[..., Prepared], alone: Dict[str, str], tmp_path: Path) -> None:
-    prepared = make_prepared(tmp_path, Choice(PROCESSES, jobs=1))
+        make_prepared: Callable[..., Prepared], alone: Dict[str, str], tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    # Every array of any size is asked of the system again, not taken from what the process has had before.
+    monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", str(1 << 16))
+    prepared = make_prepared(tmp_path, Choice(PROCESSES, jobs=1), count=6)
     limits = []
 
     def take_the_memory() -> None:
@@ -128,8 +131,10 @@ def test_the_shard_of_a_worker_that_runs_out_of_memory_is_run_again_by_another(
 
     assert len(limits) == 1
     (retry,) = prepared.retried
-    assert re.search("memory|OOM|thread", retry.reason), retry
-    assert _digests(prepared) == alone
+    # Where even an error finds no memory, the process ends.
+    assert re.search("memory|OOM|thread|process ended", retry.reason), retry
+    assert _digests(prepared).items() >= alone.items()
+    assert len(_digests(prepared)) == 6 * len(_RUNS)
     assert not _children()
 
 

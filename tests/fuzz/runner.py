@@ -116,7 +116,7 @@ class _Worker:
 
     def _lost(self, outcome: Outcome, reason: str) -> None:
         self.end()
-        if self.case is None:
+        if self.case is None or not self._ready:
             raise RuntimeError(f"a process that runs cases did not start: {reason}")
         outcome.add(self.case, reason, 0.0, 0.0)
         self.case = None

@@ -9,14 +9,13 @@ from typing import Any, Callable, Iterator, Optional, Type
 from quant_accuracy.base.errors import ConfigurationError, QuantAccuracyError, first_line
 from quant_accuracy.quantization.records import Settings
 
-_BITWIDTHS = range(4, 33)
 
-
-def check_bitwidths(settings: Settings, product: str) -> None:
+def check_bitwidths(settings: Settings, taken: range, product: str) -> None:
     """Refuse bit widths that AIMET does not take.
 
     Args:
         settings: What is asked for.
+        taken: Those that it takes.
         product: Which AIMET it is, for the message.
 
     Raises:
@@ -25,10 +24,10 @@ def check_bitwidths(settings: Settings, product: str) -> None:
     widths = [("param_bitwidth", settings.param_bitwidth), ("output_bitwidth", settings.output_bitwidth)]
     widths += [(f"the bitwidth of {item.tensors}", item.bitwidth) for item in settings.overrides if item.bitwidth]
     for key, bits in widths:
-        if bits not in _BITWIDTHS:
-            raise ConfigurationError(f"{key} is {bits}, and {product} takes {_BITWIDTHS.start} to "
-                                     f"{_BITWIDTHS.stop - 1}; change it with --default-param-bw or "
-                                     "--default-output-bw, or in the model card, or use --backend builtin")
+        if bits not in taken:
+            raise ConfigurationError(f"{key} is {bits}, and {product} takes {taken.start} to {taken.stop - 1}; change "
+                                     "it with --default-param-bw or --default-output-bw, or in the model card, or use "
+                                     "--backend builtin")
 
 
 @contextlib.contextmanager

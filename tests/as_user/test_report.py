@@ -28,6 +28,7 @@ from quant_accuracy.reporting.document import history
 from quant_accuracy.settings import options
 from quant_accuracy.settings.card import DataPaths
 from tests.support import report_documents, suite
+from tests.support.lanes import needs_object_detection
 from tests.support.places import ROOT
 
 _SELECTION = "0-3"
@@ -282,6 +283,7 @@ _CONFIG = ready.PIPELINE_CONFIG
 _TRAINED = ready.CHECKPOINT
 
 
+@needs_object_detection
 def test_an_export_takes_moving_averages_and_is_the_same_bytes_in_every_process(demo: DataPaths,
                                                                                 tmp_path: Path) -> None:
     reader = tf.train.NewCheckpointReader(str(_TRAINED))
@@ -309,6 +311,7 @@ def test_an_export_takes_moving_averages_and_is_the_same_bytes_in_every_process(
         assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes(), path.name
 
 
+@needs_object_detection
 def test_an_export_with_the_configuration_of_another_model_says_so(tmp_path: Path,
                                                                    capsys: pytest.CaptureFixture) -> None:
     wide = tmp_path / "pipeline.config"

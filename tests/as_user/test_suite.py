@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Tuple
 
+import numpy as np
 import pytest
 import yaml
 
@@ -18,6 +19,7 @@ from quant_accuracy.settings.card import DataPaths
 from quant_accuracy.settings.card_files import SHIPPED
 from quant_accuracy.settings.gates import OF_BASELINE
 from tests.support import suite
+from tests.support.lanes import TENSORFLOW_1
 from tests.support.places import ROOT
 
 _DEMO = "ssd_mobilenet_v2_demo-w8a8"
@@ -107,7 +109,10 @@ def test_the_committed_figures_are_those_of_today_but_for_the_jitter_of_another_
     committed = baseline.read(ROOT / "baselines" / options.DEMO_CARD)
     assert committed is not None
 
-    assert found["provenance"] == committed.provenance
+    if TENSORFLOW_1:
+        assert found["provenance"] == committed.provenance
+    else:
+        assert baseline.changed(committed.provenance, found["provenance"]) == ["versions.numpy", "versions.tensorflow"]
     for variant, figure in (("float", jitter.FLOAT_MAP), ("quantized", jitter.QUANTIZED_MAP)):
         values = committed.jitter.figures[figure]
         assert committed.metrics[variant].figures["mAP"] == values[jitter.SCALES.index(1.0)]
@@ -193,9 +198,8 @@ def test_two_models_are_judged_in_one_run_and_one_without_data_says_what_to_set(
     of_demo = {outcome for name, outcome in done.outcomes.items() if options.DEMO_CARD in name}
     of_real = {name: outcome for name, outcome in done.outcomes.items() if options.REAL_CARD in name}
     assert of_demo == {suite.PASSED}
-    first = f"test_gate[{options.REAL_CARD}-w8a8-float_mAP]"
-    assert of_real.pop(first) == suite.ERROR
-    assert set(of_real.values()) == {suite.NOT_RUN}
+    (first,) = [name for name, outcome in of_real.items() if outcome == suite.ERROR]
+    assert set(of_real.values()) == {suite.ERROR, suite.NOT_RUN}
     assert "ssd_mobilenet_v2_coco: set --model-checkpoint, --dataset-dir, --annotation-json-file, or" \
         in done.messages[first]
     assert "plugin/" not in done.messages[first], "the message is more than one line"
@@ -362,7 +366,7 @@ def test_an_unexplained_gain_is_as_red_as_a_loss_and_says_what_is_new(demo: Data
     assert done.red() == [f"test_gate[{_DEMO}-mAP_baseline]"]
     said = done.messages[f"test_gate[{_DEMO}-mAP_baseline]"]
     assert "lies outside of" in said
-    assert "other than in the baseline: versions.numpy 1.16.0 -> 1.18.5" in said
+    assert f"other than in the baseline: versions.numpy 1.16.0 -> {np.__version__}" in said
 
 
 def test_two_shards_are_inconclusive_on_the_drop_and_strict_makes_that_red(demo: DataPaths, tmp_path: Path) -> None:

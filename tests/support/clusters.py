@@ -32,10 +32,12 @@ class Cluster:
     def add_node(self) -> "subprocess.Popen[bytes]":
         """Start a node."""
         home = self._folder / "session_latest" / "node_ip_address.json"
-        said = home.read_text()
+        # Newer versions keep no such file.
+        said = home.read_text() if home.exists() else None
         self.nodes.append(self._start(_HEAD + 1 + len(self.nodes), f"--address={self.address}", "--num-cpus=1"))
         # A machine has one node, so Ray believes, and it would be the last: drivers are at home at the head.
-        home.write_text(said)
+        if said is not None:
+            home.write_text(said)
         return self.nodes[-1]
 
     def _start(self, number: int, *arguments: str) -> "subprocess.Popen[bytes]":
@@ -51,18 +53,16 @@ class Cluster:
         return process
 
     def actors(self) -> Dict[int, int]:
-        """The processes of actors, by the group of their node."""
-        found = {}
-        for child in processes.parents():
-            with contextlib.suppress(ProcessLookupError):
-                if _ACTOR in processes.command_line(child):
-                    found[os.getpgid(child)] = child
-        return {node.pid: found[node.pid] for node in self.nodes if node.pid in found}
+        """The processes of actors, by their node's."""
+        return {node.pid: child for node in self.nodes for child in processes.descendants(node.pid)
+                if _ACTOR in processes.command_line(child)}
 
     def kill(self, node: "subprocess.Popen[bytes]") -> None:
         """Kill everything that runs on a node, as a power cut would."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(node.pid, signal.SIGKILL)
+        # Newer versions give workers groups of their own.
+        for process in [node.pid, *processes.descendants(node.pid)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
         node.wait()
 
     def close(self) -> None:

@@ -9,6 +9,8 @@ import tensorflow.compat.v1 as tf
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+tf.disable_v2_behavior()
+
 
 def evaluate(checkpoint: str, folder: str, pattern: str, annotations: str) -> Dict[str, Any]:
     """Restore the checkpoint, detect on every image of the shards, and score what was evaluated."""

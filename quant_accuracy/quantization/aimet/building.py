@@ -17,6 +17,8 @@ from quant_accuracy.quantization.aimet.workspace import step, workspace
 from quant_accuracy.quantization.calibrate import Batch
 from quant_accuracy.quantization.records import AIMET, Encodings, Quantization, Settings
 
+_BITWIDTHS = range(4, 33)
+
 
 def build(checkpoint: Path, network: Network, names: GraphNames, settings: Settings, config_file: Optional[Path],
           batches: Sequence[Batch], folder: Path, simulate: bool, batched: bool = True) -> Quantization:
@@ -43,7 +45,7 @@ def build(checkpoint: Path, network: Network, names: GraphNames, settings: Setti
         StorageError: The folder cannot be written.
     """
     require()
-    both_aimets.check_bitwidths(settings, "AIMET")
+    both_aimets.check_bitwidths(settings, _BITWIDTHS, "AIMET")
     if len(batches) == 0:
         raise DataError("there are no calibration images; name shards that hold some")
     meta = checkpoint_parts.checkpoint_files(checkpoint)[0]

@@ -19,6 +19,8 @@ from quant_accuracy.quantization.records import Encoding, Encodings, Quantizatio
 
 _CARD = "correct the model card or the quantizer configuration, or use --backend builtin"
 
+_BITWIDTHS = range(2, 32)
+
 
 def build(network: Network, image_input: str, settings: Settings, batches: Sequence[Batch],
           folder: Path) -> Quantization:
@@ -40,7 +42,7 @@ def build(network: Network, image_input: str, settings: Settings, batches: Seque
         StorageError: The folder cannot be written.
     """
     require()
-    both_aimets.check_bitwidths(settings, PRODUCT)
+    both_aimets.check_bitwidths(settings, _BITWIDTHS, PRODUCT)
     if len(batches) == 0:
         raise DataError("there are no calibration images; name shards that hold some")
     modules = load_modules()

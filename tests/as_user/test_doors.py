@@ -25,6 +25,8 @@ from tests.mutations import inputs, plugin
 from tests.support import suite
 from tests.support.places import ROOT
 
+pytestmark = pytest.mark.one_lane
+
 _REPORT = ("import sys; from tests.mutations import plugin; plugin.pytest_collection_finish(); "
            "from quant_accuracy.commands import report; sys.exit(report.main(sys.argv[1:]))")
 # As few images as show whether the network is built as it should be.
@@ -159,7 +161,6 @@ _QUICK = ("another range in the snapshot, images in no shard", "biases quantized
           "one encoding at 4 bits")
 
 
-@pytest.mark.one_lane
 @pytest.mark.parametrize("name", [name if name in _QUICK else pytest.param(name, marks=pytest.mark.soak)
                                   for name in _BROKEN])
 def test_what_one_door_shows_red_the_other_shows_red(demo: DataPaths, tmp_path: Path, name: str) -> None:

@@ -17,6 +17,8 @@ from quant_accuracy.settings.card import DataPaths
 from tests.conftest import Run
 from tests.support import broken
 
+pytestmark = pytest.mark.one_lane
+
 _STARTS = ["views/large", "views/small"]
 _LATE = "FeatureExtractor/MobilenetV2/Conv/Relu6"
 _CARD = """

@@ -18,6 +18,8 @@ from quant_accuracy.settings.card_files import SHIPPED
 from tests.support import planted, report_documents, suite
 from tests.support.places import ROOT
 
+pytestmark = pytest.mark.one_lane
+
 _DEMO = "ssd_mobilenet_v2_demo-w8a8"
 
 

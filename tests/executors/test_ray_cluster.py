@@ -15,8 +15,8 @@ from quant_accuracy.settings.card import DataPaths
 from tests.support import clusters, processes, suite
 from tests.support.clusters import Cluster
 
-pytestmark = pytest.mark.skipif(not executor.ray_installed(),
-                                reason="Ray is not installed; './run ray-install' does it")
+pytestmark = [pytest.mark.one_lane, pytest.mark.skipif(not executor.ray_installed(),
+                                                       reason="Ray is not installed; './run ray-install' does it")]
 
 _SELECTION = "0-3"
 

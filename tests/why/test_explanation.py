@@ -19,6 +19,8 @@ from quant_accuracy.settings.request import Request
 from quant_accuracy.why import explanation, families
 from tests.support import planted
 
+pytestmark = pytest.mark.one_lane
+
 
 def _drop(done: Evaluation) -> float:
     before, after = (done.variants[name].metrics.figures["mAP"] for name in (FLOAT, QUANTIZED))

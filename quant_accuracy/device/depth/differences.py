@@ -1,0 +1,48 @@
+"""From values of both sides to figures in steps; image by image, so that tensors of one image only are in memory."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from quant_accuracy.device.depth.records import ONE_STEP, Difference
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What is kept of the elements seen so far.
+
+    Attributes:
+        elements: How many.
+        most: The largest difference, whatever its sign.
+        absolute: The sum, whatever the signs.
+        signed: The sum with signs.
+        squared: The sum of squares.
+        beyond: How many are more than one step apart.
+    """
+
+    elements: int = 0
+    most: float = 0.0
+    absolute: float = 0.0
+    signed: float = 0.0
+    squared: float = 0.0
+    beyond: int = 0
+
+    def plus(self, found: np.ndarray, wanted: np.ndarray, step: float) -> "Sums":
+        """With the elements of another image.
+
+        Args:
+            found: The integer model's values, float, any shape.
+            wanted: The simulation's, of the same shape.
+            step: The step of the encoding.
+        """
+        steps = (found.astype(np.float64).ravel() - wanted.astype(np.float64).ravel()) / step
+        sizes = np.abs(steps)
+        return Sums(self.elements + steps.size, max(self.most, float(sizes.max())) if steps.size else self.most,
+                    self.absolute + float(sizes.sum()), self.signed + float(steps.sum()),
+                    self.squared + float(steps @ steps), self.beyond + int((sizes > ONE_STEP).sum()))
+
+    def figures(self) -> Difference:
+        """What they are together; of no elements, nothing differs."""
+        count = max(1, self.elements)
+        return Difference(self.most, self.absolute / count, float(np.sqrt(self.squared / count)), self.signed / count,
+                          self.beyond / count)

@@ -24,20 +24,20 @@ _AXES = {"CONV_2D": (3, 0, 1, 2), "FULLY_CONNECTED": (1, 0), "TRANSPOSE_CONV": (
 _ADDITIONS = ("BiasAdd", "Add", "AddV2")
 
 
-def of_tflite(contents: Contents, place: Place, simulation: tf.GraphDef) -> Tuple[str, ...]:
+def of_tflite(contents: Contents, place: Place, nodes: Mapping[str, tf.NodeDef]) -> Tuple[str, ...]:
     """What is known of why an op, or an input, of a TFLite model differs.
 
     Args:
         contents: The model.
         place: The op.
-        simulation: The simulation, each op fed from outside.
+        nodes: The simulation's ops, each fed from outside.
     """
     tensor = next(tensor for tensor in contents.tensors if tensor.name == place.name)
     found = list(_of_grid(contents, tensor, place))
     if place.type == INPUT:
         return tuple(found)
-    op, nodes = contents.ops[place.place - 1], graph_nodes.by_name(simulation)
-    segment = simulated_ops.segment(simulation, place.counterpart.source)
+    op = contents.ops[place.place - 1]
+    segment = simulated_ops.segment(nodes, place.counterpart.source)
     linear = [node for node in segment if node.op in graph_nodes.LINEAR]
     if len(linear) == 1 and op.type in _WEIGHTS:
         weights = contents.tensors[op.inputs[_WEIGHTS[op.type]]]

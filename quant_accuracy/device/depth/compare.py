@@ -42,7 +42,7 @@ def compare(model: ListenedModel, simulation: tf.GraphDef, image_input: str, ima
                 _add(model, simulated, image, local, accumulated)
                 counter.update()
         found = [_op(place, local[place.name], accumulated[place.name], simulated) for place in model.places]
-        return [op if op.healthy else replace(op, causes=model.explain(place, simulated.graph))
+        return [op if op.healthy else replace(op, causes=model.explain(place, simulated.nodes))
                 for op, place in zip(found, model.places)]
 
 
@@ -82,6 +82,7 @@ def _step(place: Place) -> float:
 
 def _op(place: Place, local: Sums, accumulated: Sums, simulated: SimulatedOps) -> Op:
     tensor = place.counterpart.tensor
-    layer = graph_nodes.op_of(tensor) if place.type == INPUT else simulated.layer(place.counterpart.source)
+    given = graph_nodes.op_of(tensor)
+    layer = given if place.type == INPUT else simulated.layer(place.counterpart.source, given)
     return Op(place.place, place.type, tensor, layer, local.elements, _step(place), local.figures(),
               accumulated.figures())

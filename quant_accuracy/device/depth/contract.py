@@ -60,10 +60,10 @@ class ListenedModel(abc.ABC):
         """What each op makes of the tensors that it is fed, float, by name; inputs are those of the image."""
 
     @abc.abstractmethod
-    def explain(self, place: Place, simulation: tf.GraphDef) -> Tuple[str, ...]:
+    def explain(self, place: Place, simulation: Mapping[str, tf.NodeDef]) -> Tuple[str, ...]:
         """What the model's own parameters say of an op that differs, most telling first.
 
         Args:
             place: The op, or the input.
-            simulation: The simulation, each op fed from outside, as `simulated_ops.cut` makes it.
+            simulation: The ops of the simulation, each fed from outside, as `simulated_ops.cut` makes them.
         """

@@ -41,18 +41,18 @@ class SimulatedOps:
     """Runs the simulation, as a whole and op by op.
 
     Attributes:
-        graph: The simulation, each op fed from outside.
+        nodes: Its ops, each fed from outside, by name.
         placeholders: What stands for each tensor that is fed.
     """
 
     def __init__(self, graph: tf.GraphDef, image_input: str, tensors: Sequence[str],
                  stack: contextlib.ExitStack) -> None:
-        self.graph, self.placeholders = cut(graph, tensors)
         self._image, self._tensors = f"{image_input}:0", list(dict.fromkeys(tensors))
-        ops = [graph_nodes.op_of(tensor) for tensor in self._tensors]
-        self._whole = stack.enter_context(sessions.open_session(graph_nodes.subgraph(graph, ops), "the simulation"))
-        self._alone = stack.enter_context(sessions.open_session(graph_nodes.subgraph(self.graph, ops),
-                                                                "the simulation, op by op"))
+        network = graph_nodes.subgraph(graph, [graph_nodes.op_of(tensor) for tensor in self._tensors])
+        apart, self.placeholders = cut(network, self._tensors)
+        self.nodes = graph_nodes.by_name(apart)
+        self._whole = stack.enter_context(sessions.open_session(network, "the simulation"))
+        self._alone = stack.enter_context(sessions.open_session(apart, "the simulation, op by op"))
 
     def whole(self, image: np.ndarray) -> Dict[str, np.ndarray]:
         """Every tensor, of one image: uint8 [1, height, width, 3]."""
@@ -63,13 +63,10 @@ class SimulatedOps:
         feed = {f"{self.placeholders[tensor]}:0": value for tensor, value in fed.items() if tensor in self.placeholders}
         return dict(zip(self._tensors, self._alone.run(self._tensors, {**feed, self._image: image})))
 
-    def layer(self, tensor: str) -> str:
-        """The op that has the weights behind a tensor, or else the one that gives it."""
-        ops = segment(self.graph, tensor)
-        linear = [node.name for node in ops if node.op in graph_nodes.LINEAR]
-        given = graph_nodes.op_of(tensor)
-        fake_quant = next(node for node in ops if node.name == given)
-        return linear[0] if len(linear) == 1 else graph_nodes.op_of((fake_quant.input or [given])[0])
+    def layer(self, tensor: str, given: str) -> str:
+        """The op that has the weights behind a tensor; where there is none, or several, the one that gives it."""
+        linear = [node.name for node in segment(self.nodes, tensor) if node.op in graph_nodes.LINEAR]
+        return linear[0] if len(linear) == 1 else given
 
 
 @contextlib.contextmanager
@@ -88,7 +85,6 @@ def open_ops(graph: tf.GraphDef, image_input: str, tensors: Sequence[str]) -> It
         yield SimulatedOps(graph, image_input, tensors, stack)
 
 
-def segment(graph: tf.GraphDef, tensor: str) -> List[tf.NodeDef]:
+def segment(nodes: Mapping[str, tf.NodeDef], tensor: str) -> List[tf.NodeDef]:
     """The ops between the placeholders of a graph that is cut and one of its tensors."""
-    nodes = graph_nodes.by_name(graph)
-    return [nodes[name] for name in graph_nodes.needed(nodes, [graph_nodes.op_of(tensor)])]
+    return [nodes[name] for name in sorted(graph_nodes.needed(nodes, [graph_nodes.op_of(tensor)]))]

@@ -12,7 +12,7 @@ from quant_accuracy.device.depth.contract import ListenedModel, Place, Values
 from quant_accuracy.device.depth.counterparts import Counterpart
 from quant_accuracy.device.depth.records import INPUT
 from quant_accuracy.device.depth.rewiring import Wiring
-from quant_accuracy.device.tflite_interpreter import Model
+from quant_accuracy.device.tflite_interpreter import Model, dequantized
 from quant_accuracy.device.tflite_tensors import Contents, Tensor
 from quant_accuracy.quantization.encodings import round_half_away
 from quant_accuracy.quantization.records import Quantization
@@ -74,7 +74,7 @@ class TfliteOps(ListenedModel):
         return self._named(self._alone.run([*self._inputs_of(image),
                                             *(_steps(tensor, fed[tensor.name]) for tensor in tensors)]))
 
-    def explain(self, place: Place, simulation: tf.GraphDef) -> Tuple[str, ...]:
+    def explain(self, place: Place, simulation: Mapping[str, tf.NodeDef]) -> Tuple[str, ...]:
         """As `ListenedModel.explain`."""
         return causes.of_tflite(self.contents, place, simulation)
 
@@ -117,4 +117,4 @@ def _steps(tensor: Tensor, values: np.ndarray) -> np.ndarray:
 
 
 def _values(tensor: Tensor, steps: np.ndarray) -> np.ndarray:
-    return np.asarray((steps.astype(np.float64) - tensor.zero_points[0]) * tensor.scales[0])
+    return dequantized(steps, tensor.scales[0], tensor.zero_points[0])

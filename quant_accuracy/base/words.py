@@ -2,6 +2,8 @@
 
 FLOAT, QUANTIZED = "float", "quantized"
 VARIANTS = (FLOAT, QUANTIZED)
+# A third variant, where one is asked for: what a device does with the integer model.
+DEVICE = "device"
 REPORT_SCHEMA_VERSION = 5
 REPORT_FORMS = ("html", "json", "md")
 # How encodings are made.

@@ -10,8 +10,9 @@ import tensorflow.compat.v1 as tf
 from quant_accuracy.artifacts.records import Artifacts, DeviceModel
 from quant_accuracy.base import concurrency, documents, files, progress
 from quant_accuracy.base.code import code_digest
+from quant_accuracy.base.errors import unexpected
 from quant_accuracy.base.words import QUANTIZED
-from quant_accuracy.device.depth import compare
+from quant_accuracy.device.depth import compare, kinds
 from quant_accuracy.device.depth.records import Depth, Difference, Op
 from quant_accuracy.graph import sessions
 from quant_accuracy.pipeline.evaluation import Evaluation
@@ -30,7 +31,7 @@ def of_evaluation(evaluation: Evaluation) -> Optional[Depth]:
     """
     artifacts, prepared = evaluation.artifacts, evaluation.prepared
     device = artifacts.device
-    if device is None or not compare.can_listen(device.kind):
+    if device is None or not kinds.can_listen(device.kind):
         return None
     count = min(IMAGES, evaluation.request.card.calibration_images)
     path = prepared.cache.path("depth", {
@@ -49,7 +50,7 @@ def of_evaluation(evaluation: Evaluation) -> Optional[Depth]:
 
 def _measured(artifacts: Artifacts, device: DeviceModel, image_input: str, images: Sequence[np.ndarray]) -> Depth:
     simulation: tf.GraphDef = artifacts.graph(QUANTIZED)
-    with compare.open_model(device.kind, device.folder, simulation, artifacts.quantization) as model:
+    with kinds.open_model(device.kind, device.folder, simulation, artifacts.quantization) as model:
         ops = compare.compare(model, simulation, image_input, images)
         return Depth(device.kind, device.identity, len(images), ops, list(model.left_out))
 
@@ -69,6 +70,16 @@ def _read(path: Path) -> Optional[Depth]:
 def _op(item: Mapping[str, Any]) -> Op:
     return Op(**{**item, "local": Difference(**item["local"]), "accumulated": Difference(**item["accumulated"]),
                  "causes": tuple(item["causes"])})
+
+
+def told(evaluation: Evaluation) -> List[str]:
+    """What is to be said of why a device differs, line by line; nothing where no integer model was run here."""
+    try:
+        found = of_evaluation(evaluation)
+    except Exception as error:
+        # The figures stand, whatever becomes of the reasons.
+        return [f"device: could not be compared op by op: {unexpected(error)}"]
+    return [] if found is None else [f"device: {line}" for line in found.lines()]
 
 
 def as_document(depth: Depth) -> Dict[str, Any]:

@@ -1,5 +1,6 @@
 """Where simulation and integer model part: the same inputs to each op of both, difference in steps of the encoding.
 
+    kinds           which models can be listened to
     compare         images -> `Depth`: every op on its own inputs, and as the whole network leaves it
     +-- simulated_ops   the simulation, each op fed from outside
     +-- tflite_ops      TFLite's model, each op fed from outside

@@ -6,6 +6,8 @@ import numpy as np
 
 from quant_accuracy.device.depth.records import ONE_STEP, Difference
 
+_WIDTH = 255.0
+
 
 @dataclass(frozen=True)
 class Sums:
@@ -37,6 +39,8 @@ class Sums:
         """
         # Ten million elements an image: in float32, but for their sums.
         steps = (found.ravel() - wanted.ravel()) / np.float32(step)
+        # What is no number is as far away as a grid of 8 bits is wide.
+        steps = np.nan_to_num(steps, nan=_WIDTH, posinf=_WIDTH, neginf=-_WIDTH)
         sizes = np.abs(steps)
         return Sums(self.elements + steps.size, max(self.most, float(sizes.max())) if steps.size else self.most,
                     self.absolute + float(sizes.sum(dtype=np.float64)),

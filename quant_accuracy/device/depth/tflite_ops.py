@@ -1,6 +1,5 @@
 """TFLite's integer model, op by op: all ops in one run of its interpreter, each on tensors of its own."""
 
-from pathlib import Path
 from typing import Callable, Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
@@ -81,16 +80,6 @@ class TfliteOps(ListenedModel):
     def _named(self, found: Sequence[np.ndarray]) -> Values:
         tensors = [self.contents.tensors[index] for index in self._compared]
         return {tensor.name: _values(tensor, steps) for tensor, steps in zip(tensors, found)}
-
-
-def read(path: Path) -> bytes:
-    """A model's file.
-
-    Raises:
-        StorageError: It is missing, or no model.
-    """
-    tflite_tensors.read(path)
-    return path.read_bytes()
 
 
 def _comparable(tensor: Tensor, known: Mapping[str, Counterpart]) -> bool:

@@ -14,11 +14,11 @@ from quant_accuracy.data.shards import format_selection
 from quant_accuracy.pipeline import certainty
 from quant_accuracy.pipeline.evaluation import Evaluation
 from quant_accuracy.pipeline.variant import Variant
-from quant_accuracy.reporting.document.read_report import ANNOTATIONS_KEY
+from quant_accuracy.reporting.document.read_report import ANNOTATIONS_KEY, DEPTH_KEY
 from quant_accuracy.reporting.pictures import changed_images
 from quant_accuracy.scoring import coco, error_kinds, figure_intervals, matching, numbering
 from quant_accuracy.scoring.figure_intervals import Intervals, Scored
-from quant_accuracy.why import explanation
+from quant_accuracy.why import device_depth, explanation
 from quant_accuracy.why.explanation import Answer
 
 _DIGITS = 4
@@ -48,6 +48,7 @@ def as_document(evaluation: Evaluation, folder: Path, why: Optional[Answer] = No
         curves = _curves(evaluation)
     with watch.step("pictures"):
         changed = changed_images.draw(evaluation, folder)
+    depth = device_depth.of_evaluation(evaluation)
     return {
         **essentials(evaluation),
         "intervals": intervals,
@@ -57,6 +58,8 @@ def as_document(evaluation: Evaluation, folder: Path, why: Optional[Answer] = No
         "batch_norms_left": [asdict(item) for item in evaluation.artifacts.not_folded],
         "changed_images": changed,
         "why": None if why is None else explanation.as_document(why),
+        # Only where an integer model was run here.
+        **({} if depth is None else {DEPTH_KEY: device_depth.as_document(depth)}),
         "history": [],
     }
 

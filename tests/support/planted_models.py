@@ -57,7 +57,9 @@ def _with_constant(content: bytes, given: str, place: int, change: Callable[[Op,
     (op,) = [op for op in contents.ops if contents.tensors[op.outputs[0]].name == given]
     tensor = contents.tensors[op.inputs[place]]
     before, after = tensor.constant or b"", change(op, tensor).tobytes()
-    assert content.count(before) == 1 and len(before) == len(after) and before != after
+    assert content.count(before) == 1
+    assert len(before) == len(after)
+    assert before != after
     return content.replace(before, after)
 
 

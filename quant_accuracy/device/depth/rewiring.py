@@ -131,7 +131,7 @@ def _field(content: bytes, table: int, number: int) -> int:
     fields = table - back
     (size,) = struct.unpack_from("<H", content, fields)
     place = 4 + 2 * number
-    (offset,) = struct.unpack_from("<H", content, fields + place) if place < size else (0,)
+    offset: int = struct.unpack_from("<H", content, fields + place)[0] if place < size else 0
     return table + offset if offset else -1
 
 

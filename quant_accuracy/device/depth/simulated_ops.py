@@ -22,7 +22,8 @@ def cut(graph: tf.GraphDef, tensors: Sequence[str]) -> Tuple[tf.GraphDef, Dict[s
     Returns:
         The graph, and the placeholder of each tensor that is consumed.
     """
-    wanted, placeholders = set(tensors), {}
+    wanted = set(tensors)
+    placeholders: Dict[str, str] = {}
     result = tf.GraphDef(versions=graph.versions, library=graph.library)
     for node in graph.node:
         copy = result.node.add()
@@ -66,7 +67,7 @@ class SimulatedOps:
     def layer(self, tensor: str, given: str) -> str:
         """The op that has the weights behind a tensor; where there is none, or several, the one that gives it."""
         linear = [node.name for node in segment(self.nodes, tensor) if node.op in graph_nodes.LINEAR]
-        return linear[0] if len(linear) == 1 else given
+        return str(linear[0]) if len(linear) == 1 else given
 
 
 @contextlib.contextmanager

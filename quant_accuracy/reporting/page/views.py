@@ -9,8 +9,9 @@ from quant_accuracy.judging import baseline
 from quant_accuracy.judging.verdicts import CHECK, GATE, OUTCOMES
 from quant_accuracy.quantization.records import with_layer
 from quant_accuracy.reporting import gate_table
+from quant_accuracy.reporting.document.read_report import DEPTH_KEY
 from quant_accuracy.reporting.gate_table import NOTHING, number
-from quant_accuracy.reporting.page import tables
+from quant_accuracy.reporting.page import depth, tables
 from quant_accuracy.reporting.page.tables import NAME, OUTCOME, PROSE, TEXT, Cell, Column, Fact, Group, Table
 from quant_accuracy.scoring.metrics import FIGURES
 
@@ -42,6 +43,7 @@ def view(document: Mapping[str, Any]) -> Dict[str, Any]:
         "figures": _figures(document),
         "classes": _classes(document),
         "errors": _errors(document["errors"]),
+        "depth": depth.view(document[DEPTH_KEY]) if DEPTH_KEY in document else None,
         "quantized_tensors": _summary(document["quantizers"]),
         "quantizers": _quantizers(document["quantizers"], why),
         "batch_norms_left": [Fact(item["batch_norm"], item["reason"]) for item in document["batch_norms_left"]],

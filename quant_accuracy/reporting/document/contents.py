@@ -58,8 +58,7 @@ def as_document(evaluation: Evaluation, folder: Path, why: Optional[Answer] = No
         "batch_norms_left": [asdict(item) for item in evaluation.artifacts.not_folded],
         "changed_images": changed,
         "why": None if why is None else explanation.as_document(why),
-        # Only where an integer model was run here.
-        **({} if depth is None else {DEPTH_KEY: device_depth.as_document(depth)}),
+        DEPTH_KEY: None if depth is None else device_depth.as_document(depth),
         "history": [],
     }
 

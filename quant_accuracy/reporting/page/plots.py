@@ -47,7 +47,7 @@ def draw(document: Mapping[str, Any]) -> Plots:
         return Plots(_curves(document["curves"]), _class_curves(document), _errors(document["errors"]),
                      [plot for plot in placed if plot is not None],
                      None if why is None else _sensitivity(why["sensitivity"]), _history(document["history"]),
-                     depth_plot.draw(document[DEPTH_KEY]) if DEPTH_KEY in document else None)
+                     None if document[DEPTH_KEY] is None else depth_plot.draw(document[DEPTH_KEY]))
 
 
 def _curves(curves: Mapping[str, Any]) -> Optional[Plot]:

@@ -43,7 +43,7 @@ def view(document: Mapping[str, Any]) -> Dict[str, Any]:
         "figures": _figures(document),
         "classes": _classes(document),
         "errors": _errors(document["errors"]),
-        "depth": depth.view(document[DEPTH_KEY]) if DEPTH_KEY in document else None,
+        "depth": None if document[DEPTH_KEY] is None else depth.view(document[DEPTH_KEY]),
         "quantized_tensors": _summary(document["quantizers"]),
         "quantizers": _quantizers(document["quantizers"], why),
         "batch_norms_left": [Fact(item["batch_norm"], item["reason"]) for item in document["batch_norms_left"]],

@@ -125,8 +125,8 @@ def _check_run(prepared: Prepared, rows: Rows, merged: Merged, simulated: Varian
     complete = [shard.index for shard, part in simulated.parts if not np.isin(part.image_ids, silent).any()]
     advice = f"judge the part that is there with --shards {format_selection(complete)}, or " if complete else ""
     raise DataError(f"{rows.path}: {len(silent)} of {len(merged.image_ids)} images have no detection "
-                    f"({_names(silent.tolist())}) where the simulation is sure of one, so they were hardly run; {advice}"
-                    "run these images on the device, too")
+                    f"({_names(silent.tolist())}) where the simulation is sure of one, so they were hardly run; "
+                    f"{advice}run these images on the device, too")
 
 
 def _check_form(prepared: Prepared, rows: Rows, merged: Merged, simulated: Variant) -> None:

@@ -157,8 +157,8 @@ def _check_different(left: Left, of_images: Mapping[int, str]) -> None:
     different = len({left.manifest.images[place].pixels for place in most})
     if different > 1 and 2 * len(most) > len(of_images):
         raise DataError(f"{left.folder}: the results of {len(most)} of {len(of_images)} images are the same to the "
-                        f"last bit, of images {_names(left.manifest.images[place].image_id for place in most)} for example; "
-                        "see that the board gets each input, and writes what it computed and not a buffer of before")
+                        f"last bit, of images {_names(left.manifest.images[place].image_id for place in most)} for "
+                        "example; see that the board gets each input, and writes what it computed and not a buffer of before")
 
 
 def _paths(prepared: Prepared, places: Mapping[int, Sequence[int]], of_images: Mapping[int, str]) -> Dict[int, Path]:

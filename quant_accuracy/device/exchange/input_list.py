@@ -62,4 +62,6 @@ def read(path: Path, manifest: Manifest) -> List[int]:
                             f"results would be of image {manifest.images[place].image_id}; run each input once")
         seen[place] = number
         found.append(place)
+    if not found:
+        raise DataError(f"{path}: names no input; {_REMEDY}")
     return found

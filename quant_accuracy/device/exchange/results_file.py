@@ -14,7 +14,7 @@ import zlib
 from array import array
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, Generator, Iterator, List
 
 import numpy as np
 
@@ -34,6 +34,7 @@ _DAMAGES = (OSError, EOFError, zlib.error, UnicodeError)
 # Rounding of a softmax.
 _ABOVE_ONE = 1e-5
 _PERCENT = 100
+_LARGEST = 1e9
 
 
 @dataclass(frozen=True)
@@ -62,19 +63,20 @@ def read(path: Path) -> Rows:
         DataError: It is missing, damaged, of another form, or a record cannot be used; the record is named.
     """
     images, categories, numbers = array("q"), array("q"), array("d")
-    for number, record in enumerate(_records(path)):
-        try:
-            images.append(_id(record, "image_id"))
-            categories.append(_id(record, "category_id"))
-            box = record["bbox"]
-            if type(box) is not list or len(box) != 4:
-                raise ValueError(f"has the bbox {shown(box)}; give four numbers [x, y, width, height]")
-            numbers.extend([_number(value, "bbox", box) for value in box])
-            numbers.append(_number(record["score"], "score", record["score"]))
-        except KeyError as error:
-            raise DataError(f"{path}: record {number} has no {error.args[0]}; {_about_keys(record)}") from error
-        except (ValueError, OverflowError) as error:
-            raise DataError(f"{path}: record {number} {error}") from error
+    with contextlib.closing(_records(path)) as records:
+        for number, record in enumerate(records):
+            try:
+                images.append(_id(record, "image_id"))
+                categories.append(_id(record, "category_id"))
+                box = record["bbox"]
+                if type(box) is not list or len(box) != 4:
+                    raise ValueError(f"has the bbox {shown(box)}; give four numbers [x, y, width, height]")
+                numbers.extend([_number(value, "bbox", box) for value in box])
+                numbers.append(_number(record["score"], "score", record["score"]))
+            except KeyError as error:
+                raise DataError(f"{path}: record {number} has no {error.args[0]}; {_about_keys(record)}") from error
+            except (ValueError, OverflowError) as error:
+                raise DataError(f"{path}: record {number} {error}") from error
     table = np.array(numbers, np.float64).reshape(-1, 5)
     rows = Rows(path, np.array(images, np.int64), np.array(categories, np.int64),
                 np.ascontiguousarray(table[:, :4]), table[:, 4].copy())
@@ -115,8 +117,9 @@ def _about_keys(record: Dict[str, Any]) -> str:
 
 def _check_numbers(rows: Rows) -> None:
     """Check that all boxes and scores are numbers that can be scored."""
-    _refuse(rows, ~np.isfinite(rows.boxes).all(axis=1) | (np.abs(rows.boxes) >= 1e9).any(axis=1),
-            lambda row: f"has the bbox {rows.boxes[row].tolist()}; give four finite numbers in pixels")
+    with np.errstate(invalid="ignore"):
+        finite = (np.abs(rows.boxes) < _LARGEST).all(axis=1)
+    _refuse(rows, ~finite, lambda row: f"has the bbox {rows.boxes[row].tolist()}; give four finite numbers in pixels")
     _refuse(rows, ~np.isfinite(rows.scores), lambda row: f"has the score {rows.scores[row]}; give a number from 0 to 1")
     _refuse(rows, (rows.boxes[:, 2:] < 0).any(axis=1),
             lambda row: f"has the bbox {rows.boxes[row].tolist()} with a negative width or height; give x, y, width "
@@ -138,12 +141,13 @@ def _refuse(rows: Rows, wrong: np.ndarray, problem: Any) -> None:
         raise DataError(f"{rows.path}: record {row}, of image {rows.images[row]}, {problem(row)}{others}")
 
 
-def _records(path: Path) -> Iterator[Dict[str, Any]]:
+def _records(path: Path) -> Generator[Dict[str, Any], None, None]:
     """The objects of a file, one after the other."""
-    with _opened(path) as file, documents.parsing():
+    with _opened(path) as file:
         head = file.peek(recognition.HEAD)[:recognition.HEAD]
         try:
-            yield from _Text(gzip.GzipFile(fileobj=file) if head.startswith(_GZIP) else file).records()
+            with documents.parsing():
+                yield from _Text(gzip.GzipFile(fileobj=file) if head.startswith(_GZIP) else file).records()
         except _DAMAGES as error:
             raise DataError(f"{path}: not readable ({first_line(error)}); {_advice(head)}") from error
         except ValueError as error:

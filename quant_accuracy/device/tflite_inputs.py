@@ -17,7 +17,7 @@ from quant_accuracy.graph import sessions
 from quant_accuracy.runtimes.execution import Execution, preprocessing_table
 from quant_accuracy.runtimes.tensorflow_runtime import TensorFlow
 
-_FILE, _PREPROCESSING = "inputs.json", "preprocessing.pb"
+_FILE, _PREPROCESSING = "model_inputs.json", "preprocessing.pb"
 _PIXELS = 256
 # How far pixel * factor + offset may lie from what preprocessing gives, in steps between pixels: float32's rounding.
 _NEAR = 1e-3

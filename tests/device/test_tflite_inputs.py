@@ -75,7 +75,7 @@ def test_pixels_on_a_curve_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_damaged_file_of_inputs_is_named(tmp_path: Path) -> None:
-    (tmp_path / "inputs.json").write_text("{}")
+    (tmp_path / "model_inputs.json").write_text("{}")
 
-    with pytest.raises(StorageError, match="inputs.json"), tflite_inputs.open_inputs(tmp_path):
+    with pytest.raises(StorageError, match="model_inputs.json"), tflite_inputs.open_inputs(tmp_path):
         pass

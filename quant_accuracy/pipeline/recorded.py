@@ -1,7 +1,6 @@
 """The device variant from what a device has left: outputs of the network, or detections."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Dict, Optional, Sequence
 
 from quant_accuracy.base import files
@@ -30,29 +29,30 @@ class Source:
         """What is worth a line and no verdict."""
         return () if self.detections is None else self.detections.notes
 
-    def provenance(self) -> Dict[str, Any]:
-        """What the device's figures were measured from, JSON-like."""
+    def provenance(self, prepared: Prepared) -> Dict[str, Any]:
+        """What the device's figures were measured from, JSON-like.
+
+        Raises:
+            DataError: A file of the outputs is missing or damaged.
+        """
         if self.outputs is not None:
-            return {"source": "outputs", "bundle": files.digest_file(self.outputs.path)}
+            return {"kind": "outputs", "bundle": files.digest_file(self.outputs.path),
+                    "outputs": recorded_outputs.digest(prepared, self.outputs)}
         assert self.detections is not None
-        return {"source": "detections", "file": files.digest_file(self.detections.rows.path)}
+        return {"kind": "detections", "file": files.digest_file(self.detections.rows.path)}
 
 
-def find(prepared: Prepared, outputs: Optional[Path], detections: Optional[Path]) -> Optional[Source]:
-    """Find what a device has left, before anything is computed; None where nothing is named.
-
-    Args:
-        prepared: What is evaluated.
-        outputs: `--device-outputs`.
-        detections: `--device-detections`.
+def find(prepared: Prepared) -> Optional[Source]:
+    """Find what a device has left, before anything is computed; None where the request names nothing.
 
     Raises:
         DataError: It is missing, damaged, or of another model or data set.
     """
-    if outputs is not None:
-        return Source(outputs=recorded_outputs.find_outputs(prepared, outputs))
-    if detections is not None:
-        return Source(detections=recorded_detections.read(prepared, detections))
+    request = prepared.request
+    if request.device_outputs is not None:
+        return Source(outputs=recorded_outputs.find_outputs(prepared, request.device_outputs))
+    if request.device_detections is not None:
+        return Source(detections=recorded_detections.read(prepared, request.device_detections))
     return None
 
 

@@ -1,5 +1,6 @@
 """The device variant from a file of detections, in COCO's results format."""
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, Iterable, List, Sequence, Tuple
@@ -47,7 +48,7 @@ def read(prepared: Prepared, path: Path) -> Recorded:
     Raises:
         DataError: It cannot be read, names images or categories that the annotations do not have, or has images twice.
     """
-    rows, truth = results_file.read(path), prepared.truth
+    rows, truth = _rows(path, *_state(path)), prepared.truth
     _check_ids(rows, truth)
     twice = results_file.repeated(rows)
     if twice:
@@ -58,6 +59,21 @@ def read(prepared: Prepared, path: Path) -> Recorded:
     notes = [f"{path.name}: {beside.sum()} detections of images that are not evaluated were left out"] \
         if beside.any() else []
     return Recorded(rows, notes)
+
+
+def _state(path: Path) -> Tuple[int, int]:
+    try:
+        now = path.stat()
+        return now.st_size, now.st_mtime_ns
+    except OSError:
+        # Reading says what is wrong.
+        return 0, 0
+
+
+@functools.lru_cache(maxsize=1)
+def _rows(path: Path, size: int, changed: int) -> Rows:
+    """The records of a file as it is now: they are checked before all else, and scored after it."""
+    return results_file.read(path)
 
 
 def _check_ids(rows: Rows, truth: Annotations) -> None:

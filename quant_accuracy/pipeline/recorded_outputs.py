@@ -135,9 +135,9 @@ def of_outputs(prepared: Prepared, left: Left) -> Detected:
         DataError: A file is missing, damaged, of a wrong size, or holds NaN or infinity; or the results of most images
             are the same.
     """
-    places = {shard.index: _places(left, prepared.digests[shard.index], shard) for shard in prepared.shards}
+    places = _all_places(prepared, left)
     with _translated(left.folder):
-        of_images = {place: left.digest(place) for some in places.values() for place in some}
+        of_images = _digests(places, left)
         _check_different(left, of_images)
         paths = _paths(prepared, places, of_images)
         found: Dict[Path, ShardDetections] = {}
@@ -146,6 +146,20 @@ def of_outputs(prepared: Prepared, left: Left) -> Detected:
             if len(found) < len(paths):
                 _fill(prepared, left, places, {index: path for index, path in paths.items() if path not in found})
     return Detected([(shard, found[paths[shard.index]]) for shard in prepared.shards], None)
+
+
+def digest(prepared: Prepared, left: Left) -> str:
+    """The digest of the outputs of all evaluated images; raises as `of_outputs`."""
+    with _translated(left.folder):
+        return files.digest_value(list(_digests(_all_places(prepared, left), left).values()))
+
+
+def _all_places(prepared: Prepared, left: Left) -> Dict[int, Sequence[int]]:
+    return {shard.index: _places(left, prepared.digests[shard.index], shard) for shard in prepared.shards}
+
+
+def _digests(places: Mapping[int, Sequence[int]], left: Left) -> Dict[int, str]:
+    return {place: left.digest(place) for some in places.values() for place in some}
 
 
 def _check_different(left: Left, of_images: Mapping[int, str]) -> None:
@@ -158,7 +172,8 @@ def _check_different(left: Left, of_images: Mapping[int, str]) -> None:
     if different > 1 and 2 * len(most) > len(of_images):
         raise DataError(f"{left.folder}: the results of {len(most)} of {len(of_images)} images are the same to the "
                         f"last bit, of images {_names(left.manifest.images[place].image_id for place in most)} for "
-                        "example; see that the board gets each input, and writes what it computed and not a buffer of before")
+                        "example; see that the board gets each input, and writes what it computed and not a buffer of "
+                        "before")
 
 
 def _paths(prepared: Prepared, places: Mapping[int, Sequence[int]], of_images: Mapping[int, str]) -> Dict[int, Path]:

@@ -158,8 +158,8 @@ OPTIONS: Tuple[Option, ...] = (
 _QUANTSIM = Option("--quantsim-output-dir", Path, "export encodings, quantizers and the simulation graph to this "
                    "folder (of several models, each to a folder of its own in it)", "DIR")
 _LEFT: Tuple[Option, ...] = (
-    Option("--device-outputs", Path, "also measure a device, by what it left of a bundle (quant-accuracy device-bundle): "
-           "the folder with its Result_<n>", "DIR"),
+    Option("--device-outputs", Path, "also measure a device, by what it left of a bundle (quant-accuracy "
+           "device-bundle): the folder with its Result_<n>", "DIR"),
     Option("--device-detections", Path, "also measure a device, by its detections in COCO's results format", "FILE"),
 )
 # These have a meaning for the report only.

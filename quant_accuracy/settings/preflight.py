@@ -42,8 +42,8 @@ def check(request: Request) -> None:
     annotations.require(data.annotations)
     checkpoint_parts.checkpoint_files(data.checkpoint)
     if request.device_outputs is not None and not request.device_outputs.is_dir():
-        raise DataError(f"--device-outputs {request.device_outputs}: no such folder; name the one with the Result_<n> of "
-                        "the device")
+        raise DataError(f"--device-outputs {request.device_outputs}: no such folder; name the one with the Result_<n> "
+                        "of the device")
     if request.device_detections is not None and not request.device_detections.is_file():
         raise DataError(f"--device-detections {request.device_detections}: no such file; name the file of detections")
 

@@ -3,7 +3,7 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Callable, List
+from typing import Any, Callable, List
 
 import numpy as np
 import pytest
@@ -57,10 +57,14 @@ def test_outputs_of_a_network_give_the_detections_of_who_runs_it_elsewhere(part:
 
 def test_results_stay_when_they_are_gone_through_again_and_change_with_a_file(part: Prepared, board: Copy,
                                                                             monkeypatch: pytest.MonkeyPatch) -> None:
-    folder, opened = board(), []  # type: ignore[var-annotated]
-    original = recorded_outputs.open_detector
-    monkeypatch.setattr(recorded_outputs, "open_detector",
-                        lambda *given, **named: opened.append(1) or original(*given, **named))
+    folder = board()
+    opened: List[str] = []
+
+    def counted(*given: Any, **named: Any) -> Any:
+        opened.append("once more")
+        return open_detector(*given, **named)
+
+    monkeypatch.setattr(recorded_outputs, "open_detector", counted)
     before = _of(part, folder)
 
     _assert_same(_of(part, folder), before)

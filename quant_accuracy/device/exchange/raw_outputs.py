@@ -5,6 +5,7 @@ output. Its name is that of the output, `:0` kept, dropped or written `_0`; a sl
 names that QNN's converters give. Beside them may lie what nobody asked for, as `--debug` leaves it.
 """
 
+import functools
 import os
 import re
 from dataclasses import dataclass
@@ -117,7 +118,8 @@ class Left:
         found = []
         for path in self.files(place):
             try:
-                found.append(files.digest_file(path))
+                now = path.stat()
+                found.append(_digest(path, now.st_size, now.st_mtime_ns))
             except OSError as error:
                 raise DataError(f"{path}, {self._image(place)}: {error.strerror}; {_COPY}") from error
         return files.digest_value(found)
@@ -175,6 +177,12 @@ def _mapped(results: Path, places: Sequence[int], order: Path) -> Dict[int, Path
                         "once, without --num_inferences or --duration, or put the "
                         f"{input_list.NAME} there that was run")
     return {places[number]: path for number, path in numbers.items()}
+
+
+@functools.lru_cache(maxsize=None)
+def _digest(path: Path, size: int, changed: int) -> str:
+    """The digest of a file as it is now: outputs are gigabytes, and asked for more than once."""
+    return files.digest_file(path)
 
 
 def _with_results(folder: Path) -> List[Path]:

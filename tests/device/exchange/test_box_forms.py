@@ -14,7 +14,7 @@ _SIZE = (300, 300)
 def _scene(images: int, square: bool = False) -> Tuple[Boxes, Dict[int, Tuple[int, int]]]:
     """Three boxes an image, somewhere in it."""
     random = np.random.RandomState(0)
-    sides = {image: (480, 480) if square else (640, 480) for image in range(images)}
+    sides = dict.fromkeys(range(images), (480, 480) if square else (640, 480))
     ids = np.repeat(np.arange(images), 3)
     lengths = np.array([sides[image] for image in ids.tolist()], np.float64)
     corners = random.uniform(0, 0.6, (len(ids), 2)) * lengths

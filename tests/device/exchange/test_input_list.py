@@ -1,4 +1,4 @@
-"""The list of inputs: as the tools of boards read it, and read back in whatever order and with whatever paths it ran."""
+"""The list of inputs: as the tools of boards read it, and read back in whatever order and with whatever paths."""
 
 from pathlib import Path
 

@@ -19,7 +19,7 @@ def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
     found = manifest.read(tmp_path / "manifest.json")
 
     assert found == bundle
-    assert found.positions() == {f"{0:064d}": range(0, 2), f"{1:064d}": range(2, 5)}
+    assert found.positions() == {f"{0:064d}": range(2), f"{1:064d}": range(2, 5)}
 
 
 def _other_image(document: Dict[str, Any]) -> None:

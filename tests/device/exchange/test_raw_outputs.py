@@ -1,4 +1,4 @@
-"""What boards leave: found under all names that their tools write, and refused by file and image where it is damaged."""
+"""What boards leave: found under all names that their tools write, refused by file and image where it is damaged."""
 
 import shutil
 from pathlib import Path

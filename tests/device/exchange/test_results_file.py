@@ -87,7 +87,7 @@ def test_a_record_that_cannot_be_used_is_named(tmp_path: Path, change: Dict[str,
 
 @pytest.mark.parametrize(("record", "said"), [
     ({key: value for key, value in _ONE.items() if key != "score"}, "has no score; .*as an annotation has"),
-    ({"image_id": 7, "category_id": 3, "segmentation": [], "score": 0.5}, "has no bbox; it is a result of segmentation"),
+    ({"image_id": 7, "category_id": 3, "segmentation": [], "score": 0.5}, "no bbox; it is a result of segmentation"),
     ({"bbox": [1, 2, 3, 4], "score": 0.5, "class": 3, "image_id": 7}, "has no category_id"),
 ])
 def test_a_record_without_what_is_needed_says_what_it_looks_like(tmp_path: Path, record: Dict[str, Any],

@@ -4,7 +4,7 @@ FLOAT, QUANTIZED = "float", "quantized"
 VARIANTS = (FLOAT, QUANTIZED)
 # A third variant, where one is asked for: what a device does with the integer model.
 DEVICE = "device"
-REPORT_SCHEMA_VERSION = 5
+REPORT_SCHEMA_VERSION = 6
 REPORT_FORMS = ("html", "json", "md")
 # How encodings are made.
 TF, TF_ENHANCED = SCHEMES = ("tf", "tf_enhanced")

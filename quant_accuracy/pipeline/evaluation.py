@@ -17,7 +17,16 @@ from quant_accuracy.judging import baseline as baselines
 from quant_accuracy.judging import gates, jitter
 from quant_accuracy.judging.jitter import Jitter
 from quant_accuracy.judging.verdicts import Figures, Verdict
-from quant_accuracy.pipeline import certainty, device, inference, provenance, recorded, variant, variations
+from quant_accuracy.pipeline import (
+    certainty,
+    device,
+    device_figures,
+    inference,
+    provenance,
+    recorded,
+    variant,
+    variations,
+)
 from quant_accuracy.pipeline.prepared import Prepared, prepare
 from quant_accuracy.pipeline.variant import Variant
 from quant_accuracy.scoring import numbering
@@ -128,7 +137,8 @@ def conclude(prepared: Prepared, detected: Mapping[str, Detected]) -> Evaluation
         aps = certainty.resampled(prepared, variants)
         classes, part = certainty.of_variants(prepared, variants, aps)
         figures = Figures(variants[FLOAT].metrics, variants[QUANTIZED].metrics, classes, part, maps, baseline,
-                          known_jitter, provenance.of_prepared(prepared), request.remake)
+                          known_jitter, provenance.of_prepared(prepared), request.remake,
+                          device_figures.measure(prepared, variants, aps))
         verdicts = [*gates.judge(request.card.gates, figures), *prepared.checks(baseline), prepared.coverage(detected)]
         notes = [*prepared.notes(), *_other_runtime(figures), *swapped, *_unknown_categories(prepared, variants),
                  *device.notes(prepared)]

@@ -27,6 +27,11 @@ def share(prepared: Prepared, variants: Mapping[str, Variant]) -> float:
     return prepared.share() * len(variants[DEVICE].merged.image_ids) / len(variants[FLOAT].merged.image_ids)
 
 
+def has_all(prepared: Prepared, variants: Mapping[str, Variant]) -> bool:
+    """Whether the device has run all images of the data set."""
+    return prepared.whole() and len(variants[DEVICE].merged.image_ids) == len(variants[FLOAT].merged.image_ids)
+
+
 def measure(prepared: Prepared, variants: Mapping[str, Variant],
             aps: Optional[Mapping[str, np.ndarray]] = None) -> Optional[DeviceFigures]:
     """What there is to judge the device by; None where no variant is of a device.
@@ -44,7 +49,7 @@ def measure(prepared: Prepared, variants: Mapping[str, Variant],
     agreed, extra = agreement.measure(simulated, found, rule), agreement.measure(found, simulated, rule)
     missing = len(variants[FLOAT].merged.image_ids) - len(found.image_ids)
     part, interval = None, None
-    if missing or not prepared.whole():
+    if not has_all(prepared, variants):
         part = _part(prepared, variants, sides, {} if missing or aps is None else aps)
         interval = clustered_share_interval(agreed.agreed, agreed.asked, share(prepared, variants))
     return DeviceFigures(sides[FLOAT].metrics, sides[QUANTIZED].metrics, sides[DEVICE].metrics, agreed, extra, interval,

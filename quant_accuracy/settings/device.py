@@ -25,6 +25,9 @@ def chosen(card: ModelCard, values: Values) -> Optional[str]:
     asked = [flag for key, flag in _SOURCES.items() if values.get(key) is not None]
     if len(asked) > 1:
         raise ConfigurationError(f"{' and '.join(asked)}: the device variant has one source; give one of them")
+    if len(values.models()) > 1 and asked and asked[0] != _SOURCES["device"]:
+        raise ConfigurationError(f"{asked[0]}: what a device left is of one model, and {len(values.models())} are "
+                                 "named; name one with --model")
     found: Optional[str] = values.get("device") if asked else card.device
     return found
 

@@ -51,9 +51,11 @@ def of_sources(prepared: Prepared, detected: Mapping[str, Detected], simulated: 
 
 
 def notes(prepared: Prepared) -> Sequence[str]:
-    """What is worth a line and no verdict of what a device left."""
-    source = recorded.find(prepared)
-    return () if source is None else source.notes()
+    """What is worth a line and no verdict: of what a device left, or of what the converter did on its own."""
+    source, device = recorded.find(prepared), prepared.artifacts.device
+    if source is not None:
+        return source.notes()
+    return () if device is None else contract.of(device.kind).notes(device.folder)
 
 
 def provenance(prepared: Prepared) -> Dict[str, Any]:

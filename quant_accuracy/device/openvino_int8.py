@@ -135,15 +135,24 @@ def open_network(folder: Path) -> Iterator[Callable[[np.ndarray], List[np.ndarra
     """
     require()
     told = _read(folder)
-    try:
-        graph = tf.GraphDef.FromString((folder / MODEL).read_bytes())
-    except Exception as error:  # protobuf raises several kinds for damaged files
-        raise StorageError(f"{folder / MODEL}: not readable ({error}); delete {folder}, it will be made again") \
-            from error
+    graph = read_graph(folder)
     outputs = [str(output) for output in told["outputs"]]
     execution = Execution(OpenVino(integers=True), told["starting_ops"], [graph_nodes.op_of(name) for name in outputs])
     with open_graph(execution, graph, outputs, _LABEL) as run:
         yield lambda images: run({f"{told['image_input']}:0": images})
+
+
+def read_graph(folder: Path) -> tf.GraphDef:
+    """The graph with ranges, as `build` left it.
+
+    Raises:
+        StorageError: It is missing or damaged.
+    """
+    try:
+        return tf.GraphDef.FromString((folder / MODEL).read_bytes())
+    except Exception as error:  # protobuf raises several kinds for damaged files
+        raise StorageError(f"{folder / MODEL}: not readable ({error}); delete {folder}, it will be made again") \
+            from error
 
 
 def _read(folder: Path) -> Mapping[str, Any]:

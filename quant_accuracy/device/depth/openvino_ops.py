@@ -1,4 +1,4 @@
-"""OpenVINO's integer kernels, op by op: every tensor with a quantizer is an output, and fed, one that is quantized again.
+"""OpenVINO's integer kernels, op by op: what a quantizer gives is an output, and an op that is fed quantizes again.
 
 A kernel in integers needs a fake-quant op before it, so each op that is fed has one of its own: what lies on its grid
 stays where it is.

@@ -9,9 +9,10 @@ from quant_accuracy.device.depth import compare, kinds
 from quant_accuracy.device.depth.records import Depth
 from quant_accuracy.device.job import Job
 from quant_accuracy.quantization import simulate
+from quant_accuracy.runtimes import openvino_runtime
 from tests.support import integer_networks
 
-pytest.importorskip("openvino")
+pytestmark = pytest.mark.skipif(not openvino_runtime.installed(), reason="OpenVINO is not installed")
 
 
 @pytest.fixture(scope="module")

@@ -63,6 +63,7 @@ def _check(product: str, quantization: Quantization) -> None:
 def _build_tflite(job: Job) -> None:
     inputs = tflite_inputs.of_job(job)
     model = tflite_model.convert(tflite_model.with_ranges(job, inputs), inputs, tflite_model.outputs(job))
+    tflite_model.require_integers(model)
     (job.folder / tflite_model.MODEL).write_bytes(model)
     tflite_inputs.write(job, inputs)
     parameters.write(job.folder, job.quantization, inputs)

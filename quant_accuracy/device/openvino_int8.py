@@ -62,7 +62,8 @@ def build(job: Job) -> None:
     runtime = OpenVino(integers=True)
     layers = _layers(runtime, graph, job.names, outputs, image)
     linear = [layer for layer in layers if layer.type in _LINEAR]
-    integers = [layer for layer in linear if layer.precision in _INTEGERS]
+    # Versions write them in capitals or not.
+    integers = [layer for layer in linear if layer.precision.upper() in _INTEGERS]
     if not integers:
         raise UnsupportedError(f"OpenVINO {runtime.version} runs none of {len(linear)} layers in integers; "
                                "use --device tflite, or measure without a device")

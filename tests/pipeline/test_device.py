@@ -31,8 +31,9 @@ def _elsewhere(prepared: Prepared, folder: Path, chosen: Choice, threads: int) -
 
 
 def _same(one: Detected, other: Detected) -> bool:
+    pairs = [(a, b) for (_, a), (_, b) in zip(one.parts, other.parts)]
     return all(np.array_equal(getattr(a, name), getattr(b, name))
-               for (_, a), (_, b) in zip(one.parts, other.parts) for name in ("image_ids", "boxes", "scores", "classes"))
+               for a, b in pairs for name in ("image_ids", "boxes", "scores", "classes"))
 
 
 def test_detections_are_the_same_on_any_number_of_threads_and_processes(with_device: Prepared, tmp_path: Path) -> None:

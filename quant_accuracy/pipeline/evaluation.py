@@ -1,4 +1,4 @@
-"""The whole way from a request to verdicts, for both variants."""
+"""The whole way from a request to verdicts, for both variants, and for a device where one is asked for."""
 
 from dataclasses import dataclass
 from typing import Dict, List, Mapping, Optional, Sequence
@@ -8,7 +8,7 @@ import numpy as np
 from quant_accuracy.artifacts.records import Artifacts
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.errors import DataError
-from quant_accuracy.base.words import FLOAT, QUANTIZED, VARIANTS
+from quant_accuracy.base.words import DEVICE, FLOAT, QUANTIZED, VARIANTS
 from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.data.shards import Shard
 from quant_accuracy.detection.merge import Merged
@@ -17,7 +17,7 @@ from quant_accuracy.judging import baseline as baselines
 from quant_accuracy.judging import gates, jitter
 from quant_accuracy.judging.jitter import Jitter
 from quant_accuracy.judging.verdicts import Figures, Verdict
-from quant_accuracy.pipeline import certainty, device_figures, inference, provenance, variant, variations
+from quant_accuracy.pipeline import certainty, device, device_figures, inference, provenance, variant, variations
 from quant_accuracy.pipeline.prepared import Prepared, prepare
 from quant_accuracy.pipeline.variant import Variant
 from quant_accuracy.scoring import numbering
@@ -30,7 +30,7 @@ class Evaluation:
 
     Attributes:
         prepared: What was evaluated.
-        variants: Results by variant, `float` and `quantized`.
+        variants: Results by variant, `float` and `quantized`; and `device` where one was asked for.
         figures: What the gates judged by.
         verdicts: What the card's gates say, and then the checks.
         aps: What `bootstrap.threshold_aps` made of each variant and of what `certainty.draw` gives; None where all
@@ -54,6 +54,11 @@ class Evaluation:
     def quantized(self) -> Variant:
         """The result of the quantized variant."""
         return self.variants[QUANTIZED]
+
+    @property
+    def device(self) -> Optional[Variant]:
+        """The result of the device variant; None where none was asked for."""
+        return self.variants.get(DEVICE)
 
     @property
     def request(self) -> Request:
@@ -82,12 +87,12 @@ def evaluate(request: Request, cache: Cache) -> Evaluation:
 
 
 def detect(prepared: Prepared) -> Dict[str, Detected]:
-    """The detections of both variants, by variant.
+    """The detections of both variants by variant, and those of an integer model that is run here.
 
     Raises:
         QuantAccuracyError: An image or a shard is damaged.
     """
-    runs = {variant: Run(variant) for variant in VARIANTS}
+    runs = {run.variant: run for run in [*map(Run, VARIANTS), *device.runs(prepared.artifacts)]}
     with prepared.watch.step("detect"):
         detected = inference.detect(prepared, list(runs.values()))
     return {variant: detected[run] for variant, run in runs.items()}
@@ -102,7 +107,10 @@ def conclude(prepared: Prepared, detected: Mapping[str, Detected]) -> Evaluation
     """
     watch = prepared.watch
     with watch.step("score"):
-        variants = {name: variant.score(prepared, of_variant) for name, of_variant in detected.items()}
+        variants = {name: variant.score(prepared, detected[name]) for name in VARIANTS}
+        third = device.of_sources(prepared, detected)
+        if third is not None:
+            variants[DEVICE] = third
         swapped = _check_numbering(variants[FLOAT].merged, prepared.truth)
         maps = _maps_of_whole_shards(prepared, detected, variants)
     request = prepared.request

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Sequence, Tuple
 
-from quant_accuracy.base.words import RUNTIMES, SCHEMES
+from quant_accuracy.base.words import DEVICES, RUNTIMES, SCHEMES
 from quant_accuracy.settings.converters import (
     bitwidth,
     choice,
@@ -128,6 +128,8 @@ OPTIONS: Tuple[Option, ...] = (
            "the backend"),
     Option("--runtime", choice(*RUNTIMES), "what computes the network: tensorflow; openvino, which is faster; or auto: "
            "openvino where it is installed and takes the network", "NAME", "the card's, tensorflow"),
+    Option("--device", choice(*DEVICES), "also measure the integer model, run by integer kernels: tflite (made by "
+           "TensorFlow's converter, run by TFLite), or openvino-int8", "NAME", "the card's, none"),
     Option("--spelled-out-batch-norms", choice("fold", "keep"), "fold batch norms that are written in plain ops, or "
            "keep each as one op, as AIMET does", "NAME", "the card's; kept, and named by the check on folding"),
     Option("--quantsim-config", Path, "AIMET's quantizer configuration, JSON", "FILE", "the card's, AIMET's default"),

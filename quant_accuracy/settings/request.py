@@ -10,7 +10,7 @@ from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.quantization import configuration
 from quant_accuracy.quantization.records import Settings
 from quant_accuracy.settings import card as cards
-from quant_accuracy.settings import card_files, executor, folders, hints, runtime
+from quant_accuracy.settings import card_files, device, executor, folders, hints, runtime
 from quant_accuracy.settings.card import DataPaths, ModelCard
 from quant_accuracy.settings.executor import Choice
 from quant_accuracy.settings.options import DEFAULT_BATCH_SIZE, INI, MODEL, OPTIONS, PATHS, SETTINGS
@@ -114,7 +114,9 @@ def chosen_cards(values: Values) -> List[ModelCard]:
             card = replace(card, calibration_images=values.get("calibration_images"))
         card = replace(card, runtime=values.get("runtime") or card.runtime)
         runtime.require(card.runtime)
-        chosen.append(replace(card, quantization=_settings(card.quantization, values)))
+        card = replace(card, quantization=_settings(card.quantization, values), device=device.chosen(card, values))
+        device.require(card)
+        chosen.append(card)
     return chosen
 
 

@@ -1,0 +1,81 @@
+"""The kinds of integer models that this suite makes and runs itself, and what each promises."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, ContextManager, Mapping, Sequence
+
+import tensorflow.compat.v1 as tf
+
+from quant_accuracy.base.errors import ConfigurationError
+from quant_accuracy.base.words import TFLITE
+from quant_accuracy.device import tflite_inputs, tflite_interpreter, tflite_model
+from quant_accuracy.device.job import Job
+from quant_accuracy.quantization.backends import RunNetwork
+from quant_accuracy.quantization.records import PARAM, Quantization
+
+_BITS = 8
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of integer model.
+
+    Attributes:
+        product: What messages call what runs it.
+        check: Refuses a quantization that it cannot express, and says so where it is not installed.
+        identity: Name and version, which its results depend on.
+        build: Makes the model, and leaves it and what running it needs in the job's folder.
+        open_network: Runs the network as `build` left it in a folder.
+        model: The name of the model's file.
+    """
+
+    product: str
+    check: Callable[[Quantization], None]
+    identity: Callable[[], str]
+    build: Callable[[Job], None]
+    open_network: Callable[[Path], ContextManager[RunNetwork]]
+    model: str
+
+
+def _check_tflite(quantization: Quantization) -> None:
+    for quantizer in quantization.enabled():
+        setting = "param_bitwidth (--default-param-bw)" if quantizer.kind == PARAM else \
+            "output_bitwidth (--default-output-bw)"
+        if quantizer.bitwidth != _BITS:
+            raise ConfigurationError(
+                f"--device tflite: {quantizer.tensor} has {quantizer.bitwidth} bits, and TFLite's uint8 kernels take "
+                f"{_BITS}; set quantization: {setting} and its overrides to {_BITS}, or leave --device tflite out")
+        if quantizer.axis is not None:
+            raise ConfigurationError(
+                f"--device tflite: {quantizer.tensor} has an encoding for each channel, and TFLite's uint8 kernels "
+                "take one for the whole tensor; set per_channel_quantization in the quantizer configuration to False, "
+                "or leave --device tflite out")
+
+
+def _build_tflite(job: Job) -> None:
+    inputs = tflite_inputs.of_job(job)
+    model = tflite_model.convert(tflite_model.with_ranges(job, inputs), inputs, tflite_model.outputs(job))
+    (job.folder / tflite_model.MODEL).write_bytes(model)
+    tflite_inputs.write(job, inputs)
+    # What the interpreter does not take is said now, not on the first image.
+    tflite_interpreter.Model(model)
+
+
+def _tflite_identity() -> str:
+    return f"{TFLITE} of tensorflow {tf.__version__}"
+
+
+_KINDS: Mapping[str, Kind] = {
+    TFLITE: Kind("TFLite", _check_tflite, _tflite_identity, _build_tflite, tflite_interpreter.open_network,
+                 tflite_model.MODEL),
+}
+
+
+def kinds() -> Sequence[str]:
+    """The kinds that there are."""
+    return tuple(_KINDS)
+
+
+def of(kind: str) -> Kind:
+    """A kind by its name."""
+    return _KINDS[kind]

@@ -1,0 +1,57 @@
+"""Which integer model is measured besides; what it cannot express is refused before TensorFlow is imported."""
+
+from typing import Dict, Optional
+
+from quant_accuracy.base.errors import ConfigurationError
+from quant_accuracy.base.words import TFLITE
+from quant_accuracy.settings.card import ModelCard
+from quant_accuracy.settings.card_fields import ORIGINAL_SIZE
+from quant_accuracy.settings.values import Values
+
+# Where the third variant comes from, by option: one at most.
+_SOURCES: Dict[str, str] = {"device": "--device", "device_outputs": "--device-outputs",
+                            "device_detections": "--device-detections"}
+_BITS = 8
+
+
+def chosen(card: ModelCard, values: Values) -> Optional[str]:
+    """The integer model to make for a card; None for none.
+
+    What is asked for by an option overrules the card.
+
+    Raises:
+        ConfigurationError: Several sources are asked for.
+    """
+    asked = [flag for key, flag in _SOURCES.items() if values.get(key) is not None]
+    if len(asked) > 1:
+        raise ConfigurationError(f"{' and '.join(asked)}: the device variant has one source; give one of them")
+    found: Optional[str] = values.get("device") if asked else card.device
+    return found
+
+
+def require(card: ModelCard) -> None:
+    """Refuse what a card's integer model cannot express, as far as the card alone says it.
+
+    Raises:
+        ConfigurationError: It is refused; the message names the setting.
+    """
+    if card.device is None:
+        return
+    what = f"{card.name}: --device {card.device}"
+    without = "or measure without a device"
+    if card.height == ORIGINAL_SIZE:
+        raise ConfigurationError(f"{what}: an integer model takes images of one size; give height and width instead "
+                                 f"of input: {{resize: false}} in the model card, {without}")
+    settings = card.quantization
+    for bits, name, flag in ((settings.param_bitwidth, "param_bitwidth", "--default-param-bw"),
+                             (settings.output_bitwidth, "output_bitwidth", "--default-output-bw")):
+        if bits != _BITS:
+            raise ConfigurationError(f"{what}: its kernels take {_BITS} bits, and quantization: {name} ({flag}) is "
+                                     f"{bits}; set it to {_BITS}, {without}")
+    wide = [override for override in settings.overrides if override.bitwidth not in (None, _BITS)]
+    if wide:
+        raise ConfigurationError(f"{what}: its kernels take {_BITS} bits, and quantization: overrides gives "
+                                 f"{wide[0].tensors!r} {wide[0].bitwidth}; set them to {_BITS}, {without}")
+    if card.device == TFLITE and settings.configuration.per_channel:
+        raise ConfigurationError(f"{what}: TFLite's uint8 kernels take one encoding for a weight; set "
+                                 f"per_channel_quantization in the quantizer configuration to False, {without}")

@@ -17,7 +17,16 @@ from quant_accuracy.judging import baseline as baselines
 from quant_accuracy.judging import gates, jitter
 from quant_accuracy.judging.jitter import Jitter
 from quant_accuracy.judging.verdicts import Figures, Verdict
-from quant_accuracy.pipeline import certainty, device, device_figures, inference, provenance, variant, variations
+from quant_accuracy.pipeline import (
+    certainty,
+    device,
+    device_figures,
+    inference,
+    provenance,
+    recorded,
+    variant,
+    variations,
+)
 from quant_accuracy.pipeline.prepared import Prepared, prepare
 from quant_accuracy.pipeline.variant import Variant
 from quant_accuracy.scoring import numbering
@@ -87,15 +96,17 @@ def evaluate(request: Request, cache: Cache) -> Evaluation:
 
 
 def detect(prepared: Prepared) -> Dict[str, Detected]:
-    """The detections of both variants by variant, and those of an integer model that is run here.
+    """The detections of both variants by variant, and those of an integer model or of a board's outputs.
 
     Raises:
         QuantAccuracyError: An image or a shard is damaged.
     """
+    # What cannot be used is refused before anything is computed.
+    left = recorded.find(prepared)
     runs = {run.variant: run for run in [*map(Run, VARIANTS), *device.runs(prepared.artifacts)]}
     with prepared.watch.step("detect"):
         detected = inference.detect(prepared, list(runs.values()))
-    return {variant: detected[run] for variant, run in runs.items()}
+        return {**{variant: detected[run] for variant, run in runs.items()}, **device.of_left(prepared, left)}
 
 
 def conclude(prepared: Prepared, detected: Mapping[str, Detected]) -> Evaluation:
@@ -108,7 +119,7 @@ def conclude(prepared: Prepared, detected: Mapping[str, Detected]) -> Evaluation
     watch = prepared.watch
     with watch.step("score"):
         variants = {name: variant.score(prepared, detected[name]) for name in VARIANTS}
-        third = device.of_sources(prepared, detected)
+        third = device.of_sources(prepared, detected, variants[QUANTIZED])
         if third is not None:
             variants[DEVICE] = third
         swapped = _check_numbering(variants[FLOAT].merged, prepared.truth)
@@ -129,7 +140,8 @@ def conclude(prepared: Prepared, detected: Mapping[str, Detected]) -> Evaluation
                           known_jitter, provenance.of_prepared(prepared), request.remake,
                           device_figures.measure(prepared, variants, aps))
         verdicts = [*gates.judge(request.card.gates, figures), *prepared.checks(baseline), prepared.coverage(detected)]
-        notes = [*prepared.notes(), *_other_runtime(figures), *swapped, *_unknown_categories(prepared, variants)]
+        notes = [*prepared.notes(), *_other_runtime(figures), *swapped, *_unknown_categories(prepared, variants),
+                 *device.notes(prepared)]
     return Evaluation(prepared, variants, figures, verdicts, aps, notes)
 
 

@@ -53,6 +53,6 @@ def of_prepared(prepared: Prepared) -> Dict[str, Any]:
         baseline.RUNTIME_KEY: TENSORFLOW if artifacts.computation.runtime == TENSORFLOW
         else choice.of_name(artifacts.computation.runtime).identity,
         # Only where there is one: baselines without it stay comparable.
-        **device.provenance(artifacts),
+        **device.provenance(prepared),
         "versions": {"tensorflow": sessions.version(), "numpy": np.__version__, **artifacts.versions},
     }

@@ -157,12 +157,18 @@ OPTIONS: Tuple[Option, ...] = (
 )
 _QUANTSIM = Option("--quantsim-output-dir", Path, "export encodings, quantizers and the simulation graph to this "
                    "folder (of several models, each to a folder of its own in it)", "DIR")
+_LEFT: Tuple[Option, ...] = (
+    Option("--device-outputs", Path, "also measure a device, by what it left of a bundle (quant-accuracy "
+           "device-bundle): the folder with its Result_<n>", "DIR"),
+    Option("--device-detections", Path, "also measure a device, by its detections in COCO's results format", "FILE"),
+)
 # These have a meaning for the report only.
 REPORT_OPTIONS: Tuple[Option, ...] = (
     *OPTIONS,
     Option("--why", switch, "find out which quantizers, classes and images cost accuracy, and which quantizers are the "
            "culprits of a failed gate", ""),
     _QUANTSIM,
+    *_LEFT,
 )
 # These have a meaning for the suite only.
 SUITE_OPTIONS: Tuple[Option, ...] = (
@@ -171,6 +177,7 @@ SUITE_OPTIONS: Tuple[Option, ...] = (
     Option("--update-baselines", switch, "write new baselines, and fail; refused under xdist and where CI is set", ""),
     Option("--report", report_forms, "also write reports to --output-dir: some of html,json,md", "FORMATS"),
     _QUANTSIM,
+    *_LEFT,
 )
 
 # The options that a card's data paths and quantization settings have the same names for.

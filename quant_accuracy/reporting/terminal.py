@@ -12,6 +12,7 @@ from quant_accuracy.pipeline.evaluation import Evaluation
 from quant_accuracy.pipeline.variant import Variant
 from quant_accuracy.reporting import gate_table
 from quant_accuracy.reporting.document import contents
+from quant_accuracy.why import device_depth
 from quant_accuracy.why.explanation import Answer
 
 _SHOWN = ("mAP", "AP50", "AP75", "AR100")
@@ -31,6 +32,8 @@ def print_table(evaluation: Evaluation, console: Console, why: Optional[Answer] 
         console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
     for retry in evaluation.prepared.retried:
         console.print(retry.line(), highlight=False, markup=False, soft_wrap=True)
+    for line in device_depth.told(evaluation):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     for line in [] if why is None else [*why.lines(), why.effort()]:
         console.print(f"why: {line}", highlight=False, markup=False, soft_wrap=True)
 

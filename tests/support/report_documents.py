@@ -93,6 +93,22 @@ def why(**changes: Any) -> Dict[str, Any]:
     }
 
 
+def depth(*worst: int, ops: int = 30) -> Dict[str, Any]:
+    """A device's ops beside the simulation's; some of them, worst first, are not healthy."""
+    def steps(most: float, mean: float, beyond: float = 0.0) -> Dict[str, Any]:
+        return {"most": most, "mean": mean, "rms": mean * 1.5, "shift": -mean / 4, "beyond": beyond}
+
+    return {"kind": "tflite", "runtime": "tflite of tensorflow 1.15.5", "images": 4, "left_out": ["padded"],
+            "lines": ["2 of 30 ops differ by themselves", "accumulated, it grows"], "unhealthy": list(worst),
+            "ops": [{"place": place, "type": "CONV_2D" if place else "INPUT", "tensor": f"bias_value_{place}:0",
+                     "layer": f"block_{place}/Conv2D", "label": f"bias_value_{place}:0 of block_{place}/Conv2D",
+                     "elements": 4000, "step": 0.02, "accumulated": steps(3.0 + place, 0.1 * (1 + place), 0.25),
+                     "local": steps(7.0, 1.5, 0.031) if place in worst else steps(1.0, 0.004),
+                     "healthy": place not in worst,
+                     "causes": ["range differs: 0 .. 4 in the model, 0 .. 6 in the simulation"] * (place in worst)}
+                    for place in range(ops)]}
+
+
 def past_run(drop: Optional[float] = 0.01, *changed: str, day: int = 1) -> Dict[str, Any]:
     return {"time": f"2026-01-{day:02d}T12:34:56Z", "float_mAP": 0.6, "drop": drop, "images": 40, "shards": "0-3,7",
             "quantized_mAP": None if drop is None else 0.6 - drop, "changed": list(changed),
@@ -161,6 +177,7 @@ def document(**changes: Any) -> Dict[str, Any]:
         "batch_norms_left": [{"batch_norm": "tower/norm", "reason": "read twice"}],
         "changed_images": [],
         "why": None,
+        "device_depth": None,
         "history": [],
         "provenance": {"batch_size": 1, "simulator": "builtin", "data": {"shards": {"val-00000": "12ab"}},
                        "checkpoint": {"model.ckpt.meta": DIGEST}, "seed": None},
@@ -175,7 +192,7 @@ def document(**changes: Any) -> Dict[str, Any]:
 def everything() -> Dict[str, Any]:
     """A report with history, pictures (that are missing unless someone makes them), a retry and an answer to why."""
     retried = [{"shard": 3, "executor": "processes", "reason": "its process was killed (SIGKILL)"}]
-    return document(why=why(), run={**document()["run"], "retried": retried},
+    return document(why=why(), device_depth=depth(7, 3), run={**document()["run"], "retried": retried},
                     changed_images=[changed_image(number, f"images/{number}.jpg") for number in (17, 4)],
                     history=[past_run(day=1), past_run(0.03, "quantization.scheme", day=2), past_run(0.029, day=3)])
 

@@ -12,11 +12,11 @@ from quant_accuracy.data.shards import format_selection
 from quant_accuracy.pipeline import certainty
 from quant_accuracy.pipeline.evaluation import Evaluation
 from quant_accuracy.reporting.document import device, parts
-from quant_accuracy.reporting.document.read_report import ANNOTATIONS_KEY
+from quant_accuracy.reporting.document.read_report import ANNOTATIONS_KEY, DEPTH_KEY
 from quant_accuracy.reporting.pictures import changed_images
 from quant_accuracy.scoring import figure_intervals
 from quant_accuracy.scoring.figure_intervals import FigureIntervals, Scored
-from quant_accuracy.why import explanation
+from quant_accuracy.why import device_depth, explanation
 from quant_accuracy.why.explanation import Answer
 
 _CPU_INFO = Path("/proc/cpuinfo")
@@ -46,6 +46,7 @@ def as_document(evaluation: Evaluation, folder: Path, why: Optional[Answer] = No
         curves = parts.curves(evaluation, VARIANTS)
     with watch.step("pictures"):
         changed = changed_images.draw(evaluation, folder)
+    depth = device_depth.of_evaluation(evaluation)
     known = essentials(evaluation)
     return {
         **known,
@@ -57,6 +58,7 @@ def as_document(evaluation: Evaluation, folder: Path, why: Optional[Answer] = No
         "batch_norms_left": [asdict(item) for item in evaluation.artifacts.not_folded],
         "changed_images": changed,
         "why": None if why is None else explanation.as_document(why),
+        DEPTH_KEY: None if depth is None else device_depth.as_document(depth),
         "history": [],
     }
 

@@ -25,6 +25,8 @@ _OLDER = (5,)
 SNAPSHOT_FILE = "snapshot.json"
 # Where a report says which annotation file it was scored with.
 ANNOTATIONS_KEY = "annotations"
+# Where it compares a device's integer model with the simulation op by op.
+DEPTH_KEY = "device_depth"
 AGAIN = f"make it again with {invocation.REPORT}"
 
 

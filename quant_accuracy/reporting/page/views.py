@@ -9,8 +9,9 @@ from quant_accuracy.judging import baseline
 from quant_accuracy.judging.verdicts import CHECK, GATE, OUTCOMES
 from quant_accuracy.quantization.records import with_layer
 from quant_accuracy.reporting import gate_table
+from quant_accuracy.reporting.document.read_report import DEPTH_KEY
 from quant_accuracy.reporting.gate_table import NOTHING, number
-from quant_accuracy.reporting.page import of_device, side_by_side, tables
+from quant_accuracy.reporting.page import depth, of_device, side_by_side, tables
 from quant_accuracy.reporting.page.tables import NAME, OUTCOME, PROSE, TEXT, Cell, Column, Fact, Group, Table
 
 _NO_GATES = "no gates"
@@ -41,6 +42,7 @@ def view(document: Mapping[str, Any]) -> Dict[str, Any]:
         "figures": side_by_side.figures(document),
         "classes": side_by_side.classes(document),
         "errors": side_by_side.errors(document),
+        "depth": None if document[DEPTH_KEY] is None else depth.view(document[DEPTH_KEY]),
         "quantized_tensors": _summary(document["quantizers"]),
         "quantizers": _quantizers(document["quantizers"], why),
         "batch_norms_left": [Fact(item["batch_norm"], item["reason"]) for item in document["batch_norms_left"]],

@@ -21,10 +21,14 @@ IMAGES = 4
 _STEP = "device: op by op"
 
 
-def of_evaluation(evaluation: Evaluation) -> Optional[Depth]:
+def of_evaluation(evaluation: Evaluation, most_images: int = IMAGES) -> Optional[Depth]:
     """Simulation and integer model beside each other, op by op; None where no integer model was run here.
 
     What was measured is kept in the cache.
+
+    Args:
+        evaluation: The evaluation.
+        most_images: On how many of the images that calibrate, at most.
 
     Raises:
         QuantAccuracyError: Something could not be measured.
@@ -33,7 +37,7 @@ def of_evaluation(evaluation: Evaluation) -> Optional[Depth]:
     device = artifacts.device
     if device is None or not kinds.can_listen(device.kind):
         return None
-    count = min(IMAGES, evaluation.request.card.calibration_images)
+    count = min(most_images, evaluation.request.card.calibration_images)
     path = prepared.cache.path("depth", {
         "device": device.folder.name, "images": count, "tensorflow": sessions.version(),
         "code": code_digest("graph", "quantization", "device"),

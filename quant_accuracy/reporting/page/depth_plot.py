@@ -2,14 +2,14 @@
 
 from typing import Any, List, Mapping, Optional, Sequence
 
-from quant_accuracy.base.words import FLOAT, QUANTIZED
+from quant_accuracy.base.words import DEVICE
 from quant_accuracy.reporting.page import depth as sections
 from quant_accuracy.reporting.page import drawing
 from quant_accuracy.reporting.page.drawing import Plot, Sheet
 
 _WIDTH, _HEIGHT = 820, 300
 # How the page's key shows both lines, in the colours of the page.
-LOCAL, ACCUMULATED = FLOAT, QUANTIZED
+LOCAL, ACCUMULATED = drawing.SOFT, DEVICE
 # So many of the worst ops are told by their number.
 _NUMBERED = 8
 _TICKS = 10
@@ -33,7 +33,7 @@ def draw(depth: Mapping[str, Any]) -> Optional[Plot]:
     sheet.write(0, 6, "steps of the encoding, RMS")
     sheet.write(_WIDTH / 2 + 15, _HEIGHT - 8, "op of the integer model, in the order in which it runs", "middle")
     # A difference of nothing has no logarithm: it lies on the floor.
-    sheet.line(axes, (-0.5, len(ops) - 0.5), (1.0, 1.0), drawing.SOFT, 1.25, "--")
+    sheet.line(axes, (-0.5, len(ops) - 0.5), (1.0, 1.0), drawing.INK, 1.0, "--")
     sheet.line(axes, places, [max(low, value) for value in accumulated], ACCUMULATED)
     sheet.line(axes, places, [max(low, value) for value in local], LOCAL, 1.25)
     worst = depth["unhealthy"]

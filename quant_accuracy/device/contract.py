@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, ContextManager, Mapping, Sequence
+from typing import Callable, ContextManager, List, Mapping, Sequence
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.base.words import TFLITE
-from quant_accuracy.device import tflite_inputs, tflite_interpreter, tflite_model
+from quant_accuracy.device import parameters, tflite_inputs, tflite_interpreter, tflite_model
 from quant_accuracy.device.job import Job
 from quant_accuracy.quantization.backends import RunNetwork
 from quant_accuracy.quantization.records import PARAM, Quantization
@@ -36,6 +37,10 @@ class Kind:
     open_network: Callable[[Path], ContextManager[RunNetwork]]
     model: str
 
+    def exported(self, folder: Path) -> List[Path]:
+        """What of a folder is worth having elsewhere: the model, and its parameters against the encodings."""
+        return [path for path in (folder / self.model, folder / parameters.FILE) if path.is_file()]
+
 
 def _check_tflite(quantization: Quantization) -> None:
     for quantizer in quantization.enabled():
@@ -57,8 +62,9 @@ def _build_tflite(job: Job) -> None:
     model = tflite_model.convert(tflite_model.with_ranges(job, inputs), inputs, tflite_model.outputs(job))
     (job.folder / tflite_model.MODEL).write_bytes(model)
     tflite_inputs.write(job, inputs)
+    parameters.write(job.folder, job.quantization, inputs)
     # What the interpreter does not take is said now, not on the first image.
-    tflite_interpreter.Model(model)
+    tflite_interpreter.Model(model).run([np.zeros(item.shape, np.uint8) for item in inputs])
 
 
 def _tflite_identity() -> str:

@@ -15,7 +15,7 @@ import tempfile
 import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import Iterator, List, Sequence
+from typing import Iterator, List, Mapping, Sequence, Set
 
 import tensorflow.compat.v1 as tf
 
@@ -27,9 +27,13 @@ from quant_accuracy.freezing.predicates import PLACEHOLDERS
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.quantization import simulate
 from quant_accuracy.quantization.configuration import BIAS
-from quant_accuracy.quantization.records import ACTIVATION, Quantization
+from quant_accuracy.quantization.records import ACTIVATION, Quantization, Quantizer
 
 MODEL = "model.tflite"
+# Kernels that move integers and do not rescale them: what they give has the grid of what they take.
+_MOVING = {"MaxPool", "AvgPool", "Reshape", "Squeeze", "ExpandDims", "Transpose", "Pad", "Slice", "StridedSlice",
+           "ResizeNearestNeighbor", "ResizeBilinear", "DepthToSpace", "SpaceToDepth", "SpaceToBatchND",
+           "BatchToSpaceND", "Identity"}
 _REMEDY = "leave --device tflite out, or measure on a device of your own with --device-outputs"
 # The converter's words, TensorFlow 1.15.
 _NO_RANGE = re.compile(r"Array (\S+?),? .*?lacking min/max data")
@@ -38,18 +42,17 @@ _path_lock = threading.Lock()
 
 
 def with_ranges(job: Job, inputs: Sequence[Input]) -> tf.GraphDef:
-    """The network alone, for one image, with a fake-quant op behind every tensor that an enabled quantizer has.
+    """The network alone, for one image, with a fake-quant op behind the tensors that enabled quantizers have.
 
     Weights stand on their grids already, and biases, where they are quantized, have no op of their own: TFLite's are of
-    32 bits. The inputs' grids are told to the converter in another way.
+    32 bits. The inputs' grids are told to the converter in another way. What a kernel only moves keeps the grid that it
+    has: with another one the interpreter would refuse it, or take each integer for another value.
 
     Raises:
         GraphError: A tensor is missing, or the network also takes something that does not come from its starting ops.
     """
-    starts = {item.tensor for item in inputs}
     # What the simulation does to activations, the converter wants for weights, too.
-    ranged = [replace(q, kind=ACTIVATION) for q in job.quantization.enabled()
-              if q.role != BIAS and q.tensor not in starts]
+    ranged = [replace(q, kind=ACTIVATION) for q in _ranged(job)]
     weights = simulate.quantize_weights(job.graph, job.quantization)
     graph = simulate.insert_fake_quant(weights, Quantization(ranged, job.quantization.encodings))
     whole = tf.GraphDef(versions=graph.versions)
@@ -66,7 +69,30 @@ def with_ranges(job: Job, inputs: Sequence[Input]) -> tf.GraphDef:
 
 def outputs(job: Job) -> List[str]:
     """The ops of that graph which give the network's outputs, in the order of its output ops."""
-    return [graph_nodes.op_of(tensor) for tensor in simulate.network_outputs(job.names.output_ops, job.quantization)]
+    ranged = Quantization(_ranged(job), job.quantization.encodings)
+    return [graph_nodes.op_of(tensor) for tensor in simulate.network_outputs(job.names.output_ops, ranged)]
+
+
+def _ranged(job: Job) -> List[Quantizer]:
+    """The quantizers whose ranges the converter is told by a fake-quant op."""
+    starts = {f"{name}:0" for name in job.names.starting_ops}
+    wanted = [q for q in job.quantization.enabled() if q.role != BIAS and q.tensor not in starts]
+    known = starts | {q.tensor for q in wanted}
+    nodes = graph_nodes.by_name(job.graph)
+    return [q for q in wanted if not _moved(nodes, q.tensor, known)]
+
+
+def _moved(nodes: Mapping[str, tf.NodeDef], tensor: str, known: Set[str]) -> bool:
+    """Whether a tensor is only moved from another one that has a grid."""
+    node = nodes.get(graph_nodes.op_of(tensor))
+    for _ in nodes:
+        if node is None or node.op not in _MOVING or graph_nodes.is_constant(nodes, node.name):
+            return False
+        taken = graph_nodes.tensor_of(node.input[0])
+        if taken in known:
+            return True
+        node = nodes.get(graph_nodes.op_of(taken))
+    return False
 
 
 def _placeholder(item: Input) -> tf.NodeDef:

@@ -7,6 +7,7 @@ from typing import Any, Callable, Dict, Mapping, Optional
 import numpy as np
 
 from quant_accuracy.base.words import DEVICE, FLOAT, QUANTIZED
+from quant_accuracy.device import parameters
 from quant_accuracy.judging.verdicts import DeviceFigures
 from quant_accuracy.pipeline import device_figures
 from quant_accuracy.pipeline.evaluation import Evaluation
@@ -38,7 +39,18 @@ def as_document(evaluation: Evaluation) -> Optional[Dict[str, Any]]:
         "mAP_drop": _lost(device.quantized_metrics, device.metrics),
         "whole_mAP_drop": _lost(device.float_metrics, device.metrics),
         "agreement": _agreement(device, evaluation.prepared.truth.categories),
+        "parameters": _parameters(evaluation),
     }
+
+
+def _parameters(evaluation: Evaluation) -> Optional[Dict[str, Any]]:
+    """What became of the encodings in the integer model; None where the model is somebody else's."""
+    model = evaluation.artifacts.device
+    found = () if model is None else parameters.read(model.folder)
+    if not found:
+        return None
+    return {"counts": parameters.counts(found),
+            "differing": [asdict(item) for item in found if item.kind not in (parameters.SAME, parameters.BIAS)]}
 
 
 def intervals(evaluation: Evaluation) -> Optional[FigureIntervals]:

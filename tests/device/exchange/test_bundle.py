@@ -16,7 +16,7 @@ from quant_accuracy.device.exchange import bundle, input_list, manifest, raw_out
 from quant_accuracy.device.exchange.bundle import Job
 from quant_accuracy.graph import sessions
 from quant_accuracy.graph.network import Network
-from quant_accuracy.pipeline import recorded_outputs
+from quant_accuracy.pipeline import bundled
 from quant_accuracy.pipeline.prepared import Prepared, prepare
 from quant_accuracy.settings.card import DataPaths, ModelCard
 from quant_accuracy.settings.request import Request
@@ -30,7 +30,7 @@ def prepared(demo: DataPaths, demo_card: ModelCard, cache: Cache) -> Prepared:
 
 @pytest.fixture
 def job(prepared: Prepared) -> Job:
-    return recorded_outputs.bundle_job(prepared, "float32")
+    return bundled.job(prepared, "float32")
 
 
 def test_a_bundle_holds_what_the_network_takes_and_a_network_that_makes_its_outputs_of_that(

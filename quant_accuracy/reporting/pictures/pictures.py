@@ -20,6 +20,7 @@ _ACROSS = 3
 _GAP = 8
 _CAPTION = 38
 _FOOT = 20
+_FOOT_LINE = 14
 _LABEL = 150
 _LINE = 2
 _DASH = 6
@@ -90,12 +91,28 @@ def draw(image: Image.Image, scene: Scene, aps: Mapping[str, float]) -> Image.Im
     across = _ACROSS if len(panels) <= _ACROSS else (len(panels) + 1) // 2
     down = -(-len(panels) // across)
     width, height = panels[0].width + _GAP, panels[0].height + _GAP
-    whole = Image.new("RGB", (width * min(across, len(panels)) - _GAP, height * down - _GAP + _FOOT), _PAPER)
+    whole_width = width * min(across, len(panels)) - _GAP
+    foot = _in_lines(_foot(scene), whole_width)
+    above = height * down - _GAP
+    whole = Image.new("RGB", (whole_width, above + _FOOT + _FOOT_LINE * (len(foot) - 1)), _PAPER)
     for place, panel in enumerate(panels):
         whole.paste(panel, (place % across * width, place // across * height))
     pen = ImageDraw.Draw(whole)
-    pen.text((0, whole.height - _FOOT + 4), _foot(scene), fill=_GREY, font=_font(11))
+    for number, line in enumerate(foot):
+        pen.text((0, above + 4 + _FOOT_LINE * number), line, fill=_GREY, font=_font(11))
     return whole
+
+
+def _in_lines(text: str, width: int) -> List[str]:
+    """A text word by word in lines that are no wider than this."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and _font(11).getlength(longer) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
 
 
 def _foot(scene: Scene) -> str:

@@ -42,7 +42,8 @@ def test_classes_and_errors_have_columns_of_the_device() -> None:
     classes, errors = side_by_side.classes(_with_device()), side_by_side.errors(_with_device())
 
     assert [column.name for column in classes.columns] == ["class", *_HEADINGS]
-    assert [cell.text for cell in classes.rows[0]] == ["dog", "0.7000", "0.6500", "0.6400", "0.0500", "0.0100", "0.0600"]
+    assert [cell.text for cell in classes.rows[0]] \
+        == ["dog", "0.7000", "0.6500", "0.6400", "0.0500", "0.0100", "0.0600"]
     assert [column.name for column in errors.columns][1:6] == ["float", "quantized", "device", "difference",
                                                                "device difference"]
 

@@ -8,12 +8,13 @@ from quant_accuracy.scoring import bootstrap
 from quant_accuracy.scoring.intervals import Interval, clustered_share_interval, percentile_interval
 
 _DATA_SET, _PARTS, _RESAMPLES = 5000, 300, 200
-_TEXT = """**A device's drop** against the simulation (`device_mAP_drop`) is judged as that of the quantized variant, with the
-simulation in place of float: paired, on the same draws. Integer kernels give the same on every machine, so its jitter is
-that of the simulation. **Agreement** (`device_agreement`) is a share of detections, which come image by image: Wilson's
-interval for as many independent detections as the images are worth (Korn and Graubard 1998), no more than if one more
-image disagreed in half of its detections. Percentiles of draws see no variance where all of few images agree. Parts of
-5000 made-up images, 300 parts each:
+_TEXT = """\
+**A device's drop** against the simulation (`device_mAP_drop`) is judged as that of the quantized variant, with the
+simulation in place of float: paired, on the same draws. Integer kernels give the same on every machine, so its jitter
+is that of the simulation. **Agreement** (`device_agreement`) is a share of detections, which come image by image:
+Wilson's interval for as many independent detections as the images are worth (Korn and Graubard 1998), no more than if
+one more image disagreed in half of its detections. Percentiles of draws see no variance where all of few images agree.
+Parts of 5000 made-up images, 300 parts each:
 """
 # A share, how alike the cases of an image are (0..1), and how many images a part has.
 _CASES = ((0.99, 0.05, 10), (0.99, 0.05, 40), (0.99, 0.05, 300), (0.95, 0.4, 10), (0.95, 0.4, 40), (0.95, 0.4, 300),

@@ -74,7 +74,7 @@ def test_the_page_needs_no_other_file(tmp_path: Path) -> None:
     assert not re.findall(r"\son\w+=", text)
     assert set(re.findall(r'\b(?:src|href|srcset|action|data|poster)="([^"]*)"', text)) <= {
         "", "#gates", "#figures", "#classes", "#curves", "#errors", "#quantizers", "#images", "#history",
-        "#provenance"}
+        "#provenance", "#depth"}
     assert not [sign for sign in ("http:", "https:", "url(", "@import", "javascript:") if sign in text]
 
 

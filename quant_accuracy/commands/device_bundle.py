@@ -45,10 +45,10 @@ def _bundle(values: Values, folder: Path, input_type: str) -> int:
         preflight.check(wanted[0])
         # TensorFlow takes seconds to import: not before the options are known to be right.
         from quant_accuracy.device.exchange import bundle
-        from quant_accuracy.pipeline import recorded_outputs
+        from quant_accuracy.pipeline import bundled
         from quant_accuracy.pipeline.prepared import prepare
 
-        found = bundle.write(folder, recorded_outputs.bundle_job(prepare(wanted[0], cache), input_type))
+        found = bundle.write(folder, bundled.job(prepare(wanted[0], cache), input_type))
     inputs = ", ".join(f"{tensor.name} {list(tensor.shape)}" for tensor in found.inputs)
     print(f"{len(found.images)} images of {len(found.shards)} shards in {folder}: {inputs}, {found.input_type}, NHWC")
     print(f"outputs: {', '.join(f'{tensor.name} {list(tensor.shape)}' for tensor in found.outputs)}, float32")

@@ -7,7 +7,7 @@ from typing import Callable, Dict, Iterable, Iterator, List, Mapping, Optional, 
 
 import numpy as np
 
-from quant_accuracy.base import checkpoint_parts, command_line, concurrency, files, progress
+from quant_accuracy.base import command_line, concurrency, files, progress
 from quant_accuracy.base.code import code_digest
 from quant_accuracy.base.errors import DataError, GraphError, StorageError
 from quant_accuracy.base.words import FLOAT
@@ -20,34 +20,13 @@ from quant_accuracy.detection.nms import Detections
 from quant_accuracy.detection.run import Detected
 from quant_accuracy.detection.store import ShardDetections
 from quant_accuracy.device.exchange import bundle, encodings, manifest, raw_outputs
-from quant_accuracy.device.exchange.manifest import Subject
 from quant_accuracy.device.exchange.raw_outputs import Left
 from quant_accuracy.graph import sessions
-from quant_accuracy.graph.network import Network
+from quant_accuracy.pipeline import bundled
 from quant_accuracy.pipeline.prepared import Prepared
 
-_ENCODINGS_FILE = "model.encodings"
 _POLL_SECONDS = 0.1
 _SHOWN = 5
-
-
-def subject(prepared: Prepared) -> Subject:
-    """What a bundle is of, or has to be of, apart from the images."""
-    request, names = prepared.request, prepared.request.card.graph
-    parts = checkpoint_parts.checkpoint_files(request.data.checkpoint)
-    return Subject(request.card.name,
-                   {path.name[len(request.data.checkpoint.name):]: files.digest_file(path) for path in parts},
-                   files.digest_file(prepared.artifacts.quantsim_folder / _ENCODINGS_FILE),
-                   tuple(names.starting_ops), tuple(names.output_ops),
-                   images.preprocessing(request.card.height, request.card.width),
-                   (request.card.height, request.card.width))
-
-
-def bundle_job(prepared: Prepared, input_type: str) -> bundle.Job:
-    """What a bundle of the evaluated shards is made of."""
-    card, artifacts = prepared.request.card, prepared.artifacts
-    return bundle.Job(subject(prepared), Network.of(artifacts.graph(FLOAT), card.graph), card.graph.image_input,
-                      artifacts.quantsim_folder / _ENCODINGS_FILE, prepared.shards, prepared.digests, input_type)
 
 
 @contextlib.contextmanager
@@ -73,7 +52,7 @@ def find_outputs(prepared: Prepared, folder: Path) -> Left:
 
 
 def _check_subject(prepared: Prepared, left: Left, folder: Path) -> None:
-    here = subject(prepared)
+    here = bundled.subject(prepared)
     found = manifest.differences(left.manifest, here)
     if left.manifest.subject.encodings != here.encodings:
         found += encodings.differences(left.path.parent / encodings.NAME, left.manifest.subject.encodings,

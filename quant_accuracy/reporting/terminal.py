@@ -56,7 +56,8 @@ def _figures(evaluation: Evaluation) -> Table:
     for name, variant in evaluation.variants.items():
         table.add_row(name, *(gate_table.number(variant.metrics.figures[figure]) for figure in _SHOWN),
                       drops.get(name, ""), *([] if device is None else [added.get(name, "")]),
-                      str(variant.metrics.images), _rate(variant))
+                      str(variant.metrics.images),
+                      gate_table.NOTHING if name == DEVICE and evaluation.artifacts.device is None else _rate(variant))
     return table
 
 

@@ -1,7 +1,7 @@
 """Which integer model is measured besides; what it cannot express is refused before TensorFlow is imported."""
 
 import importlib.util
-from typing import Dict, Optional
+from typing import Dict, List, Optional
 
 from quant_accuracy.base import invocation
 from quant_accuracy.base.errors import ConfigurationError
@@ -24,14 +24,23 @@ def chosen(card: ModelCard, values: Values) -> Optional[str]:
     Raises:
         ConfigurationError: Several sources are asked for.
     """
+    found: Optional[str] = values.get("device") if check_sources(values) else card.device
+    return found
+
+
+def check_sources(values: Values) -> List[str]:
+    """The options that name a source of the device variant: one, or none.
+
+    Raises:
+        ConfigurationError: Several sources are asked for, or what one device left for several models.
+    """
     asked = [flag for key, flag in _SOURCES.items() if values.get(key) is not None]
     if len(asked) > 1:
         raise ConfigurationError(f"{' and '.join(asked)}: the device variant has one source; give one of them")
     if len(values.models()) > 1 and asked and asked[0] != _SOURCES["device"]:
         raise ConfigurationError(f"{asked[0]}: what a device left is of one model, and {len(values.models())} are "
                                  "named; name one with --model")
-    found: Optional[str] = values.get("device") if asked else card.device
-    return found
+    return asked
 
 
 def require(card: ModelCard) -> None:

@@ -29,13 +29,11 @@ def here(demo: DataPaths, demo_card: ModelCard, cache: Cache) -> Evaluation:
 def test_a_board_that_runs_the_integer_model_gets_the_verdict_of_the_suite_that_runs_it(
         here: Evaluation, cache: Cache, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bundle = tmp_path / "bundle"
-    assert here.artifacts.device is not None
-    model = here.artifacts.device.folder / "model.tflite"
-    assert device_bundle.main([str(bundle), "--input-type", "uint8", "--cache-dir", str(cache.root), "--shards", "1",
-                               "--eval-num-examples", str(_IMAGES)]) == 0
+    assert device_bundle.main([str(bundle), "--device", "tflite", "--input-type", "uint8", "--shards", "1",
+                               "--eval-num-examples", str(_IMAGES), "--cache-dir", str(cache.root)]) == 0
     assert "6 images of 1 shards" in capsys.readouterr().out
-    subprocess.run([sys.executable, fake_board.__file__, str(bundle), str(model), str(bundle / "output")], check=True,
-                   stderr=subprocess.DEVNULL)
+    command = [sys.executable, fake_board.__file__, *map(str, (bundle, bundle / "model.tflite", bundle / "output"))]
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
 
     request = replace(here.request, card=replace(here.request.card, device=None), device_outputs=bundle / "output")
     there = evaluate(request, cache)

@@ -12,7 +12,7 @@ from quant_accuracy.base.words import FLOAT
 from quant_accuracy.data import images
 from quant_accuracy.device.exchange import bundle
 from quant_accuracy.graph import sessions
-from quant_accuracy.pipeline import recorded_outputs
+from quant_accuracy.pipeline import bundled
 from quant_accuracy.pipeline.prepared import Prepared, prepare
 from quant_accuracy.settings.card import DataPaths, ModelCard
 from quant_accuracy.settings.request import Request
@@ -30,7 +30,7 @@ def part(demo: DataPaths, demo_card: ModelCard, cache: Cache) -> Prepared:
 def float_board(part: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a board leaves that computes in floating point: its results are those of the float variant."""
     folder = tmp_path_factory.mktemp("board") / "bundle"
-    bundle.write(folder, recorded_outputs.bundle_job(part, "float32"))
+    bundle.write(folder, bundled.job(part, "float32"))
     names = part.request.card.graph
     with sessions.open_session(part.artifacts.graph(FLOAT)) as session:
         for number, batch in enumerate(images.stream(part.shards, 1, 300, 300)):

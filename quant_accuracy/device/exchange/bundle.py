@@ -46,6 +46,7 @@ class Job:
         shards: The shards whose images are wanted, in order.
         digests: Of the shards' content, by shard number.
         input_type: `float32`: what the starting ops give; `uint8`: the image itself, for a network that takes it.
+        models: Integer models that are made already, to be given along.
     """
 
     subject: Subject
@@ -55,6 +56,7 @@ class Job:
     shards: Sequence[Shard]
     digests: Mapping[int, str]
     input_type: str = FLOAT32
+    models: Sequence[Path] = ()
 
 
 def write(folder: Path, job: Job) -> Manifest:
@@ -76,6 +78,8 @@ def write(folder: Path, job: Job) -> Manifest:
         starts = _tensors(job.network.starts, starts_of(image))
         (scratch / NETWORK).write_bytes(_cut_out(job.network, starts).SerializeToString(deterministic=True))
         shutil.copyfile(str(job.encodings), str(scratch / encodings.NAME))
+        for model in job.models:
+            shutil.copyfile(str(model), str(scratch / model.name))
         inputs = starts if job.input_type == FLOAT32 else _tensors([job.image_input], [image])
         bundled = _write_inputs(job, starts_of if job.input_type == FLOAT32 else lambda batch: [batch], scratch)
         found = Manifest(job.subject, job.input_type, inputs, outputs,

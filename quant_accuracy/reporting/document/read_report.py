@@ -81,6 +81,14 @@ class ReportedRun:
         """Where the detections of a variant lie, if they were kept."""
         return self.folder / "detections" / f"{variant}.json"
 
+    def figures(self, variant: str) -> Mapping[str, Optional[float]]:
+        """COCO's figures of a variant; nothing where the run does not have it."""
+        return self.metrics[variant].figures if variant in self.metrics else {}
+
+    def per_class(self, variant: str) -> Mapping[str, Optional[float]]:
+        """The AP of each class of a variant; nothing where the run does not have it."""
+        return self.metrics[variant].per_class if variant in self.metrics else {}
+
     def drop(self) -> Optional[float]:
         """Float mAP - quantized mAP."""
         before, after = (self.metrics[variant].figures["mAP"] for variant in VARIANTS)

@@ -35,7 +35,7 @@ def errors(document: Mapping[str, Any]) -> Table:
     lost = {**sides, "difference": found["difference"]}
     if device is not None:
         sides[DEVICE] = device["errors"][DEVICE]
-        lost = {**sides, "difference": found["difference"], "device, difference": device["errors"]["difference"]}
+        lost = {**sides, "difference": found["difference"], "device difference": device["errors"]["difference"]}
     rows = [[Cell(kind), *tables.numbers(*(side["dap"][kind] for side in lost.values())),
              *(Cell(f"{side['counts'][kind]:,}") for side in sides.values())] for kind in found[VARIANTS[0]]["counts"]]
     return Table("Kinds of error", [Column("kind of error", NAME), *map(Column, lost),

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Callable
 
 import numpy as np
 import pytest
@@ -10,14 +11,16 @@ import tensorflow.compat.v1 as tf
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.errors import ConfigurationError, DataError, GraphError
 from quant_accuracy.base.words import FLOAT
-from quant_accuracy.data import images
+from quant_accuracy.data import images, shards
 from quant_accuracy.device.exchange import bundle, input_list, manifest, raw_outputs
 from quant_accuracy.device.exchange.bundle import Job
 from quant_accuracy.graph import sessions
-from quant_accuracy.pipeline import recorded_outputs
+from quant_accuracy.graph.network import Network
+from quant_accuracy.pipeline import bundled
 from quant_accuracy.pipeline.prepared import Prepared, prepare
 from quant_accuracy.settings.card import DataPaths, ModelCard
 from quant_accuracy.settings.request import Request
+from tests.support.bundles import SUBJECT
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +30,7 @@ def prepared(demo: DataPaths, demo_card: ModelCard, cache: Cache) -> Prepared:
 
 @pytest.fixture
 def job(prepared: Prepared) -> Job:
-    return recorded_outputs.bundle_job(prepared, "float32")
+    return bundled.job(prepared, "float32")
 
 
 def test_a_bundle_holds_what_the_network_takes_and_a_network_that_makes_its_outputs_of_that(
@@ -106,3 +109,29 @@ def test_a_network_that_takes_more_than_its_starting_ops_is_refused(job: Job, tm
 
     with pytest.raises(GraphError, match="besides"):
         bundle.write(tmp_path / "bundle", replace(job, network=replace(network, outputs=("end",))))
+
+
+def test_a_network_with_several_inputs_gets_a_file_for_each_by_its_name(convert: Callable[..., DataPaths],
+                                                                       tmp_path: Path) -> None:
+    with tf.Graph().as_default() as graph:
+        given = tf.placeholder(tf.uint8, [None, 8, 8, 3], "pixels")
+        values = tf.cast(given, tf.float32)
+        half, whole = tf.multiply(values, 0.5, name="scope/half"), tf.subtract(values, 1.0, name="whole")
+        tf.add(half[:, ::2, ::2], tf.nn.avg_pool(whole, [1, 2, 2, 1], [1, 2, 2, 1], "SAME"), name="end")
+    data = convert()
+    found_shards = shards.find_shards(data.dataset_dir, data.pattern)
+    (tmp_path / "model.encodings").write_text("{}")
+    subject = replace(SUBJECT, starting_ops=("scope/half", "whole"), output_ops=("end",), size=(8, 8))
+    job = Job(subject, Network(graph.as_graph_def(), ["scope/half", "whole"], ["end"]), "pixels",
+              tmp_path / "model.encodings", found_shards, {0: "0" * 64})
+
+    found = bundle.write(tmp_path / "bundle", job)
+
+    assert [(tensor.name, tensor.shape) for tensor in found.inputs] == [("scope/half", (1, 8, 8, 3)),
+                                                                        ("whole", (1, 8, 8, 3))]
+    assert (tmp_path / "bundle" / "input_list.txt").read_text().splitlines()[2] == \
+        "scope/half:=inputs/000002.0.raw whole:=inputs/000002.1.raw"
+    halves, wholes = (np.fromfile(str(tmp_path / "bundle" / name), "<f4") for name in found.images[2].inputs)
+    np.testing.assert_array_equal(halves * 2 - 1, wholes)
+    with pytest.raises(ConfigurationError, match="2 starting ops"):
+        bundle.write(tmp_path / "other", replace(job, input_type="uint8"))

@@ -6,7 +6,7 @@ from typing import Dict, List, Mapping, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
-from benchmarks import interval_coverage
+from benchmarks import interval_coverage, share_coverage
 from benchmarks.places import ROOT
 from quant_accuracy.base import files
 from quant_accuracy.base.cache import Cache
@@ -109,6 +109,7 @@ def as_markdown(request: Request, cache: Cache) -> str:
         singles=_outcome_table(outcomes(request, cache, [[shard] for shard in shards])),
         pairs=_outcome_table(outcomes(request, cache, list(itertools.combinations(shards, 2)))),
         coverage=interval_coverage.as_markdown(interval_coverage.measure()),
+        shares=share_coverage.section(),
         repeats=_repeats_table(red_repeats(moves, repeats)),
         runs=len(repeats),
         harmless=_moves_table(_without_meaning(request, cache), moves),
@@ -186,6 +187,8 @@ the rule: with the probability 2^(1 - n) all of them lie on the same side of the
 classes, 9 for 12. A class in fewer images is inconclusive and says in how many it stands, on the whole data set as
 well: there a class fails only where its interval lies beyond the limit, and passes where its drop is within the limit
 by more than its numerical jitter.
+
+{shares}
 
 ### Do intervals cover the truth?
 

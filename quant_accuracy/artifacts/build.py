@@ -7,7 +7,7 @@ from typing import Sequence
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.artifacts import float_graph, quantsim, runtime, suppression
+from quant_accuracy.artifacts import device, float_graph, quantsim, runtime, suppression
 from quant_accuracy.artifacts.calibration import calibration_shards
 from quant_accuracy.artifacts.records import Artifacts, Checkpoint, read
 from quant_accuracy.base import checkpoint_parts, files
@@ -69,7 +69,8 @@ def restore(card: ModelCard, prefix: Path, cache: Cache, trusted: bool = False, 
 
 
 def simulate(card: ModelCard, checkpoint: Checkpoint, shards: Sequence[Shard], cache: Cache) -> Artifacts:
-    """Steps 3 to 5 of a settled card: place quantizers, calibrate them, and build the simulation.
+    """Steps 3 to 5 of a settled card: place quantizers, calibrate them, and build the simulation; and the integer model
+    that the card asks for.
 
     Raises:
         QuantAccuracyError: As `build`.
@@ -95,4 +96,4 @@ def simulate(card: ModelCard, checkpoint: Checkpoint, shards: Sequence[Shard], c
     }
     quantsim_folder = cache.folder("quantsim", quantsim_inputs, "calibrating and building the quantization simulation",
                                    make_quantsim)
-    return read(float_folder, quantsim_folder)
+    return device.with_model(read(float_folder, quantsim_folder), card, cache)

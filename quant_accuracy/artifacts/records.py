@@ -8,7 +8,7 @@ import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base import documents
 from quant_accuracy.base.errors import StorageError
-from quant_accuracy.base.words import FLOAT, TENSORFLOW
+from quant_accuracy.base.words import QUANTIZED, TENSORFLOW
 from quant_accuracy.detection.postprocessing import Postprocessing, Suppression
 from quant_accuracy.folding.fold import NotFolded
 from quant_accuracy.quantization import encodings_file
@@ -48,6 +48,21 @@ class Computation:
 
 
 @dataclass(frozen=True)
+class DeviceModel:
+    """An integer model.
+
+    Attributes:
+        kind: Which one, of `words.DEVICES`.
+        identity: Who runs it, with the version.
+        folder: The model, and what running it needs.
+    """
+
+    kind: str
+    identity: str
+    folder: Path
+
+
+@dataclass(frozen=True)
 class Artifacts:
     """What steps 1 to 5 left in the cache.
 
@@ -61,6 +76,7 @@ class Artifacts:
         simulator: Who runs the quantized network, `builtin` or the backend.
         computation: What computes networks.
         versions: Of what the backend is made of, by package.
+        device: The integer model; None where none is asked for.
     """
 
     float_folder: Path
@@ -72,6 +88,7 @@ class Artifacts:
     simulator: str
     computation: Computation = field(default_factory=Computation)
     versions: Mapping[str, str] = field(default_factory=dict)
+    device: Optional[DeviceModel] = None
 
     @property
     def quantizers(self) -> Sequence[Quantizer]:
@@ -84,8 +101,8 @@ class Artifacts:
         return self.quantization.encodings
 
     def graph_file(self, variant: str) -> Path:
-        """The graph that a variant runs: the folded float graph, or the simulation."""
-        return self.float_folder / "folded.pb" if variant == FLOAT else self.quantsim_folder / "quantsim.pb"
+        """The graph that a variant runs: the simulation, or the folded float graph, of which a device runs a part."""
+        return self.quantsim_folder / "quantsim.pb" if variant == QUANTIZED else self.float_folder / "folded.pb"
 
     def graph(self, variant: str) -> tf.GraphDef:
         """Load a variant's graph."""

@@ -139,10 +139,16 @@ class Section:
                 raise self.error(key, f"is unknown; {hint(key, keys)}")
         return self
 
-    def of_version(self, wanted: int, remedy: str) -> "Section":
-        """This section, after a check that its `schema_version` is the wanted one; `remedy` says what to do if not."""
+    def of_version(self, wanted: int, remedy: str, older: Sequence[int] = ()) -> "Section":
+        """This section, after a check that its `schema_version` is the wanted one; `remedy` says what to do if not.
+
+        Args:
+            wanted: The version that is written now.
+            remedy: What to do where it is another.
+            older: Versions that can be read, too.
+        """
         found = self.get("schema_version")
-        if found != wanted or isinstance(found, bool):
+        if found not in (wanted, *older) or isinstance(found, bool):
             raise self.error("schema_version", f"is {shown(found)}, not {wanted}; {remedy}")
         return self
 

@@ -2,7 +2,11 @@
 
 FLOAT, QUANTIZED = "float", "quantized"
 VARIANTS = (FLOAT, QUANTIZED)
-REPORT_SCHEMA_VERSION = 5
+# A third variant, where one is asked for: what a device does with the integer model.
+DEVICE = "device"
+# The integer models that are made and run here.
+TFLITE, OPENVINO_INT8 = DEVICES = ("tflite", "openvino-int8")
+REPORT_SCHEMA_VERSION = 6
 REPORT_FORMS = ("html", "json", "md")
 # How encodings are made.
 TF, TF_ENHANCED = SCHEMES = ("tf", "tf_enhanced")

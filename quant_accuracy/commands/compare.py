@@ -5,7 +5,7 @@ Differences are those of B from A. Exit status: 0 when the runs were compared, 2
 
 import argparse
 from pathlib import Path
-from typing import Iterable, List, Optional, Sequence
+from typing import Iterable, List, Mapping, Optional, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -13,11 +13,12 @@ from rich.text import Text
 
 from quant_accuracy.base import command_line, files
 from quant_accuracy.base.errors import ConfigurationError
-from quant_accuracy.base.words import VARIANTS
+from quant_accuracy.base.words import FLOAT
 from quant_accuracy.judging import jitter
 from quant_accuracy.judging.verdicts import CHECK
 from quant_accuracy.reporting import comparison, gate_table
 from quant_accuracy.reporting.comparison import Change, Comparison, VerdictChange
+from quant_accuracy.reporting.paired import DEVICE_DROP
 from quant_accuracy.scoring.intervals import Interval
 from quant_accuracy.settings import options
 from quant_accuracy.settings.values import Values, from_environment
@@ -59,9 +60,8 @@ def _print(found: Comparison, console: Console) -> None:
     if found.paired.note:
         _say(console, f"95 % intervals: {found.paired.note}")
     for title, changes in (("figures", found.figures), ("AP of each class, worst change first", found.classes)):
-        before, after = (changes[variant] for variant in VARIANTS)
-        _show(console, _both(title, before[:_SHOWN], after[:_SHOWN]))
-        _say_rest(console, len(before))
+        _show(console, _side_by_side(title, {variant: of_variant[:_SHOWN] for variant, of_variant in changes.items()}))
+        _say_rest(console, len(changes[FLOAT]))
     _print_verdicts(found.verdicts, console)
     _print_quantizers(found, console)
     _list(console, "provenance that differs", found.provenance)
@@ -84,7 +84,7 @@ def meaning(figure: str, interval: Optional[Interval]) -> str:
         return "the same"
     if interval.low <= 0 <= interval.high:
         return "other images may say the opposite"
-    return "worse" if (interval.low > 0) == (figure == jitter.DROP) else "better"
+    return "worse" if (interval.low > 0) == (figure in (jitter.DROP, DEVICE_DROP)) else "better"
 
 
 def signed(value: Optional[float]) -> str:
@@ -93,10 +93,11 @@ def signed(value: Optional[float]) -> str:
     return f"+{shown}" if value is not None and round(value, 4) > 0 else shown
 
 
-def _both(title: str, before: Sequence[Change], after: Sequence[Change]) -> Table:
-    table = _table(title, "", "float A", "float B", "difference", "quantized A", "quantized B", "difference")
-    for one, other in zip(before, after):
-        table.add_row(Text(one.name), *_cells(one), *_cells(other))
+def _side_by_side(title: str, changes: Mapping[str, Sequence[Change]]) -> Table:
+    headings = [heading for variant in changes for heading in (f"{variant} A", f"{variant} B", "difference")]
+    table = _table(title, "", *headings)
+    for of_variants in zip(*changes.values()):
+        table.add_row(Text(of_variants[0].name), *(cell for change in of_variants for cell in _cells(change)))
     return table
 
 

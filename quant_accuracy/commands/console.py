@@ -12,6 +12,7 @@ COMMANDS = {
     "report": "evaluate a model, float and quantized, and report",
     "compare": "put two reports side by side",
     "jitter": "measure the numerical jitter of a model's figures",
+    "device-bundle": "write what a board needs to be measured: inputs, their list, encodings",
     "check-card": "check a model card without running the model",
     "init": "write a model card, pytest.ini and a CI example to start from",
     "export-checkpoint": "make the checkpoint that gets quantized from a training checkpoint",

@@ -3,20 +3,22 @@
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, ContextManager, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from quant_accuracy.artifacts.records import DeviceModel
 from quant_accuracy.base import concurrency
 from quant_accuracy.base.graph_names import GraphNames
-from quant_accuracy.base.words import FLOAT, QUANTIZED
+from quant_accuracy.base.words import DEVICE, FLOAT, QUANTIZED
 from quant_accuracy.detection import run as detection
 from quant_accuracy.detection.detector import open_detector
 from quant_accuracy.detection.nms import Detections
 from quant_accuracy.detection.postprocessing import Suppression
 from quant_accuracy.detection.run import Detector, Run, Speed, Work
 from quant_accuracy.detection.store import ShardDetections
+from quant_accuracy.device import contract
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph import scale
 from quant_accuracy.quantization import backends, simulate, switches
@@ -39,6 +41,7 @@ class Assignment:
         quantization: The network's quantizers and encodings.
         simulator: Who runs the quantized network: `builtin`, or a backend.
         simulator_folder: Where the simulation of another lies; None for `builtin`.
+        device: The integer model that the device variant runs; None where there is none.
         runtime: Name and version of what computes networks, as `Runtime.identity`.
         table: What preprocessing makes of pixels, as `pixels.table_of`; None to run its ops.
         batch_size: Images per batch.
@@ -53,6 +56,7 @@ class Assignment:
     quantization: Quantization
     simulator: str
     simulator_folder: Optional[Path]
+    device: Optional[DeviceModel]
     runtime: str
     table: Optional[Sequence[float]]
     batch_size: int
@@ -88,13 +92,12 @@ def open_detectors(assignment: Assignment) -> Iterator[Dict[str, Detector]]:
 def _open(assignment: Assignment, variant: str) -> Iterator[Detector]:
     runs = [run for run in assignment.runs if run.variant == variant]
     with contextlib.ExitStack() as stack:
-        if variant == QUANTIZED and assignment.simulator != BUILTIN:
-            assert assignment.simulator_folder is not None
-            network = stack.enter_context(backends.open_network(assignment.simulator, assignment.simulator_folder,
-                                                                assignment.names))
+        elsewhere = _elsewhere(assignment, variant)
+        if elsewhere is not None:
+            who, opened = elsewhere
             detect = stack.enter_context(open_detector(assignment.graph(FLOAT), assignment.names,
-                                                       assignment.suppression, network,
-                                                       f"the float graph behind the outputs of {assignment.simulator}"))
+                                                       assignment.suppression, stack.enter_context(opened),
+                                                       f"the float graph behind the outputs of {who}"))
             yield lambda images, run: detect(images, {})
             return
         runtime = choice.of_identity(assignment.runtime)
@@ -104,6 +107,19 @@ def _open(assignment: Assignment, variant: str) -> Iterator[Detector]:
             detect_as = stack.enter_context(_open_runs(assignment, variant, group, runtime))
             detectors.update((run, detect_as) for run in group)
         yield lambda images, run: detectors[run](images, run)
+
+
+def _elsewhere(assignment: Assignment,
+               variant: str) -> Optional[Tuple[str, ContextManager[Callable[[np.ndarray], List[np.ndarray]]]]]:
+    """Who runs a variant's network in place of its graph, and how; None where the graph does."""
+    if variant == DEVICE:
+        assert assignment.device is not None
+        return assignment.device.kind, contract.of(assignment.device.kind).open_network(assignment.device.folder)
+    if variant == QUANTIZED and assignment.simulator != BUILTIN:
+        assert assignment.simulator_folder is not None
+        return assignment.simulator, backends.open_network(assignment.simulator, assignment.simulator_folder,
+                                                           assignment.names)
+    return None
 
 
 def _alike(runs: Sequence[Run]) -> List[List[Run]]:

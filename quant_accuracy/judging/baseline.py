@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from quant_accuracy.base import files, invocation
 from quant_accuracy.base.documents import Section, require_json
-from quant_accuracy.base.words import TENSORFLOW
+from quant_accuracy.base.words import DEVICE, TENSORFLOW
 from quant_accuracy.judging import jitter
 from quant_accuracy.judging.jitter import Jitter
 from quant_accuracy.quantization import snapshot
@@ -30,7 +30,7 @@ class Baseline:
     """What was measured when somebody looked at it and committed it.
 
     Attributes:
-        metrics: COCO's figures by variant, on the whole data set.
+        metrics: COCO's figures by variant, on the whole data set; of a device where there was one.
         jitter: Their run-to-run variation from float32 rounding.
         provenance: What they were measured from, as `Evaluation.provenance`.
     """
@@ -156,8 +156,12 @@ def _some(names: Sequence[str]) -> str:
 
 
 def other_origin(found: Baseline, provenance: Mapping[str, Any]) -> List[str]:
-    """What else differs from the baseline's provenance: checkpoint, settings, versions."""
-    rest = [{key: value for key, value in side.items() if key != _DATA} for side in (found.provenance, provenance)]
+    """What else differs from the baseline's provenance: checkpoint, settings, versions.
+
+    A device is beside the variants that a baseline is compared with, and changes nothing of them.
+    """
+    rest = [{key: value for key, value in side.items() if key not in (_DATA, DEVICE)}
+            for side in (found.provenance, provenance)]
     return differences(*rest)
 
 

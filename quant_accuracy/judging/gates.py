@@ -2,23 +2,23 @@
 
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
 
-from quant_accuracy.judging import baseline_gates, class_drop, jitter, known_failures, verdicts
-from quant_accuracy.judging.verdicts import INCONCLUSIVE, PASS, Bounds, Figures, Verdict
+from quant_accuracy.judging import baseline_gates, class_drop, device_gates, jitter, known_failures, verdicts
+from quant_accuracy.judging.verdicts import INCONCLUSIVE, NEAR_ZERO, PASS, Bounds, Figures, Verdict
 from quant_accuracy.scoring.intervals import Interval
 from quant_accuracy.scoring.partial import PartialAps
-from quant_accuracy.settings.gates import CLASS_DROP, ENCODINGS_DRIFT, OF_BASELINE, Gate, KnownFailure
-
-# A detector with such a float mAP finds next to nothing: boxes whose x and y are swapped reach as much.
-_NEAR_ZERO = 0.01
+from quant_accuracy.settings.gates import CLASS_DROP, ENCODINGS_DRIFT, OF_BASELINE, OF_DEVICE, Gate, KnownFailure
 
 
 def judge(gates: Sequence[Gate], figures: Figures) -> List[Verdict]:
-    """Judge the figures of both variants by the accuracy gates of a model card, in the card's order.
+    """Judge the figures of all variants by the accuracy gates of a model card, in the card's order.
 
     Those that are known to fail are told apart, see `known_failures`; not where there is nothing to compare with.
     """
-    return [known_failures.apply(judge_one(gate, figures), _known(gate, figures))
-            for gate in gates if gate.name != ENCODINGS_DRIFT]
+    of_variants = {gate: judge_one(gate, figures) for gate in gates if gate.name not in (*OF_DEVICE, ENCODINGS_DRIFT)}
+    # Those on the device say whether it was the simulation that was low.
+    found = {**of_variants, **{gate: device_gates.judge(gate, figures, list(of_variants.values()))
+                               for gate in gates if gate.name in OF_DEVICE}}
+    return [known_failures.apply(found[gate], _known(gate, figures)) for gate in gates if gate in found]
 
 
 def _known(gate: Gate, figures: Figures) -> Optional[KnownFailure]:
@@ -35,7 +35,8 @@ def judge_one(gate: Gate, figures: Figures) -> Verdict:
     - `mAP_drop`: float mAP - quantized mAP is at most the limit;
     - `mAP_ratio`: quantized mAP / float mAP is at least the limit (MLPerf's rule);
     - `class_AP_drop`: the same as `mAP_drop` for the AP of every class, see `class_drop`;
-    - those of the baseline, see `baseline_gates`.
+    - those of the baseline, see `baseline_gates`;
+    - those of the device, see `device_gates`.
 
     On a part of the data set the whole 95 % interval has to lie inside, or outside, of what is allowed; otherwise, and
     where no interval is honest, the verdict is `inconclusive`. So is a drop that no quantized model could exceed.
@@ -47,6 +48,8 @@ def judge_one(gate: Gate, figures: Figures) -> Verdict:
         return class_drop.judge(gate, figures)
     if gate.name in OF_BASELINE:
         return baseline_gates.judge(gate, figures)
+    if gate.name in OF_DEVICE:
+        return device_gates.judge(gate, figures)
     rule = _RULES[gate.name]
     float_map, quantized_map = verdicts.mean_ap(figures.float_metrics), verdicts.mean_ap(figures.quantized_metrics)
     value, limit = rule.measure(float_map, quantized_map), float(gate.limit or 0.0)
@@ -112,7 +115,7 @@ _RULES: Dict[str, _Rule] = {
 
 def _vacuous(gate: Gate, float_map: float) -> Optional[str]:
     """Why a comparison with such a float mAP cannot fail; None where it can."""
-    if float_map < _NEAR_ZERO:
+    if float_map < NEAR_ZERO:
         return f"says nothing: the float mAP is {float_map:.4f}, so there is next to no accuracy to lose"
     if gate.name == "mAP_drop" and float_map <= float(gate.limit or 0.0):
         return f"says nothing: the float mAP is not above the limit of {gate.limit:g}, so no drop can exceed it"

@@ -9,6 +9,7 @@ import numpy as np
 from quant_accuracy.base.errors import QuantAccuracyError
 from quant_accuracy.judging.baseline import Baseline
 from quant_accuracy.judging.jitter import Jitter
+from quant_accuracy.scoring.agreement import Agreement
 from quant_accuracy.scoring.intervals import Interval
 from quant_accuracy.scoring.metrics import Metrics
 from quant_accuracy.scoring.partial import ClassImages, PartialAps
@@ -19,6 +20,8 @@ KNOWN = "known"
 OUTCOMES = (PASS, FAIL, INCONCLUSIVE, KNOWN)
 # A gate limits a figure; a check says what has to hold whatever the figures are.
 GATE, CHECK = "gate", "check"
+# A detector with such an mAP finds next to nothing: boxes whose x and y are swapped reach as much.
+NEAR_ZERO = 0.01
 
 
 class Part(NamedTuple):
@@ -52,6 +55,32 @@ class Classes(NamedTuple):
     objects: np.ndarray
 
 
+class DeviceFigures(NamedTuple):
+    """What there is to judge a device by: all variants on the images that it has run.
+
+    Attributes:
+        float_metrics: The metrics of the float variant on these images.
+        quantized_metrics: The metrics of the quantized variant, the simulation, on these images.
+        metrics: The metrics of the device.
+        agreement: Which detections of the simulation the device has too.
+        extra: The other way round: which detections of the device the simulation has too.
+        agreement_interval: Where the share that agrees lies on the whole data set, 95 % confidence; None where the
+            device has run all of it, or there is nothing to agree on.
+        part: What these images say of all, with the simulation in place of the float and the device in place of the
+            quantized variant; None where the device has run the whole data set.
+        missing: Number of evaluated images that the device has not run.
+    """
+
+    float_metrics: Metrics
+    quantized_metrics: Metrics
+    metrics: Metrics
+    agreement: Agreement
+    extra: Agreement
+    agreement_interval: Optional[Interval]
+    part: Optional[Part]
+    missing: int = 0
+
+
 class Figures(NamedTuple):
     """What there is to judge by.
 
@@ -66,6 +95,7 @@ class Figures(NamedTuple):
         jitter: Their run-to-run variation from float32 rounding; None where it is not known.
         provenance: What the metrics were measured from.
         model: How to make the baseline, as `Request.remake` has it, for messages.
+        device: What there is to judge a device by; None where there is none.
     """
 
     float_metrics: Metrics
@@ -77,6 +107,7 @@ class Figures(NamedTuple):
     jitter: Optional[Jitter]
     provenance: Mapping[str, object]
     model: str
+    device: Optional[DeviceFigures] = None
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from typing import Mapping, Sequence
 
 from quant_accuracy.artifacts.records import Artifacts
-from quant_accuracy.base.words import FLOAT, QUANTIZED
+from quant_accuracy.base.words import DEVICE, FLOAT, QUANTIZED
 from quant_accuracy.detection.run import Run
 from quant_accuracy.executors.worker import Assignment
 from quant_accuracy.quantization.records import BUILTIN
@@ -21,9 +21,11 @@ def of_artifacts(artifacts: Artifacts, card: ModelCard, runs: Sequence[Run], bat
     elsewhere = artifacts.simulator != BUILTIN and any(run.variant == QUANTIZED for run in runs)
     # Switches are put into the float graph; and others run the network alone, the rest is the float graph's.
     from_float = elsewhere or any(run.disabled for run in runs)
-    needed = {FLOAT if run.variant == QUANTIZED and from_float else run.variant for run in runs}
+    of_float = {DEVICE, FLOAT, *([QUANTIZED] if from_float else [])}
+    needed = {FLOAT if run.variant in of_float else run.variant for run in runs}
     graphs = {name: artifacts.graph(name).SerializeToString(deterministic=True) for name in sorted(needed)}
     return Assignment(runs, graphs, card.graph, artifacts.suppression, artifacts.quantization,
                       artifacts.simulator if elsewhere else BUILTIN, artifacts.quantsim_folder if elsewhere else None,
+                      artifacts.device,
                       choice.of_name(artifacts.computation.runtime).identity, artifacts.computation.table, batch_size,
                       (card.height, card.width), digests)

@@ -31,7 +31,9 @@ def resampled(prepared: Prepared, variants: Mapping[str, Variant]) -> Optional[D
     if prepared.whole():
         return None
     weights = draw(prepared)
-    return {name: bootstrap.threshold_aps(variant.matches, weights) for name, variant in variants.items()}
+    # A device may have run fewer images.
+    return {name: bootstrap.threshold_aps(variant.matches, weights) for name, variant in variants.items()
+            if len(variant.matches.image_ids) == weights.shape[1]}
 
 
 def of_variants(prepared: Prepared, variants: Mapping[str, Variant],

@@ -1,4 +1,4 @@
-"""The whole way from a request to verdicts, for both variants."""
+"""The whole way from a request to verdicts, for both variants, and for a device where one is asked for."""
 
 from dataclasses import dataclass
 from typing import Dict, List, Mapping, Optional, Sequence
@@ -8,7 +8,7 @@ import numpy as np
 from quant_accuracy.artifacts.records import Artifacts
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.errors import DataError
-from quant_accuracy.base.words import FLOAT, QUANTIZED, VARIANTS
+from quant_accuracy.base.words import DEVICE, FLOAT, QUANTIZED, VARIANTS
 from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.data.shards import Shard
 from quant_accuracy.detection.merge import Merged
@@ -17,7 +17,16 @@ from quant_accuracy.judging import baseline as baselines
 from quant_accuracy.judging import gates, jitter
 from quant_accuracy.judging.jitter import Jitter
 from quant_accuracy.judging.verdicts import Figures, Verdict
-from quant_accuracy.pipeline import certainty, inference, provenance, variant, variations
+from quant_accuracy.pipeline import (
+    certainty,
+    device,
+    device_figures,
+    inference,
+    provenance,
+    recorded,
+    variant,
+    variations,
+)
 from quant_accuracy.pipeline.prepared import Prepared, prepare
 from quant_accuracy.pipeline.variant import Variant
 from quant_accuracy.scoring import numbering
@@ -30,7 +39,7 @@ class Evaluation:
 
     Attributes:
         prepared: What was evaluated.
-        variants: Results by variant, `float` and `quantized`.
+        variants: Results by variant, `float` and `quantized`; and `device` where one was asked for.
         figures: What the gates judged by.
         verdicts: What the card's gates say, and then the checks.
         aps: What `bootstrap.threshold_aps` made of each variant and of what `certainty.draw` gives; None where all
@@ -54,6 +63,11 @@ class Evaluation:
     def quantized(self) -> Variant:
         """The result of the quantized variant."""
         return self.variants[QUANTIZED]
+
+    @property
+    def device(self) -> Optional[Variant]:
+        """The result of the device variant; None where none was asked for."""
+        return self.variants.get(DEVICE)
 
     @property
     def request(self) -> Request:
@@ -82,15 +96,17 @@ def evaluate(request: Request, cache: Cache) -> Evaluation:
 
 
 def detect(prepared: Prepared) -> Dict[str, Detected]:
-    """The detections of both variants, by variant.
+    """The detections of both variants by variant, and those of an integer model or of a board's outputs.
 
     Raises:
         QuantAccuracyError: An image or a shard is damaged.
     """
-    runs = {variant: Run(variant) for variant in VARIANTS}
+    # What cannot be used is refused before anything is computed.
+    left = recorded.find(prepared)
+    runs = {run.variant: run for run in [*map(Run, VARIANTS), *device.runs(prepared.artifacts)]}
     with prepared.watch.step("detect"):
         detected = inference.detect(prepared, list(runs.values()))
-    return {variant: detected[run] for variant, run in runs.items()}
+        return {**{variant: detected[run] for variant, run in runs.items()}, **device.of_left(prepared, left)}
 
 
 def conclude(prepared: Prepared, detected: Mapping[str, Detected]) -> Evaluation:
@@ -102,7 +118,10 @@ def conclude(prepared: Prepared, detected: Mapping[str, Detected]) -> Evaluation
     """
     watch = prepared.watch
     with watch.step("score"):
-        variants = {name: variant.score(prepared, of_variant) for name, of_variant in detected.items()}
+        variants = {name: variant.score(prepared, detected[name]) for name in VARIANTS}
+        third = device.of_sources(prepared, detected, variants[QUANTIZED])
+        if third is not None:
+            variants[DEVICE] = third
         swapped = _check_numbering(variants[FLOAT].merged, prepared.truth)
         maps = _maps_of_whole_shards(prepared, detected, variants)
     request = prepared.request
@@ -118,9 +137,11 @@ def conclude(prepared: Prepared, detected: Mapping[str, Detected]) -> Evaluation
         aps = certainty.resampled(prepared, variants)
         classes, part = certainty.of_variants(prepared, variants, aps)
         figures = Figures(variants[FLOAT].metrics, variants[QUANTIZED].metrics, classes, part, maps, baseline,
-                          known_jitter, provenance.of_prepared(prepared), request.remake)
+                          known_jitter, provenance.of_prepared(prepared), request.remake,
+                          device_figures.measure(prepared, variants, aps))
         verdicts = [*gates.judge(request.card.gates, figures), *prepared.checks(baseline), prepared.coverage(detected)]
-        notes = [*prepared.notes(), *_other_runtime(figures), *swapped, *_unknown_categories(prepared, variants)]
+        notes = [*prepared.notes(), *_other_runtime(figures), *swapped, *_unknown_categories(prepared, variants),
+                 *device.notes(prepared)]
     return Evaluation(prepared, variants, figures, verdicts, aps, notes)
 
 

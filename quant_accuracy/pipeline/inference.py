@@ -13,7 +13,7 @@ from typing import Dict, Iterator, List, Mapping, Sequence, Tuple
 from quant_accuracy.base import command_line, files, progress
 from quant_accuracy.base.code import code_digest
 from quant_accuracy.base.errors import ConfigurationError, StorageError
-from quant_accuracy.base.words import QUANTIZED
+from quant_accuracy.base.words import DEVICE, QUANTIZED
 from quant_accuracy.data import images
 from quant_accuracy.detection import store
 from quant_accuracy.detection.run import Detected, Run, Speed, Work
@@ -84,6 +84,8 @@ def _paths_of(prepared: Prepared, runs: Sequence[Run]) -> _Paths:
         # A backend runs what it has left beside the graph.
         "simulator": BUILTIN if run.variant != QUANTIZED or artifacts.simulator == BUILTIN else
         [artifacts.simulator, artifacts.quantsim_folder.name],
+        # The graph is that behind the integer model's outputs.
+        **({"device": artifacts.device.folder.name} if run.variant == DEVICE and artifacts.device else {}),
         "shard": prepared.digests[shard.index],
         "records": shard.records,
     }, ".npz") for run in runs for shard in prepared.shards}

@@ -11,6 +11,7 @@ from quant_accuracy.data import images
 from quant_accuracy.graph import sessions
 from quant_accuracy.judging import baseline
 from quant_accuracy.judging.baseline import CALIBRATION_KEY
+from quant_accuracy.pipeline import device
 from quant_accuracy.pipeline.prepared import Prepared
 from quant_accuracy.runtimes import choice
 
@@ -51,5 +52,7 @@ def of_prepared(prepared: Prepared) -> Dict[str, Any]:
         # TensorFlow's version is below.
         baseline.RUNTIME_KEY: TENSORFLOW if artifacts.computation.runtime == TENSORFLOW
         else choice.of_name(artifacts.computation.runtime).identity,
+        # Only where there is one: baselines without it stay comparable.
+        **device.provenance(prepared),
         "versions": {"tensorflow": sessions.version(), "numpy": np.__version__, **artifacts.versions},
     }

@@ -12,8 +12,10 @@ from quant_accuracy.pipeline.evaluation import Evaluation
 def write_baseline(evaluation: Evaluation) -> List[Path]:
     """Make an evaluation of the whole data set, with its jitter, the baseline of its model; say which files.
 
+    Figures of a device are in it where one was measured.
+
     Raises:
-        ConfigurationError: Only a part was evaluated.
+        ConfigurationError: Only a part was evaluated, or the device has run only a part.
     """
     prepared = evaluation.prepared
     if not prepared.whole():
@@ -22,6 +24,9 @@ def write_baseline(evaluation: Evaluation) -> List[Path]:
         raise ConfigurationError(f"a baseline is made of the whole data set, and {len(evaluation.shards)} of its "
                                  f"{every} shards were evaluated; let --TFRecord-file-pattern take all of them")
     figures = evaluation.figures
+    if figures.device is not None and figures.device.missing:
+        raise ConfigurationError(f"a baseline is made of the whole data set, and the device has not run "
+                                 f"{figures.device.missing} of its images; let it run all, or give no device")
     assert figures.jitter is not None
     metrics = {name: variant.metrics for name, variant in evaluation.variants.items()}
     return baselines.write(evaluation.request.new_baseline, evaluation.request.card.name,

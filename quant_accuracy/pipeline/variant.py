@@ -1,10 +1,11 @@
 """One variant, float or quantized: its detections merged, matched and scored."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Dict, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
+from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.data.shards import Shard
 from quant_accuracy.detection import merge
 from quant_accuracy.detection.run import Detected, Speed
@@ -44,6 +45,23 @@ def score(prepared: Prepared, detected: Detected) -> Variant:
     matches = matching.match(merged, prepared.truth)
     return Variant(merged, detected.parts, matches, coco.score_matches(matches, prepared.truth, len(merged.results)),
                    detected.speed)
+
+
+def restricted(variant: Variant, image_ids: np.ndarray, truth: Annotations) -> Variant:
+    """A variant as if only some of its images had been evaluated; itself where these are all.
+
+    Args:
+        variant: The variant.
+        image_ids: int64 [n], sorted; all among its images.
+        truth: The annotations.
+    """
+    if np.array_equal(variant.merged.image_ids, image_ids):
+        return variant
+    results = variant.merged.results
+    merged = merge.Merged(image_ids, results.take(np.isin(results.images, image_ids)))
+    matches = matching.match(merged, truth)
+    return replace(variant, merged=merged, matches=matches,
+                   metrics=coco.score_matches(matches, truth, len(merged.results)))
 
 
 def shard_maps(detected: Detected, matches: Matches, digests: Mapping[int, str]) -> Dict[str, float]:

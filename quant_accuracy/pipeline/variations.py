@@ -65,7 +65,8 @@ def measure_overridden(prepared: Prepared, overrides: Sequence[Override]) -> Var
         QuantAccuracyError: Something could not be measured.
     """
     request, settings = prepared.request, prepared.request.card.quantization
-    card = replace(request.card, quantization=replace(settings, overrides=(*settings.overrides, *overrides)))
+    card = replace(request.card, quantization=replace(settings, overrides=(*settings.overrides, *overrides)),
+                   device=None)
     artifacts = build.build(card, request.data.checkpoint, prepared.every_shard, prepared.cache, request.trusted,
                             request.batch_size)
     changed = replace(prepared, request=replace(request, card=card), artifacts=artifacts)

@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from quant_accuracy.base.errors import ConfigurationError
-from quant_accuracy.base.words import VARIANTS
+from quant_accuracy.base.words import DEVICE, QUANTIZED, VARIANTS
 from quant_accuracy.judging import baseline, jitter
 from quant_accuracy.judging.verdicts import CHECK, PASS, Verdict
 from quant_accuracy.quantization import snapshot
 from quant_accuracy.quantization.snapshot import Drift
 from quant_accuracy.reporting.document import read_report
 from quant_accuracy.reporting.document.read_report import ReportedRun
-from quant_accuracy.reporting.paired import Paired, measure
+from quant_accuracy.reporting.paired import DEVICE_DROP, DEVICE_MAP, Paired, measure
 from quant_accuracy.scoring.metrics import FIGURES
 
 SCHEMA_VERSION = 2
+DEVICE_AGREEMENT = "device agreement"
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,10 @@ class Comparison:
     Attributes:
         before: The first run.
         after: The second run.
-        headline: Float mAP, quantized mAP and mAP drop.
-        figures: COCO's 12 figures by variant.
-        classes: The AP of each class by variant; both in the same order, the worst change of the quantized AP first.
+        headline: Float mAP, quantized mAP and mAP drop; of a device, where a run has one, its mAP, its drop from the
+            simulation and its agreement with it.
+        figures: COCO's 12 figures by variant; those of a device where a run has one.
+        classes: The AP of each class by variant; all in the same order, the worst change of the quantized AP first.
         verdicts: The gates and checks that say something else, or judge by another limit.
         provenance: What the runs were measured from, where it differs.
         quantizers: How the quantizers changed.
@@ -105,8 +107,8 @@ def compare(first: Path, second: Path, annotations: Optional[Path] = None) -> Co
     return Comparison(
         before, after,
         headline=_headline(before, after),
-        figures={variant: _changes(FIGURES, before.metrics[variant].figures, after.metrics[variant].figures)
-                 for variant in VARIANTS},
+        figures={variant: _changes(FIGURES, *(run.figures(variant) for run in (before, after)))
+                 for variant in _variants(before, after)},
         classes=_classes(before, after),
         verdicts=_verdict_changes(before.verdicts, after.verdicts),
         provenance=baseline.differences(before.provenance, after.provenance),
@@ -149,15 +151,26 @@ def _headline(before: ReportedRun, after: ReportedRun) -> List[Change]:
     names = dict(zip(VARIANTS, (jitter.FLOAT_MAP, jitter.QUANTIZED_MAP)))
     maps = [Change(name, *(run.metrics[variant].figures["mAP"] for run in (before, after)))
             for variant, name in names.items()]
-    return [*maps, Change(jitter.DROP, before.drop(), after.drop())]
+    both = [*maps, Change(jitter.DROP, before.drop(), after.drop())]
+    if DEVICE not in _variants(before, after):
+        return both
+    devices = [run.device for run in (before, after)]
+    return [*both, Change(DEVICE_MAP, *(run.figures(DEVICE).get("mAP") for run in (before, after))),
+            Change(DEVICE_DROP, *(None if device is None else device.drop for device in devices)),
+            Change(DEVICE_AGREEMENT, *(None if device is None else device.agreement for device in devices))]
+
+
+def _variants(before: ReportedRun, after: ReportedRun) -> Sequence[str]:
+    """The variants that one of the runs has."""
+    return VARIANTS if before.device is None and after.device is None else (*VARIANTS, DEVICE)
 
 
 def _classes(before: ReportedRun, after: ReportedRun) -> Dict[str, List[Change]]:
-    names = sorted({name for run in (before, after) for variant in VARIANTS for name in run.metrics[variant].per_class})
-    quantized = _changes(names, *(run.metrics[VARIANTS[1]].per_class for run in (before, after)))
+    variants = _variants(before, after)
+    names = sorted({name for run in (before, after) for variant in variants for name in run.per_class(variant)})
+    quantized = _changes(names, *(run.per_class(QUANTIZED) for run in (before, after)))
     order = [change.name for change in sorted(quantized, key=_loss_first)]
-    return {variant: _changes(order, before.metrics[variant].per_class, after.metrics[variant].per_class)
-            for variant in VARIANTS}
+    return {variant: _changes(order, before.per_class(variant), after.per_class(variant)) for variant in variants}
 
 
 def _loss_first(change: Change) -> float:

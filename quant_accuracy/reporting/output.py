@@ -8,6 +8,7 @@ from typing import List, Optional
 from quant_accuracy.artifacts.records import Artifacts
 from quant_accuracy.base import files
 from quant_accuracy.base.words import FLOAT, REPORT_FORMS
+from quant_accuracy.device import contract
 from quant_accuracy.pipeline.evaluation import Evaluation
 from quant_accuracy.pipeline.variant import Variant
 from quant_accuracy.quantization import aimet_onnx, export, snapshot
@@ -61,12 +62,14 @@ def _write_coco(target: Path, variant: Variant) -> None:
 
 
 def export_quantsim(built: Artifacts, folder: Path) -> List[Path]:
-    """Write what AIMET's `export` writes, and the quantizers and the simulation graph besides; say where.
+    """Write what AIMET's `export` writes, and quantizers, simulation graph and integer model besides; say where.
 
     Raises:
         StorageError: The disk is full or the folder cannot be written.
     """
     written = [_copied(built.quantsim_folder / name, folder) for name in _EXPORTED]
+    if built.device is not None:
+        written += [_copied(path, folder) for path in contract.of(built.device.kind).exported(built.device.folder)]
     if built.simulator == AIMET:
         # AIMET's encodings have the names of AIMET's graph.
         return list(dict.fromkeys(written + [_copied(path, folder) for path

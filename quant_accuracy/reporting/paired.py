@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Mapping, Optional
+from typing import Dict, Mapping, Optional, Sequence
 
 import numpy as np
 
 from quant_accuracy.base.errors import ConfigurationError
-from quant_accuracy.base.words import VARIANTS
+from quant_accuracy.base.words import DEVICE, VARIANTS
 from quant_accuracy.data import annotations as annotation_files
 from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.detection.merge import Merged, Results
@@ -21,6 +21,8 @@ from quant_accuracy.scoring.partial import ClassImages
 
 # Scoring and bootstrap sum in another order.
 _SAME_MAP = 1e-6
+# Figures of a device, beside those of `jitter`.
+DEVICE_MAP, DEVICE_DROP = "device mAP", "device mAP drop"
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class Paired:
     """Where the differences of both runs lie, had other images been evaluated.
 
     Attributes:
-        intervals: 95 % intervals by `jitter` figure; empty where they are not known.
+        intervals: 95 % intervals by `jitter` figure, and by those of a device that both have; empty where they are not
+            known.
         images: Number of images that they come from.
         note: Why there are none, or what limits them; else empty.
     """
@@ -50,7 +53,7 @@ def measure(before: ReportedRun, after: ReportedRun, given: Optional[Path]) -> P
         ConfigurationError: A file is missing or damaged, or is not what the reports say.
         DataError: The annotation file is missing or damaged.
     """
-    lacking = [run.detections(variant) for run in (before, after) for variant in VARIANTS
+    lacking = [run.detections(variant) for run in (before, after) for variant in _compared(before, after)
                if not run.detections(variant).exists()]
     if lacking:
         return Paired({}, 0, f"{lacking[0]} is missing; {AGAIN}")
@@ -60,6 +63,12 @@ def measure(before: ReportedRun, after: ReportedRun, given: Optional[Path]) -> P
     if truth is None:
         return Paired({}, 0, "the annotations are not known; name them with --annotation-json-file")
     return _intervals(before, after, truth)
+
+
+def _compared(before: ReportedRun, after: ReportedRun) -> Sequence[str]:
+    """The variants that both runs have on all evaluated images."""
+    devices = [run.device for run in (before, after)]
+    return (*VARIANTS, DEVICE) if all(device is not None and not device.missing for device in devices) else VARIANTS
 
 
 def _annotations(before: ReportedRun, after: ReportedRun, given: Optional[Path]) -> Optional[Annotations]:
@@ -76,7 +85,8 @@ def _annotations(before: ReportedRun, after: ReportedRun, given: Optional[Path])
 
 
 def _intervals(before: ReportedRun, after: ReportedRun, truth: Annotations) -> Paired:
-    tables = [{variant: read_report.detections_of(run, variant) for variant in VARIANTS} for run in (before, after)]
+    tables = [{variant: read_report.detections_of(run, variant) for variant in _compared(before, after)}
+              for run in (before, after)]
     detected = {image for side in tables for table in side.values() for image in np.unique(table.images).tolist()}
     image_ids, unnamed = paired_runs.evaluated_images(before.images, detected, truth)
     if not len(image_ids):
@@ -91,6 +101,8 @@ def _intervals(before: ReportedRun, after: ReportedRun, truth: Annotations) -> P
     shown = ClassImages(evaluated, evaluated if before.images == len(truth.images)
                         else matching.class_images(truth)[:, coco.ALL.area])
     measured = dict(zip(jitter.FIGURES, paired_runs.intervals(old, new, shown)))
+    if DEVICE in old:
+        measured.update(zip((DEVICE_MAP, DEVICE_DROP), paired_runs.of_device(old, new, shown)))
     honest = {name: interval for name, interval in measured.items() if interval is not None}
     return Paired(honest, len(image_ids), _limits(before.images, unnamed, shown, bool(honest)))
 

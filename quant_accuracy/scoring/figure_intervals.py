@@ -1,11 +1,10 @@
 """Where COCO's figures, and the differences of two variants, lie: 95 % intervals of the paired bootstrap."""
 
 from dataclasses import dataclass
-from typing import Dict, Mapping, NamedTuple, Optional
+from typing import Dict, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from quant_accuracy.base.words import QUANTIZED, VARIANTS
 from quant_accuracy.scoring import bootstrap, coco
 from quant_accuracy.scoring.intervals import Interval, student_interval
 from quant_accuracy.scoring.matching import Matches
@@ -13,6 +12,7 @@ from quant_accuracy.scoring.metrics import FIGURES, Metrics
 from quant_accuracy.scoring.partial import ClassImages, PartialAps
 
 Intervals = Mapping[str, Optional[Interval]]
+Pair = Tuple[str, str]
 
 
 class Scored(NamedTuple):
@@ -36,48 +36,51 @@ class FigureIntervals:
     Attributes:
         resamples: How many resamples they come from.
         variants: COCO's 12 figures by variant.
-        drop: The same figures of the difference, float - quantized.
-        class_drop: The difference of each class's AP, by class name.
+        drops: The same figures of the difference of each pair of variants, first - second.
+        class_drops: The difference of each class's AP, by pair and class name.
     """
 
     resamples: int
     variants: Mapping[str, Intervals]
-    drop: Intervals
-    class_drop: Intervals
+    drops: Mapping[Pair, Intervals]
+    class_drops: Mapping[Pair, Intervals]
 
 
-def measure(floats: Scored, quantized: Scored, weights: np.ndarray, all_images: np.ndarray,
+def measure(sides: Mapping[str, Scored], pairs: Sequence[Pair], weights: np.ndarray, all_images: np.ndarray,
             share: float = 0.0) -> FigureIntervals:
-    """The intervals of two variants on the same resamples, made as those that the gates judge by.
+    """The intervals of variants on the same resamples, made as those that the gates judge by.
 
     Args:
-        floats: The float variant.
-        quantized: The quantized variant, on the same images.
+        sides: The variants, on the same images.
+        pairs: Which of them are compared; each is in one of these.
         weights: int32 [r, n] how often each image comes in each resample; see `bootstrap.draw`.
         all_images: int64 [c, area] how many images of the whole data set show each category; see
             `matching.class_images`.
         share: The share of the data set's images that were evaluated, as `PartialAps` takes it.
     """
     once = np.ones([1, weights.shape[1]], np.int32)
-    values = [bootstrap.class_figures(side.matches, once) for side in (floats, quantized)]
-    samples = [bootstrap.class_figures(side.matches, weights, side.aps) for side in (floats, quantized)]
-    found: Dict[str, PartialAps] = {}
-    for name in FIGURES:
-        area = coco.area_of(name)
-        images = ClassImages(floats.matches.class_images(area), all_images[:, area])
-        found[name] = PartialAps(values[0][name][0], values[1][name][0], samples[0][name], samples[1][name], images,
-                                 share)
-    deviations = bootstrap.drop_deviations(samples[0]["mAP"], samples[1]["mAP"])
-    drops = values[0]["mAP"][0] - values[1]["mAP"][0]
-    images = found["mAP"].images
-    return FigureIntervals(
-        len(weights),
-        {variant: {name: aps.mean_ap(quantized=variant == QUANTIZED) for name, aps in found.items()}
-         for variant in VARIANTS},
-        {name: aps.drop() for name, aps in found.items()},
-        {name: _of_class(float(drops[position]), float(deviations[position]), int(images.evaluated[position]),
-                         images.least)
-         for position, name in enumerate(floats.metrics.per_class)})
+    values = {name: bootstrap.class_figures(side.matches, once) for name, side in sides.items()}
+    samples = {name: bootstrap.class_figures(side.matches, weights, side.aps) for name, side in sides.items()}
+    any_side = next(iter(sides.values()))
+    images = {name: ClassImages(any_side.matches.class_images(coco.area_of(name)), all_images[:, coco.area_of(name)])
+              for name in FIGURES}
+    variants: Dict[str, Intervals] = {}
+    drops: Dict[Pair, Intervals] = {}
+    class_drops: Dict[Pair, Intervals] = {}
+    for one, other in pairs:
+        found = {name: PartialAps(values[one][name][0], values[other][name][0], samples[one][name],
+                                  samples[other][name], images[name], share) for name in FIGURES}
+        for variant, second in ((one, False), (other, True)):
+            if variant not in variants:
+                variants[variant] = {name: aps.mean_ap(quantized=second) for name, aps in found.items()}
+        drops[one, other] = {name: aps.drop() for name, aps in found.items()}
+        deviations = bootstrap.drop_deviations(samples[one]["mAP"], samples[other]["mAP"])
+        lost = values[one]["mAP"][0] - values[other]["mAP"][0]
+        shown = images["mAP"]
+        class_drops[one, other] = {
+            name: _of_class(float(lost[position]), float(deviations[position]), int(shown.evaluated[position]),
+                            shown.least) for position, name in enumerate(any_side.metrics.per_class)}
+    return FigureIntervals(len(weights), variants, drops, class_drops)
 
 
 def _of_class(drop: float, deviation: float, images: int, least: int) -> Optional[Interval]:

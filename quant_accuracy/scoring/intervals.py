@@ -2,7 +2,7 @@
 
 import functools
 import math
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import numpy as np
 
@@ -72,6 +72,46 @@ def student_interval(value: float, deviation: float, observations: int, confiden
     """
     reach = student_quantile(confidence, observations - 1) * deviation * math.sqrt(observations / (observations - 1))
     return Interval(value - reach, value + reach)
+
+
+def clustered_share_interval(chosen: np.ndarray, total: np.ndarray, evaluated: float = 0.0) -> Optional[Interval]:
+    """Where a share lies with 95 % confidence whose cases come image by image, as in `chosen.sum() / total.sum()`.
+
+    Wilson's interval (1927) for as many independent cases as these are worth (Korn and Graubard, "Confidence intervals
+    for proportions with small expected number of positive counts estimated from survey data", 1998), with Student's t
+    over the images that have cases. What they are worth follows from the variance of the ratio (Cochran, Sampling
+    Techniques, 1977, chapter 6), that of the images or of these and one more of mean size with half of its cases
+    chosen, whichever is less: a share of 1 in a few images has no variance and proves little.
+
+    Percentiles of a bootstrap see no variance there either; coverage of both is in docs/uncertainty.md.
+
+    Args:
+        chosen: int64 [n] the cases of each image that count.
+        total: int64 [n] all cases of each image.
+        evaluated: The share of all images that these are, which are known and not left to chance.
+
+    Returns:
+        The interval; None where there is no case.
+    """
+    has = int((total > 0).sum())
+    if not has:
+        return None
+    cases, open_to_chance = float(total.sum()), max(1e-9, 1.0 - evaluated)
+    share, mean = float(chosen.sum()) / cases, cases / has
+    worth = min(_worth(chosen, total), _worth(np.append(chosen, mean / 2), np.append(total, mean)), cases)
+    worth /= open_to_chance
+    t = student_quantile(0.95, max(1, has - 1))
+    centre = (share + t * t / (2 * worth)) / (1 + t * t / worth)
+    reach = t / (1 + t * t / worth) * math.sqrt(share * (1 - share) / worth + (t / (2 * worth)) ** 2)
+    return Interval(max(0.0, min(share, centre - reach)), min(1.0, max(share, centre + reach)))
+
+
+def _worth(chosen: np.ndarray, total: np.ndarray) -> float:
+    """How many independent cases have the variance of this ratio; infinite where it has none."""
+    count, cases = len(total), float(total.sum())
+    share = float(chosen.sum()) / cases
+    variance = count / max(1, count - 1) * float(((chosen - share * total) ** 2).sum()) / cases ** 2
+    return share * (1 - share) / variance if variance > 0 else math.inf
 
 
 @functools.lru_cache(maxsize=None)

@@ -5,7 +5,7 @@ from typing import Mapping, NamedTuple, Optional, Set, Tuple
 import numpy as np
 
 from quant_accuracy.base.errors import ConfigurationError
-from quant_accuracy.base.words import FLOAT, QUANTIZED
+from quant_accuracy.base.words import DEVICE, FLOAT, QUANTIZED
 from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.scoring import bootstrap
 from quant_accuracy.scoring.intervals import Interval, mean_known
@@ -90,5 +90,15 @@ def intervals(before: Mapping[str, ClassAps], after: Mapping[str, ClassAps], ima
     """The intervals from the class APs of both runs by variant, on the same resamples."""
     drops = [run[FLOAT].less(run[QUANTIZED]) for run in (before, after)]
     pairs = [*((after[variant], before[variant]) for variant in (FLOAT, QUANTIZED)), (drops[1], drops[0])]
-    return Intervals(*(PartialAps(now.values, was.values, now.samples, was.samples, images).drop()
-                       for now, was in pairs))
+    return Intervals(*(_difference(now, was, images) for now, was in pairs))
+
+
+def of_device(before: Mapping[str, ClassAps], after: Mapping[str, ClassAps],
+              images: ClassImages) -> Tuple[Optional[Interval], Optional[Interval]]:
+    """As `intervals`, of the device's mAP and of what it loses against the simulation."""
+    drops = [run[QUANTIZED].less(run[DEVICE]) for run in (before, after)]
+    return _difference(after[DEVICE], before[DEVICE], images), _difference(drops[1], drops[0], images)
+
+
+def _difference(now: ClassAps, was: ClassAps, images: ClassImages) -> Optional[Interval]:
+    return PartialAps(now.values, was.values, now.samples, was.samples, images).drop()

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, List, Mapping, Sequence, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from quant_accuracy.base.documents import Section
 from quant_accuracy.base.errors import ConfigurationError, shown
@@ -55,6 +55,7 @@ class ModelCard:
         given: How the card was named, for messages: its name in `models/`, or a path; empty for its own name.
         known_failed_checks: The checks that are known to fail, by name.
         runtime: What computes the network: `tensorflow`, `openvino`, or `auto`.
+        device: Which integer model is made and measured besides, of `words.DEVICES`; None for none.
     """
 
     name: str
@@ -71,6 +72,7 @@ class ModelCard:
     given: str = ""
     known_failed_checks: Mapping[str, KnownFailure] = field(default_factory=dict)
     runtime: str = TENSORFLOW
+    device: Optional[str] = None
 
     def label(self) -> str:
         """The name with the bits of weights and activations: `ssd_mobilenet_v2_demo-w8a8`."""
@@ -128,7 +130,7 @@ def read(document: CardDocument, given: str = "") -> ModelCard:
     """
     card = Section(str(document.path), "", document.content, "the model card", document.origins)
     card.only("base", "name", "graph", "input", "quantization", "assumptions", "calibration", "gates", KNOWN_FAILURES,
-              "data", "runtime")
+              "data", "runtime", "device")
     name = card.text("name")
     if not re.fullmatch(r"[\w.-]+", name):
         raise card.error("name", f"is {shown(name)}; use letters, digits, '_', '.' and '-'")
@@ -151,4 +153,5 @@ def read(document: CardDocument, given: str = "") -> ModelCard:
         given=given,
         known_failed_checks=gates.read_known_failures(card.section(KNOWN_FAILURES)),
         runtime=card_fields.read_runtime(card),
+        device=card_fields.read_device(card),
     )

@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Tuple
+from typing import Optional, Tuple
 
 from quant_accuracy.base.documents import Section
 from quant_accuracy.base.errors import shown
 from quant_accuracy.base.graph_names import GraphNames
-from quant_accuracy.base.words import RUNTIMES, TENSORFLOW
+from quant_accuracy.base.words import DEVICES, RUNTIMES, TENSORFLOW
 from quant_accuracy.quantization import configuration as configurations
 from quant_accuracy.quantization.assumptions import Assumptions
 from quant_accuracy.quantization.configuration import Configuration
@@ -59,6 +59,14 @@ def read_runtime(card: Section) -> str:
     name = card.text("runtime", TENSORFLOW)
     if name not in RUNTIMES:
         raise card.error("runtime", f"is {shown(name)}; use {', '.join(RUNTIMES[:-1])} or {RUNTIMES[-1]}")
+    return name
+
+
+def read_device(card: Section) -> Optional[str]:
+    """`device`: which integer model is measured besides; None where the card names none."""
+    name = card.text("device") if "device" in card.items() else None
+    if name is not None and name not in DEVICES:
+        raise card.error("device", f"is {shown(name)}; use {' or '.join(DEVICES)}, or leave it out")
     return name
 
 

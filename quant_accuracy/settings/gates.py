@@ -9,13 +9,19 @@ EXPECTED, CLASS_DROP, ENCODINGS_DRIFT = "float_mAP", "class_AP_drop", "encodings
 CLASS_BASELINES = ("float_class_AP_baseline", "class_AP_baseline")
 OF_BASELINE = ("float_mAP_baseline", "mAP_baseline", *CLASS_BASELINES)
 FLOAT_BASELINES = ("float_mAP_baseline", "float_class_AP_baseline")
-GATES = (EXPECTED, "float_mAP_floor", "mAP_floor", "mAP_drop", "mAP_ratio", CLASS_DROP, *OF_BASELINE, ENCODINGS_DRIFT)
+DEVICE_FLOOR, DEVICE_DROP, AGREEMENT = OF_DEVICE = ("device_mAP_floor", "device_mAP_drop", "device_agreement")
+GATES = (EXPECTED, "float_mAP_floor", "mAP_floor", "mAP_drop", "mAP_ratio", CLASS_DROP, *OF_BASELINE, *OF_DEVICE,
+         ENCODINGS_DRIFT)
 # The checks that take no limit; `encodings_drift` is the one that does.
 CHECKS = ("batch_norms_folded", "weights_quantized", "biases", "activations_quantized", "model_inputs",
           "network_outputs", "quantizers_of_snapshot", "bitwidths", "encodings_usable", "images_once")
 # How a card writes a gate that is more than a number, and a failure that is known.
 LIMIT, KNOWN_FAILURE, KNOWN_FAILURES = "limit", "known_failure", "known_failures"
 JITTER = "jitter"
+# What it takes for the device to have a detection too, unless the card says otherwise: what applications show begins
+# about there, and COCO takes boxes with this overlap for the same.
+SCORE, IOU = "score", "iou"
+AGREEMENT_SCORE, AGREEMENT_IOU = 0.3, 0.5
 
 
 class KnownFailure(NamedTuple):
@@ -39,12 +45,17 @@ class Gate:
         limit: The limit; None where it follows from the numerical jitter.
         expected: What the figure should be, within the limit; None where the limit says all.
         known_failure: Why it is known to fail; None where it is not.
+        score: Of `device_agreement`: detections of the simulation from this score on are asked for; None for the
+            default.
+        iou: Of `device_agreement`: overlap with one of the device, at least; None for the default.
     """
 
     name: str
     limit: Optional[float]
     expected: Optional[float] = None
     known_failure: Optional[KnownFailure] = None
+    score: Optional[float] = None
+    iou: Optional[float] = None
 
 
 def read(section: Section) -> Tuple[Gate, ...]:
@@ -78,8 +89,10 @@ def _gate(section: Section, name: str) -> Gate:
         form = section.section(name).only("expected", "within", KNOWN_FAILURE)
         return Gate(name, form.real("within", 0.0, 1.0), form.real("expected", 0.0, 1.0), _known(form, name))
     if isinstance(section.items()[name], dict):
-        form = section.section(name).only(LIMIT, KNOWN_FAILURE)
-        return Gate(name, _limit(form, LIMIT, name), None, _known(form, name))
+        own = (SCORE, IOU) if name == AGREEMENT else ()
+        form = section.section(name).only(LIMIT, *own, KNOWN_FAILURE)
+        score, iou = (form.real(key, 0.01, 1.0) if key in own and key in form.items() else None for key in (SCORE, IOU))
+        return Gate(name, _limit(form, LIMIT, name), None, _known(form, name), score, iou)
     return Gate(name, _limit(section, name, name))
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Sequence, Tuple
 
-from quant_accuracy.base.words import RUNTIMES, SCHEMES
+from quant_accuracy.base.words import DEVICES, RUNTIMES, SCHEMES
 from quant_accuracy.settings.converters import (
     bitwidth,
     choice,
@@ -128,6 +128,8 @@ OPTIONS: Tuple[Option, ...] = (
            "the backend"),
     Option("--runtime", choice(*RUNTIMES), "what computes the network: tensorflow; openvino, which is faster; or auto: "
            "openvino where it is installed and takes the network", "NAME", "the card's, tensorflow"),
+    Option("--device", choice(*DEVICES), "also measure the integer model, run by integer kernels: tflite (made by "
+           "TensorFlow's converter, run by TFLite), or openvino-int8", "NAME", "the card's, none"),
     Option("--spelled-out-batch-norms", choice("fold", "keep"), "fold batch norms that are written in plain ops, or "
            "keep each as one op, as AIMET does", "NAME", "the card's; kept, and named by the check on folding"),
     Option("--quantsim-config", Path, "AIMET's quantizer configuration, JSON", "FILE", "the card's, AIMET's default"),
@@ -155,12 +157,18 @@ OPTIONS: Tuple[Option, ...] = (
 )
 _QUANTSIM = Option("--quantsim-output-dir", Path, "export encodings, quantizers and the simulation graph to this "
                    "folder (of several models, each to a folder of its own in it)", "DIR")
+_LEFT: Tuple[Option, ...] = (
+    Option("--device-outputs", Path, "also measure a device, by what it left of a bundle (quant-accuracy "
+           "device-bundle): the folder with its Result_<n>", "DIR"),
+    Option("--device-detections", Path, "also measure a device, by its detections in COCO's results format", "FILE"),
+)
 # These have a meaning for the report only.
 REPORT_OPTIONS: Tuple[Option, ...] = (
     *OPTIONS,
     Option("--why", switch, "find out which quantizers, classes and images cost accuracy, and which quantizers are the "
            "culprits of a failed gate", ""),
     _QUANTSIM,
+    *_LEFT,
 )
 # These have a meaning for the suite only.
 SUITE_OPTIONS: Tuple[Option, ...] = (
@@ -169,6 +177,7 @@ SUITE_OPTIONS: Tuple[Option, ...] = (
     Option("--update-baselines", switch, "write new baselines, and fail; refused under xdist and where CI is set", ""),
     Option("--report", report_forms, "also write reports to --output-dir: some of html,json,md", "FORMATS"),
     _QUANTSIM,
+    *_LEFT,
 )
 
 # The options that a card's data paths and quantization settings have the same names for.

@@ -6,7 +6,7 @@ from typing import Callable, List, Tuple
 
 from quant_accuracy.base import checkpoint_parts, files
 from quant_accuracy.base.cache import Cache
-from quant_accuracy.base.errors import ConfigurationError, StorageError
+from quant_accuracy.base.errors import ConfigurationError, DataError, StorageError
 from quant_accuracy.data import annotations, shards
 from quant_accuracy.settings import folders
 from quant_accuracy.settings import request as requests
@@ -41,6 +41,11 @@ def check(request: Request) -> None:
     shards.select(found, request.selection, request.num_examples, request.shard_count)
     annotations.require(data.annotations)
     checkpoint_parts.checkpoint_files(data.checkpoint)
+    if request.device_outputs is not None and not request.device_outputs.is_dir():
+        raise DataError(f"--device-outputs {request.device_outputs}: no such folder; name the one with the Result_<n> "
+                        "of the device")
+    if request.device_detections is not None and not request.device_detections.is_file():
+        raise DataError(f"--device-detections {request.device_detections}: no such file; name the file of detections")
 
 
 def check_places(values: Values, report: bool, update: bool = False) -> None:

@@ -10,7 +10,7 @@ from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.quantization import configuration
 from quant_accuracy.quantization.records import Settings
 from quant_accuracy.settings import card as cards
-from quant_accuracy.settings import card_files, executor, folders, hints, runtime
+from quant_accuracy.settings import card_files, device, executor, folders, hints, runtime
 from quant_accuracy.settings.card import DataPaths, ModelCard
 from quant_accuracy.settings.executor import Choice
 from quant_accuracy.settings.options import DEFAULT_BATCH_SIZE, INI, MODEL, OPTIONS, PATHS, SETTINGS
@@ -36,6 +36,8 @@ class Request:
         executor: Who runs the shards.
         trusted: The checkpoint's graph may hold ops that reach outside.
         remake: How to make the baseline, for messages; see `hints.new_baseline`.
+        device_outputs: What a board left of a bundle; None where that is not to be measured.
+        device_detections: Detections of a device; None likewise.
     """
 
     card: ModelCard
@@ -52,6 +54,8 @@ class Request:
     executor: Choice = field(default_factory=Choice)
     trusted: bool = False
     remake: str = ""
+    device_outputs: Optional[Path] = None
+    device_detections: Optional[Path] = None
 
 
 def resolve(values: Values, demo: Callable[[Cache], DataPaths]) -> Tuple[List[Request], Cache]:
@@ -82,7 +86,8 @@ def of_card(card: ModelCard, values: Values, cache: Cache, demo: Callable[[Cache
                    values.get("eval_num_examples"), values.get("shard_count"), values.get("threads"),
                    folders.baseline(values, card.name, given), folders.baselines(values, card.name, given) / card.name,
                    bool(values.get("jitter")), changed_by_options(values), chosen,
-                   bool(values.get("trust_checkpoint")), remake(values, card))
+                   bool(values.get("trust_checkpoint")), remake(values, card), values.get("device_outputs"),
+                   values.get("device_detections"))
 
 
 def remake(values: Values, card: ModelCard) -> str:
@@ -114,7 +119,9 @@ def chosen_cards(values: Values) -> List[ModelCard]:
             card = replace(card, calibration_images=values.get("calibration_images"))
         card = replace(card, runtime=values.get("runtime") or card.runtime)
         runtime.require(card.runtime)
-        chosen.append(replace(card, quantization=_settings(card.quantization, values)))
+        card = replace(card, quantization=_settings(card.quantization, values), device=device.chosen(card, values))
+        device.require(card)
+        chosen.append(card)
     return chosen
 
 

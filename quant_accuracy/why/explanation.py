@@ -25,6 +25,9 @@ from quant_accuracy.why.whereabouts import Attribution
 
 IMAGES = 16
 _NAMED = 3
+# Of what a device loses.
+NOT_SIMULATED = ("the simulation does not have this loss, so no quantizer is to blame; the page's section Device shows "
+                 "where device and simulation part")
 _GO_ON = "raise --why-budget, what is finished is kept"
 
 
@@ -44,6 +47,7 @@ class Answer:
         attribution: Where the lost AP is.
         spent: Seconds for `ranking` and for `search`.
         seconds: Seconds that there were for both.
+        of_device: The gates that failed for what the device loses, and the simulation does not.
     """
 
     float_metrics: Metrics
@@ -57,6 +61,7 @@ class Answer:
     attribution: Attribution
     spent: Dict[str, float]
     seconds: float
+    of_device: Sequence[str] = ()
 
     def lines(self) -> List[str]:
         """Three lines that name the culprits."""
@@ -73,6 +78,8 @@ class Answer:
         return [item.tensor for item in self.sensitivities.quantizers if item.tensor in tensors]
 
     def _culprits(self) -> str:
+        if self.goal is None and self.of_device:
+            return f"{', '.join(self.of_device)}: {NOT_SIMULATED}; no set of quantizers was looked for"
         if self.goal is None:
             return "no gate on the quantized mAP failed for a loss: no set of quantizers was looked for"
         if not self.float_meets_goal:
@@ -162,7 +169,8 @@ def explain(evaluation: Evaluation, minutes: float, most_images: int = IMAGES,
         else:
             search.rank(budget)
     return Answer(floats, quantized, search.families, search.loudness, search.sensitivities, goal, reachable, culprits,
-                  whereabouts.of_evaluation(evaluation), search.spent(), 60.0 * minutes)
+                  whereabouts.of_evaluation(evaluation), search.spent(), 60.0 * minutes,
+                  goals.of_device_alone(evaluation.verdicts, quantized))
 
 
 def _cut(found: Culprits) -> str:

@@ -2,16 +2,16 @@
 
 import math
 from dataclasses import dataclass
-from typing import Dict, Optional, Sequence
+from typing import Dict, List, Optional, Sequence
 
 from quant_accuracy.judging.verdicts import FAIL, Verdict
 from quant_accuracy.scoring.metrics import Metrics
-from quant_accuracy.settings.gates import CLASS_DROP
+from quant_accuracy.settings.gates import CLASS_DROP, DEVICE_FLOOR, OF_DEVICE
 
 # What quantizers can be to blame for: gates of one rank are met together, and those of a later rank count only where
 # none of an earlier one failed. A baseline leaves no more room than the numerical jitter, which would name half of the
 # network beside the culprit.
-_RANKS = (("mAP_drop", "mAP_ratio", "mAP_floor"), (CLASS_DROP,), ("mAP_baseline",))
+_RANKS = (("mAP_drop", "mAP_ratio", "mAP_floor", DEVICE_FLOOR), (CLASS_DROP,), ("mAP_baseline",))
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def of_verdicts(verdicts: Sequence[Verdict], floats: Metrics, quantized: Metrics
         quantized: The metrics of the quantized variant.
         classes: The classes that the gate on class drops can judge; None for all of them.
     """
-    losses = [verdict for verdict in verdicts if _is_loss(verdict)]
+    losses = [verdict for verdict in verdicts if _is_loss(verdict) and not _of_device_alone(verdict, quantized)]
     ranked = ([verdict for verdict in losses if verdict.gate in gates] for gates in _RANKS)
     failed = next(filter(None, ranked), None)
     if failed is None:
@@ -71,6 +71,18 @@ def of_verdicts(verdicts: Sequence[Verdict], floats: Metrics, quantized: Metrics
     drops = [verdict.upper for verdict in failed if verdict.gate == CLASS_DROP and verdict.upper is not None]
     return Goal([verdict.gate for verdict in failed], max(needed, default=None), min(drops, default=None), floats,
                 classes)
+
+
+def of_device_alone(verdicts: Sequence[Verdict], quantized: Metrics) -> List[str]:
+    """The gates that failed for what the device loses, and the simulation does not: no quantizer is to blame."""
+    return [verdict.gate for verdict in verdicts if verdict.outcome == FAIL and verdict.known_failure is None
+            and _of_device_alone(verdict, quantized)]
+
+
+def _of_device_alone(verdict: Verdict, quantized: Metrics) -> bool:
+    figure = quantized.figures["mAP"]
+    low = verdict.gate == DEVICE_FLOOR and verdict.lower is not None and figure is not None and figure < verdict.lower
+    return verdict.gate in OF_DEVICE and not low
 
 
 def class_drops(floats: Metrics, quantized: Metrics) -> Dict[str, float]:
@@ -105,5 +117,8 @@ def _mean_ap(verdict: Verdict, floats: Metrics, quantized: Metrics) -> Optional[
         return None
     if verdict.gate == "mAP_ratio":
         return float_ap * verdict.lower
+    if verdict.gate == DEVICE_FLOOR:
+        # What the device loses in addition is not for quantizers to gain.
+        return verdict.lower
     # A baseline on a part of the data compares means of shards; what they lack the whole lacks too, nearly.
     return quantized_ap + verdict.lower - verdict.value

@@ -6,7 +6,7 @@ from typing import Tuple
 import numpy as np
 import pytest
 
-from quant_accuracy.base.words import FLOAT, QUANTIZED
+from quant_accuracy.base.words import DEVICE, FLOAT, QUANTIZED, VARIANTS
 from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.detection.merge import Merged, Results
 from quant_accuracy.scoring import bootstrap, coco, figure_intervals, matching
@@ -24,6 +24,10 @@ def _scored(truth: Annotations, merged: Merged) -> Scored:
     return Scored(matches, coco.score_matches(matches, truth, len(merged.results)))
 
 
+def _measure(before: Scored, after: Scored, weights: np.ndarray, all_images: np.ndarray) -> FigureIntervals:
+    return figure_intervals.measure({FLOAT: before, QUANTIZED: after}, [VARIANTS], weights, all_images)
+
+
 @pytest.fixture(scope="module")
 def both() -> Tuple[Scored, Scored]:
     """Two variants on the same images, the second one worse."""
@@ -34,7 +38,7 @@ def both() -> Tuple[Scored, Scored]:
 
 @pytest.fixture(scope="module")
 def found(both: Tuple[Scored, Scored]) -> FigureIntervals:
-    return figure_intervals.measure(*both, _WEIGHTS, _all(both[0]))
+    return _measure(*both, _WEIGHTS, _all(both[0]))
 
 
 def _all(side: Scored) -> np.ndarray:
@@ -54,7 +58,7 @@ def test_every_figure_has_the_intervals_that_gates_judge_by(both: Tuple[Scored, 
 
         assert found.variants[FLOAT][name] == aps.mean_ap(quantized=False)
         assert found.variants[QUANTIZED][name] == aps.mean_ap(quantized=True)
-        assert found.drop[name] == aps.drop()
+        assert found.drops[VARIANTS][name] == aps.drop()
         # What is averaged here are COCO's own figures.
         for side, of_side in zip(both, values):
             assert np.nanmean(of_side) == pytest.approx(side.metrics.figures[name])
@@ -64,39 +68,39 @@ def test_a_class_has_an_interval_where_enough_images_show_it(both: Tuple[Scored,
                                                              found: FigureIntervals) -> None:
     before, after = (bootstrap.class_aps(side.matches, _WEIGHTS) for side in both)
     shown = both[0].matches.class_images()
-    for position, (name, interval) in enumerate(found.class_drop.items()):
+    for position, (name, interval) in enumerate(found.class_drops[VARIANTS].items()):
         if shown[position] < ClassImages(shown, shown).least:
             assert interval is None
             continue
         deviation = np.nanstd(before[:, position] - after[:, position], ddof=1)
         drop = (both[0].metrics.per_class[name] or 0.0) - (both[1].metrics.per_class[name] or 0.0)
         assert interval == pytest.approx(student_interval(drop, deviation, shown[position]))
-    assert any(interval is not None for interval in found.class_drop.values())
+    assert any(interval is not None for interval in found.class_drops[VARIANTS].values())
 
 
 def test_what_was_drawn_before_is_used_again_and_gives_the_same(both: Tuple[Scored, Scored],
                                                                 found: FigureIntervals) -> None:
     before, after = (side._replace(aps=bootstrap.threshold_aps(side.matches, _WEIGHTS)) for side in both)
 
-    assert figure_intervals.measure(before, after, _WEIGHTS, _all(before)) == found
+    assert _measure(before, after, _WEIGHTS, _all(before)) == found
 
 
 def test_what_has_no_ground_truth_has_no_interval(found: FigureIntervals) -> None:
-    assert found.class_drop["class 9"] is None
+    assert found.class_drops[VARIANTS]["class 9"] is None
     truth = Annotations(Path("empty.json"), {"images": [{"id": 1}], "annotations": [], "categories": []}, {1: {}},
                         {1: "car"})
     side = _scored(truth, Merged(np.array([1]), Results.from_rows([])))
 
-    nothing = figure_intervals.measure(side, side, np.ones([10, 1], np.int64), _all(side))
+    nothing = _measure(side, side, np.ones([10, 1], np.int64), _all(side))
 
-    assert {*nothing.variants[FLOAT].values(), *nothing.variants[QUANTIZED].values(), *nothing.drop.values(),
-            *nothing.class_drop.values()} == {None}
+    assert {*nothing.variants[FLOAT].values(), *nothing.variants[QUANTIZED].values(), *nothing.drops[VARIANTS].values(),
+            *nothing.class_drops[VARIANTS].values()} == {None}
 
 
 def test_equal_variants_differ_by_exactly_nothing(both: Tuple[Scored, Scored]) -> None:
-    same = figure_intervals.measure(both[0], both[0], _WEIGHTS, _all(both[0]))
+    same = _measure(both[0], both[0], _WEIGHTS, _all(both[0]))
 
-    assert {interval for interval in same.drop.values() if interval} == {(0.0, 0.0)}
+    assert {interval for interval in same.drops[VARIANTS].values() if interval} == {(0.0, 0.0)}
 
 
 def test_more_images_of_a_class_than_were_evaluated_leave_single_figures_open(both: Tuple[Scored, Scored],
@@ -106,9 +110,27 @@ def test_more_images_of_a_class_than_were_evaluated_leave_single_figures_open(bo
     absent = list(both[0].metrics.per_class).index("class 9")
     more[absent] = 5
 
-    of_part = figure_intervals.measure(*both, _WEIGHTS, more)
+    of_part = _measure(*both, _WEIGHTS, more)
 
     known, wider = found.variants[FLOAT]["mAP"], of_part.variants[FLOAT]["mAP"]
     assert known is not None
     assert wider is not None
     assert wider.low < known.low
+
+
+def test_a_third_variant_changes_nothing_of_the_others(both: Tuple[Scored, Scored], found: FigureIntervals) -> None:
+    pairs = [(FLOAT, QUANTIZED), (QUANTIZED, DEVICE), (FLOAT, DEVICE)]
+    sides = {FLOAT: both[0], QUANTIZED: both[1], DEVICE: both[0]}
+
+    three = figure_intervals.measure(sides, pairs, _WEIGHTS, _all(both[0]))
+
+    assert {name: three.variants[name] for name in VARIANTS} == found.variants
+    assert three.drops[VARIANTS] == found.drops[VARIANTS]
+    assert three.class_drops[VARIANTS] == found.class_drops[VARIANTS]
+    # The device is the float variant again.
+    assert three.variants[DEVICE] == found.variants[FLOAT]
+    assert {interval for interval in three.drops[FLOAT, DEVICE].values() if interval} == {(0.0, 0.0)}
+    back, there = three.drops[QUANTIZED, DEVICE]["mAP"], found.drops[VARIANTS]["mAP"]
+    assert back is not None
+    assert there is not None
+    assert back == pytest.approx((-there.high, -there.low))

@@ -73,3 +73,20 @@ def test_every_check_without_a_limit_can_be_known_to_fail() -> None:
              checks.SNAPSHOT, checks.BITWIDTHS, checks.USABLE, checks.COVERAGE]
 
     assert list(CHECKS) == named
+
+
+def test_agreement_may_say_what_it_takes_to_agree() -> None:
+    found = _read({"limit": 0.9, "score": 0.5, "iou": 0.7}, gates.AGREEMENT)
+
+    assert found == Gate(gates.AGREEMENT, 0.9, score=0.5, iou=0.7)
+    assert _read({"limit": 0.9, "iou": 0.7}, gates.AGREEMENT).score is None
+
+
+@pytest.mark.parametrize(("name", "value", "message"), [
+    ("mAP_drop", {"limit": 0.1, "score": 0.5}, "gates.mAP_drop.score is unknown"),
+    (gates.AGREEMENT, {"limit": 0.9, "iou": 0}, "gates.device_agreement.iou is 0"),
+    (gates.AGREEMENT, {"limit": 0.9, "score": 30}, "gates.device_agreement.score is 30"),
+])
+def test_a_wrong_rule_of_agreement_says_what_is_wrong(name: str, value: Any, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        _read(value, name)

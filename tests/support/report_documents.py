@@ -93,14 +93,63 @@ def why(**changes: Any) -> Dict[str, Any]:
     }
 
 
+def depth(*worst: int, ops: int = 30) -> Dict[str, Any]:
+    """A device's ops beside the simulation's; some of them, worst first, are not healthy."""
+    def steps(most: float, mean: float, beyond: float = 0.0) -> Dict[str, Any]:
+        return {"most": most, "mean": mean, "rms": mean * 1.5, "shift": -mean / 4, "beyond": beyond}
+
+    return {"kind": "tflite", "runtime": "tflite of tensorflow 1.15.5", "images": 4, "left_out": ["padded"],
+            "lines": ["2 of 30 ops differ by themselves", "accumulated, it grows"], "unhealthy": list(worst),
+            "ops": [{"place": place, "type": "CONV_2D" if place else "INPUT", "tensor": f"bias_value_{place}:0",
+                     "layer": f"block_{place}/Conv2D", "label": f"bias_value_{place}:0 of block_{place}/Conv2D",
+                     "elements": 4000, "step": 0.02, "accumulated": steps(3.0 + place, 0.1 * (1 + place), 0.25),
+                     "local": steps(7.0, 1.5, 0.031) if place in worst else steps(1.0, 0.004),
+                     "healthy": place not in worst,
+                     "causes": ["range differs: 0 .. 4 in the model, 0 .. 6 in the simulation"] * (place in worst)}
+                    for place in range(ops)]}
+
+
 def past_run(drop: Optional[float] = 0.01, *changed: str, day: int = 1) -> Dict[str, Any]:
     return {"time": f"2026-01-{day:02d}T12:34:56Z", "float_mAP": 0.6, "drop": drop, "images": 40, "shards": "0-3,7",
-            "quantized_mAP": None if drop is None else 0.6 - drop, "changed": list(changed)}
+            "quantized_mAP": None if drop is None else 0.6 - drop, "changed": list(changed),
+            "device_mAP": None, "device_drop": None}
 
 
 def changed_image(number: int, picture: str) -> Dict[str, Any]:
-    return {"image_id": number, "file_name": f"{number:012d}.jpg", "float": 0.9, "quantized": 0.4567,
+    return {"image_id": number, "file_name": f"{number:012d}.jpg", "float": 0.9, "quantized": 0.4567, "device": None,
             "picture": picture}
+
+
+def device(missing: int = 0, **changes: Any) -> Dict[str, Any]:
+    """What a report tells of a device that loses a little more than the simulation."""
+    names = ("cat", "dog", "emu", "fox")
+    ends: Dict[str, Any] = {name: [index / 1000, index / 1000 + 0.0123] for index, name in enumerate(FIGURES)}
+    of_classes = {"cat": [0.001, 0.009], "dog": [-0.01, 0.03], "emu": None, "fox": None}
+    return {
+        "images": 40 - missing, "missing": missing,
+        "metrics": {"float": variant(0.6, cat=0.5, dog=0.7, emu=None, fox=0.4),
+                    "quantized": variant(0.58768, cat=0.49, dog=0.65, emu=None, fox=0.41),
+                    "device": variant(0.58, cat=0.485, dog=0.64, emu=None, fox=0.40)},
+        "unknown_categories": {}, "mAP_drop": 0.00768, "whole_mAP_drop": 0.02,
+        "agreement": {"score": 0.3, "other_score": 0.15, "iou": 0.5, "share": 0.92, "interval": [0.9, 0.94],
+                      "simulated": 250, "agreed": 230, "device": 245, "device_agreed": 228,
+                      "lacking": {"lower score": 9, "other class": 2, "other place": 5, "gone": 4},
+                      "mean_iou": 0.91, "mean_score_difference": -0.004, "large_score_difference": 0.08,
+                      "classes": {"cat": {"simulated": 150, "agreed": 140}, "dog": {"simulated": 99, "agreed": 90},
+                                  "17": {"simulated": 1, "agreed": 0}}},
+        "parameters": {"counts": {"same": 7, "bias": 2, "fixed": 1},
+                       "differing": [{"tensor": "end:0", "kind": "fixed", "op": "LOGISTIC", "scale": 0.00390625,
+                                      "zero_point": 0, "wanted_scale": 0.0038, "wanted_zero_point": 0.0}]},
+        "intervals": {"device": {**ends, "AP_small": None}, "drop": ends, "class_drop": of_classes,
+                      "whole_drop": ends, "whole_class_drop": of_classes},
+        "errors": {name: {"ap50": 0.8, "counts": dict.fromkeys(KINDS, 1240), "dap": {**dict.fromkeys(KINDS, dap),
+                                                                                     "missed": None}}
+                   for name, dap in (("device", 0.135), ("difference", 0.01))},
+        "curves": {"recall": RECALL,
+                   "mean": {"device": {"0.50": curve(0.85), "0.75": curve(0.66), "0.50:0.95": curve(0.55)}},
+                   "classes": {name: {"device": None if name == "emu" else curve(0.7)} for name in names}},
+        "changed_images": [], **changes,
+    }
 
 
 def document(**changes: Any) -> Dict[str, Any]:
@@ -108,7 +157,7 @@ def document(**changes: Any) -> Dict[str, Any]:
     ends = {name: [index / 1000, index / 1000 + 0.0123] for index, name in enumerate(FIGURES)}
     intervals = {**ends, "AP_small": None}
     return {
-        "schema_version": 5,
+        "schema_version": 6,
         "model": "some_model",
         "images": 40,
         "shards": "0-3,7",
@@ -117,6 +166,7 @@ def document(**changes: Any) -> Dict[str, Any]:
                     "quantized": variant(0.58768, cat=0.49, dog=0.65, emu=None, fox=0.41)},
         "unknown_categories": {"float": {}, "quantized": {}},
         "mAP_drop": 0.01232,
+        "device": None,
         "intervals": {"resamples": 1000, "float": intervals, "quantized": intervals, "drop": intervals,
                       "class_drop": {"cat": [0.002, 0.018], "dog": [0.041, 0.059], "emu": None, "fox": None}},
         "verdicts": [verdict()],
@@ -130,11 +180,12 @@ def document(**changes: Any) -> Dict[str, Any]:
         "batch_norms_left": [{"batch_norm": "tower/norm", "reason": "read twice"}],
         "changed_images": [],
         "why": None,
+        "device_depth": None,
         "history": [],
         "provenance": {"batch_size": 1, "simulator": "builtin", "data": {"shards": {"val-00000": "12ab"}},
                        "checkpoint": {"model.ckpt.meta": DIGEST}, "seed": None},
         "run": {"ended": "2026-01-09T12:34:56Z", "seconds": {"detect": 4.5},
-                "images_per_second": {"float": 94.2, "quantized": None},
+                "images_per_second": {"float": 94.2, "quantized": None, "device": None},
                 "machine": {"system": "Linux", "processor": "", "cores": 2, "python": "3.7.16"},
                 "options": {"shards": None}, "retried": []},
         **changes,
@@ -144,7 +195,7 @@ def document(**changes: Any) -> Dict[str, Any]:
 def everything() -> Dict[str, Any]:
     """A report with history, pictures (that are missing unless someone makes them), a retry and an answer to why."""
     retried = [{"shard": 3, "executor": "processes", "reason": "its process was killed (SIGKILL)"}]
-    return document(why=why(), run={**document()["run"], "retried": retried},
+    return document(why=why(), device_depth=depth(7, 3), run={**document()["run"], "retried": retried},
                     changed_images=[changed_image(number, f"images/{number}.jpg") for number in (17, 4)],
                     history=[past_run(day=1), past_run(0.03, "quantization.scheme", day=2), past_run(0.029, day=3)])
 

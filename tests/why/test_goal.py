@@ -70,3 +70,24 @@ def test_a_goal_on_classes_asks_nothing_of_those_that_too_few_images_show() -> N
 
     assert found is not None
     assert found.met(_metrics(0.5, cat=0.46, cup=0.1))
+
+
+@pytest.mark.parametrize("verdict", [
+    _verdict("device_mAP_drop", 0.03, upper=0.02),
+    _verdict("device_agreement", 0.8, lower=0.9),
+    _verdict("device_mAP_floor", 0.45, lower=0.5),
+])
+def test_what_the_device_alone_loses_asks_nothing_of_quantizers(verdict: Verdict) -> None:
+    simulated = _metrics(0.5)
+
+    assert goal.of_verdicts([verdict], _metrics(0.6), simulated) is None
+    assert goal.of_device_alone([verdict], simulated) == [verdict.gate]
+
+
+def test_a_device_below_its_floor_asks_for_it_of_a_simulation_that_is_below_too() -> None:
+    verdict, simulated = _verdict("device_mAP_floor", 0.45, lower=0.55), _metrics(0.5)
+    found = goal.of_verdicts([verdict], _metrics(0.6), simulated)
+
+    assert found is not None
+    assert found.mean_ap == 0.55
+    assert goal.of_device_alone([verdict], simulated) == []

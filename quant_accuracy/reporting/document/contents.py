@@ -4,24 +4,21 @@ import platform
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Dict, List, Optional
-
-import numpy as np
+from typing import Any, Dict, Optional
 
 from quant_accuracy.base import concurrency
-from quant_accuracy.base.words import FLOAT, QUANTIZED, REPORT_SCHEMA_VERSION
+from quant_accuracy.base.words import DEVICE, FLOAT, QUANTIZED, REPORT_SCHEMA_VERSION, VARIANTS
 from quant_accuracy.data.shards import format_selection
 from quant_accuracy.pipeline import certainty
 from quant_accuracy.pipeline.evaluation import Evaluation
-from quant_accuracy.pipeline.variant import Variant
-from quant_accuracy.reporting.document.read_report import ANNOTATIONS_KEY
+from quant_accuracy.reporting.document import device, parts
+from quant_accuracy.reporting.document.read_report import ANNOTATIONS_KEY, DEPTH_KEY
 from quant_accuracy.reporting.pictures import changed_images
-from quant_accuracy.scoring import coco, error_kinds, figure_intervals, matching, numbering
-from quant_accuracy.scoring.figure_intervals import Intervals, Scored
-from quant_accuracy.why import explanation
+from quant_accuracy.scoring import figure_intervals
+from quant_accuracy.scoring.figure_intervals import FigureIntervals, Scored
+from quant_accuracy.why import device_depth, explanation
 from quant_accuracy.why.explanation import Answer
 
-_DIGITS = 4
 _CPU_INFO = Path("/proc/cpuinfo")
 
 
@@ -41,22 +38,27 @@ def as_document(evaluation: Evaluation, folder: Path, why: Optional[Answer] = No
     """
     watch = evaluation.prepared.watch
     with watch.step("intervals"):
-        intervals = _intervals(evaluation)
+        of_device = device.intervals(evaluation)
+        intervals = _intervals(evaluation, of_device)
     with watch.step("errors"):
-        errors = _errors(evaluation)
+        errors = parts.errors(evaluation, VARIANTS)
     with watch.step("curves"):
-        curves = _curves(evaluation)
+        curves = parts.curves(evaluation, VARIANTS)
     with watch.step("pictures"):
         changed = changed_images.draw(evaluation, folder)
+    depth = device_depth.of_evaluation(evaluation)
+    known = essentials(evaluation)
     return {
-        **essentials(evaluation),
+        **known,
         "intervals": intervals,
         "errors": errors,
         "curves": curves,
+        DEVICE: device.complete(evaluation, known[DEVICE], of_device, folder),
         "quantizers": [asdict(item) for item in evaluation.prepared.snapshot()],
         "batch_norms_left": [asdict(item) for item in evaluation.artifacts.not_folded],
         "changed_images": changed,
         "why": None if why is None else explanation.as_document(why),
+        DEPTH_KEY: None if depth is None else device_depth.as_document(depth),
         "history": [],
     }
 
@@ -69,19 +71,15 @@ def essentials(evaluation: Evaluation) -> Dict[str, Any]:
         "images": evaluation.variants[FLOAT].metrics.images,
         "shards": format_selection([shard.index for shard in evaluation.shards]),
         ANNOTATIONS_KEY: str(evaluation.prepared.truth.path.resolve()),
-        "metrics": {name: asdict(variant.metrics) for name, variant in evaluation.variants.items()},
-        "unknown_categories": {name: _unknown(evaluation, variant) for name, variant in evaluation.variants.items()},
+        "metrics": {name: asdict(evaluation.variants[name].metrics) for name in VARIANTS},
+        "unknown_categories": {name: parts.unknown(evaluation, name) for name in VARIANTS},
         "mAP_drop": difference(evaluation, "mAP"),
+        DEVICE: device.as_document(evaluation),
         "verdicts": [asdict(verdict) for verdict in evaluation.verdicts],
         "notes": list(evaluation.notes),
         "provenance": dict(evaluation.figures.provenance),
         "run": _run(evaluation),
     }
-
-
-def _unknown(evaluation: Evaluation, variant: Variant) -> Dict[str, int]:
-    found = numbering.unknown_categories(variant.merged.results, evaluation.prepared.truth)
-    return {str(category): count for category, count in found.items()}
 
 
 def difference(evaluation: Evaluation, figure: str) -> Optional[float]:
@@ -91,58 +89,30 @@ def difference(evaluation: Evaluation, figure: str) -> Optional[float]:
     return None if float_value is None or quantized_value is None else float_value - quantized_value
 
 
-def _intervals(evaluation: Evaluation) -> Dict[str, Any]:
+def _intervals(evaluation: Evaluation, of_device: Optional[FigureIntervals]) -> Dict[str, Any]:
     """95 % intervals of all figures, from the resamples that the gates judge by."""
-    aps = evaluation.aps or {}
-    floats, quantized = (Scored(evaluation.variants[name].matches, evaluation.variants[name].metrics, aps.get(name))
-                         for name in (FLOAT, QUANTIZED))
-    prepared = evaluation.prepared
-    found = figure_intervals.measure(floats, quantized, certainty.draw(prepared),
-                                     certainty.class_images(prepared, floats.matches),
-                                     # What all images say of others like them is left to chance, as it always is.
-                                     0.0 if prepared.whole() else prepared.share())
-    return {"resamples": found.resamples, **{name: _pairs(of_variant) for name, of_variant in found.variants.items()},
-            "drop": _pairs(found.drop), "class_drop": _pairs(found.class_drop)}
+    judged = evaluation.figures.device
+    # A device that has run all of them has had the others resampled, too.
+    found = _measured(evaluation) if of_device is None or judged is None or judged.missing else of_device
+    return {"resamples": found.resamples, **{name: parts.pairs(found.variants[name]) for name in VARIANTS},
+            "drop": parts.pairs(found.drops[VARIANTS]), "class_drop": parts.pairs(found.class_drops[VARIANTS])}
 
 
-def _pairs(intervals: Intervals) -> Dict[str, Optional[List[float]]]:
-    return {name: None if interval is None else list(interval) for name, interval in intervals.items()}
-
-
-def _errors(evaluation: Evaluation) -> Dict[str, Any]:
-    """The six kinds of error by variant, and by how much they differ: quantized - float."""
-    truth = evaluation.prepared.truth
-    found = {name: error_kinds.analyse(variant.merged, truth, variant.matches)
-             for name, variant in evaluation.variants.items()}
-    found["difference"] = error_kinds.difference(found[FLOAT], found[QUANTIZED])
-    return {name: asdict(kinds) for name, kinds in found.items()}
-
-
-def _curves(evaluation: Evaluation) -> Dict[str, Any]:
-    """Precision at COCO's recalls: the mean over classes at some IoUs, and each class at IoU 0.50."""
-    precision = {name: coco.curves(variant.matches).precision for name, variant in evaluation.variants.items()}
-    classes = list(evaluation.variants[FLOAT].metrics.per_class)
-    at = coco.AT_ONE_IOU
-    return {
-        "recall": np.round(matching.RECALLS, _DIGITS).tolist(),
-        "mean": {name: {"0.50": _mean_curve(found[:, at["AP50"]]), "0.75": _mean_curve(found[:, at["AP75"]]),
-                        "0.50:0.95": _mean_curve(found.mean(axis=1))} for name, found in precision.items()},
-        "classes": {label: {name: _mean_curve(found[place:place + 1, at["AP50"]])
-                            for name, found in precision.items()} for place, label in enumerate(classes)},
-    }
-
-
-def _mean_curve(precision: np.ndarray) -> Optional[List[float]]:
-    """The mean over the classes that have ground truth; None where none has: float64 [class, recall] -> [recall]."""
-    known = precision[~np.isnan(precision[:, 0])]
-    found: Optional[List[float]] = np.round(known.mean(axis=0), _DIGITS).tolist() if len(known) else None
-    return found
+def _measured(evaluation: Evaluation) -> FigureIntervals:
+    aps, prepared = evaluation.aps or {}, evaluation.prepared
+    sides = {name: Scored(evaluation.variants[name].matches, evaluation.variants[name].metrics, aps.get(name))
+             for name in VARIANTS}
+    return figure_intervals.measure(sides, [VARIANTS], certainty.draw(prepared),
+                                    certainty.class_images(prepared, sides[FLOAT].matches),
+                                    # What all images say of others like them is left to chance, as it always is.
+                                    0.0 if prepared.whole() else prepared.share())
 
 
 def _run(evaluation: Evaluation) -> Dict[str, Any]:
     """What may differ between two runs of the same thing."""
     request = evaluation.request
-    speeds = {name: variant.speed for name, variant in evaluation.variants.items()}
+    speeds = {name: evaluation.variants[name].speed if name in evaluation.variants else None
+              for name in (*VARIANTS, DEVICE)}
     return {
         "ended": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "seconds": {name: round(seconds, 3) for name, seconds in evaluation.prepared.watch.seconds().items()},

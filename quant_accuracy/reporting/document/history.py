@@ -16,7 +16,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 from quant_accuracy.base import files, progress
 from quant_accuracy.base.documents import Section, decoded, parse_json
 from quant_accuracy.base.errors import ConfigurationError, StorageError
-from quant_accuracy.base.words import VARIANTS
+from quant_accuracy.base.words import DEVICE, VARIANTS
 from quant_accuracy.judging import baseline
 
 SCHEMA_VERSION = 1
@@ -41,6 +41,8 @@ class Entry:
         digest: Of the provenance: runs of the same things have the same.
         changed: The keys of the provenance, dotted, that differ from the line before of the same model; empty where
             there is none, and in an entry that was not read from a history.
+        device_map: Device mAP; None where there was no device.
+        device_drop: Quantized mAP - device mAP.
     """
 
     time: str
@@ -54,6 +56,8 @@ class Entry:
     provenance: Mapping[str, Any]
     digest: str
     changed: Tuple[str, ...] = ()
+    device_map: Optional[float] = None
+    device_drop: Optional[float] = None
 
 
 def entry(document: Mapping[str, Any]) -> Entry:
@@ -63,10 +67,12 @@ def entry(document: Mapping[str, Any]) -> Entry:
         document: What `contents.as_document`, or `contents.essentials`, makes of an evaluation.
     """
     before, after = (document["metrics"][variant]["figures"]["mAP"] for variant in VARIANTS)
-    provenance = dict(document["provenance"])
+    provenance, device = dict(document["provenance"]), document.get(DEVICE)
     return Entry(document["run"]["ended"], document["model"], document["images"], document["shards"], before, after,
                  document["mAP_drop"], dict(Counter(verdict["outcome"] for verdict in document["verdicts"])),
-                 provenance, files.digest_value(provenance))
+                 provenance, files.digest_value(provenance), (),
+                 None if device is None else device["metrics"][DEVICE]["figures"]["mAP"],
+                 None if device is None else device["mAP_drop"])
 
 
 def remember(path: Path, document: Mapping[str, Any]) -> Dict[str, Any]:
@@ -88,6 +94,7 @@ def remember(path: Path, document: Mapping[str, Any]) -> Dict[str, Any]:
 def _shown(line: Entry) -> Dict[str, Any]:
     """What a report tells of an entry."""
     return {"time": line.time, "float_mAP": line.float_map, "quantized_mAP": line.quantized_map, "drop": line.drop,
+            "device_mAP": line.device_map, "device_drop": line.device_drop,
             "images": line.images, "shards": line.shards, "changed": list(line.changed)}
 
 
@@ -187,7 +194,8 @@ def _entry(section: Section) -> Entry:
     return Entry(section.text("time"), section.text("model"), section.number("images", 0, 10 ** 9),
                  section.text("shards"), _figure(section, "float_map"), _figure(section, "quantized_map"), drop,
                  {name: outcomes.number(name, 0, 10 ** 6) for name in outcomes.items()}, provenance,
-                 files.digest_value(provenance))
+                 files.digest_value(provenance), (), _figure(section, "device_map"),
+                 section.known_real("device_drop", -1, 1))
 
 
 def _figure(section: Section, key: str) -> Optional[float]:
@@ -198,4 +206,8 @@ def _after(before: Optional[Entry], now: Entry) -> Entry:
     """The entry, with what changed of its provenance."""
     if before is None or before.digest == now.digest:
         return now
-    return replace(now, changed=tuple(baseline.changed(before.provenance, now.provenance)))
+    sides = [before.provenance, now.provenance]
+    if not all(DEVICE in side for side in sides):
+        # A device that comes or goes changes nothing of the other variants.
+        sides = [{key: value for key, value in side.items() if key != DEVICE} for side in sides]
+    return replace(now, changed=tuple(baseline.changed(*sides)))

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, List, Mapping, Optional, Sequence
+from typing import Any, List, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
 
 from quant_accuracy.base import invocation
 from quant_accuracy.base.documents import Section, read_json
 from quant_accuracy.base.errors import ConfigurationError, first_line
-from quant_accuracy.base.words import REPORT_SCHEMA_VERSION, VARIANTS
+from quant_accuracy.base.words import DEVICE, REPORT_SCHEMA_VERSION, VARIANTS
 from quant_accuracy.data.identifiers import as_integer
 from quant_accuracy.detection.merge import Results
 from quant_accuracy.judging.verdicts import CHECK, GATE, OUTCOMES, Verdict
@@ -19,11 +19,31 @@ from quant_accuracy.scoring import metrics
 from quant_accuracy.scoring.intervals import Interval
 from quant_accuracy.scoring.metrics import Metrics
 
+# Before there were devices; everything else is as it was.
+_OLDER = (5,)
 # Of the reports that can be read.
 SNAPSHOT_FILE = "snapshot.json"
 # Where a report says which annotation file it was scored with.
 ANNOTATIONS_KEY = "annotations"
+# Where it compares a device's integer model with the simulation op by op.
+DEPTH_KEY = "device_depth"
 AGAIN = f"make it again with {invocation.REPORT}"
+
+
+class ReportedDevice(NamedTuple):
+    """What a report says of a device.
+
+    Attributes:
+        missing: Number of evaluated images that it had not run.
+        drop: Quantized mAP - device mAP on those that it had.
+        whole_drop: Float mAP - device mAP on these.
+        agreement: Which share of the simulation's detections it had, too.
+    """
+
+    missing: int
+    drop: Optional[float]
+    whole_drop: Optional[float]
+    agreement: Optional[float]
 
 
 @dataclass(frozen=True)
@@ -35,7 +55,8 @@ class ReportedRun:
         model: Name of the model card.
         images: Number of evaluated images.
         shards: The evaluated shards, such as `0-3`.
-        metrics: COCO's figures by variant.
+        metrics: COCO's figures by variant; of a device where there was one.
+        device: What the device lost; None where there was none.
         verdicts: What the gates and checks said.
         provenance: What the metrics were measured from.
         annotations: The annotation file, where the report names one.
@@ -46,6 +67,7 @@ class ReportedRun:
     images: int
     shards: str
     metrics: Mapping[str, Metrics]
+    device: Optional[ReportedDevice]
     verdicts: Sequence[Verdict]
     provenance: Mapping[str, Any]
     annotations: Optional[Path]
@@ -58,6 +80,14 @@ class ReportedRun:
     def detections(self, variant: str) -> Path:
         """Where the detections of a variant lie, if they were kept."""
         return self.folder / "detections" / f"{variant}.json"
+
+    def figures(self, variant: str) -> Mapping[str, Optional[float]]:
+        """COCO's figures of a variant; nothing where the run does not have it."""
+        return self.metrics[variant].figures if variant in self.metrics else {}
+
+    def per_class(self, variant: str) -> Mapping[str, Optional[float]]:
+        """The AP of each class of a variant; nothing where the run does not have it."""
+        return self.metrics[variant].per_class if variant in self.metrics else {}
 
     def drop(self) -> Optional[float]:
         """Float mAP - quantized mAP."""
@@ -83,14 +113,25 @@ def read_run(given: Path) -> ReportedRun:
     document = _read_json(path, _missing_report(given, path))
     if not isinstance(document, dict):
         raise ConfigurationError(f"{path}: is not a report; {AGAIN}")
-    whole = Section(str(path), "", document, f"the report, or {AGAIN}").of_version(REPORT_SCHEMA_VERSION, AGAIN)
+    whole = Section(str(path), "", document, f"the report, or {AGAIN}").of_version(
+        REPORT_SCHEMA_VERSION, AGAIN, _OLDER)
     provenance = whole.section("provenance")
     provenance.section("data").section("shards")
     provenance.section("data").get("annotations")
     recorded = document.get(ANNOTATIONS_KEY)
-    return ReportedRun(path, whole.text("model"), whole.number("images", 0, 10 ** 9), whole.text("shards"),
-                       {variant: metrics.read(whole.section("metrics").section(variant)) for variant in VARIANTS},
-                       _verdicts(whole), provenance.items(), Path(recorded) if isinstance(recorded, str) else None)
+    device = None if document.get(DEVICE) is None else whole.section(DEVICE)
+    found = {variant: metrics.read(whole.section("metrics").section(variant)) for variant in VARIANTS}
+    if device is not None:
+        found[DEVICE] = metrics.read(device.section("metrics").section(DEVICE))
+    return ReportedRun(path, whole.text("model"), whole.number("images", 0, 10 ** 9), whole.text("shards"), found,
+                       None if device is None else _device(device), _verdicts(whole), provenance.items(),
+                       Path(recorded) if isinstance(recorded, str) else None)
+
+
+def _device(section: Section) -> ReportedDevice:
+    drop, whole_drop = (section.known_real(key, -1, 1) for key in ("mAP_drop", "whole_mAP_drop"))
+    return ReportedDevice(section.number("missing", 0, 10 ** 9), drop, whole_drop,
+                          section.section("agreement").known_real("share", 0, 1))
 
 
 def _missing_report(given: Path, path: Path) -> str:

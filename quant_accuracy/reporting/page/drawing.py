@@ -19,11 +19,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
 
-from quant_accuracy.base.words import FLOAT, QUANTIZED
+from quant_accuracy.base.words import DEVICE, FLOAT, QUANTIZED
 
-# With the two variants, the page's CSS variables, each with a colour that stands for it while matplotlib draws.
+# With the variants, the page's CSS variables, each with a colour that stands for it while matplotlib draws.
 INK, SOFT, LINE, MARK = "ink", "soft", "line", "mark"
-_STAND_INS = {name: f"#00000{digit}" for digit, name in enumerate((INK, SOFT, LINE, FLOAT, QUANTIZED, MARK), start=1)}
+_STAND_INS = {name: f"#00000{digit}" for digit, name in enumerate(
+    (INK, SOFT, LINE, FLOAT, QUANTIZED, MARK, DEVICE), start=1)}
 _FONT_SIZE = 12
 # From the middle of a line of digits to its baseline, in sizes of the font.
 _BASELINE = 0.35

@@ -41,8 +41,8 @@ def render(document: Mapping[str, Any], form: str, folder: Path) -> str:
         return json.dumps(document, indent=1, sort_keys=True) + "\n"
     shown = views.view(document)
     if form == "html":
-        shown.update(_drawn(document), images=[{**image, "source": _embedded(folder / image["picture"])}
-                                               for image in shown["images"]])
+        shown.update(_drawn(document), **{key: [{**image, "source": _embedded(folder / image["picture"])}
+                                                for image in shown[key]] for key in ("images", "device_images")})
     text = _environment(form).get_template(f"report.{form}.j2").render(shown)
     # Names from JSON may hold halves of characters, which no file takes.
     return text.encode("utf-8", "replace").decode("utf-8")

@@ -8,10 +8,11 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tup
 
 from matplotlib.ticker import MaxNLocator
 
-from quant_accuracy.base.words import FLOAT, QUANTIZED, VARIANTS
+from quant_accuracy.base.words import DEVICE, FLOAT, QUANTIZED, VARIANTS
 from quant_accuracy.quantization.records import ACTIVATION, PARAM, with_layer
+from quant_accuracy.reporting.document.read_report import DEPTH_KEY
 from quant_accuracy.reporting.gate_table import number
-from quant_accuracy.reporting.page import drawing
+from quant_accuracy.reporting.page import depth_plot, drawing
 from quant_accuracy.reporting.page.drawing import Plot, Sheet
 
 # How the page's key shows the means at these IoU.
@@ -34,6 +35,7 @@ class Plots(NamedTuple):
     ranges: Sequence[Plot]
     sensitivity: Optional[Plot]
     history: Optional[Plot]
+    depth: Optional[Plot]
 
 
 def draw(document: Mapping[str, Any]) -> Plots:
@@ -42,14 +44,28 @@ def draw(document: Mapping[str, Any]) -> Plots:
     with drawing.own_settings():
         placed = [_ranges(document["quantizers"], kind, title)
                   for kind, title in ((PARAM, "Ranges of params"), (ACTIVATION, "Ranges of activations"))]
-        return Plots(_curves(document["curves"]), _class_curves(document), _errors(document["errors"]),
+        return Plots(_curves(document), _class_curves(document), _errors(document),
                      [plot for plot in placed if plot is not None],
-                     None if why is None else _sensitivity(why["sensitivity"]), _history(document["history"]))
+                     None if why is None else _sensitivity(why["sensitivity"]), _history(document["history"]),
+                     None if document[DEPTH_KEY] is None else depth_plot.draw(document[DEPTH_KEY]))
 
 
-def _curves(curves: Mapping[str, Any]) -> Optional[Plot]:
-    """The mean over classes, of both variants at several IoU."""
-    known = [(variant, iou, values) for variant in VARIANTS for iou, values in curves["mean"][variant].items()
+def _sides(document: Mapping[str, Any]) -> Sequence[str]:
+    """The variants that there are."""
+    return VARIANTS if document[DEVICE] is None else (*VARIANTS, DEVICE)
+
+
+def _of_sides(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """What the document holds under a key, by variant."""
+    device = {} if document[DEVICE] is None else {DEVICE: document[DEVICE][key][DEVICE]}
+    return {**{variant: document[key][variant] for variant in VARIANTS}, **device}
+
+
+def _curves(document: Mapping[str, Any]) -> Optional[Plot]:
+    """The mean over classes, of all variants at several IoU."""
+    curves, sides, device = document["curves"], _sides(document), document[DEVICE]
+    means = {**curves["mean"], **({} if device is None else device["curves"]["mean"])}
+    known = [(variant, iou, values) for variant in sides for iou, values in means[variant].items()
              if values is not None]
     if not known:
         return None
@@ -62,20 +78,25 @@ def _curves(curves: Mapping[str, Any]) -> Optional[Plot]:
     for variant, iou, values in known:
         sheet.line(axes, curves["recall"], values, variant, style=IOU_STYLES.get(iou, "-."))
     areas = {(variant, iou): number(sum(values) / len(values)) for variant, iou, values in known}
-    told = [f"{' → '.join(areas[variant, iou] for variant in VARIANTS if (variant, iou) in areas)} at IoU {iou}"
+    told = [f"{' → '.join(areas[variant, iou] for variant in sides if (variant, iou) in areas)} at IoU {iou}"
             for iou in sorted({iou for _, iou in areas}, key=lambda iou: (":" in iou, iou))]
     return _named(sheet, "Precision over recall, mean over classes",
-                  f"Area below the curve, float → quantized: {', '.join(told)}.")
+                  f"Area below the curve, {' → '.join(sides)}: {', '.join(told)}.")
 
 
 def _class_curves(document: Mapping[str, Any]) -> List[Plot]:
     """A small plot for each of the classes that lost the most AP."""
-    before, after = (document["metrics"][variant]["per_class"] for variant in VARIANTS)
-    losses = {name: before[name] - after[name] for name, curve in document["curves"]["classes"].items()
-              if None not in (before.get(name), after.get(name), curve["float"], curve["quantized"])}
+    aps = {side: metrics["per_class"] for side, metrics in _of_sides(document, "metrics").items()}
+    device = document[DEVICE]
+    of_device = {} if device is None else device["curves"]["classes"]
+    curves = {name: {**curve, **of_device.get(name, {})} for name, curve in document["curves"]["classes"].items()}
+    losses = {name: aps[FLOAT][name] - min(of_variant[name] for of_variant in aps.values())
+              for name, curve in curves.items()
+              if None not in [*curve.values(), *(of_variant.get(name) for of_variant in aps.values())]}
     worst = sorted(losses, key=lambda name: losses[name], reverse=True)[:CLASSES]
-    return [_class_curve(name, document["curves"]["recall"], document["curves"]["classes"][name],
-                         f"AP {number(before[name])}, quantized {number(after[name])}") for name in worst]
+    return [_class_curve(name, document["curves"]["recall"], curves[name], "AP " + ", ".join(
+        [number(aps[FLOAT][name]), *(f"{side} {number(of_variant[name])}" for side, of_variant in aps.items()
+                                     if side != FLOAT)])) for name in worst]
 
 
 def _class_curve(name: str, recall: Sequence[float], curve: Mapping[str, Sequence[float]], summary: str) -> Plot:
@@ -84,32 +105,35 @@ def _class_curve(name: str, recall: Sequence[float], curve: Mapping[str, Sequenc
     corners = {0.0: "0", 1.0: "1"}
     sheet.levels(axes, {**corners, 0.5: ""})
     sheet.columns(axes, {**corners, 0.5: ""})
-    for variant in VARIANTS:
-        sheet.line(axes, recall, curve[variant], variant)
+    for variant, values in curve.items():
+        sheet.line(axes, recall, values, variant)
     return Plot(name, summary, sheet.svg(f"Precision over recall at IoU 0.50 of {_apart(name)}: {summary}"))
 
 
-def _errors(errors: Mapping[str, Any]) -> Optional[Plot]:
+def _errors(document: Mapping[str, Any]) -> Optional[Plot]:
     """How much AP50 each kind of error costs, side by side."""
-    sides = [errors[variant]["dap"] for variant in VARIANTS]
-    known = [value for side in sides for value in side.values() if value is not None]
+    sides = {side: errors["dap"] for side, errors in _of_sides(document, "errors").items()}
+    known = [value for side in sides.values() for value in side.values() if value is not None]
     if not known:
         return None
-    sheet = Sheet(_WIDTH, 40 * len(sides[0]) + 12)
+    kinds, step = list(sides[FLOAT]), 0.76 / len(sides)
+    sheet = Sheet(_WIDTH, 20 * len(sides) * len(kinds) + 12)
     axes = sheet.axes(100, 4, _WIDTH - 54, sheet.height - 4, (min(0.0, *known), max(1e-4, *known)),
-                      (len(sides[0]) - 0.5, -0.5))
-    sheet.line(axes, (0, 0), (-0.5, len(sides[0]) - 0.5), drawing.LINE, 1.0)
-    for row, kind in enumerate(sides[0]):
+                      (len(kinds) - 0.5, -0.5))
+    sheet.line(axes, (0, 0), (-0.5, len(kinds) - 0.5), drawing.LINE, 1.0)
+    for row, kind in enumerate(kinds):
         sheet.write(92, sheet.place(axes, 0, row)[1], kind, "end", drawing.INK)
-        for variant, side, offset in zip(VARIANTS, sides, (-0.36, 0.02)):
-            value = side.get(kind)
+        for place, (variant, side) in enumerate(sides.items()):
+            value, top = side.get(kind), row - 0.36 + place * step
             if value is not None:
-                sheet.box(axes, (0, value), (row + offset, row + offset + 0.34), variant)
-            x, y = sheet.place(axes, max(value or 0.0, 0.0), row + offset + 0.17)
+                sheet.box(axes, (0, value), (top, top + step - 0.04), variant)
+            x, y = sheet.place(axes, max(value or 0.0, 0.0), top + step / 2 - 0.02)
             sheet.write(x + 5, y, number(value))
-    worst = max(sides[1], key=lambda kind: sides[1][kind] or 0.0)
+    costs = sides[QUANTIZED]
+    worst = max(costs, key=lambda kind: costs[kind] or 0.0)
+    others = ", ".join(f"{name} {number(side.get(worst))}" for name, side in sides.items() if name != QUANTIZED)
     return _named(sheet, "AP50 lost to each kind of error",
-                  f"Quantized, {worst} costs the most: {number(sides[1][worst])}, float {number(sides[0].get(worst))}.")
+                  f"Quantized, {worst} costs the most: {number(costs[worst])}, {others}.")
 
 
 def _ranges(quantizers: Sequence[Mapping[str, Any]], kind: str, title: str) -> Optional[Plot]:
@@ -212,7 +236,11 @@ def _history(history: Sequence[Mapping[str, Any]]) -> Optional[Plot]:
     x = (places[0] - 0.3, places[-1] + 0.3)
     sheet = Sheet(_WIDTH, 330)
     above = [("float_mAP", FLOAT), ("quantized_mAP", QUANTIZED)]
-    panels = [(22, 172, "mAP", above), (204, 294, "drop", [("drop", drawing.INK)])]
+    lost = [("drop", drawing.INK)]
+    if any(item["device_mAP"] is not None for _, item in runs):
+        above.append(("device_mAP", DEVICE))
+        lost.append(("device_drop", DEVICE))
+    panels = [(22, 172, "mAP", above), (204, 294, "drop" if len(lost) == 1 else "drop, device drop", lost)]
     for top, bottom, name, lines in panels:
         series = [([_NAN if item[key] is None else item[key] for _, item in runs], colour) for key, colour in lines]
         ticks = _ticks([value for values, _ in series for value in values if value == value])

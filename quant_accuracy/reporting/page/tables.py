@@ -99,27 +99,37 @@ def numbers(*values: Optional[float]) -> Sequence[Cell]:
     return [Cell(number(value)) for value in values]
 
 
-def compare(label: str, heading: str, names: Sequence[str], before: Mapping[str, Optional[float]],
-            after: Mapping[str, Optional[float]], intervals: Mapping[str, Mapping[str, Ends]],
-            sortable: bool = False) -> Table:
-    """A table that sets the float beside the quantized variant.
+class Figures(NamedTuple):
+    """A column of figures: its heading, the values by row, and where they lie as far as it is known."""
+
+    heading: str
+    values: Mapping[str, Optional[float]]
+    intervals: Mapping[str, Ends] = {}
+
+
+def compare(label: str, heading: str, names: Sequence[str], columns: Sequence[Figures], order: str = "") -> Table:
+    """A table that sets variants, and what they lose, side by side.
 
     Args:
         label: What the table is called.
         heading: What its rows are.
-        names: The rows, worst first if it is sortable.
-        before: The float figures.
-        after: The quantized figures.
-        intervals: Where `float`, `quantized` and `drop` lie, as far as it is known.
-        sortable: Whether a reader may sort it.
+        names: The rows.
+        columns: The figures.
+        order: The column that the rows are sorted by, worst first, and that a reader may sort otherwise; none of them
+            where it is empty.
     """
-    def cell(side: str, name: str, value: Optional[float]) -> Cell:
-        return Cell(number(value), "" if value is None else between(intervals.get(side, {}).get(name)))
+    def cell(column: Figures, name: str) -> Cell:
+        value = column.values.get(name)
+        return Cell(number(value), "" if value is None else between(column.intervals.get(name)))
 
-    rows = [[Cell(name), cell("float", name, before.get(name)), cell("quantized", name, after.get(name)),
-             cell("drop", name, drop(before.get(name), after.get(name)))] for name in names]
-    return Table(label, [Column(heading, NAME), Column("float"), Column("quantized"),
-                         Column("drop", order="descending" if sortable else "")], rows, sortable)
+    rows = [[Cell(name), *(cell(column, name) for column in columns)] for name in names]
+    return Table(label, [Column(heading, NAME), *(Column(column.heading, order="descending" if column.heading == order
+                                                         else "") for column in columns)], rows, bool(order))
+
+
+def drops(before: Mapping[str, Optional[float]], after: Mapping[str, Optional[float]]) -> Mapping[str, Optional[float]]:
+    """First - second by name, where both are known."""
+    return {name: drop(before.get(name), after.get(name)) for name in {*before, *after}}
 
 
 def worst_first(before: Mapping[str, Optional[float]], after: Mapping[str, Optional[float]]) -> Sequence[str]:

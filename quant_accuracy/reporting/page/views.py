@@ -4,15 +4,15 @@ import json
 import re
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from quant_accuracy.base.words import VARIANTS
+from quant_accuracy.base.words import DEVICE, VARIANTS
 from quant_accuracy.judging import baseline
 from quant_accuracy.judging.verdicts import CHECK, GATE, OUTCOMES
 from quant_accuracy.quantization.records import with_layer
 from quant_accuracy.reporting import gate_table
+from quant_accuracy.reporting.document.read_report import DEPTH_KEY
 from quant_accuracy.reporting.gate_table import NOTHING, number
-from quant_accuracy.reporting.page import tables
+from quant_accuracy.reporting.page import depth, of_device, side_by_side, tables
 from quant_accuracy.reporting.page.tables import NAME, OUTCOME, PROSE, TEXT, Cell, Column, Fact, Group, Table
-from quant_accuracy.scoring.metrics import FIGURES
 
 _NO_GATES = "no gates"
 # Of a list of names, so many are shown; all of them are in the JSON.
@@ -39,9 +39,10 @@ def view(document: Mapping[str, Any]) -> Dict[str, Any]:
         "gates": _gates(document["verdicts"]),
         "checks": _checks(document["verdicts"]),
         "notes": list(document["notes"]),
-        "figures": _figures(document),
-        "classes": _classes(document),
-        "errors": _errors(document["errors"]),
+        "figures": side_by_side.figures(document),
+        "classes": side_by_side.classes(document),
+        "errors": side_by_side.errors(document),
+        "depth": None if document[DEPTH_KEY] is None else depth.view(document[DEPTH_KEY]),
         "quantized_tensors": _summary(document["quantizers"]),
         "quantizers": _quantizers(document["quantizers"], why),
         "batch_norms_left": [Fact(item["batch_norm"], item["reason"]) for item in document["batch_norms_left"]],
@@ -49,8 +50,11 @@ def view(document: Mapping[str, Any]) -> Dict[str, Any]:
         "sensitivity": None if why is None else _sensitivity(why["sensitivity"]),
         "bisection": None if why is None or why["bisection"] is None else _bisection(why),
         "attribution": None if why is None else _attribution(why["attribution"]),
+        "device": of_device.view(document[DEVICE]),
         "images": _images(document["changed_images"]),
+        "device_images": _images([] if document[DEVICE] is None else document[DEVICE]["changed_images"]),
         "history": _runs("The last runs", list(enumerate(document["history"], start=1))),
+        "device_in_history": any(item["device_mAP"] is not None for item in document["history"]),
         "changes": _runs("Changes", [run for run in enumerate(document["history"], start=1) if run[1]["changed"]]),
         "provenance": _groups(provenance, "other"),
         "provenance_in_short": _in_short(provenance),
@@ -77,6 +81,7 @@ def _headline(document: Mapping[str, Any]) -> List[Fact]:
     found = [Fact(f"{side} mAP", number(metrics[side]["figures"].get("mAP")),
                    tables.between(intervals[side].get("mAP"))) for side in VARIANTS]
     found.append(Fact("mAP drop", number(document["mAP_drop"]), tables.between(intervals["drop"].get("mAP"))))
+    found += of_device.headline(document[DEVICE])
     before, after = (metrics[side]["per_class"] for side in VARIANTS)
     worst = next(iter(tables.worst_first(before, after)), "")
     if tables.drop(before.get(worst), after.get(worst)) is not None:
@@ -104,25 +109,6 @@ def _gates(verdicts: Sequence[Mapping[str, Any]]) -> Table:
     return Table("Gates", [Column("gate", NAME), Column("figure", NAME), Column("value"), Column("limit"),
                            Column("95 % interval"), Column("jitter"), Column("verdict", OUTCOME),
                            Column("message", PROSE)], rows)
-
-
-def _figures(document: Mapping[str, Any]) -> Table:
-    before, after = (document["metrics"][side]["figures"] for side in VARIANTS)
-    return tables.compare("COCO's figures", "figure", FIGURES, before, after, document["intervals"])
-
-
-def _classes(document: Mapping[str, Any]) -> Table:
-    before, after = (document["metrics"][side]["per_class"] for side in VARIANTS)
-    return tables.compare("AP by class", "class", tables.worst_first(before, after), before, after,
-                          {"drop": document["intervals"]["class_drop"]}, sortable=True)
-
-
-def _errors(errors: Mapping[str, Any]) -> Table:
-    before, after, difference = (errors[side] for side in (*VARIANTS, "difference"))
-    rows = [[Cell(kind), *tables.numbers(*(side["dap"][kind] for side in (before, after, difference))),
-             *(Cell(f"{side['counts'][kind]:,}") for side in (before, after))] for kind in before["counts"]]
-    return Table("Kinds of error", [Column("kind of error", NAME), Column("float"), Column("quantized"),
-                                    Column("difference"), Column("count, float"), Column("count, quantized")], rows)
 
 
 def _summary(quantizers: Sequence[Mapping[str, Any]]) -> str:
@@ -234,17 +220,21 @@ def _attribution(attribution: Mapping[str, Any]) -> Dict[str, Any]:
 
 def _images(images: Sequence[Mapping[str, Any]]) -> List[Dict[str, str]]:
     return [{"id": str(item["image_id"]), "file_name": item["file_name"], "before": number(item["float"]),
-             "after": number(item["quantized"]), "picture": item["picture"]} for item in images]
+             "after": number(item["quantized"]), "picture": item["picture"],
+             "device": "" if item["device"] is None else number(item["device"])} for item in images]
 
 
 def _runs(label: str, runs: Sequence[Tuple[int, Mapping[str, Any]]]) -> Table:
     """The last of these runs, newest first, with their numbers in the plot."""
-    rows = [[Cell(f"#{place}", _minute(item["time"])),
-             *tables.numbers(item["float_mAP"], item["quantized_mAP"], item["drop"]),
-             Cell(str(item["images"])), Cell(_named(item["changed"]) or NOTHING)]
-            for place, item in runs[:-_RUNS - 1:-1]]
-    return Table(label, [Column("run, UTC", NAME), Column("float"), Column("quantized"), Column("drop"),
-                         Column("images"), Column("changed since", TEXT)], rows)
+    shown = runs[:-_RUNS - 1:-1]
+    keys = {"float": "float_mAP", "quantized": "quantized_mAP", side_by_side.DROP: "drop"}
+    if any(item["device_mAP"] is not None for _, item in shown):
+        keys = {"float": "float_mAP", "quantized": "quantized_mAP", DEVICE: "device_mAP", side_by_side.DROP: "drop",
+                of_device.DROP: "device_drop"}
+    rows = [[Cell(f"#{place}", _minute(item["time"])), *tables.numbers(*(item[key] for key in keys.values())),
+             Cell(str(item["images"])), Cell(_named(item["changed"]) or NOTHING)] for place, item in shown]
+    return Table(label, [Column("run, UTC", NAME), *map(Column, keys), Column("images"),
+                         Column("changed since", TEXT)], rows)
 
 
 def _minute(time: str) -> str:

@@ -5,9 +5,10 @@ from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Sequence
 
 from quant_accuracy.base import files, invocation
 from quant_accuracy.base.errors import DataError
-from quant_accuracy.base.words import FLOAT, QUANTIZED
+from quant_accuracy.base.words import DEVICE, FLOAT, QUANTIZED, VARIANTS
 from quant_accuracy.data import records
 from quant_accuracy.data.records import EncodedImage
+from quant_accuracy.pipeline import device_figures
 from quant_accuracy.pipeline.evaluation import Evaluation
 from quant_accuracy.pipeline.variant import Variant
 from quant_accuracy.reporting.pictures import pictures, scenes
@@ -26,27 +27,44 @@ def draw(evaluation: Evaluation, folder: Path) -> List[Dict[str, Any]]:
 
     Returns:
         For each image, largest loss first: its id, its file name as the annotations have it (empty without), its AP by
-        variant (see `attribution.image_aps`), and where its picture is, relative to the folder.
+        variant (see `attribution.image_aps`; None where there is no device, or it has not run the image), and where
+        its picture is, relative to the folder.
 
     Raises:
         DataError: A record cannot be read any more; file and record are named.
         StorageError: The disk is full or the folder cannot be written.
     """
+    floats, quantized = (evaluation.variants[name].matches for name in VARIANTS)
+    return _draw(evaluation, folder, attribution.changed_images(floats, quantized))
+
+
+def draw_of_device(evaluation: Evaluation, folder: Path) -> List[Dict[str, Any]]:
+    """Draw the images that lost most from the simulation to the device, as `draw` does.
+
+    Raises:
+        DataError: A record cannot be read any more; file and record are named.
+        StorageError: The disk is full or the folder cannot be written.
+    """
+    sides = device_figures.on_its_images(evaluation.prepared, evaluation.variants)
+    return _draw(evaluation, folder, attribution.changed_images(sides[QUANTIZED].matches, sides[DEVICE].matches))
+
+
+def _draw(evaluation: Evaluation, folder: Path, chosen: Sequence[int]) -> List[Dict[str, Any]]:
     variants, truth = evaluation.variants, evaluation.prepared.truth
-    matches = {name: variants[name].matches for name in (FLOAT, QUANTIZED)}
-    chosen = attribution.changed_images(matches[FLOAT], matches[QUANTIZED])
-    aps = {name: dict(zip(of_variant.image_ids.tolist(), attribution.image_aps(of_variant).tolist()))
-           for name, of_variant in matches.items()}
+    aps = {name: dict(zip(side.matches.image_ids.tolist(), attribution.image_aps(side.matches).tolist()))
+           for name, side in variants.items()}
     places = _places(variants[FLOAT], chosen)
     encoded = _encoded(places.values())
     found = []
-    for scene in scenes.scenes(truth, {name: variants[name].merged for name in matches}, matches, chosen):
-        image, own = scene.image_id, {name: aps[name][scene.image_id] for name in matches}
+    for image in chosen:
+        own = {name: of_variant[image] for name, of_variant in aps.items() if image in of_variant}
+        scene, = scenes.scenes(truth, {name: variants[name].merged for name in own},
+                               {name: variants[name].matches for name in own}, [image])
         picture = f"{_FOLDER}/{image}.jpg"
         content = _drawn(places[image], encoded[places[image]], scene, own)
         files.write_bytes(folder / picture, content)
-        found.append({"image_id": image, "file_name": str(truth.images[image].get("file_name", "")), **own,
-                      "picture": picture})
+        found.append({"image_id": image, "file_name": str(truth.images[image].get("file_name", "")),
+                      **{name: own.get(name) for name in (*VARIANTS, DEVICE)}, "picture": picture})
     return found
 
 

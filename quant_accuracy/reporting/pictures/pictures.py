@@ -1,4 +1,4 @@
-"""Pictures of single images: ground truth, float and quantized side by side, boxes coloured by what became of them."""
+"""Pictures of single images: ground truth and the variants side by side, boxes coloured by what became of them."""
 
 import io
 from functools import lru_cache
@@ -15,9 +15,12 @@ from quant_accuracy.scoring.matching import RIGHT, UNCOUNTED, WRONG
 # Pixels.
 _PANEL = 320
 _LEAST_WIDTH = 240
+# More panels would not fit on a page.
+_ACROSS = 3
 _GAP = 8
 _CAPTION = 38
 _FOOT = 20
+_FOOT_LINE = 14
 _LABEL = 150
 _LINE = 2
 _DASH = 6
@@ -66,7 +69,7 @@ def as_jpeg(picture: Image.Image) -> bytes:
 
 
 def draw(image: Image.Image, scene: Scene, aps: Mapping[str, float]) -> Image.Image:
-    """Ground truth and both variants side by side.
+    """Ground truth and all variants side by side; four panels in two rows.
 
     Args:
         image: The image, RGB.
@@ -85,15 +88,31 @@ def draw(image: Image.Image, scene: Scene, aps: Mapping[str, float]) -> Image.Im
     panels = [_captioned(_truth_panel(base, scale, scene), Caption("ground truth", f"image {scene.image_id}", words))]
     panels += [_captioned(_side_panel(base, scale, side), _caption(name, aps[name], side))
                for name, side in scene.sides.items()]
-    width = sum(panel.width for panel in panels) + _GAP * (len(panels) - 1)
-    whole = Image.new("RGB", (width, panels[0].height + _FOOT), _PAPER)
-    left = 0
-    for panel in panels:
-        whole.paste(panel, (left, 0))
-        left += panel.width + _GAP
+    across = _ACROSS if len(panels) <= _ACROSS else (len(panels) + 1) // 2
+    down = -(-len(panels) // across)
+    width, height = panels[0].width + _GAP, panels[0].height + _GAP
+    whole_width = width * min(across, len(panels)) - _GAP
+    foot = _in_lines(_foot(scene), whole_width)
+    above = height * down - _GAP
+    whole = Image.new("RGB", (whole_width, above + _FOOT + _FOOT_LINE * (len(foot) - 1)), _PAPER)
+    for place, panel in enumerate(panels):
+        whole.paste(panel, (place % across * width, place // across * height))
     pen = ImageDraw.Draw(whole)
-    pen.text((0, panels[0].height + 4), _foot(scene), fill=_GREY, font=_font(11))
+    for number, line in enumerate(foot):
+        pen.text((0, above + 4 + _FOOT_LINE * number), line, fill=_GREY, font=_font(11))
     return whole
+
+
+def _in_lines(text: str, width: int) -> List[str]:
+    """A text word by word in lines that are no wider than this."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and _font(11).getlength(longer) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
 
 
 def _foot(scene: Scene) -> str:

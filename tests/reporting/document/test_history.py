@@ -74,7 +74,7 @@ def test_a_document_gets_the_history_of_its_model_with_the_run_that_it_is_of(tmp
     remembered = [history.remember(path, document) for document in documents]
 
     first = {"time": "2019-10-15T12:00:00Z", "float_mAP": 0.6, "quantized_mAP": 0.5877, "drop": 0.0123, "images": 40,
-             "shards": "0-3,7", "changed": []}
+             "shards": "0-3,7", "changed": [], "device_mAP": None, "device_drop": None}
     second = {**first, "time": "2019-10-16T12:00:00Z", "drop": None, "changed": ["data.annotations"]}
     assert [found["history"] for found in remembered] == [[first], [first], [first, second]]
     assert {**remembered[0], "history": None} == {**documents[0], "history": None}
@@ -211,3 +211,30 @@ def test_a_history_with_a_byte_order_mark_keeps_its_first_line(tmp_path: Path) -
     (tmp_path / "history.jsonl").write_bytes(f"\ufeff{json.dumps(line)}\r\n".encode())
 
     assert [(found.images, found.quantized_map) for found in history.read(tmp_path / "history.jsonl")] == [(40, 0.49)]
+
+
+def test_a_device_is_remembered_and_changes_nothing_where_it_comes_or_goes(tmp_path: Path) -> None:
+    path, same = tmp_path / "history.jsonl", _document()["provenance"]
+    device = {"metrics": {"device": {"figures": {"mAP": 0.58}}}, "mAP_drop": 0.0077}
+    kinds = [None, "tflite", "openvino-int8"]
+    documents = [_document(device=device if kind else None,
+                           provenance={**same, **({"device": {"kind": kind}} if kind else {})}) for kind in kinds]
+
+    for document in documents:
+        found = history.remember(path, document)["history"]
+
+    assert [run["device_mAP"] for run in found] == [None, 0.58, 0.58]
+    assert [run["device_drop"] for run in found] == [None, 0.0077, 0.0077]
+    assert [run["changed"] for run in found] == [[], [], ["device.kind"]]
+
+
+def test_a_line_from_before_there_were_devices_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    history.append(path, _entry())
+    old = json.loads(path.read_text())
+    del old["device_map"], old["device_drop"]
+    path.write_text(json.dumps(old) + "\n")
+
+    line, = history.read(path)
+
+    assert (line.float_map, line.device_map, line.device_drop) == (0.6, None, None)

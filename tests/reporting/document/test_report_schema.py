@@ -13,6 +13,9 @@ from tests.support import report_documents
 _SCHEMA = report_documents.SCHEMA
 _DOCUMENTS = {"without why, history and pictures": report_documents.document(),
               "with all": report_documents.everything(), "large": report_documents.large(),
+              "with a device": report_documents.document(device=report_documents.device(), changed_images=[
+                  {**report_documents.changed_image(4, "images/4.jpg"), "device": 0.4}]),
+              "with a device on some images": report_documents.document(device=report_documents.device(missing=4)),
               "without bisection": report_documents.document(why=report_documents.why(bisection=None)),
               "without curves": report_documents.document(curves={
                   **report_documents.curves(), "mean": {side: dict.fromkeys(("0.50", "0.75", "0.50:0.95"))

@@ -73,7 +73,7 @@ def test_the_page_needs_no_other_file(tmp_path: Path) -> None:
     assert not re.findall(r"<(link|iframe|object|embed|base|form|audio|video|source|use|image|foreignobject)\b", text)
     assert not re.findall(r"\son\w+=", text)
     assert set(re.findall(r'\b(?:src|href|srcset|action|data|poster)="([^"]*)"', text)) <= {
-        "", "#gates", "#figures", "#classes", "#curves", "#errors", "#quantizers", "#images", "#history",
+        "", "#gates", "#figures", "#classes", "#curves", "#errors", "#depth", "#quantizers", "#images", "#history",
         "#provenance"}
     assert not [sign for sign in ("http:", "https:", "url(", "@import", "javascript:") if sign in text]
 
@@ -138,4 +138,4 @@ def test_only_the_pages_own_script_runs(tmp_path: Path) -> None:
     after = _in_a_browser(tmp_path / "attacked.html")
 
     assert "<title>some_model: pass</title>" in after
-    assert after.count('<button type="button">') == 4 + 10
+    assert after.count('<button type="button">') == 4 + 10 + 7

@@ -197,3 +197,23 @@ def test_a_jpeg_that_is_cut_short_is_one_kind_of_error() -> None:
 
 def test_outcomes_have_colours() -> None:
     assert set(pictures._COLOURS) == {RIGHT, WRONG, UNCOUNTED}
+
+
+@pytest.mark.parametrize("size", [(320, 240), (20, 900)])
+def test_four_panels_stand_in_two_rows_and_the_foot_fits_below(size: Tuple[int, int]) -> None:
+    scene = _scene()._replace(least=0.03)
+    fourth = scene._replace(sides={**scene.sides, "device": Side([], list(scene.objects))})
+    three = pictures.draw(_gray(*size), scene, _APS)
+    four = pictures.draw(_gray(*size), fourth, {**_APS, "device": 0.0})
+    panel = (three.width - 2 * pictures._GAP) // 3
+    foot = pictures._in_lines(pictures._foot(fourth), four.width)
+
+    assert four.width == 2 * panel + pictures._GAP
+    assert four.height == 2 * (three.height - pictures._FOOT) + pictures._GAP + pictures._FOOT \
+        + pictures._FOOT_LINE * (len(foot) - 1)
+    assert len(foot) == 2
+    assert all(pictures._font(11).getlength(line) <= four.width for line in foot)
+    # The device missed the object, which its panel alone says below the two upper ones.
+    lower = np.asarray(four)[three.height - pictures._FOOT + pictures._GAP + pictures._CAPTION:, panel + pictures._GAP:]
+    assert _has(lower, "orange")
+    assert not _has(lower, "green")

@@ -1,0 +1,28 @@
+"""The command that writes a bundle: what it refuses before TensorFlow is imported."""
+
+from pathlib import Path
+
+import pytest
+
+from quant_accuracy.commands import device_bundle
+
+
+def test_a_bundle_of_several_models_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str],
+                                               monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MODEL_CHECKPOINT", "DATASET_DIR", "TFRECORD_FILE_PATTERN", "ANNOTATION_JSON_FILE"):
+        monkeypatch.setenv(f"QUANT_ACCURACY_{name}", str(tmp_path / "none"))
+
+    status = device_bundle.main([str(tmp_path / "bundle"), "--model", "ssd_mobilenet_v2_coco", "--model",
+                                 "ssd_mobilenet_v1_coco"])
+
+    assert status == 2
+    assert "a bundle is of one model, and 2 are named" in capsys.readouterr().err
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_an_input_type_that_there_is_not_is_refused_with_those_that_there_are(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        device_bundle.main([str(tmp_path / "bundle"), "--input-type", "int8"])
+
+    assert "'float32', 'uint8'" in capsys.readouterr().err

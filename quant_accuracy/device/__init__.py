@@ -5,6 +5,7 @@
     +-- tflite_inputs       images -> what the model takes
     +-- tflite_interpreter  `model.tflite` -> the network's outputs, by TFLite's integer kernels
     +-- tflite_tensors      what the file itself says: tensors, quantization parameters, ops
+    +-- openvino_int8       simulation -> integer kernels of OpenVINO, which makes them itself
     +-- parameters          these against the encodings of the simulation, tensor by tensor
     exchange            inputs for a board, and what it left of them
 """

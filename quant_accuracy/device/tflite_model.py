@@ -21,6 +21,7 @@ import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base import quiet_import
 from quant_accuracy.base.errors import ConfigurationError, GraphError, UnsupportedError, first_line
+from quant_accuracy.device import tflite_tensors
 from quant_accuracy.device.job import Job
 from quant_accuracy.device.tflite_inputs import Input
 from quant_accuracy.freezing.predicates import PLACEHOLDERS
@@ -38,6 +39,8 @@ _REMEDY = "leave --device tflite out, or measure on a device of your own with --
 # The converter's words, TensorFlow 1.15.
 _NO_RANGE = re.compile(r"Array (\S+?),? .*?lacking min/max data")
 _FATAL = re.compile(r"^.*\bF \S+\] (.+)$", re.M)
+# What the converter puts where integers end.
+_TO_FLOAT = "DEQUANTIZE"
 _path_lock = threading.Lock()
 
 
@@ -123,14 +126,31 @@ def convert(graph: tf.GraphDef, inputs: Sequence[Input], outputs: Sequence[str])
             raise _refused(error) from error
 
 
+def require_integers(model: bytes) -> None:
+    """Check that integer kernels run all of a model: the converter of TensorFlow 2 goes on in float32 without a word.
+
+    Raises:
+        ConfigurationError: They do not; the first op in floating point is named.
+    """
+    contents = tflite_tensors.parse(model)
+    for op in contents.ops:
+        outputs = [contents.tensors[index] for index in op.outputs]
+        if op.type != _TO_FLOAT and any(tensor.dtype.startswith("float") for tensor in outputs):
+            raise _without_range(outputs[0].name.split(";")[0])
+
+
+def _without_range(name: str) -> ConfigurationError:
+    return ConfigurationError(f"--device tflite: nothing quantizes {name}, and TFLite's integer kernels need a range "
+                              "for it; switch its quantizer on (quantization: overrides in the model card, or the "
+                              "quantizer configuration), or leave --device tflite out")
+
+
 def _refused(error: Exception) -> Exception:
     """What to raise where the converter fails."""
     text = str(error)
     missing = _NO_RANGE.search(text)
     if missing:
-        return ConfigurationError(f"--device tflite: nothing quantizes {missing.group(1)}, and TFLite's kernels need a "
-                                  "range for it; switch its quantizer on (quantization: overrides in the model card, "
-                                  "or the quantizer configuration)")
+        return _without_range(missing.group(1))
     fatal = _FATAL.search(text)
     return UnsupportedError(f"TensorFlow {tf.__version__}'s converter does not make an integer model of this network "
                             f"({fatal.group(1) if fatal else first_line(error)}); {_REMEDY}")

@@ -6,7 +6,7 @@ from quant_accuracy.artifacts.records import Artifacts
 from quant_accuracy.base import files
 from quant_accuracy.base.words import DEVICE
 from quant_accuracy.detection.run import Detected, Run
-from quant_accuracy.device import contract, parameters
+from quant_accuracy.device import contract
 from quant_accuracy.pipeline import recorded, variant
 from quant_accuracy.pipeline.prepared import Prepared
 from quant_accuracy.pipeline.recorded import Source
@@ -55,7 +55,7 @@ def notes(prepared: Prepared) -> Sequence[str]:
     source, device = recorded.find(prepared), prepared.artifacts.device
     if source is not None:
         return source.notes()
-    return () if device is None else parameters.notes(device.kind, parameters.read(device.folder))
+    return () if device is None else contract.of(device.kind).notes(device.folder)
 
 
 def provenance(prepared: Prepared) -> Dict[str, Any]:

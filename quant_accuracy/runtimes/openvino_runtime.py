@@ -74,9 +74,16 @@ def load() -> None:
 
 
 class OpenVino(Runtime):
-    """Runs networks in as many streams as there are cores, each on one thread."""
+    """Runs networks in as many streams as there are cores, each on one thread.
+
+    Args:
+        integers: Let it turn fake-quant ops into integer kernels where it can.
+    """
 
     name = OPENVINO
+
+    def __init__(self, integers: bool = False) -> None:
+        self._integers = integers
 
     @property
     def version(self) -> str:
@@ -86,13 +93,33 @@ class OpenVino(Runtime):
     @contextlib.contextmanager
     def open(self, graph: tf.GraphDef, fetches: Sequence[str], label: str, fixed: bool = True) -> Iterator[Run]:
         """As `Runtime.open`."""
-        with contextlib.closing(_Network(graph, fetches, label, fixed)) as network:
+        with contextlib.closing(_Network(graph, fetches, label, fixed, self._integers)) as network:
             yield network.run
+
+    def layers(self, graph: tf.GraphDef, fetches: Sequence[str], label: str, feed: Feed) -> List["Layer"]:
+        """How a graph that is fed so would be run, op by op; otherwise as `open`."""
+        with contextlib.closing(_Network(graph, fetches, label, True, self._integers)) as network:
+            return network.layers(feed)
+
+
+class Layer(NamedTuple):
+    """How OpenVINO runs an op.
+
+    Attributes:
+        type: Its own name of the type: `Convolution`.
+        precision: Of what it takes: `FP32`, `U8`.
+        kernel: What runs it: `brgconv_avx512_1x1_I8`.
+    """
+
+    type: str
+    precision: str
+    kernel: str
 
 
 class _Compiled(NamedTuple):
     """A network for inputs of one shape: its outputs, and requests that wait for somebody to run them."""
 
+    model: Any
     outputs: Sequence[Any]
     requests: "queue.Queue[Any]"
 
@@ -100,9 +127,9 @@ class _Compiled(NamedTuple):
 class _Network:
     """A network that is compiled for each shape of its inputs when that comes first."""
 
-    def __init__(self, graph: tf.GraphDef, fetches: Sequence[str], label: str, fixed: bool) -> None:
+    def __init__(self, graph: tf.GraphDef, fetches: Sequence[str], label: str, fixed: bool, integers: bool) -> None:
         self._graph = _with_fetches(wide_quantizers.spell_out(graph), fetches)
-        self._label, self._fixed = label, fixed
+        self._label, self._fixed, self._integers = label, fixed, integers
         self._count = len(fetches)
         self._compiled: Dict[Tuple[Any, ...], _Compiled] = {}
         self._lock = threading.Lock()
@@ -121,6 +148,15 @@ class _Network:
             raise _failed(error, self._label) from error
         finally:
             compiled.requests.put(request)
+
+    def layers(self, feed: Feed) -> List[Layer]:
+        """How the network is run for feeds of these shapes."""
+        compiled = self._of_shapes({graph_nodes.op_of(tensor): value for tensor, value in feed.items()})
+        found = []
+        for op in compiled.model.get_runtime_model().get_ordered_ops():
+            told = op.get_rt_info()
+            found.append(Layer(*(_text(told[key]) for key in ("layerType", "runtimePrecision", "primitiveType"))))
+        return found
 
     def close(self) -> None:
         """Give back its memory."""
@@ -147,7 +183,7 @@ class _Network:
                                                               shapes[node.name]]).as_proto())
         cores = concurrency.cores()
         settings = {
-            "LP_TRANSFORMS_MODE": "NO", "INFERENCE_PRECISION_HINT": "f32",
+            **({} if self._integers else {"LP_TRANSFORMS_MODE": "NO"}), "INFERENCE_PRECISION_HINT": "f32",
             # A thread for each stream, wherever the system puts it: processes that share a machine would all take the
             # first cores.
             "NUM_STREAMS": str(cores), "INFERENCE_NUM_THREADS": str(cores), "ENABLE_CPU_PINNING": "NO",
@@ -160,7 +196,12 @@ class _Network:
                 requests.put(compiled.create_infer_request())
         except RuntimeError as error:
             raise _unsupported(error, self._label, graph) from error
-        return _Compiled(outputs, requests)
+        return _Compiled(compiled, outputs, requests)
+
+
+def _text(told: Any) -> str:
+    # Versions wrap what they tell of an op, each in its own way.
+    return str(told.astype(str) if hasattr(told, "astype") else getattr(told, "value", told))
 
 
 def _read(graph: tf.GraphDef) -> Any:

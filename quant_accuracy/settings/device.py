@@ -1,9 +1,11 @@
 """Which integer model is measured besides; what it cannot express is refused before TensorFlow is imported."""
 
+import importlib.util
 from typing import Dict, List, Optional
 
+from quant_accuracy.base import invocation
 from quant_accuracy.base.errors import ConfigurationError
-from quant_accuracy.base.words import TFLITE
+from quant_accuracy.base.words import OPENVINO, OPENVINO_INT8
 from quant_accuracy.settings.card import ModelCard
 from quant_accuracy.settings.card_fields import ORIGINAL_SIZE
 from quant_accuracy.settings.values import Values
@@ -50,6 +52,9 @@ def require(card: ModelCard) -> None:
     if card.device is None:
         return
     what = f"{card.name}: --device {card.device}"
+    if card.device == OPENVINO_INT8 and importlib.util.find_spec(OPENVINO) is None:
+        raise ConfigurationError(f"{what}: OpenVINO is not installed; install it with `{invocation.INSTALL_OPENVINO}`, "
+                                 "or use --device tflite")
     without = "or measure without a device"
     if card.height == ORIGINAL_SIZE:
         raise ConfigurationError(f"{what}: an integer model takes images of one size; give height and width instead "
@@ -64,6 +69,6 @@ def require(card: ModelCard) -> None:
     if wide:
         raise ConfigurationError(f"{what}: its kernels take {_BITS} bits, and quantization: overrides gives "
                                  f"{wide[0].tensors!r} {wide[0].bitwidth}; set them to {_BITS}, {without}")
-    if card.device == TFLITE and settings.configuration.per_channel:
-        raise ConfigurationError(f"{what}: TFLite's uint8 kernels take one encoding for a weight; set "
+    if settings.configuration.per_channel:
+        raise ConfigurationError(f"{what}: a weight has one encoding in its integer model; set "
                                  f"per_channel_quantization in the quantizer configuration to False, {without}")

@@ -11,6 +11,7 @@ from quant_accuracy.artifacts.records import Artifacts, DeviceModel
 from quant_accuracy.base import concurrency, documents, files, progress
 from quant_accuracy.base.code import code_digest
 from quant_accuracy.base.errors import unexpected
+from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.base.words import QUANTIZED
 from quant_accuracy.device.depth import compare, kinds
 from quant_accuracy.device.depth.records import Depth, Difference, Op
@@ -46,16 +47,16 @@ def of_evaluation(evaluation: Evaluation, most_images: int = IMAGES) -> Optional
         found = _read(path)
         if found is None:
             with concurrency.limited_to(prepared.request.threads):
-                found = _measured(artifacts, device, evaluation.request.card.graph.image_input,
+                found = _measured(artifacts, device, evaluation.request.card.graph,
                                   prepared.calibration_images(count))
             files.write_json(path, asdict(found))
     return found
 
 
-def _measured(artifacts: Artifacts, device: DeviceModel, image_input: str, images: Sequence[np.ndarray]) -> Depth:
+def _measured(artifacts: Artifacts, device: DeviceModel, names: GraphNames, images: Sequence[np.ndarray]) -> Depth:
     simulation: tf.GraphDef = artifacts.graph(QUANTIZED)
-    with kinds.open_model(device.kind, device.folder, simulation, artifacts.quantization) as model:
-        ops = compare.compare(model, simulation, image_input, images)
+    with kinds.open_model(device.kind, device.folder, names, simulation, artifacts.quantization) as model:
+        ops = compare.compare(model, simulation, names.image_input, images)
         return Depth(device.kind, device.identity, len(images), ops, list(model.left_out))
 
 

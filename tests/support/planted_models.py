@@ -54,7 +54,8 @@ def with_weights_rounded_otherwise(content: bytes, given: str, weights: np.ndarr
 def _with_constant(content: bytes, given: str, place: int, change: Callable[[Op, Tensor], np.ndarray]) -> bytes:
     """The model with another constant at some input of the op that gives a tensor."""
     contents = tflite_tensors.parse(content)
-    (op,) = [op for op in contents.ops if contents.tensors[op.outputs[0]].name == given]
+    # Newer converters name a tensor after all ops that became one, the last of them first.
+    (op,) = [op for op in contents.ops if contents.tensors[op.outputs[0]].name.split(";")[0] == given]
     tensor = contents.tensors[op.inputs[place]]
     before, after = tensor.constant or b"", change(op, tensor).tobytes()
     assert content.count(before) == 1

@@ -5,6 +5,7 @@
     +-- simulated_ops   the simulation, each op fed from outside
     +-- tflite_ops      TFLite's model, each op fed from outside
     |   +-- rewiring        a `model.tflite` with other inputs and outputs
+    +-- openvino_ops    OpenVINO's integer kernels, likewise
     +-- counterparts    which tensor of the simulation a tensor of the model is
     +-- differences     values -> figures, in numpy
     +-- causes          what the model's own parameters say of an op that differs

@@ -35,21 +35,28 @@ def find(names: Iterable[str], simulation: tf.GraphDef, quantization: Quantizati
         simulation: The fake-quant graph.
         quantization: Its quantizers and encodings.
     """
-    order = {node.name: place for place, node in enumerate(simulation.node)}
+    nodes = graph_nodes.by_name(simulation)
     known: Dict[str, Counterpart] = {}
     for quantizer in quantization.enabled():
         if quantizer.kind == ACTIVATION:
             found = Counterpart(quantizer.tensor, f"{quantizer.name}:0", quantization.encodings[quantizer.tensor][0])
             known.update({quantizer.name: found, graph_nodes.op_of(quantizer.tensor): found})
-    return {name: found for name, found in ((name, _one(name, order, known)) for name in names) if found is not None}
+    return {name: found for name, found in ((name, _one(name, nodes, known)) for name in names) if found is not None}
 
 
-def _one(name: str, order: Mapping[str, int], known: Mapping[str, Counterpart]) -> Optional[Counterpart]:
-    parts: Sequence[str] = [part for part in name.split(_BETWEEN) if graph_nodes.op_of(part) in order]
+def _one(name: str, nodes: Mapping[str, tf.NodeDef], known: Mapping[str, Counterpart]) -> Optional[Counterpart]:
+    # Numbers that a converter adds may make the name of another constant.
+    parts = [part for part in name.split(_BETWEEN)
+             if graph_nodes.op_of(part) in nodes and not graph_nodes.is_constant(nodes, part)]
     if not parts:
         return None
-    # Of ops that became one, the last gives the tensor.
-    last = max(parts, key=lambda part: order[graph_nodes.op_of(part)])
-    tensor = graph_nodes.tensor_of(last)
-    return known.get(graph_nodes.op_of(last)) if tensor.endswith(":0") and graph_nodes.op_of(last) in known \
-        else Counterpart(tensor, tensor, None)
+    given = _last(parts, nodes)
+    tensor, op = graph_nodes.tensor_of(given), graph_nodes.op_of(given)
+    return known[op] if tensor.endswith(":0") and op in known else Counterpart(tensor, tensor, None)
+
+
+def _last(parts: Sequence[str], nodes: Mapping[str, tf.NodeDef]) -> str:
+    """Of ops that became one, that which needs all others gives the tensor."""
+    ops = set(map(graph_nodes.op_of, parts))
+    return next((part for part in parts if len(parts) == 1
+                 or ops <= graph_nodes.needed(nodes, [graph_nodes.op_of(part)])), parts[0])

@@ -13,6 +13,7 @@ LOCAL, ACCUMULATED = drawing.SOFT, DEVICE
 # So many of the worst ops are told by their number.
 _NUMBERED = 8
 _TICKS = 10
+_APART = 34
 
 
 def draw(depth: Mapping[str, Any]) -> Optional[Plot]:
@@ -38,8 +39,13 @@ def draw(depth: Mapping[str, Any]) -> Optional[Plot]:
     sheet.line(axes, places, [max(low, value) for value in local], LOCAL, 1.25)
     worst = depth["unhealthy"]
     sheet.dots(axes, worst, [max(low, local[place]) for place in worst], drawing.MARK, 7.0)
+    told: List[float] = []
     for place in worst[:_NUMBERED]:
         x, y = sheet.place(axes, place, max(low, local[place]))
+        # Numbers of neighbours would run into each other: the worse one has its own.
+        if any(abs(x - other) < _APART for other in told):
+            continue
+        told.append(x)
         sheet.write(x, y - 12, f"#{ops[place]['place']}", "middle", drawing.MARK)
     title = "Difference of integer model and simulation over the depth of the network"
     return Plot(title, _summary(depth, ops, accumulated), sheet.svg(title))

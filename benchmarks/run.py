@@ -12,7 +12,7 @@ from typing import Callable, Dict
 import tensorflow.compat.v1 as tf
 
 from benchmarks.places import ROOT
-from benchmarks.speed import doors, executors, network, pixels, runtimes, scores
+from benchmarks.speed import devices, doors, executors, network, pixels, runtimes, scores
 from quant_accuracy.base import concurrency
 from quant_accuracy.base.cache import Cache
 
@@ -27,6 +27,7 @@ def main() -> None:
         "executors": executors.measure_executors, "scoring": scores.measure_scoring,
         "bootstrap": scores.measure_bootstrap, "memory": doors.measure_memory,
         "runtimes": runtimes.measure_runtimes, "runtime_reports": runtimes.measure_runtime_reports,
+        "devices": devices.measure_devices,
     }
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("which", nargs="*", choices=[[], *measurements], help=f"default: {' '.join(measurements)}")

@@ -44,14 +44,14 @@ def measure_runtimes(cache: Cache, scratch: Path) -> None:
             times: Dict[str, List[Tuple[float, float]]] = {name: [] for name in _RUNTIMES}
             for _ in range(_ROUNDS):
                 for name in _RUNTIMES:
-                    times[name].append(_evaluation(assigned[name], shards, scratch / "runtimes"))
+                    times[name].append(evaluation(assigned[name], shards, scratch / "runtimes"))
             for unit, which in (("time", 0), ("CPU time", 1)):
                 ratios = [a[which] / b[which] for a, b in zip(times[TENSORFLOW], times[OPENVINO])]
                 show(f"{label}: evaluation, {way}, tensorflow / openvino, {unit}", statistics.median(ratios), "",
                      ">= 2.0")
 
 
-def _evaluation(assignment: Assignment, shards: List[Shard], folder: Path) -> Tuple[float, float]:
+def evaluation(assignment: Assignment, shards: List[Shard], folder: Path) -> Tuple[float, float]:
     """Seconds and CPU seconds, with decoding, resizing, post-processing and writing."""
     work = [detection.Work(shard, assignment.runs) for shard in shards]
     with worker.open_detectors(assignment) as detectors:

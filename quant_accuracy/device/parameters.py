@@ -90,15 +90,21 @@ def compare(contents: Contents, quantization: Quantization, inputs: Sequence[Inp
             wanted: Tuple[Optional[float], Optional[float]] = (1.0 / given.std, given.mean)
             kind = SAME if _agrees(tensor, 1.0 / given.std, given.mean) else INPUT
         else:
-            wanted = (None, None) if encoding is None else (encoding.scale, float(-encoding.offset))
+            wanted = (None, None) if encoding is None else (encoding.scale, _zero_point(encoding))
             kind = _kind(contents, tensor, op, encoding, consumers)
         found.append(Parameter(names.graph_name(tensor), kind, place, tensor.scales[0], tensor.zero_points[0], *wanted))
     absent = [q for q in quantization.enabled() if q.tensor not in seen and q.role != "bias"]
-    return found + [Parameter(q.tensor, ABSENT, "", None, None, quantization.encodings[q.tensor][0].scale,
-                              -quantization.encodings[q.tensor][0].offset) for q in absent]
+    lacking = [(q.tensor, quantization.encodings[q.tensor][0]) for q in absent]
+    return found + [Parameter(name, ABSENT, "", None, None, encoding.scale, _zero_point(encoding))
+                    for name, encoding in lacking]
 
 
 _NO_OP = Op("", (), ())
+
+
+def _zero_point(encoding: Encoding) -> float:
+    """The step that is zero; a range that is exactly symmetric leaves the first step out."""
+    return float(-encoding.offset + int(encoding.minimum == -encoding.maximum))
 
 
 def _kind(contents: Contents, tensor: Tensor, op: Optional[Op], encoding: Optional[Encoding],
@@ -107,7 +113,7 @@ def _kind(contents: Contents, tensor: Tensor, op: Optional[Op], encoding: Option
         return BIAS
     if _unscaled(contents, op):
         return UNSCALED
-    if encoding is not None and _agrees(tensor, encoding.scale, -encoding.offset):
+    if encoding is not None and _agrees(tensor, encoding.scale, _zero_point(encoding)):
         return SAME
     consumer = consumers.get(tensor.index)
     concatenated = _CONCATENATION in ((op or _NO_OP).type, (consumer or _NO_OP).type)

@@ -12,6 +12,8 @@ from quant_accuracy.base.words import TFLITE
 from quant_accuracy.device import contract, parameters, tflite_inputs, tflite_tensors
 from quant_accuracy.device.job import Job
 from quant_accuracy.device.parameters import Parameter
+from quant_accuracy.quantization.configuration import Configuration, OpRule, ParamRule
+from quant_accuracy.quantization.records import Settings
 from tests.support import integer_networks
 from tests.support.integer_networks import Layers
 from tests.support.lanes import TENSORFLOW_1
@@ -97,6 +99,17 @@ def test_an_input_whose_zero_lies_between_two_pixels_is_told(branches: Job, tmp_
     contract.of(TFLITE).build(integer_networks.job(tmp_path, preprocess=lambda images: (images - 128.0) / 64.0))
 
     assert "input" not in parameters.counts(parameters.read(tmp_path))
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_symmetric_ranges_are_taken_as_they_are(strict: bool, tmp_path: Path) -> None:
+    configuration = Configuration(ops=OpRule(output=True, symmetric=True), strict=strict, unsigned=not strict,
+                                  all_params=ParamRule(quantized=True, symmetric=True))
+    job = integer_networks.job(tmp_path, integer_networks.one_convolution, ["end"],
+                               Settings(configuration=configuration))
+    contract.of(TFLITE).build(job)
+
+    assert parameters.counts(parameters.read(tmp_path)) == {"input": 1, "same": 2, "bias": 1}
 
 
 def test_a_quantizer_that_the_model_lacks_is_named(branches: Job) -> None:

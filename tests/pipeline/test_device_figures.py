@@ -1,4 +1,4 @@
-"""What a device is judged by, against the same figures computed from scratch; the device is the simulation, perturbed."""
+"""What a device is judged by, against figures computed from scratch; the device is the simulation, perturbed."""
 
 from dataclasses import replace
 from typing import Dict

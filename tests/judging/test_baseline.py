@@ -122,3 +122,17 @@ def test_provenance_without_a_runtime_is_that_of_tensorflow(committed: Baseline)
     assert baseline.changed({**before, baseline.RUNTIME_KEY: "tensorflow"}, before) == []
     assert baseline.other_origin(old, {**before, baseline.RUNTIME_KEY: "openvino 2023.1.0"}) == [
         "runtime tensorflow -> openvino 2023.1.0"]
+
+
+def test_a_device_in_a_baseline_is_kept_and_says_nothing_of_the_other_variants(committed: Baseline,
+                                                                             tmp_path: Path) -> None:
+    measured = replace(committed, metrics={**committed.metrics, "device": committed.metrics["quantized"]},
+                       provenance={**committed.provenance, "device": {"kind": "tflite"}})
+    baseline.write(tmp_path, "mine", measured, [])
+
+    found = baseline.read(tmp_path)
+
+    assert found is not None
+    assert found.metrics["device"] == committed.metrics["quantized"]
+    assert baseline.other_origin(found, committed.provenance) == []
+    assert baseline.incomparable(found, committed.provenance, whole=True) is None

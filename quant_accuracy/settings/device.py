@@ -1,18 +1,16 @@
 """Which integer model is measured besides; what it cannot express is refused before TensorFlow is imported."""
 
 import importlib.util
-from typing import Dict, List, Optional
+from typing import Optional
 
 from quant_accuracy.base import invocation
 from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.base.words import OPENVINO, OPENVINO_INT8
+from quant_accuracy.settings import device_source
 from quant_accuracy.settings.card import ModelCard
 from quant_accuracy.settings.card_fields import ORIGINAL_SIZE
 from quant_accuracy.settings.values import Values
 
-# Where the third variant comes from, by option: one at most.
-_SOURCES: Dict[str, str] = {"device": "--device", "device_outputs": "--device-outputs",
-                            "device_detections": "--device-detections"}
 _BITS = 8
 
 
@@ -24,23 +22,8 @@ def chosen(card: ModelCard, values: Values) -> Optional[str]:
     Raises:
         ConfigurationError: Several sources are asked for.
     """
-    found: Optional[str] = values.get("device") if check_sources(values) else card.device
+    found: Optional[str] = values.get("device") if device_source.asked(values) else card.device
     return found
-
-
-def check_sources(values: Values) -> List[str]:
-    """The options that name a source of the device variant: one, or none.
-
-    Raises:
-        ConfigurationError: Several sources are asked for, or what one device left for several models.
-    """
-    asked = [flag for key, flag in _SOURCES.items() if values.get(key) is not None]
-    if len(asked) > 1:
-        raise ConfigurationError(f"{' and '.join(asked)}: the device variant has one source; give one of them")
-    if len(values.models()) > 1 and asked and asked[0] != _SOURCES["device"]:
-        raise ConfigurationError(f"{asked[0]}: what a device left is of one model, and {len(values.models())} are "
-                                 "named; name one with --model")
-    return asked
 
 
 def require(card: ModelCard) -> None:

@@ -8,11 +8,9 @@ import pytest
 
 from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.base.words import OPENVINO, OPENVINO_INT8, TFLITE
-from quant_accuracy.settings import card, device, options
+from quant_accuracy.settings import card, options
 from quant_accuracy.settings import request as requests
 from quant_accuracy.settings.values import Values
-
-_OUTPUTS, _DETECTIONS = {"device_outputs": Path("output")}, {"device_detections": Path("detections.json")}
 
 
 def _card(folder: Path, more: str = "") -> str:
@@ -80,19 +78,3 @@ def test_a_runtime_that_is_not_installed_is_refused_with_the_command_that_instal
 
     with pytest.raises(ConfigurationError, match="--device openvino-int8: OpenVINO is not installed; install it with"):
         _chosen(tmp_path, device=OPENVINO_INT8)
-
-
-@pytest.mark.parametrize(("typed", "said"), [
-    ({"device": "tflite", **_OUTPUTS}, "--device and --device-outputs: the device variant has one source"),
-    ({**_OUTPUTS, **_DETECTIONS}, "--device-outputs and --device-detections: the device variant has one source"),
-    ({"model": ["one", "two"], **_DETECTIONS}, "--device-detections: .* of one model, and 2 are named"),
-])
-def test_two_sources_or_one_of_several_models_are_refused_by_their_options(typed: Dict[str, Any], said: str) -> None:
-    with pytest.raises(ConfigurationError, match=said):
-        device.check_sources(Values(typed))
-
-
-def test_an_integer_model_may_be_made_of_several_models_and_a_source_may_be_set_elsewhere() -> None:
-    assert device.check_sources(Values({"device": "tflite", "model": ["one", "two"]})) == ["--device"]
-    assert device.check_sources(Values({}, _OUTPUTS)) == ["--device-outputs"]
-    assert device.check_sources(Values({})) == []

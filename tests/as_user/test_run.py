@@ -1,5 +1,6 @@
 """`./run`: installs once whoever calls, says what it can do, and works from any folder."""
 
+import shlex
 import shutil
 import subprocess
 import sysconfig
@@ -123,7 +124,8 @@ def test_a_folder_without_tests_is_told_where_the_gates_are(tmp_path: Path) -> N
     done = _run("pytest", folder=tmp_path)
 
     assert done.returncode == pytest.ExitCode.NO_TESTS_COLLECTED
-    assert f"no tests in {tmp_path}; the gates: {ROOT / 'run'} pytest --pyargs test_quant_accuracy\n" in done.stdout
+    run = shlex.quote(str(ROOT / "run"))
+    assert f"no tests in {tmp_path}; the gates: {run} pytest --pyargs test_quant_accuracy\n" in done.stdout
 
 
 @pytest.mark.parametrize("typed", ["cd", "if", "-v", str(ROOT)])

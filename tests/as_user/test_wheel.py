@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -156,7 +157,8 @@ def test_a_foreign_repository_gets_the_same_from_a_wheel_and_from_the_checkout(w
     assert {f"test_small_objects[{name}-{name[5:]}]" for name in _CARDS} <= set(installed.outcomes)
     assert installed.outcomes["test_gate[mine_w8a8-w8a8-mAP_baseline]"] == suite.PASSED
     assert "`pytest --pyargs test_quant_accuracy --model mine_w7a8 --update-baselines`" in installed.said
-    assert f"`{ROOT / 'run'} pytest --pyargs test_quant_accuracy --model mine_w7a8 --update-baselines`" in checkout.said
+    run = shlex.quote(str(ROOT / "run"))
+    assert f"`{run} pytest --pyargs test_quant_accuracy --model mine_w7a8 --update-baselines`" in checkout.said
     assert installed.numbers["test_gate[mine_w8a8-w8a8-mAP_drop]"]["verdict"] == "pass"
     assert "warnings summary" not in installed.said + checkout.said
 

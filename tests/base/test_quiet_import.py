@@ -1,5 +1,6 @@
 """Importing TensorFlow says nothing; what anybody else says meanwhile is not lost."""
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -39,7 +40,7 @@ def test_what_others_write_is_passed_on_and_noise_is_not(code: str, capfd: pytes
 
 
 def test_a_process_without_a_standard_error_imports_as_well() -> None:
-    command = f"exec {sys.executable} -c 'import quant_accuracy.graph.sessions; print(1)' 2>&-"
+    command = f"exec {shlex.quote(sys.executable)} -c 'import quant_accuracy.graph.sessions; print(1)' 2>&-"
     done = subprocess.run(["sh", "-c", command], stdout=subprocess.PIPE, text=True, cwd=str(ROOT),
                           env=suite.environment())
 

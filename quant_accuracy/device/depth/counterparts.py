@@ -45,9 +45,10 @@ def find(names: Iterable[str], simulation: tf.GraphDef, quantization: Quantizati
 
 
 def _one(name: str, nodes: Mapping[str, tf.NodeDef], known: Mapping[str, Counterpart]) -> Optional[Counterpart]:
-    # Numbers that a converter adds may make the name of another constant.
     parts = [part for part in name.split(_BETWEEN)
              if graph_nodes.op_of(part) in nodes and not graph_nodes.is_constant(nodes, part)]
+    # A number that a converter adds stands behind the last part, and may make it the name of another op.
+    parts = [part for part in parts if not name.endswith(_BETWEEN + part)] or parts
     if not parts:
         return None
     given = _last(parts, nodes)

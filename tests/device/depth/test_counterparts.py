@@ -46,5 +46,15 @@ def test_of_ops_that_became_one_the_last_gives_the_tensor() -> None:
     assert [item.source for item in found.values()] == ["relu_quantized:0", "bias:0"]
 
 
+def test_a_number_that_a_converter_adds_does_not_make_a_name_that_of_another_op() -> None:
+    graph = tf.GraphDef()
+    graph.CopyFrom(_SIMULATION)
+    graph.node.add(name="bias1", op="BiasAdd", input=["split", "weights"])
+
+    found = counterparts.find(["relu;conv;bias1", "bias1"], graph, _QUANTIZATION)
+
+    assert [item.source for item in found.values()] == ["relu_quantized:0", "bias1:0"]
+
+
 def test_a_name_that_the_simulation_lacks_has_no_counterpart() -> None:
     assert counterparts.find(["invented", "", "weights"], _SIMULATION, _QUANTIZATION) == {}

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Sequence
 
-from quant_accuracy.base.errors import StorageError
+from quant_accuracy.base.errors import ConfigurationError, StorageError
 
 _CHUNK = 1 << 20
 _HELD = ".held"
@@ -168,6 +168,17 @@ def storage_errors(target: Path) -> Iterator[None]:
             raise StorageError(f"{target}: {error.strerror}; name a folder that can be written with --cache-dir, "
                                "--output-dir, or whichever option names this one") from error
         raise
+
+
+def require_new(folder: Path, purpose: str) -> None:
+    """Check that a folder is not there yet, or is empty.
+
+    Raises:
+        ConfigurationError: It holds something already, or is a file; the message says what it is wanted for.
+    """
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        raise ConfigurationError(f"{folder}: is {'a file' if folder.is_file() else 'not empty'}; name a new folder for "
+                                 f"{purpose}")
 
 
 def write_text(target: Path, text: str) -> None:

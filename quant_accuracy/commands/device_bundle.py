@@ -37,6 +37,7 @@ def _bundle(values: Values, folder: Path, input_type: str) -> int:
     from quant_accuracy.demo import ready
     from quant_accuracy.settings import preflight
 
+    preflight.check_bundle(folder)
     with folders.without_cache(requests.expanded(values)) as kept:
         wanted, cache = requests.resolve(kept, ready.data_paths)
         if len(wanted) > 1:

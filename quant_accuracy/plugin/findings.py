@@ -3,6 +3,7 @@
 Under xdist the JSON goes from the workers to the process that the user started.
 """
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
 
 import pytest
@@ -74,6 +75,8 @@ def _as_document(config: pytest.Config, model: str, found: Findings) -> Dict[str
     if found.prepared is not None:
         artifacts = found.prepared.artifacts
         document["artifacts"] = [str(artifacts.float_folder), str(artifacts.quantsim_folder)]
+        if artifacts.device is not None:
+            document["integer_model"] = {**asdict(artifacts.device), "folder": str(artifacts.device.folder)}
         document["retried"] = [retry.line() for retry in found.prepared.retried]
         try:
             document["notes"] = list(found.prepared.notes() if found.evaluation is None else found.evaluation.notes)

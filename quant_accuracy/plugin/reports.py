@@ -1,7 +1,8 @@
 """What a run writes at its end, whichever processes found it out: reports, history, an exported simulation."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Iterable, List, Mapping, NamedTuple, Sequence, Tuple
+from typing import Any, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from quant_accuracy.base.errors import QuantAccuracyError
 from quant_accuracy.settings import folders
@@ -49,7 +50,8 @@ def export(found: Found, values: Values) -> Told:
     artifacts = dict(of_models(found, "artifacts"))
     if not artifacts:
         return Told(["no quantization simulation was exported: none of the selected tests makes one"])
-    told = [_exported(made, values, name) for name, made in sorted(artifacts.items())]
+    models = dict(of_models(found, "integer_model"))
+    told = [_exported(made, models.get(name), values, name) for name, made in sorted(artifacts.items())]
     return Told([line for lines, _ in told for line in lines], any(failed for _, failed in told))
 
 
@@ -68,15 +70,19 @@ def _written(document: Mapping[str, Any], folder: Path, forms: Sequence[str]) ->
         return Told([f"no report was written: {error}"], failed=True)
 
 
-def _exported(artifacts: Sequence[str], values: Values, model: str) -> Told:
+def _exported(artifacts: Sequence[str], integer_model: Optional[Mapping[str, str]], values: Values, model: str) -> Told:
     # TensorFlow, which the process that the user started may not have needed so far.
     from quant_accuracy.artifacts import records
+    from quant_accuracy.artifacts.records import DeviceModel
     from quant_accuracy.reporting import output
 
     folder = folders.quantsim(values, model)
     assert folder is not None
     try:
-        return Told([f"wrote {path}" for path in output.export_quantsim(records.read(*map(Path, artifacts)), folder)])
+        made = records.read(*map(Path, artifacts))
+        if integer_model is not None:
+            made = replace(made, device=DeviceModel(**{**integer_model, "folder": Path(integer_model["folder"])}))
+        return Told([f"wrote {path}" for path in output.export_quantsim(made, folder)])
     except QuantAccuracyError as error:
         return Told([f"no quantization simulation was exported: {error}"], failed=True)
 

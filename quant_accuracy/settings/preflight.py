@@ -74,6 +74,17 @@ def check_places(values: Values, report: bool, update: bool = False) -> None:
             _check_opens("--history", history)
 
 
+def check_bundle(folder: Path) -> None:
+    """Check that a bundle can be written, before anything is computed for it.
+
+    Raises:
+        ConfigurationError: The folder holds something already, or is a file.
+        StorageError: It cannot be written.
+    """
+    files.require_new(folder, "the bundle")
+    _check_folder("the bundle", folder)
+
+
 def _folders(values: Values, report: bool, update: bool) -> List[Tuple[str, Path]]:
     found = []
     if report:

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.artifacts.records import Artifacts, DeviceModel
-from quant_accuracy.base import concurrency, documents, files, progress
+from quant_accuracy.base import concurrency, documents, files
 from quant_accuracy.base.code import code_digest
 from quant_accuracy.base.errors import unexpected
 from quant_accuracy.base.graph_names import GraphNames
@@ -20,6 +20,7 @@ from quant_accuracy.pipeline.evaluation import Evaluation
 
 IMAGES = 4
 _STEP = "device: op by op"
+_FILE = "depth.json"
 
 
 def of_evaluation(evaluation: Evaluation, most_images: int = IMAGES) -> Optional[Depth]:
@@ -39,18 +40,17 @@ def of_evaluation(evaluation: Evaluation, most_images: int = IMAGES) -> Optional
     if device is None or not kinds.can_listen(device.kind):
         return None
     count = min(most_images, evaluation.request.card.calibration_images)
-    path = prepared.cache.path("depth", {
-        "device": device.folder.name, "images": count, "tensorflow": sessions.version(),
-        "code": code_digest("graph", "quantization", "device"),
-    }, ".json")
-    with prepared.watch.step(_STEP), prepared.cache.hold(f"depth-{path.stem}"):
-        found = _read(path)
-        if found is None:
-            with concurrency.limited_to(prepared.request.threads):
-                found = _measured(artifacts, device, evaluation.request.card.graph,
-                                  prepared.calibration_images(count))
-            files.write_json(path, asdict(found))
-    return found
+    inputs = {"device": device.folder.name, "images": count, "tensorflow": sessions.version(),
+              "code": code_digest("graph", "quantization", "device")}
+
+    def make(folder: Path) -> None:
+        with concurrency.limited_to(prepared.request.threads):
+            found = _measured(artifacts, device, evaluation.request.card.graph, prepared.calibration_images(count))
+        files.write_json(folder / _FILE, asdict(found))
+
+    with prepared.watch.step(_STEP):
+        return _read(prepared.cache.folder("depth", inputs, f"comparing the integer model ({device.kind}) op by op",
+                                           make) / _FILE)
 
 
 def _measured(artifacts: Artifacts, device: DeviceModel, names: GraphNames, images: Sequence[np.ndarray]) -> Depth:
@@ -60,16 +60,9 @@ def _measured(artifacts: Artifacts, device: DeviceModel, names: GraphNames, imag
         return Depth(device.kind, device.identity, len(images), ops, list(model.left_out))
 
 
-def _read(path: Path) -> Optional[Depth]:
-    """What was kept; None where there is nothing, or nothing that can be read."""
-    if not path.is_file():
-        return None
-    try:
-        record = documents.read_json(path)
-        return Depth(**{**record, "ops": [_op(item) for item in record["ops"]]})
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        progress.say(f"warning: {path}: damaged ({error}); it is measured again")
-        return None
+def _read(path: Path) -> Depth:
+    record = documents.read_json(path)
+    return Depth(**{**record, "ops": [_op(item) for item in record["ops"]]})
 
 
 def _op(item: Mapping[str, Any]) -> Op:

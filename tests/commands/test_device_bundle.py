@@ -20,6 +20,21 @@ def test_a_bundle_of_several_models_is_refused(tmp_path: Path, capsys: pytest.Ca
     assert not (tmp_path / "bundle").exists()
 
 
+def test_a_folder_that_holds_something_is_refused_before_anything_is_computed(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    # Whatever comes next says first that there is no such card.
+    monkeypatch.setenv("QUANT_ACCURACY_MODEL", "no_such_card")
+
+    assert device_bundle.main([str(tmp_path)]) == 2
+    assert "is not empty; name a new folder for the bundle" in capsys.readouterr().err
+    assert device_bundle.main([str(tmp_path / "mine.txt")]) == 2
+    assert "is a file; name a new folder for the bundle" in capsys.readouterr().err
+    assert device_bundle.main([str(tmp_path / "mine.txt" / "bundle")]) == 2
+    assert "Not a directory; name a folder that can be written" in capsys.readouterr().err
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
 def test_an_input_type_that_there_is_not_is_refused_with_those_that_there_are(
         tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):

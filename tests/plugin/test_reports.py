@@ -1,9 +1,19 @@
 """What a run writes at its end, and what it says where it cannot."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
-from quant_accuracy.plugin import reports
-from quant_accuracy.settings.card import DataPaths
+import pytest
+
+from quant_accuracy.base.cache import Cache
+from quant_accuracy.base.words import TFLITE
+from quant_accuracy.pipeline.prepared import prepare
+from quant_accuracy.plugin import findings, reports
+from quant_accuracy.settings.card import DataPaths, ModelCard
+from quant_accuracy.settings.request import Request
 from quant_accuracy.settings.values import Values
 from tests.support import suite
 
@@ -34,3 +44,17 @@ def test_what_no_test_makes_is_nothing_that_failed(tmp_path: Path) -> None:
 
 def test_nothing_is_told_where_nothing_was_asked_for() -> None:
     assert reports.write([{}], Values({})) == reports.export([{}], Values({})) == reports.Told([])
+
+
+def test_an_integer_model_is_exported_with_its_simulation(demo: DataPaths, demo_card: ModelCard, cache: Cache,
+                                                          tmp_path: Path) -> None:
+    config: Any = SimpleNamespace(stash=pytest.Stash())
+    findings.of(config, "mine").prepared = prepare(Request(replace(demo_card, device=TFLITE), demo, 1, "1", 2), cache)
+    # As a worker of xdist sends it.
+    found = json.loads(json.dumps(findings.close_all(config)))
+
+    told = reports.export([found], Values({"quantsim_output_dir": tmp_path}))
+
+    assert not told.failed
+    assert {"model.encodings", "model.tflite", "parameters.json"} <= {path.name for path in tmp_path.iterdir()}
+    assert f"wrote {tmp_path / 'model.tflite'}" in told.lines

@@ -1,10 +1,13 @@
 """Why a device differs, of the demo: measured once, kept, and told."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from quant_accuracy.base.cache import Cache
+from quant_accuracy.base.errors import StorageError
 from quant_accuracy.base.words import TFLITE
 from quant_accuracy.device.depth.records import INPUT
 from quant_accuracy.pipeline.evaluation import Evaluation, evaluate
@@ -37,14 +40,36 @@ def test_of_the_demo_every_op_is_healthy_and_its_input_lies_between_two_steps(ev
 def test_what_was_measured_is_kept_and_what_is_damaged_is_measured_again(evaluation: Evaluation,
                                                                          capsys: pytest.CaptureFixture[str]) -> None:
     before = device_depth.of_evaluation(evaluation, most_images=1)
-    newest = max((evaluation.prepared.cache.root / "depth").glob("*.json"), key=lambda path: path.stat().st_mtime)
+    newest = _newest(evaluation)
     kept = newest.stat().st_mtime_ns
 
     assert device_depth.of_evaluation(evaluation, most_images=1) == before
     assert newest.stat().st_mtime_ns == kept
-    newest.write_text("{\"ops\": 7}")
-    assert device_depth.of_evaluation(evaluation, most_images=1) == before
-    assert "damaged" in capsys.readouterr().err
+    # Another figure in the same form: nothing but the digest tells.
+    newest.write_text(re.sub('"images": 1', '"images": 3', newest.read_text()))
+    assert device_depth.of_evaluation(_in_another_process(evaluation), most_images=1) == before
+    assert "damaged (depth.json has changed since it was written)" in capsys.readouterr().err
+
+
+def test_what_was_measured_is_read_from_a_cache_that_cannot_be_written(evaluation: Evaluation,
+                                                                       monkeypatch: pytest.MonkeyPatch) -> None:
+    before = device_depth.of_evaluation(evaluation, most_images=1)
+
+    def refuse(_cache: Cache, name: str) -> None:
+        raise StorageError(f"{name}: the cache cannot be written")
+
+    monkeypatch.setattr(Cache, "hold", refuse)
+
+    assert device_depth.of_evaluation(_in_another_process(evaluation), most_images=1) == before
+
+
+def _newest(evaluation: Evaluation) -> Path:
+    return max((evaluation.prepared.cache.root / "depth").glob("*/depth.json"), key=lambda path: path.stat().st_mtime)
+
+
+def _in_another_process(evaluation: Evaluation) -> Evaluation:
+    """With a cache that has not looked at its entries yet."""
+    return replace(evaluation, prepared=replace(evaluation.prepared, cache=Cache(evaluation.prepared.cache.root)))
 
 
 def test_without_an_integer_model_nothing_is_told(evaluation: Evaluation) -> None:

@@ -92,9 +92,7 @@ def write(folder: Path, job: Job) -> Manifest:
 
 
 def _check(folder: Path, job: Job) -> None:
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-        raise ConfigurationError(f"{folder}: is {'a file' if folder.is_file() else 'not empty'}; name a new folder for "
-                                 "the bundle")
+    files.require_new(folder, "the bundle")
     if 0 in job.subject.size:
         raise ConfigurationError("input: {resize: false} in the model card gives each image its own size, and the "
                                  "network of a device has one; give height and width there")

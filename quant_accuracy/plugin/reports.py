@@ -81,7 +81,8 @@ def _exported(artifacts: Sequence[str], integer_model: Optional[Mapping[str, str
     try:
         made = records.read(*map(Path, artifacts))
         if integer_model is not None:
-            made = replace(made, device=DeviceModel(**{**integer_model, "folder": Path(integer_model["folder"])}))
+            made = replace(made, device=DeviceModel(integer_model["kind"], integer_model["identity"],
+                                                    Path(integer_model["folder"])))
         return Told([f"wrote {path}" for path in output.export_quantsim(made, folder)])
     except QuantAccuracyError as error:
         return Told([f"no quantization simulation was exported: {error}"], failed=True)

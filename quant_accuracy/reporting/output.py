@@ -3,11 +3,11 @@
 import json
 import shutil
 from pathlib import Path
-from typing import List, Optional
+from typing import List, Optional, Sequence
 
 from quant_accuracy.artifacts.records import Artifacts
 from quant_accuracy.base import files
-from quant_accuracy.base.words import FLOAT, REPORT_FORMS
+from quant_accuracy.base.words import DEVICE, FLOAT, REPORT_FORMS
 from quant_accuracy.device import contract
 from quant_accuracy.pipeline.evaluation import Evaluation
 from quant_accuracy.pipeline.variant import Variant
@@ -48,6 +48,7 @@ def write(evaluation: Evaluation, folder: Path, kept: Optional[Path] = None,
     for name, variant in evaluation.variants.items():
         written.append(folder / "detections" / f"{name}.json")
         _write_coco(written[-1], variant)
+    _remove_stale([folder / "detections" / f"{DEVICE}.json"], written)
     return written
 
 
@@ -70,6 +71,7 @@ def export_quantsim(built: Artifacts, folder: Path) -> List[Path]:
     written = [_copied(built.quantsim_folder / name, folder) for name in _EXPORTED]
     if built.device is not None:
         written += [_copied(path, folder) for path in contract.of(built.device.kind).exported(built.device.folder)]
+    _remove_stale([path for kind in contract.kinds() for path in contract.of(kind).exported(folder)], written)
     if built.simulator == AIMET:
         # AIMET's encodings have the names of AIMET's graph.
         return list(dict.fromkeys(written + [_copied(path, folder) for path
@@ -83,6 +85,14 @@ def _exported_onnx(built: Artifacts, folder: Path) -> List[Path]:
     """What AIMET for ONNX has exported, whose names are those of its model: in a folder of its own."""
     source = built.quantsim_folder / aimet_onnx.EXPORT
     return [_copied(path, folder) for path in sorted(source.iterdir())] if source.is_dir() else []
+
+
+def _remove_stale(paths: Sequence[Path], written: Sequence[Path]) -> None:
+    """Remove what an earlier run with a device has left: it would be taken for this run's."""
+    for path in paths:
+        if path not in written and path.is_file():
+            with files.storage_errors(path):
+                path.unlink()
 
 
 def _copied(source: Path, folder: Path) -> Path:

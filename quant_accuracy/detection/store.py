@@ -1,12 +1,14 @@
 """The detections of one shard as a file of arrays."""
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, List, Sequence
+from typing import TYPE_CHECKING, Dict, Iterable, List, Sequence
 
 import numpy as np
 
-from quant_accuracy.base import arrays
+from quant_accuracy.base import arrays, files, progress
+from quant_accuracy.base.errors import StorageError
 
 if TYPE_CHECKING:
     # It imports TensorFlow, which those who read detections need not.
@@ -77,3 +79,21 @@ def load(path: Path) -> ShardDetections:
         if getattr(found, name).shape != shape:
             raise arrays.misshapen(path, name, getattr(found, name))
     return found
+
+
+def load_kept(paths: Iterable[Path], found: Dict[Path, ShardDetections]) -> None:
+    """Read what is there of some files into `found`, which may have some already.
+
+    One that is damaged is removed, with a warning: who is to make it again has to see that it is missing.
+
+    Raises:
+        StorageError: A damaged one cannot be removed.
+    """
+    for path in set(paths) - set(found):
+        if path.is_file():
+            try:
+                found[path] = load(path)
+            except StorageError as error:
+                progress.say(f"warning: {error}")
+                with files.storage_errors(path), contextlib.suppress(FileNotFoundError):
+                    path.unlink()

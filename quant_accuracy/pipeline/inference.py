@@ -12,7 +12,7 @@ from typing import Dict, Iterator, List, Mapping, Sequence, Tuple
 
 from quant_accuracy.base import command_line, files, progress
 from quant_accuracy.base.code import code_digest
-from quant_accuracy.base.errors import ConfigurationError, StorageError
+from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.base.words import DEVICE, QUANTIZED
 from quant_accuracy.data import images
 from quant_accuracy.detection import store
@@ -93,15 +93,7 @@ def _paths_of(prepared: Prepared, runs: Sequence[Run]) -> _Paths:
 
 def _missing(prepared: Prepared, paths: _Paths, found: Dict[Path, ShardDetections]) -> List[Work]:
     """What is still to be done; what is there already is read into `found`."""
-    for path in set(paths.values()) - set(found):
-        if path.is_file():
-            try:
-                found[path] = store.load(path)
-            except StorageError as error:
-                progress.say(f"warning: {error}")
-                # Out of the way: who claims the shard has to see that it is missing.
-                with files.storage_errors(path), contextlib.suppress(FileNotFoundError):
-                    path.unlink()
+    store.load_kept(paths.values(), found)
     work = [Work(shard, [run for run, index in paths if index == shard.index and paths[run, index] not in found])
             for shard in prepared.shards]
     return [item for item in work if item.runs]

@@ -9,7 +9,7 @@ import numpy as np
 
 from quant_accuracy.base import command_line, concurrency, files, progress
 from quant_accuracy.base.code import code_digest
-from quant_accuracy.base.errors import DataError, GraphError, StorageError
+from quant_accuracy.base.errors import DataError, GraphError
 from quant_accuracy.base.words import FLOAT
 from quant_accuracy.data import images, shards
 from quant_accuracy.data.images import Batch, Encoded
@@ -121,7 +121,7 @@ def of_outputs(prepared: Prepared, left: Left) -> Detected:
         paths = _paths(prepared, places, of_images)
         found: Dict[Path, ShardDetections] = {}
         while len(found) < len(paths):
-            _read_kept(paths, found)
+            store.load_kept(paths.values(), found)
             if len(found) < len(paths):
                 _fill(prepared, left, places, {index: path for index, path in paths.items() if path not in found})
     return Detected([(shard, found[paths[shard.index]]) for shard in prepared.shards], None)
@@ -173,17 +173,6 @@ def _paths(prepared: Prepared, places: Mapping[int, Sequence[int]], of_images: M
         "records": shard.records,
         "outputs": [of_images[place] for place in places[shard.index]],
     }, ".npz") for shard in prepared.shards}
-
-
-def _read_kept(paths: Mapping[int, Path], found: Dict[Path, ShardDetections]) -> None:
-    for path in set(paths.values()) - set(found):
-        if path.is_file():
-            try:
-                found[path] = store.load(path)
-            except StorageError as error:
-                progress.say(f"warning: {error}")
-                with files.storage_errors(path), contextlib.suppress(FileNotFoundError):
-                    path.unlink()
 
 
 def _fill(prepared: Prepared, left: Left, places: Mapping[int, Sequence[int]], paths: Mapping[int, Path]) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any, Dict, Iterator, List
@@ -15,8 +16,9 @@ from quant_accuracy.settings.card import DataPaths
 from tests.support import clusters, processes, suite
 from tests.support.clusters import Cluster
 
-pytestmark = [pytest.mark.one_lane, pytest.mark.skipif(not executor.ray_installed(),
-                                                       reason="Ray is not installed; './run ray-install' does it")]
+pytestmark = [pytest.mark.one_lane,
+              pytest.mark.skipif(not executor.ray_installed(), reason="Ray is not installed; './run ray-install' does it"),
+              pytest.mark.skipif(" " in sys.executable, reason="Ray does not start from a path with spaces")]
 
 _SELECTION = "0-3"
 

@@ -17,7 +17,7 @@ from tests.support import clusters, processes, suite
 from tests.support.clusters import Cluster
 
 pytestmark = [pytest.mark.one_lane,
-              pytest.mark.skipif(not executor.ray_installed(), reason="Ray is not installed; './run ray-install' does it"),
+              pytest.mark.skipif(not executor.ray_installed(), reason="Ray is not installed: './run ray-install'"),
               pytest.mark.skipif(" " in sys.executable, reason="Ray does not start from a path with spaces")]
 
 _SELECTION = "0-3"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from quant_accuracy.base.words import TFLITE
+from quant_accuracy.base.words import OPENVINO_INT8, TFLITE
 from quant_accuracy.device import contract
 from quant_accuracy.device.job import Job
 from tests.support import integer_networks
@@ -23,6 +23,14 @@ def branches(tmp_path_factory: pytest.TempPathFactory) -> Job:
     """A network of nine ops, and its integer model."""
     job = integer_networks.job(_folder(tmp_path_factory))
     contract.of(TFLITE).build(job)
+    return job
+
+
+@pytest.fixture(scope="session")
+def int8_job(tmp_path_factory: pytest.TempPathFactory) -> Job:
+    """The same network as OpenVINO's integer model."""
+    job = integer_networks.job(_folder(tmp_path_factory))
+    contract.of(OPENVINO_INT8).build(job)
     return job
 
 

@@ -23,30 +23,23 @@ pytestmark = pytest.mark.skipif(not openvino_runtime.installed(), reason="OpenVI
 _SYMMETRIC = Settings(configuration=Configuration(all_params=ParamRule(quantized=True, symmetric=True)))
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Job:
-    job = integer_networks.job(tmp_path_factory.mktemp("openvino"))
-    contract.of(OPENVINO_INT8).build(job)
-    return job
-
-
-def test_layers_run_in_integers_and_those_that_do_not_are_counted(built: Job) -> None:
+def test_layers_run_in_integers_and_those_that_do_not_are_counted(int8_job: Job) -> None:
     # The first one takes pixels that no quantizer has been at.
-    assert "openvino-int8: 4 of 5 layers with weights run in integers" in openvino_int8.notes(built.folder)[0]
+    assert "openvino-int8: 4 of 5 layers with weights run in integers" in openvino_int8.notes(int8_job.folder)[0]
 
 
-def test_asymmetric_weights_get_symmetric_grids_and_a_note(built: Job) -> None:
-    graph, _ = openvino_int8.with_ranges(built)
+def test_asymmetric_weights_get_symmetric_grids_and_a_note(int8_job: Job) -> None:
+    graph, _ = openvino_int8.with_ranges(int8_job)
     grids = {node.name: node for node in graph.node if node.op == "FakeQuantWithMinMaxArgs"}
 
-    for quantizer in built.quantization.enabled():
+    for quantizer in int8_job.quantization.enabled():
         if quantizer.kind == PARAM:
-            weights = graph_nodes.constant(graph_nodes.by_name(built.graph), quantizer.tensor)
+            weights = graph_nodes.constant(graph_nodes.by_name(int8_job.graph), quantizer.tensor)
             grid = grids[quantizer.name].attr
             assert grid["max"].f == -grid["min"].f
             assert grid["narrow_range"].b
             assert grid["max"].f == pytest.approx(np.abs(weights).max(), rel=0.01)
-    assert "5 weights have symmetric grids" in openvino_int8.notes(built.folder)[1]
+    assert "5 weights have symmetric grids" in openvino_int8.notes(int8_job.folder)[1]
 
 
 def test_symmetric_weights_keep_their_encodings(tmp_path: Path) -> None:
@@ -75,9 +68,9 @@ def test_outputs_are_near_those_of_the_simulation(tmp_path: Path, run_graph: Run
         assert np.abs(value - wanted).mean() < encoding.scale
 
 
-def test_many_threads_get_what_one_gets(built: Job) -> None:
+def test_many_threads_get_what_one_gets(int8_job: Job) -> None:
     images = integer_networks.images(6)
-    with openvino_int8.open_network(built.folder) as run, ThreadPoolExecutor(4) as pool:
+    with openvino_int8.open_network(int8_job.folder) as run, ThreadPoolExecutor(4) as pool:
         alone = [run(image) for image in images]
         together = list(pool.map(run, images * 2))
 
@@ -86,9 +79,9 @@ def test_many_threads_get_what_one_gets(built: Job) -> None:
             np.testing.assert_array_equal(one, other)
 
 
-def test_a_network_without_an_integer_layer_is_refused(built: Job, tmp_path: Path) -> None:
-    weights = [q for q in built.quantization.quantizers if q.kind != ACTIVATION]
-    job = replace(built, folder=tmp_path, quantization=Quantization(weights, built.quantization.encodings))
+def test_a_network_without_an_integer_layer_is_refused(int8_job: Job, tmp_path: Path) -> None:
+    weights = [q for q in int8_job.quantization.quantizers if q.kind != ACTIVATION]
+    job = replace(int8_job, folder=tmp_path, quantization=Quantization(weights, int8_job.quantization.encodings))
 
     with pytest.raises(UnsupportedError, match="runs none of 5 layers in integers"):
         openvino_int8.build(job)
@@ -101,10 +94,10 @@ def test_other_bits_are_refused_with_the_setting(tmp_path: Path) -> None:
         contract.of(OPENVINO_INT8).check(job.quantization)
 
 
-def test_a_missing_or_damaged_network_is_named(built: Job, tmp_path: Path) -> None:
+def test_a_missing_or_damaged_network_is_named(int8_job: Job, tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="network.json"):
         openvino_int8.notes(tmp_path)
-    (tmp_path / "network.json").write_bytes((built.folder / "network.json").read_bytes())
+    (tmp_path / "network.json").write_bytes((int8_job.folder / "network.json").read_bytes())
     (tmp_path / "network.pb").write_bytes(b"\xff\xff")
 
     with pytest.raises(StorageError, match="network.pb"), openvino_int8.open_network(tmp_path):

@@ -15,17 +15,10 @@ from tests.support import integer_networks
 pytestmark = pytest.mark.skipif(not openvino_runtime.installed(), reason="OpenVINO is not installed")
 
 
-@pytest.fixture(scope="module")
-def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
-    made = integer_networks.job(tmp_path_factory.mktemp("integer"))
-    contract.of(OPENVINO_INT8).build(made)
-    return made
-
-
-def test_ops_that_differ_are_those_whose_weights_stand_on_another_grid(job: Job) -> None:
-    simulation = simulate.simulate(job.graph, job.quantization)
-    with kinds.open_model(OPENVINO_INT8, job.folder, job.names, simulation, job.quantization) as model:
-        depth = Depth(OPENVINO_INT8, "", 2, compare.compare(model, simulation, job.names.image_input,
+def test_ops_that_differ_are_those_whose_weights_stand_on_another_grid(int8_job: Job) -> None:
+    simulation = simulate.simulate(int8_job.graph, int8_job.quantization)
+    with kinds.open_model(OPENVINO_INT8, int8_job.folder, int8_job.names, simulation, int8_job.quantization) as model:
+        depth = Depth(OPENVINO_INT8, "", 2, compare.compare(model, simulation, int8_job.names.image_input,
                                                             integer_networks.images(2)))
     by_tensor = {op.tensor: op for op in depth.ops}
 
@@ -35,11 +28,11 @@ def test_ops_that_differ_are_those_whose_weights_stand_on_another_grid(job: Job)
     assert all(op.causes for op in depth.unhealthy())
 
 
-def test_heard_everywhere_the_network_gives_what_it_gives_otherwise(job: Job) -> None:
-    simulation = simulate.simulate(job.graph, job.quantization)
+def test_heard_everywhere_the_network_gives_what_it_gives_otherwise(int8_job: Job) -> None:
+    simulation = simulate.simulate(int8_job.graph, int8_job.quantization)
     image = integer_networks.images(1)[0]
-    with kinds.open_model(OPENVINO_INT8, job.folder, job.names, simulation, job.quantization) as model, \
-            contract.of(OPENVINO_INT8).open_network(job.folder) as network:
+    with kinds.open_model(OPENVINO_INT8, int8_job.folder, int8_job.names, simulation, int8_job.quantization) as model, \
+            contract.of(OPENVINO_INT8).open_network(int8_job.folder) as network:
         whole, outputs = model.whole(image), network(image)
 
     np.testing.assert_allclose(whole["middle_quantized:0"], outputs[0], atol=1e-5)

@@ -12,10 +12,6 @@ from quant_accuracy.quantization.calibrate import Batch
 from quant_accuracy.runtimes.execution import Execution, open_graph
 
 
-class Observed(Dict[str, np.ndarray]):
-    """By op, the largest value of each channel that its output has; of `low` the smallest."""
-
-
 def observe(graph: tf.GraphDef, channels: Mapping[str, int], image_input: str,
             batches: Iterable[Batch]) -> Dict[str, np.ndarray]:
     """The range of each channel: by op, float32 [2, channels], smallest and largest value of its output.
@@ -36,8 +32,7 @@ def observe(graph: tf.GraphDef, channels: Mapping[str, int], image_input: str,
     fetches = [f"observe/{number}/{which}:0" for number in range(len(channels)) for which in ("min", "max")]
     found: List[np.ndarray] = []
     with open_graph(Execution(), extended, fetches, "the float graph, on calibration images") as run:
-        feeds = (_feed(image_input, batch) for batch in batches)
-        for values in concurrency.run_concurrently(run, feeds):
+        for values in concurrency.run_concurrently(run, (feed(image_input, batch) for batch in batches)):
             found = [np.maximum(old, new) if number % 2 else np.minimum(old, new)
                      for number, (old, new) in enumerate(zip(found or values, values))]
     if not found:
@@ -50,7 +45,8 @@ def observe(graph: tf.GraphDef, channels: Mapping[str, int], image_input: str,
     return ranges
 
 
-def _feed(image_input: str, batch: Batch) -> Dict[str, np.ndarray]:
+def feed(image_input: str, batch: Batch) -> Dict[str, np.ndarray]:
+    """What a batch feeds, by tensor."""
     given = batch if isinstance(batch, Mapping) else {image_input: batch}
     return {graph_nodes.tensor_of(name): np.asarray(value) for name, value in given.items()}
 

@@ -25,7 +25,7 @@ _PASSED = (_CONVOLUTION, _DEPTHWISE, "BiasAdd", "Relu", "Pad", "Identity")
 
 
 class Norm(NamedTuple):
-    """Deviation and mean of each output channel of a layer, as the batch norm behind it had them: float32 [channels]."""
+    """float32 [channels], deviation and mean of each output channel of a layer, as its batch norm had them."""
 
     gamma: np.ndarray
     beta: np.ndarray

@@ -1,36 +1,37 @@
-"""Even out the ranges of neighbouring layers of a folded network.
+"""Even out the ranges of neighbouring layers of a folded network, its float function kept.
 
 A channel that is divided by its factor where it is written, and multiplied by it where it is read, leaves the network
-the function that it is, but for a ReLU6 between, which clips at 6 whatever the channel's factor. So there are three
-ways:
+the function that it is, but for a ReLU6 between, which clips at 6 whatever the channel's factor. Two ways out:
 
-- `CLIP` clips each channel at 6 divided by its factor: the same function for every image, but the ReLU6 becomes a ReLU
+- `CLIP` clips each channel at 6 divided by its factor: the same function for every image, but a ReLU6 becomes a ReLU
   and a minimum.
-- `KEEP` has factors that leave the clip out of play: channels that come near to 6 stay as they are, the others stay
-  below it. The ReLU6 stays; the function is the same as long as no channel grows by more than `HEADROOM` beyond what it
-  has on the calibration images.
-- `REPLACE` is AIMET's: a ReLU, which never clips, and another function where channels were above 6. See `aimet`.
+- `KEEP` takes factors that leave the clip out of play: channels that come near to 6 stay as they are, the others stay
+  below it. The ReLU6 stays; the function is the same as long as no channel grows by more than the headroom beyond what
+  it has on the calibration images, which `verification.difference` has to show on other images.
+
+(The third, to replace ReLU6 by ReLU whatever that does, is AIMET's: see `aimet`.)
 """
 
-from dataclasses import dataclass, replace
-from typing import Dict, Iterable, List, Mapping, Sequence, Tuple
+from dataclasses import dataclass
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization.calibrate import Batch
 from quant_accuracy.quantization.records import Override
-from quant_accuracy.repair.equalization import activations, exact, rescaling, spaces
-from quant_accuracy.repair.equalization.exact import Bounds
+from quant_accuracy.repair.equalization import activations, exact, rescaling, spaces, verification
+from quant_accuracy.repair.equalization.exact import Bounds, Solution
 from quant_accuracy.repair.equalization.spaces import Left, Space, Spaces
 
-CLIP, KEEP, REPLACE = "clip", "keep", "replace"
+CLIP, KEEP = "clip", "keep"
 HEADROOM = 0.25
 _SIX = 6.0
-# Ops behind which a quantizer does not stand, since the op that reads their output is computed with them.
-_WITH_NEXT = ("BiasAdd", "Relu", "Relu6", "Identity", "Minimum")
+# Ops that are computed together with what gives them their input, so that no quantizer stands between.
+_WITH_BEFORE = ("BiasAdd", "Relu", spaces.RELU6, "Identity", spaces.MINIMUM)
 
 
 @dataclass(frozen=True)
@@ -38,26 +39,28 @@ class Equalized:
     """A network whose ranges are evened out.
 
     Attributes:
-        graph: Its graph.
-        factors: float32 [channels] of each space, in the order of `spaces`.
+        graph: Its graph; names of tensors are those of before.
         spaces: What was scaled.
+        factors: float64 [channels] of each space.
         left: The layers whose output channels stay as they are, and why.
         sweeps: How often each space had its turn.
-        moved: The largest relative change of a factor in the last sweep.
-        overrides: Quantizers to switch off: those of the ReLUs that have become part of a clip.
+        moved: The largest relative change of a factor in the last sweep; above `exact.STILL` it has not converged.
+        overrides: Quantizers that have to be off: those of the ReLUs that are a part of a clip.
+        difference: Of the outputs on the calibration images, as `verification.difference`.
     """
 
     graph: tf.GraphDef
-    factors: Sequence[np.ndarray]
     spaces: Sequence[Space]
+    factors: Sequence[np.ndarray]
     left: Sequence[Left]
     sweeps: int
     moved: float
     overrides: Tuple[Override, ...]
+    difference: float
 
 
-def equalize(network: Network, image_input: str, batches: Iterable[Batch], relu6: str = CLIP,
-             headroom: float = HEADROOM, acts: bool = True, powers: bool = False, boxes: bool = True) -> Equalized:
+def equalize(network: Network, image_input: str, batches: Sequence[Batch], relu6: str = CLIP,
+             headroom: float = HEADROOM) -> Equalized:
     """Even out all spaces of a folded network, its float function kept.
 
     Args:
@@ -68,64 +71,69 @@ def equalize(network: Network, image_input: str, batches: Iterable[Batch], relu6
         headroom: Of `KEEP`: by how much a channel may grow beyond the calibration images, relative.
 
     Raises:
+        ConfigurationError: `relu6` is neither.
         GraphError: A named op is missing or not connected.
         DataError: There are no calibration images, or an activation is no number on them.
     """
+    if relu6 not in (CLIP, KEEP):
+        raise ConfigurationError(f"relu6: {relu6!r} is no way to equalize; give {CLIP} or {KEEP}")
     found = spaces.find(network)
     seen = _observe(network.graph, found, image_input, batches)
-    if acts:
-      bounds = [_bounds(space, seen[0], seen[1], relu6 == KEEP, headroom) for space in found.spaces]
-    else:
-      bounds = [_bounds(space, {}, seen[1], relu6 == KEEP, headroom) for space in found.spaces]
-    by_layer = _by_layer(found)
-    solution = exact.solve([exact.kernel(layer.kernel, layer.axes, *by_layer[name])
-                            for name, layer in found.layers.items()], bounds)
-    factors = solution.factors
-    if powers:
-        factors = [np.exp2(np.rint(np.log2(f))) for f in factors]
-    graph = rescaling.rescale(network.graph, found, factors)
+    solution = _solve(found, [_bounds(space, seen, headroom if relu6 == KEEP else None) for space in found.spaces])
+    graph = rescaling.rescale(network.graph, found, solution.factors)
     overrides: Tuple[Override, ...] = ()
     if relu6 == CLIP:
-        graph, rectified = rescaling.clip(graph, rescaling.clips(found.spaces, factors))
+        graph, rectified = rescaling.clip(graph, rescaling.clips(found.spaces, solution.factors))
         overrides = tuple(Override(f"{name}:0", enabled=False) for name in rectified)
-    return Equalized(graph, [f.astype(np.float32) for f in factors], found.spaces, found.left, solution.sweeps,
-                     solution.moved, overrides)
+    difference = verification.difference(network.graph, graph, network.outputs, image_input, batches)
+    return Equalized(graph, found.spaces, solution.factors, found.left, solution.sweeps, solution.moved, overrides,
+                     difference)
 
 
-def _by_layer(found: Spaces) -> Dict[str, List]:
-    result = {name: [None, None] for name in found.layers}
-    for number, space in enumerate(found.spaces):
-        for name in space.readers:
-            result[name][0] = number
-        for name in space.writers:
-            result[name][1] = number
-    return result
+@dataclass(frozen=True)
+class _Seen:
+    """What calibration images show: largest absolute values of each channel.
+
+    Attributes:
+        activations: Of the tensors that a quantizer may stand behind, by op.
+        clipped: What each ReLU6 takes, by its name.
+    """
+
+    activations: Mapping[str, np.ndarray]
+    clipped: Mapping[str, np.ndarray]
 
 
-def _observe(graph, found: Spaces, image_input, batches):
-    """Largest values of activations behind which quantizers stand, and what ReLU6 ops take."""
-    nodes = graph_nodes.by_name(graph)
-    uses = graph_nodes.uses(graph.node)
+def _observe(graph: tf.GraphDef, found: Spaces, image_input: str, batches: Sequence[Batch]) -> _Seen:
+    nodes, uses = graph_nodes.by_name(graph), graph_nodes.uses(graph.node)
     wanted: Dict[str, int] = {}
-    clipped = {}
+    taken: Dict[str, str] = {}
     for space in found.spaces:
+        taken.update((name, graph_nodes.op_of(nodes[name].input[0])) for name in space.relu6)
         for name in space.tensors:
-            if any(use.node.op not in _WITH_NEXT for use in uses.get(name + ":0", ())):
+            if any(use.node.op not in _WITH_BEFORE for use in uses.get(name + ":0", ())):
                 wanted[name] = space.channels
-        for name in space.relu6:
-            clipped[name] = graph_nodes.op_of(nodes[name].input[0])
-            wanted[clipped[name]] = space.channels
-    ranges = activations.observe(graph, wanted, image_input, batches)
-    outer = {name: np.abs(ranges[name]).max(axis=0) for name in wanted if name not in clipped.values()}
-    return outer, {name: np.maximum(ranges[source][1], 0) for name, source in clipped.items()}
+    channels = {name: space.channels for space in found.spaces for name in space.relu6}
+    ranges = activations.observe(graph, {**wanted, **{taken[name]: count for name, count in channels.items()}},
+                                 image_input, batches)
+    largest = {name: np.abs(values.astype(np.float64)).max(axis=0) for name, values in ranges.items()}
+    return _Seen({name: largest[name] for name in wanted},
+                 {name: np.maximum(ranges[source][1].astype(np.float64), 0) for name, source in taken.items()})
 
 
-def _bounds(space: Space, outer, clipped, keep, headroom) -> Bounds:
-    acts = [outer[name].astype(np.float64) for name in space.tensors if name in outer]
+def _bounds(space: Space, seen: _Seen, headroom: Optional[float]) -> Bounds:
+    """What the factors of a space have to keep to; with a headroom they leave its clips out of play."""
     lower, fixed = np.zeros(space.channels), np.zeros(space.channels, bool)
-    if keep:
+    if headroom is not None:
         for name in space.relu6:
-            reach = clipped[name] * (1 + headroom)
+            reach = seen.clipped[name] * (1 + headroom)
             fixed |= reach >= _SIX
             lower = np.maximum(lower, reach / _SIX)
-    return Bounds(acts, lower, fixed)
+    return Bounds([seen.activations[name] for name in space.tensors if name in seen.activations], lower, fixed)
+
+
+def _solve(found: Spaces, bounds: Sequence[Bounds]) -> Solution:
+    read = {name: number for number, space in enumerate(found.spaces) for name in space.readers}
+    written = {name: number for number, space in enumerate(found.spaces) for name in space.writers}
+    layers: List[exact.Kernel] = [exact.kernel(layer.kernel, layer.axes, read.get(name), written.get(name))
+                                  for name, layer in found.layers.items()]
+    return exact.solve(layers, bounds)

@@ -10,7 +10,7 @@ scaled before.
 """
 
 from dataclasses import dataclass
-from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Dict, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
@@ -83,18 +83,16 @@ def solve(layers: Sequence[Kernel], bounds: Sequence[Bounds], sweeps: int = SWEE
             writers.setdefault(layer.outputs, []).append(layer)
         if layer.inputs is not None:
             readers.setdefault(layer.inputs, []).append(layer)
-    moved, sweep = 0.0, 0
-    for sweep in range(1, sweeps + 1):
-        moved = 0.0
+    moved, done = 0.0, 0
+    while done < sweeps and (not done or moved > STILL):
+        moved, done = 0.0, done + 1
         for number, space in enumerate(bounds):
             factor = factors[number]
             new = _step(factor, space, [_written(layer, factors) for layer in writers.get(number, ())],
                         [_read(layer, factors) for layer in readers.get(number, ())])
             moved = max(moved, float(np.abs(new / factor - 1).max()))
             factors[number] = new
-        if moved <= STILL:
-            break
-    return Solution(factors, sweep, moved)
+    return Solution(factors, done, moved)
 
 
 def _step(factor: np.ndarray, space: Bounds, written: Sequence[np.ndarray],
@@ -135,8 +133,3 @@ def _read(layer: Kernel, factors: Sequence[np.ndarray]) -> np.ndarray:
 def kernel(values: np.ndarray, axes: Axes, inputs: Optional[int], outputs: Optional[int]) -> Kernel:
     """What factors need to know of a layer with such a kernel."""
     return Kernel(kernels.magnitudes(values.astype(np.float64), axes), axes, inputs, outputs)
-
-
-def to_powers_of_two(factors: Mapping[int, np.ndarray]) -> Dict[int, np.ndarray]:
-    """The nearest powers of two: multiplying by them rounds nothing, and outputs stay the same to the bit."""
-    return {number: np.exp2(np.rint(np.log2(values))) for number, values in factors.items()}

@@ -50,6 +50,8 @@ def magnitudes(kernel: np.ndarray, axes: Axes) -> np.ndarray:
 
 def summed(kernel: np.ndarray, axes: Axes, values: np.ndarray) -> np.ndarray:
     """[outputs], what a constant input, one value for each input channel, adds to each output; borders apart."""
-    spread = scaled(kernel, axes.inputs, values)
+    channels = (*axes.inputs, *axes.outputs)
+    window = kernel.sum(axis=tuple(axis for axis in range(kernel.ndim) if axis not in channels), keepdims=True)
     others = tuple(axis for axis in range(kernel.ndim) if axis not in axes.outputs)
-    return np.asarray(spread.sum(axis=others).reshape(-1))
+    # The window first, as AIMET has it: what it leaves rounds otherwise than the whole.
+    return np.asarray(scaled(window, axes.inputs, values).sum(axis=others).reshape(-1))

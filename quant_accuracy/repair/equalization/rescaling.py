@@ -38,7 +38,7 @@ def rescale(graph: tf.GraphDef, spaces: Spaces, factors: Sequence[np.ndarray]) -
 
 
 def clips(spaces: Sequence[Space], factors: Sequence[np.ndarray]) -> Dict[str, np.ndarray]:
-    """float32 [channels], where each ReLU6 of a space has to clip once the space is scaled; those that stay left out."""
+    """float32 [channels], where each ReLU6 of a scaled space has to clip; those of spaces that stay are left out."""
     found: Dict[str, np.ndarray] = {}
     for space, factor in zip(spaces, factors):
         if (factor != 1).any():

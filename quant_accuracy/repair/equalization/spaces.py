@@ -180,7 +180,7 @@ class _Finder:
             space.relu6.append(node.name)
             space.linear = False
             return True
-        if node.op in ADDING and len(constants) == 1 or node.op == MINIMUM:
+        if (node.op in ADDING and len(constants) == 1) or node.op == MINIMUM:
             return len(constants) == 1 and self._constant(space, constants[0], node)
         if node.op == "Mul":
             return len(constants) == 1 and graph_nodes.is_constant(self._nodes, constants[0])

@@ -5,6 +5,7 @@ Equalization and Bias Correction", sections 4.1 and 4.2).
     exact       scales of all spaces together, to convergence
     aimet       AIMET 1.19.1: pairs and triples, each scaled once, then absorption
     spaces      channels that layers share: who writes them, who reads them, what clips them
+    absorption  biases that move on where that is exact
     rescaling   a graph whose spaces are scaled, its clips with them
     activations largest values of each channel on calibration images
     scales      numpy: factors of pairs and triples, absorption

@@ -23,7 +23,7 @@ from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization.calibrate import Batch
 from quant_accuracy.quantization.records import Override
-from quant_accuracy.repair.equalization import activations, exact, rescaling, spaces, verification
+from quant_accuracy.repair.equalization import absorption, activations, exact, rescaling, spaces, verification
 from quant_accuracy.repair.equalization.exact import Bounds, Solution
 from quant_accuracy.repair.equalization.spaces import Left, Space, Spaces
 
@@ -42,6 +42,7 @@ class Equalized:
         graph: Its graph; names of tensors are those of before.
         spaces: What was scaled.
         factors: float64 [channels] of each space.
+        absorbed: float64 [channels] by the number of the space, what moved from the bias before it into those behind.
         left: The layers whose output channels stay as they are, and why.
         sweeps: How often each space had its turn.
         moved: The largest relative change of a factor in the last sweep; above `exact.STILL` it has not converged.
@@ -52,6 +53,7 @@ class Equalized:
     graph: tf.GraphDef
     spaces: Sequence[Space]
     factors: Sequence[np.ndarray]
+    absorbed: Mapping[int, np.ndarray]
     left: Sequence[Left]
     sweeps: int
     moved: float
@@ -80,27 +82,31 @@ def equalize(network: Network, image_input: str, batches: Sequence[Batch], relu6
     found = spaces.find(network)
     seen = _observe(network.graph, found, image_input, batches)
     solution = _solve(found, [_bounds(space, seen, headroom if relu6 == KEEP else None) for space in found.spaces])
-    graph = rescaling.rescale(network.graph, found, solution.factors)
+    absorbed = {number: values / solution.factors[number] for number, values in seen.middles.items()}
+    graph = absorption.absorb(rescaling.rescale(network.graph, found, solution.factors), found, absorbed)
     overrides: Tuple[Override, ...] = ()
     if relu6 == CLIP:
         graph, rectified = rescaling.clip(graph, rescaling.clips(found.spaces, solution.factors))
         overrides = tuple(Override(f"{name}:0", enabled=False) for name in rectified)
     difference = verification.difference(network.graph, graph, network.outputs, image_input, batches)
-    return Equalized(graph, found.spaces, solution.factors, found.left, solution.sweeps, solution.moved, overrides,
-                     difference)
+    return Equalized(graph, found.spaces, solution.factors, absorbed, found.left, solution.sweeps, solution.moved,
+                     overrides, difference)
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """What calibration images show: largest absolute values of each channel.
+    """What calibration images show of each channel.
 
     Attributes:
-        activations: Of the tensors that a quantizer may stand behind, by op.
-        clipped: What each ReLU6 takes, by its name.
+        activations: The largest absolute values of the tensors that a quantizer may stand behind, by op; without their
+            middles where those are absorbed.
+        clipped: The largest values that each ReLU6 takes, by its name.
+        middles: The middles between smallest and largest values, by the number of each space that absorbs them.
     """
 
     activations: Mapping[str, np.ndarray]
     clipped: Mapping[str, np.ndarray]
+    middles: Mapping[int, np.ndarray]
 
 
 def _observe(graph: tf.GraphDef, found: Spaces, image_input: str, batches: Sequence[Batch]) -> _Seen:
@@ -115,9 +121,16 @@ def _observe(graph: tf.GraphDef, found: Spaces, image_input: str, batches: Seque
     channels = {name: space.channels for space in found.spaces for name in space.relu6}
     ranges = activations.observe(graph, {**wanted, **{taken[name]: count for name, count in channels.items()}},
                                  image_input, batches)
-    largest = {name: np.abs(values.astype(np.float64)).max(axis=0) for name, values in ranges.items()}
+    ranges = {name: values.astype(np.float64) for name, values in ranges.items()}
+    largest = {name: np.abs(values).max(axis=0) for name, values in ranges.items()}
+    middles: Dict[int, np.ndarray] = {}
+    for number, space in enumerate(found.spaces):
+        ends = [name for name in space.tensors if name in wanted]
+        if len(ends) == 1 and absorption.absorbs(space, found, nodes):
+            low, high = ranges[ends[0]]
+            middles[number], largest[ends[0]] = (low + high) / 2, (high - low) / 2
     return _Seen({name: largest[name] for name in wanted},
-                 {name: np.maximum(ranges[source][1].astype(np.float64), 0) for name, source in taken.items()})
+                 {name: np.maximum(ranges[source][1], 0) for name, source in taken.items()}, middles)
 
 
 def _bounds(space: Space, seen: _Seen, headroom: Optional[float]) -> Bounds:

@@ -98,6 +98,31 @@ def test_a_network_that_has_been_equalized_stays_as_it_is() -> None:
         np.testing.assert_allclose(factors, 1, rtol=1e-3)
 
 
+def _linear(padded: bool) -> Network:
+    random = np.random.RandomState(0)
+    size = 3 if padded else 1
+    with tf.Graph().as_default() as graph:
+        x = tf.identity(tf.placeholder(tf.float32, [None, 8, 8, 3], name="image_tensor"), name="start")
+        x = tf.nn.conv2d(x, random.normal(size=(1, 1, 3, 6)).astype(np.float32), 1, "SAME", name="one")
+        x = tf.nn.bias_add(x, np.arange(6, dtype=np.float32) * 10, name="middle")
+        x = tf.nn.conv2d(x, random.normal(size=(size, size, 6, 4)).astype(np.float32), 1, "SAME", name="two")
+        tf.nn.bias_add(x, random.normal(size=4).astype(np.float32), name="end")
+    return Network(graph.as_graph_def(), "start", ["end"])
+
+
+@pytest.mark.parametrize("padded", [False, True])
+def test_high_biases_without_an_activation_are_absorbed_where_no_border_is_padded(padded: bool) -> None:
+    network = _linear(padded)
+
+    found = equalize.equalize(network, "image_tensor", _images())
+
+    assert list(found.absorbed) == ([] if padded else [0])
+    assert verification.difference(network.graph, found.graph, ["end"], "image_tensor", _images(9.0, 1)) < 1e-5
+    values = np.concatenate([part[0] for part in repair.run(found.graph, ["middle"], _images())])
+    low, high = values.min(axis=(0, 1, 2)), values.max(axis=(0, 1, 2))
+    assert np.allclose(low, -high, rtol=1e-3) != padded
+
+
 def test_what_cannot_be_done_is_said() -> None:
     with pytest.raises(ConfigurationError, match="give clip or keep"):
         equalize.equalize(_clipping(), "image_tensor", _images(), relu6="replace")

@@ -19,7 +19,7 @@ from quant_accuracy.quantization import simulate
 from quant_accuracy.quantization.calibrate import Batch
 from quant_accuracy.quantization.configuration import BIAS
 from quant_accuracy.quantization.records import PARAM, Quantization
-from quant_accuracy.repair import biases, channel_sums, corrections, statistics
+from quant_accuracy.repair import biases, channel_sums, corrections, layer_by_layer, statistics
 from quant_accuracy.repair.biases import Layer, Layers, Left
 from quant_accuracy.repair.statistics import Statistics
 
@@ -94,19 +94,19 @@ def correct_empirically(network: Network, quantization: Quantization, image_inpu
     channels = {layer.output: len(old[layer.output]) for layer in chosen}
     if not chosen:
         return Corrected(layers.graph, [], left)
-    batches = list(batches)
-    of_float = layers.graph if reference is None else reference
-    with channel_sums.summing(of_float, channels, image_input, batches, "the float graph") as summing:
-        wanted = summing.of([layer.output for layer in chosen])
+    feeds = [layer_by_layer.fed(image_input, batch) for batch in batches]
+    wanted = channel_sums.means(layers.graph if reference is None else reference, channels, feeds, "the float graph")
     quantized = simulate.simulate(layers.graph, _without_biases(quantization, activations))
     new: Dict[str, np.ndarray] = {}
     done: List[Correction] = []
-    with channel_sums.summing(quantized, channels, image_input, batches, "the quantized graph") as summing, \
+    with layer_by_layer.running(quantized, chosen, feeds, "the quantized graph") as run, \
             progress.counter(len(chosen), "layers", "repair: bias correction") as counter:
         for layer in chosen:
-            found = summing.of([layer.output], new)[layer.output]
-            new[layer.bias] = corrections.corrected(old[layer.output], found.means - wanted[layer.output].means)
-            done.append(_correction(layer, EMPIRICAL, old[layer.output], new[layer.bias]))
+            bias, before_bias = old[layer.output], run.before_bias(layer)
+            means = channel_sums.means_of(f"{layer.output}:0", [values + bias for values in before_bias])
+            new[layer.bias] = corrections.corrected(bias, means - wanted[layer.output])
+            run.settle(layer, new[layer.bias], before_bias)
+            done.append(_correction(layer, EMPIRICAL, bias, new[layer.bias]))
             counter.update()
     return Corrected(biases.with_values(layers.graph, new), done, left)
 

@@ -1,7 +1,6 @@
-"""Sums of each channel at the outputs of layers, over images and positions, in float64."""
+"""Means of each channel at the outputs of layers, over images and positions, summed in float64."""
 
-import contextlib
-from typing import Dict, Iterator, Mapping, NamedTuple, Optional, Sequence
+from typing import Dict, Mapping, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -10,86 +9,67 @@ from quant_accuracy.base import concurrency
 from quant_accuracy.base.errors import DataError
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph import sessions
-from quant_accuracy.quantization.calibrate import Batch
 
 _SUMS = "quant_accuracy/channel_sums"
 
 
-class Sums(NamedTuple):
-    """Sums of the channels of a tensor.
-
-    Attributes:
-        sums: float64 [channels].
-        count: How many values of each channel.
-    """
-
-    sums: np.ndarray
-    count: int
-
-    @property
-    def means(self) -> np.ndarray:
-        """float64 [channels]."""
-        return self.sums / self.count
-
-
-class Summing:
-    """A graph whose channels are summed up, in one session.
+class Sums:
+    """Sums of the channels of a tensor, to which values are added batch by batch.
 
     Args:
-        session: A session on a graph that `summing` has made.
-        image_input: The placeholder that takes images; of no meaning where batches name their placeholders.
-        batches: Calibration images, as for `quantization.calibrate`.
+        tensor: The tensor, for messages.
     """
 
-    def __init__(self, session: sessions.GraphSession, image_input: str, batches: Sequence[Batch]) -> None:
-        self._session = session
-        self._feeds = [_feed(image_input, batch) for batch in batches]
+    def __init__(self, tensor: str) -> None:
+        self._tensor, self._sums, self._values = tensor, np.zeros(1), 0
 
-    def of(self, outputs: Sequence[str], constants: Optional[Mapping[str, np.ndarray]] = None) -> Dict[str, Sums]:
-        """The sums of some ops over all images, by op.
+    def add(self, sums: np.ndarray, size: int) -> None:
+        """Add float64 [channels] of so many values, all channels together."""
+        self._sums, self._values = self._sums + sums, self._values + size // len(sums)
 
-        Args:
-            outputs: The ops.
-            constants: Values that some constants have instead of theirs, by name.
+    def means(self) -> np.ndarray:
+        """The means, float64 [channels].
 
         Raises:
-            DataError: There are no images, or a channel is NaN or infinite.
-            GraphError: TensorFlow fails.
+            DataError: There were no images, or a channel is NaN or infinite.
         """
-        instead = {f"{name}:0": value for name, value in (constants or {}).items()}
-        fetches = [[f"{_SUMS}/{output}/sum:0", f"{_SUMS}/{output}/size:0"] for output in outputs]
-        found = {output: Sums(np.zeros(1), 0) for output in outputs}
-        for values in concurrency.run_concurrently(lambda feed: self._session.run(fetches, {**feed, **instead}),
-                                                   self._feeds):
-            for output, (sums, size) in zip(outputs, values):
-                before = found[output]
-                found[output] = Sums(before.sums + sums, before.count + int(size) // sums.size)
-        for output, of_output in found.items():
-            if not of_output.count:
-                raise DataError("there are no calibration images; raise --calibration-images or give more shards")
-            if not np.isfinite(of_output.sums).all():
-                raise DataError(f"{output}:0 is NaN or infinite on the calibration images; a weight or a batch norm "
-                                "before it makes it so: train or export the checkpoint again")
-        return found
+        if not self._values:
+            raise DataError("there are no calibration images; raise --calibration-images or give more shards")
+        if not np.isfinite(self._sums).all():
+            raise DataError(f"{self._tensor} is NaN or infinite on the calibration images; a weight or a batch norm "
+                            "before it makes it so: train or export the checkpoint again")
+        return np.asarray(self._sums / self._values)
 
 
-@contextlib.contextmanager
-def summing(graph: tf.GraphDef, channels: Mapping[str, int], image_input: str, batches: Sequence[Batch],
-            label: str) -> Iterator[Summing]:
-    """What sums up channels, whose session ends with the block.
+def means_of(tensor: str, batches: Sequence[np.ndarray]) -> np.ndarray:
+    """The means of values that are here, [..., channels] each; otherwise as `means`."""
+    total = Sums(tensor)
+    for values in batches:
+        total.add(values.reshape([-1, values.shape[-1]]).sum(axis=0, dtype=np.float64), values.size)
+    return total.means()
+
+
+def means(graph: tf.GraphDef, channels: Mapping[str, int], feeds: Sequence[Mapping[str, np.ndarray]],
+          label: str) -> Dict[str, np.ndarray]:
+    """The means of channels of some ops, float64 [channels], by op; values stay in the session.
 
     Args:
         graph: A frozen graph.
-        channels: How many channels each op has whose sums may be wanted; they are its last axis.
-        image_input: As for `Summing`.
-        batches: As for `Summing`.
+        channels: How many channels each op has; they are its last axis.
+        feeds: What each batch feeds, by tensor.
         label: Which graph it is, for messages: `the float graph`.
 
     Raises:
-        GraphError: An op is missing, or TensorFlow cannot build the graph.
+        DataError: There are no images, or a channel is NaN or infinite.
+        GraphError: An op is missing, or TensorFlow fails.
     """
+    fetches = [[f"{_SUMS}/{output}/sum:0", f"{_SUMS}/{output}/size:0"] for output in channels]
+    found = {output: Sums(f"{output}:0") for output in channels}
     with sessions.open_session(_with_sums(graph, channels), label) as session:
-        yield Summing(session, image_input, batches)
+        for values in concurrency.run_concurrently(lambda feed: session.run(fetches, feed), feeds):
+            for output, (sums, size) in zip(channels, values):
+                found[output].add(sums, int(size))
+    return {output: sums.means() for output, sums in found.items()}
 
 
 def _with_sums(graph: tf.GraphDef, channels: Mapping[str, int]) -> tf.GraphDef:
@@ -111,8 +91,3 @@ def _with_sums(graph: tf.GraphDef, channels: Mapping[str, int]) -> tf.GraphDef:
             node.attr["T"].type = tf.float64.as_datatype_enum
         result.node.extend([shape, axis, cast, flat, total, size])
     return result
-
-
-def _feed(image_input: str, batch: Batch) -> Dict[str, np.ndarray]:
-    given = batch if isinstance(batch, Mapping) else {image_input: batch}
-    return {graph_nodes.tensor_of(name): np.asarray(value) for name, value in given.items()}

@@ -13,6 +13,7 @@ import numpy as np
 # What ops do to a channel, by their type.
 _LARGEST: Mapping[str, float] = {"Relu": math.inf, "Relu6": 6.0}
 CLIPS = tuple(_LARGEST)
+_NARROWEST = 1e-30
 
 
 def corrected(bias: np.ndarray, shift: np.ndarray) -> np.ndarray:
@@ -33,7 +34,7 @@ def clipped_mean(mean: np.ndarray, deviation: np.ndarray, clip: Optional[str]) -
         return mean
     largest = _LARGEST[clip]
     # A constant channel is the limit of a narrow one: no density at the ends, and all of it on one side of each.
-    width = np.where(deviation == 0, np.finfo(np.float64).tiny, deviation)
+    width = np.maximum(deviation, _NARROWEST)
     low, high = -mean / width, (largest - mean) / width
     above = 0.0 if math.isinf(largest) else largest * (1 - _normal(high))
     return np.asarray(mean * (_normal(high) - _normal(low)) + deviation * (_density(low) - _density(high)) + above)

@@ -22,7 +22,9 @@ def test_an_analytical_correction_is_that_of_aimet_to_float32_rounding(number: i
     found = corrections.corrected(bias, corrections.analytical_shift(weights, quantized, means, depthwise))
 
     assert found.dtype == np.float32
-    np.testing.assert_allclose(found, wanted, rtol=0, atol=2 * np.spacing(np.abs(wanted - bias).max()))
+    # AIMET sums in float32: a rounding of what is summed, however much of it cancels.
+    summed = corrections.analytical_shift(0 * weights, np.abs(quantized - weights), np.abs(means), depthwise)
+    assert (np.abs(found - wanted) <= np.finfo(np.float32).eps * (summed + np.abs(bias))).all()
 
 
 def test_an_empirical_correction_is_that_of_aimet_to_the_bit() -> None:
@@ -57,5 +59,6 @@ def test_outputs_of_a_depthwise_layer_with_a_multiplier_are_shifted_by_their_own
     error = np.zeros([1, 1, 2, 3], np.float32)
     error[0, 0] = [[1, 2, 3], [4, 5, 6]]
 
-    np.testing.assert_array_equal(corrections.analytical_shift(np.zeros_like(error), error, np.array([10.0, 100.0]), True),
-                                  [10, 20, 30, 400, 500, 600])
+    found = corrections.analytical_shift(np.zeros_like(error), error, np.array([10.0, 100.0]), True)
+
+    np.testing.assert_array_equal(found, [10, 20, 30, 400, 500, 600])

@@ -7,7 +7,6 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.graph import nodes as graph_nodes
-from quant_accuracy.graph import shared_weights
 from quant_accuracy.graph.network import Network
 
 DEPTHWISE = "DepthwiseConv2dNative"
@@ -71,11 +70,35 @@ def find(network: Network) -> Layers:
                 left.append(Left(node.name, found))
             else:
                 adds[node.name] = found
-    graph = shared_weights.split(network.graph, [node.input[1] for node in adds.values()])
+    graph = _with_own_biases(network.graph, list(adds.values()))
     nodes = graph_nodes.by_name(graph)
     layers = [Layer(name, graph_nodes.tensor_of(nodes[name].input[1]), node.name,
                     graph_nodes.constant_node(nodes, nodes[node.name].input[1]).name) for name, node in adds.items()]
     return Layers(graph, layers, left)
+
+
+def _with_own_biases(graph: tf.GraphDef, adds: Sequence[tf.NodeDef]) -> tf.GraphDef:
+    """The graph in which each BiasAdd has a constant that nothing else reads."""
+    nodes, uses = graph_nodes.by_name(graph), graph_nodes.uses(graph.node)
+    taken = {name.lower() for name in nodes}
+    copies: Dict[str, tf.NodeDef] = {}
+    for add in adds:
+        reader = nodes[graph_nodes.op_of(add.input[1])]
+        while reader.op == "Identity" and len(uses[reader.name + ":0"]) == 1:
+            reader = nodes[graph_nodes.op_of(reader.input[0])]
+        if reader.op != "Const" or len(uses[reader.name + ":0"]) > 1:
+            name = graph_nodes.fresh_name(taken, f"{add.name}/bias")
+            taken.add(name.lower())
+            copies[add.name] = graph_nodes.const_node(name, graph_nodes.constant(nodes, add.input[1]))
+    if not copies:
+        return graph
+    result = tf.GraphDef()
+    result.CopyFrom(graph)
+    for node in result.node:
+        if node.name in copies:
+            node.input[1] = copies[node.name].name
+    result.node.extend(copies.values())
+    return result
 
 
 def _bias_add(node: tf.NodeDef, nodes: Mapping[str, tf.NodeDef],

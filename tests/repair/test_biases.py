@@ -11,7 +11,7 @@ from tests.conftest import Run
 
 
 def _without_biases() -> Network:
-    """conv -> relu -> depthwise + bias -> dense with transposed weights -> relu -> conv-like end without a bias."""
+    """Convolution -> depthwise + bias -> dense with transposed weights -> dense, which gives the output."""
     random = np.random.RandomState(1)
 
     def values(*shape: int) -> tf.Tensor:

@@ -1,6 +1,6 @@
 """Networks run layer by layer."""
 
-from typing import Tuple
+from typing import Dict, Tuple
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def test_each_layer_gives_what_it_gives_in_the_whole_network_however_much_is_kep
                                                                                   run_graph: Run) -> None:
     layers = biases.find(_branching())
     feeds = [{"images:0": np.random.RandomState(seed).normal(size=[1, 6, 6, 4]).astype(np.float32)} for seed in (0, 1)]
-    changed = {}
+    changed: Dict[str, np.ndarray] = {}
     with sessions.open_session(layers.graph) as session:
         run = LayerByLayer(session, layers.graph, layers.found, feeds, most_kept)
         for number, layer in enumerate(layers.found):

@@ -7,19 +7,42 @@ Where quantizers have few bits, what was found is also given more of them instea
 """
 
 from dataclasses import dataclass
-from typing import Callable, Collection, Dict, FrozenSet, List, Mapping, Optional, Sequence, Set
+from typing import Callable, Collection, Dict, FrozenSet, List, Mapping, Optional, Sequence, Set, Tuple
 
+from quant_accuracy.base import bisection
+from quant_accuracy.base.bisection import Group, Measured, OutOfTimeError, Trials
+from quant_accuracy.base.budget import Budget
 from quant_accuracy.scoring.metrics import Metrics
-from quant_accuracy.why import bisection
 from quant_accuracy.why import families as family_kinds
-from quant_accuracy.why.bisection import Group, Measured, OutOfTimeError, Trial, Trials
-from quant_accuracy.why.budget import Budget
 from quant_accuracy.why.families import Family
 
 # Shares of the time that is left.
 _RANKING_FAMILIES, _RANKING = 1 / 4, 1 / 3
 # What was still to be done when time ran out.
 FAMILIES, QUANTIZERS, BITS = "families", "quantizers", "bits"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A measurement with some quantizers off, or with more bits.
+
+    Attributes:
+        off: Tensors of the quantizers that are off, in the network's order.
+        metrics: The figures of the quantized variant.
+        lacking: By how much AP they miss the goal; 0 or less where they meet it.
+        raised: Tensors of the quantizers that have more bits, in the network's order; where there are any, those that
+            are off have as many bits already, and all were calibrated anew.
+    """
+
+    off: Tuple[str, ...]
+    metrics: Metrics
+    lacking: float
+    raised: Tuple[str, ...] = ()
+
+    @property
+    def met(self) -> bool:
+        """Whether the goal is met."""
+        return self.lacking <= 0
 
 
 @dataclass(frozen=True)
@@ -58,7 +81,7 @@ class Ways:
         cost: Seconds that a measurement takes, as far as is known.
     """
 
-    without: Callable[[Sequence[str]], Measured]
+    without: Callable[[Sequence[str]], Measured[Metrics]]
     raised: Optional[Callable[[Sequence[str], Sequence[str]], Metrics]]
     lacking: Callable[[Metrics], float]
     blame: Callable[[Budget], Mapping[str, float]]
@@ -107,9 +130,10 @@ class _Search:
             single = self._part([[tensor] for tensor in ranked if tensor in chosen], self._budget, QUANTIZERS)
         if single is not None:
             self._raise({tensor for group in single for tensor in group}, self._budget)
-        best = self._trials.best()
-        return Culprits(best, self._trials.closest(), single is not None and best is not None, self._trials.done(),
-                     list(self._raised.values()), sorted(self._cut))
+        best, closest = self._trials.best(), self._trials.closest()
+        return Culprits(None if best is None else _without(best), None if closest is None else _without(closest),
+                        single is not None and best is not None, list(map(_without, self._trials.done())),
+                        list(self._raised.values()), sorted(self._cut))
 
     def _coarse(self) -> Budget:
         """What may be used before ranking, which wants some of its time."""
@@ -166,6 +190,10 @@ class _Search:
             self._raising_cost = budget.clock() - start
             self._raised[frozenset(chosen)] = Trial(tuple(off), metrics, self._ways.lacking(metrics), tuple(low))
         return self._raised[frozenset(chosen)].met
+
+
+def _without(trial: "bisection.Trial[Metrics]") -> Trial:
+    return Trial(trial.chosen, trial.figures, trial.lacking)
 
 
 def _tensors(families: Sequence[Family]) -> FrozenSet[str]:

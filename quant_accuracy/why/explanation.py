@@ -4,6 +4,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any, Collection, Dict, List, Optional, Sequence
 
+from quant_accuracy.base.budget import Budget, Clock
 from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.base.words import FLOAT, QUANTIZED
 from quant_accuracy.judging import class_drop
@@ -13,10 +14,8 @@ from quant_accuracy.scoring.metrics import Metrics
 from quant_accuracy.why import families as family_kinds
 from quant_accuracy.why import goal as goals
 from quant_accuracy.why import investigation, whereabouts
-from quant_accuracy.why.bisection import Trial
-from quant_accuracy.why.budget import Budget, Clock
 from quant_accuracy.why.culprits import BITS as BITS_CUT
-from quant_accuracy.why.culprits import Culprits
+from quant_accuracy.why.culprits import Culprits, Trial
 from quant_accuracy.why.families import Family
 from quant_accuracy.why.goal import Goal
 from quant_accuracy.why.investigation import BITS, Loudness

@@ -7,18 +7,18 @@ import contextlib
 from typing import Any, Dict, Iterator, List, NamedTuple, Sequence
 
 from quant_accuracy.base import concurrency, progress
+from quant_accuracy.base.bisection import Measured
+from quant_accuracy.base.budget import Budget
 from quant_accuracy.base.code import code_digest
 from quant_accuracy.base.words import FLOAT, QUANTIZED
 from quant_accuracy.graph import sessions
 from quant_accuracy.pipeline import variations
 from quant_accuracy.pipeline.evaluation import Evaluation
-from quant_accuracy.quantization import aimet
+from quant_accuracy.quantization import aimet, owners
 from quant_accuracy.quantization.records import AUTO, BUILTIN, Override
 from quant_accuracy.scoring.metrics import Metrics
 from quant_accuracy.why import culprits, noise, sensitivity
 from quant_accuracy.why import families as family_kinds
-from quant_accuracy.why.bisection import Measured
-from quant_accuracy.why.budget import Budget
 from quant_accuracy.why.culprits import Culprits, Ways
 from quant_accuracy.why.families import Family
 from quant_accuracy.why.goal import Goal
@@ -70,7 +70,7 @@ class Investigation:
         self._most = min(most_images, card.calibration_images)
         count = min(max(self._most, _FAMILY_IMAGES), card.calibration_images)
         self._pictures = evaluation.prepared.calibration_images(count)
-        layers = noise.layers(self._network)
+        layers = owners.of_quantizers(self._network.graph, self._network.measured())
         self.families: List[Family] = family_kinds.of_quantizers(
             self._network.measured(), [layers[quantizer.tensor].op for quantizer in self._network.measured()])
         self.sensitivities = Sensitivities([], card.graph.output_ops, None, 0, self._most, False)
@@ -107,7 +107,7 @@ class Investigation:
         seconds = self._evaluation.prepared.watch.seconds()
         return {"ranking": seconds.get(_RANKING, 0.0), "search": seconds.get(_SEARCH, 0.0)}
 
-    def _without(self, off: Sequence[str], goal: Goal) -> Measured:
+    def _without(self, off: Sequence[str], goal: Goal) -> Measured[Metrics]:
         with self._evaluation.prepared.watch.step(_SEARCH):
             variant = variations.measure_without(self._evaluation.prepared, off)
         self._note(f"without {family_kinds.describe(off, self.families)}", variant.metrics, goal)

@@ -166,16 +166,6 @@ def runs(groups: Sequence[Sequence[str]]) -> int:
     return 2 + 2 * len(groups)
 
 
-def layers(network: QuantizedGraph) -> Dict[str, tf.NodeDef]:
-    """The op that each quantizer belongs to, by tensor name; a BiasAdd belongs to the op before it."""
-    nodes, uses = graph_nodes.by_name(network.graph), graph_nodes.uses(network.graph.node)
-    found = {}
-    for quantizer in network.measured():
-        node = uses[quantizer.tensor][0].node if quantizer.kind == PARAM else nodes[graph_nodes.op_of(quantizer.tensor)]
-        found[quantizer.tensor] = nodes[graph_nodes.op_of(node.input[0])] if node.op == "BiasAdd" else node
-    return found
-
-
 def _with_observers(graph: tf.GraphDef, network: QuantizedGraph) -> tf.GraphDef:
     """The graph with signal and noise of each activation quantizer at its own tensor, in half squared sums."""
     result = tf.GraphDef()

@@ -13,9 +13,10 @@ from typing import Callable, Iterator, List, NamedTuple, Optional, Sequence
 import numpy as np
 
 from quant_accuracy.base import progress
+from quant_accuracy.base.budget import Budget
 from quant_accuracy.base.errors import StorageError
+from quant_accuracy.quantization import owners
 from quant_accuracy.why import noise
-from quant_accuracy.why.budget import Budget
 from quant_accuracy.why.noise import Listener, Noise, QuantizedGraph
 
 # The order is stable when the first few are the same after each of the last few images.
@@ -152,7 +153,7 @@ def summarize(network: QuantizedGraph, total: Noise, images: int, wanted: int) -
     """From squared sums over some images to what each quantizer does, most harmful first."""
     all_on, only_on, only_off, blame = _effects(total)
     own = _ratio(total.own[:, 1], total.own[:, 0])
-    layers = noise.layers(network)
+    layers = owners.of_quantizers(network.graph, network.measured())
     found = [Sensitivity(quantizer.tensor, layers[quantizer.tensor].name, quantizer.kind, quantizer.bitwidth,
                          _decibels(own[index]), _decibels(only_on[index]), _decibels(only_off[index]),
                          float(blame[index]))

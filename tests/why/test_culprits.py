@@ -8,11 +8,11 @@ from typing import Callable, Collection, Dict, FrozenSet, List, Mapping, NamedTu
 import numpy as np
 import pytest
 
+from quant_accuracy.base.bisection import Measured
+from quant_accuracy.base.budget import Budget
 from quant_accuracy.scoring.metrics import Metrics
 from quant_accuracy.why import culprits
 from quant_accuracy.why import families as family_kinds
-from quant_accuracy.why.bisection import Measured
-from quant_accuracy.why.budget import Budget
 from quant_accuracy.why.culprits import Culprits, Ways
 from quant_accuracy.why.families import Family
 from tests.support.families import RANKED, SIX, families_of
@@ -56,7 +56,7 @@ def _search(value: Callable[[FrozenSet[str]], float], families: Sequence[Family]
     """
     clock, asked, steps = _Clock(), [], []
 
-    def without(off: Sequence[str]) -> Measured:
+    def without(off: Sequence[str]) -> "Measured[Metrics]":
         asked.append(frozenset(off))
         steps.append(f"without {len(off)}")
         now = len(asked) > kept

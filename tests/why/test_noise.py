@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from quant_accuracy.quantization.encodings import quantize_dequantize
-from quant_accuracy.quantization.records import PARAM
 from quant_accuracy.why import noise, sensitivity
 from quant_accuracy.why.noise import QuantizedGraph
 from tests.conftest import Run
@@ -48,11 +47,3 @@ def test_noise_is_that_of_a_graph_built_for_each_setting(network: QuantizedGraph
         assert item.only_off == pytest.approx(-10 * math.log10(only_off), abs=1e-4)
         assert item.blame == pytest.approx((only_on + all_on - only_off) / 2, rel=1e-4)
     assert [item.blame for item in found.quantizers] == sorted((item.blame for item in found.quantizers), reverse=True)
-
-
-def test_an_activation_is_named_by_the_layer_before_its_bias(network: QuantizedGraph) -> None:
-    layers = noise.layers(network)
-
-    assert (layers["b/BiasAdd:0"].name, layers["b/BiasAdd:0"].op) == ("b/depthwise", "DepthwiseConv2dNative")
-    assert (layers["a/Relu6:0"].name, layers["a/Relu6:0"].op) == ("a/Relu6", "Relu6")
-    assert {layers[q.tensor].name for q in network.measured() if q.kind == PARAM} == {"a/Conv2D", "b/depthwise", "end"}

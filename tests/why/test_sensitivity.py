@@ -8,9 +8,9 @@ from typing import Callable, Mapping, Optional, Sequence
 import numpy as np
 import pytest
 
+from quant_accuracy.base.budget import Budget
 from quant_accuracy.quantization.records import PARAM
 from quant_accuracy.why import noise, sensitivity
-from quant_accuracy.why.budget import Budget
 from quant_accuracy.why.noise import Noise, QuantizedGraph
 from quant_accuracy.why.sensitivity import Sensitivities
 from tests.conftest import Run

@@ -2,7 +2,7 @@
 
 from typing import Tuple
 
-from quant_accuracy.why.budget import Budget
+from quant_accuracy.base.budget import Budget
 
 
 class _Clock:

@@ -11,7 +11,7 @@ from tests.support.places import ROOT
 
 _ENGINE = ROOT / "quant_accuracy"
 # From the ground up: a room imports those before it, never one behind it.
-_ORDER = ["base", "graph", "runtimes", "freezing", "folding", "data", "quantization", "device", "detection",
+_ORDER = ["base", "graph", "runtimes", "freezing", "folding", "data", "quantization", "repair", "device", "detection",
           "preparation", "settings", "demo", "scoring", "artifacts", "executors", "judging", "pipeline", "why",
           "reporting", "card_check", "commands", "plugin"]
 _MODULE, _FUNCTION = 300, 60

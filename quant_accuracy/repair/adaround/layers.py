@@ -93,11 +93,11 @@ def _layer(nodes: Mapping[str, tf.NodeDef], uses: Mapping[str, Sequence[Use]],
     node, position = readers[0]
     if node.op not in (CONVOLUTION, DEPTHWISE, DENSE) or position != 1:
         return f"{node.op} {node.name} reads it, which is no {CONVOLUTION}, {DEPTHWISE} or {DENSE} with these weights"
-    if node.op == DENSE and (node.attr["transpose_a"].b or node.attr["transpose_b"].b):
+    if node.op == DENSE and any(name in node.attr and node.attr[name].b for name in ("transpose_a", "transpose_b")):
         return f"{node.name} transposes what it multiplies"
-    if node.op != DENSE and node.attr["data_format"].s not in (b"", b"NHWC"):
+    if node.op != DENSE and _text(node, "data_format") not in ("", "NHWC"):
         return f"{node.name} has its channels first"
-    if node.op != DENSE and node.attr["padding"].s not in (b"SAME", b"VALID"):
+    if node.op != DENSE and _text(node, "padding") not in ("SAME", "VALID"):
         return f"{node.name} is padded explicitly"
     if not graph_nodes.is_constant(nodes, quantizer.tensor):
         return "it is not constant"
@@ -105,7 +105,7 @@ def _layer(nodes: Mapping[str, tf.NodeDef], uses: Mapping[str, Sequence[Use]],
     behind = uses.get(output, ())
     activation = behind[0].node.op if len(behind) == 1 and behind[0].node.op in ACTIVATIONS else ""
     return Layer(node.name, node.op, graph_nodes.tensor_of(node.input[0]), output, bias, activation,
-                 _sides(node, "strides"), _sides(node, "dilations"), node.attr["padding"].s.decode(), quantizer)
+                 _sides(node, "strides"), _sides(node, "dilations"), _text(node, "padding"), quantizer)
 
 
 def _behind_bias(nodes: Mapping[str, tf.NodeDef], uses: Mapping[str, Sequence[Use]],
@@ -117,6 +117,11 @@ def _behind_bias(nodes: Mapping[str, tf.NodeDef], uses: Mapping[str, Sequence[Us
             and graph_nodes.is_constant(nodes, readers[0].node.input[1]):
         return f"{readers[0].node.name}:0", graph_nodes.tensor_of(readers[0].node.input[1])
     return tensor, None
+
+
+def _text(node: tf.NodeDef, attribute: str) -> str:
+    """A text attribute; empty where the op has none: asking for one would add it."""
+    return str(node.attr[attribute].s.decode("utf-8", "replace")) if attribute in node.attr else ""
 
 
 def _sides(node: tf.NodeDef, attribute: str) -> Tuple[int, int]:

@@ -50,7 +50,7 @@ class Rounded:
         count: How many weights it has.
         changed: How many of them are rounded otherwise than to nearest.
         nearest_error: The reconstruction loss of rounding to nearest, on the rows that it was trained on.
-        error: That of the result.
+        error: That of the result, which is never larger: where training found nothing better, nearest stays.
     """
 
     layer: str
@@ -167,9 +167,11 @@ def _round(session: sessions.GraphSession, whole: tf.GraphDef, done: Mapping[str
     # To the last bit as simulation computes the grid, which then leaves them as they are.
     found = _on_grid(with_weights(whole, {layer.quantizer.tensor: hard}), quantization, layer)
     nearest = _on_grid(whole, quantization, layer)
+    loss, nearest_loss = optimizing.error(rows, columns(found)), optimizing.error(rows, columns(nearest))
+    if loss >= nearest_loss:
+        found, loss = nearest, nearest_loss
     result = Rounded(layer.name, layer.quantizer.tensor, weights.size,
-                     int(np.sum(np.abs(found - nearest) > grid.scale / 2)),
-                     optimizing.error(rows, columns(nearest)), optimizing.error(rows, columns(found)))
+                     int(np.sum(np.abs(found - nearest) > grid.scale / 2)), nearest_loss, loss)
     if piece is not None:
         piece.parent.mkdir(parents=True, exist_ok=True)
         arrays.save(piece, {"weights": found, "changed": np.array(result.changed, np.int64),
@@ -218,6 +220,6 @@ def _kept(piece: Optional[Path], layer: Layer) -> Optional[_Finished]:
     except StorageError as error:
         progress.say(f"warning: {error}")
         return None
-    nearest, error = found["errors"].tolist()
+    nearest, loss = found["errors"].tolist()
     weights = found["weights"]
-    return weights, Rounded(layer.name, layer.quantizer.tensor, weights.size, int(found["changed"]), nearest, error)
+    return weights, Rounded(layer.name, layer.quantizer.tensor, weights.size, int(found["changed"]), nearest, loss)

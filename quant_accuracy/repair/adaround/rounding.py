@@ -73,7 +73,7 @@ class Schedule:
     def __post_init__(self) -> None:
         if self.iterations < 1 or self.batch < 1 or not 0.0 <= self.warm_start < 1.0:
             raise ConfigurationError(f"AdaRound cannot train {self.iterations} iterations on batches of {self.batch} "
-                                     f"with a warm start of {self.warm_start}; give at least one iteration and one row, "
+                                     f"with a warm start of {self.warm_start}; give at least one iteration, one row "
                                      "and a warm start from 0 to below 1")
 
     def beta(self, iteration: int) -> float:

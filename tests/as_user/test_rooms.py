@@ -11,9 +11,9 @@ from tests.support.places import ROOT
 
 _ENGINE = ROOT / "quant_accuracy"
 # From the ground up: a room imports those before it, never one behind it.
-_ORDER = ["base", "graph", "runtimes", "freezing", "folding", "data", "quantization", "repair", "device",
-          "detection", "preparation", "settings", "demo", "scoring", "artifacts", "executors", "judging", "pipeline",
-          "why", "reporting", "card_check", "commands", "plugin"]
+_ORDER = ["base", "graph", "runtimes", "freezing", "folding", "data", "quantization", "device", "detection",
+          "preparation", "settings", "demo", "scoring", "artifacts", "executors", "judging", "pipeline", "why",
+          "repair", "reporting", "card_check", "commands", "plugin"]
 _MODULE, _FUNCTION = 300, 60
 
 

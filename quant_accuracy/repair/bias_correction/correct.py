@@ -19,9 +19,9 @@ from quant_accuracy.quantization import simulate
 from quant_accuracy.quantization.calibrate import Batch
 from quant_accuracy.quantization.configuration import BIAS
 from quant_accuracy.quantization.records import PARAM, Quantization
-from quant_accuracy.repair import biases, channel_sums, corrections, layer_by_layer, statistics
-from quant_accuracy.repair.biases import Layer, Layers, Left
-from quant_accuracy.repair.statistics import Statistics
+from quant_accuracy.repair.bias_correction import biases, channel_sums, corrections, layer_by_layer, statistics
+from quant_accuracy.repair.bias_correction.biases import Layer, Layers, Left
+from quant_accuracy.repair.bias_correction.statistics import Statistics
 
 EMPIRICAL, ANALYTICAL = "empirical", "analytical"
 _NO_WEIGHTS = "its weights are not quantized"

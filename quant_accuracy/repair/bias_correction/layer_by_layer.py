@@ -14,7 +14,7 @@ from quant_accuracy.base import concurrency
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph import sessions
 from quant_accuracy.quantization.calibrate import Batch
-from quant_accuracy.repair.biases import Layer
+from quant_accuracy.repair.bias_correction.biases import Layer
 
 # Bytes. What does not fit is computed again, from what is there.
 _MOST_KEPT = 1 << 30

@@ -14,8 +14,8 @@ from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import calibrate, placement, simulate
 from quant_accuracy.quantization.records import PARAM, Override, Quantization, Settings
-from quant_accuracy.repair import bias_correction, statistics
-from quant_accuracy.repair.bias_correction import ANALYTICAL, EMPIRICAL
+from quant_accuracy.repair.bias_correction import correct, statistics
+from quant_accuracy.repair.bias_correction.correct import ANALYTICAL, EMPIRICAL
 from tests.conftest import Run
 from tests.support.places import REFERENCE
 
@@ -81,7 +81,7 @@ def test_corrected_biases_of_the_reference_network_are_those_of_aimet(reference:
     images = np.load(str(REFERENCE / "aimet_network" / "images.npz"), allow_pickle=False)["images"]
     network = Network(reference.folded.graph, _START, fidelity.OUTPUTS)
 
-    found = bias_correction.correct_empirically(network, _weights_quantized(network, Settings()), "image_tensor",
+    found = correct.correct_empirically(network, _weights_quantized(network, Settings()), "image_tensor",
                                                 [image[None] for image in images[:8]])
 
     before, after = (graph_nodes.by_name(graph) for graph in (network.graph, found.graph))
@@ -100,7 +100,7 @@ def test_each_layer_of_the_corrected_network_has_the_means_of_the_float_one(run_
     _, network, _ = _net()
     quantization, noise = _weights_quantized(network, _FOUR_BITS), _noise(40)
 
-    found = bias_correction.correct_empirically(network, quantization, "noise", [noise[:20], noise[20:]])
+    found = correct.correct_empirically(network, quantization, "noise", [noise[:20], noise[20:]])
 
     quantized, tensors = simulate.simulate(found.graph, quantization), ["third/BiasAdd:0", "fourth/BiasAdd:0"]
     for values, wanted, old in zip(run_graph(quantized, tensors, {"noise:0": noise}),
@@ -118,9 +118,9 @@ def test_the_analytical_correction_is_the_empirical_one_where_channels_are_norma
     old = graph_nodes.by_name(network.graph)
 
     # The clipped channels that `deep` and `fourth` read are those of normal ones before.
-    analytical = bias_correction.correct_analytically(network, quantization, known)
+    analytical = correct.correct_analytically(network, quantization, known)
     (deep,) = [item for item in analytical.corrections if item.layer == "deep"]
-    empirical = bias_correction.correct_empirically(network, quantization, "noise", [_noise(1000, 1)], only=["deep"])
+    empirical = correct.correct_empirically(network, quantization, "noise", [_noise(1000, 1)], only=["deep"])
 
     found, wanted = (graph_nodes.constant(graph_nodes.by_name(graph), deep.bias)
                      for graph in (analytical.graph, empirical.graph))
@@ -131,8 +131,8 @@ def test_layers_without_a_batch_norm_in_front_are_left_to_images_with_their_reas
     _, network, known = _net()
     quantization = _weights_quantized(network, _FOUR_BITS)
 
-    alone = bias_correction.correct_analytically(network, quantization, known)
-    both = bias_correction.correct(network, quantization, known, "noise", [_noise(10)])
+    alone = correct.correct_analytically(network, quantization, known)
+    both = correct.correct(network, quantization, known, "noise", [_noise(10)])
 
     assert [item.layer for item in alone.corrections] == ["deep", "third"]
     assert {item.layer: item.reason for item in alone.left} == {
@@ -149,7 +149,7 @@ def test_a_layer_whose_weights_are_not_quantized_is_left_and_named() -> None:
     quantization = _weights_quantized(network, settings)
     assert not [quantizer for quantizer in quantization.enabled() if quantizer.kind == PARAM]
 
-    found = bias_correction.correct_empirically(network, quantization, "noise", [_noise(2)])
+    found = correct.correct_empirically(network, quantization, "noise", [_noise(2)])
 
     assert found.graph == network.graph
     assert {item.layer for item in found.left} == {"first", "deep", "third", "fourth"}
@@ -160,4 +160,4 @@ def test_no_images_are_an_error() -> None:
     _, network, _ = _net()
 
     with pytest.raises(DataError, match="no calibration images; raise --calibration-images"):
-        bias_correction.correct_empirically(network, _weights_quantized(network, _FOUR_BITS), "noise", [])
+        correct.correct_empirically(network, _weights_quantized(network, _FOUR_BITS), "noise", [])

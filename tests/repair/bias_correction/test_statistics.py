@@ -4,8 +4,8 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.graph import nodes as graph_nodes
-from quant_accuracy.repair import statistics
-from quant_accuracy.repair.statistics import Statistics
+from quant_accuracy.repair.bias_correction import statistics
+from quant_accuracy.repair.bias_correction.statistics import Statistics
 
 
 def test_means_pass_additions_and_clips_of_batch_norms_and_no_other_op() -> None:

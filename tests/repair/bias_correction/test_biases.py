@@ -6,7 +6,7 @@ import tensorflow.compat.v1 as tf
 
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph.network import Network
-from quant_accuracy.repair import biases
+from quant_accuracy.repair.bias_correction import biases
 from tests.conftest import Run
 
 

@@ -5,7 +5,7 @@ from typing import Optional
 import numpy as np
 import pytest
 
-from quant_accuracy.repair import corrections
+from quant_accuracy.repair.bias_correction import corrections
 from tests.support.places import REFERENCE
 
 _AIMET = np.load(str(REFERENCE / "aimet_repair" / "bias_correction.npz"), allow_pickle=False)

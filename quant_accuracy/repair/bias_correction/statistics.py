@@ -10,7 +10,7 @@ import tensorflow.compat.v1 as tf
 
 from quant_accuracy.folding.fold import BATCH_NORMS, Folded
 from quant_accuracy.graph import nodes as graph_nodes
-from quant_accuracy.repair import corrections
+from quant_accuracy.repair.bias_correction import corrections
 
 _PASSING = ("Identity",)
 _ADDING = ("Add", "AddV2")

@@ -5,7 +5,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import DataError
-from quant_accuracy.repair import channel_sums
+from quant_accuracy.repair.bias_correction import channel_sums
 
 
 def test_means_are_those_of_all_values_of_a_channel_whatever_the_sizes_of_batches() -> None:

@@ -1,0 +1,1 @@
+"""Tests of `quant_accuracy/repair/adaround/`."""

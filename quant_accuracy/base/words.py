@@ -2,6 +2,8 @@
 
 FLOAT, QUANTIZED = "float", "quantized"
 VARIANTS = (FLOAT, QUANTIZED)
+# The float network that is quantized: the checkpoint's own, or the one that the card has quantized in its place.
+NETWORK = "network"
 # A third variant, where one is asked for: what a device does with the integer model.
 DEVICE = "device"
 # The integer models that are made and run here.

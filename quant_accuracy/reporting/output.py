@@ -7,7 +7,7 @@ from typing import Any, List, Mapping, Optional, Sequence
 
 from quant_accuracy.artifacts.records import Artifacts
 from quant_accuracy.base import files
-from quant_accuracy.base.words import DEVICE, FLOAT, REPORT_FORMS
+from quant_accuracy.base.words import DEVICE, NETWORK, REPORT_FORMS
 from quant_accuracy.device import contract
 from quant_accuracy.pipeline.evaluation import Evaluation
 from quant_accuracy.pipeline.variant import Variant
@@ -82,7 +82,7 @@ def export_quantsim(built: Artifacts, folder: Path) -> List[Path]:
                                              in sorted((built.quantsim_folder / "export").iterdir())]))
     written += _exported_onnx(built, folder / ONNX)
     export.write_yaml(folder / "model.encodings", folder / "model.encodings.yaml")
-    return [*written, folder / "model.encodings.yaml", *export.write_checkpoint(built.graph(FLOAT), folder)]
+    return [*written, folder / "model.encodings.yaml", *export.write_checkpoint(built.graph(NETWORK), folder)]
 
 
 def _exported_onnx(built: Artifacts, folder: Path) -> List[Path]:

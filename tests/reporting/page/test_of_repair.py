@@ -138,7 +138,8 @@ def test_the_navigation_leads_to_the_section() -> None:
 
 
 def test_the_card_can_be_copied_as_it_stands() -> None:
-    (found,) = re.findall(r'<pre id="repair-card">(.*?)</pre>', _page("found", "html"), re.DOTALL)
+    (found,) = re.findall(r'<pre class="command"><code id="repair-card"[^>]*>(.*?)</code></pre>',
+                          _page("found", "html"), re.DOTALL)
 
     assert found == "base: a\nname: &#39;b &lt;c&gt; &amp; d&#39;\n  deeper: |\n    text"
 

@@ -12,7 +12,7 @@ TFLITE, OPENVINO_INT8 = DEVICES = ("tflite", "openvino-int8")
 SCHEME, CALIBRATION, PER_CHANNEL, SYMMETRIC, EQUALIZATION, BIAS_CORRECTION, MIXED_PRECISION, ADAROUND = REMEDIES = (
     "scheme", "calibration", "per-channel", "symmetric", "equalization", "bias-correction", "mixed-precision",
     "adaround")
-REPORT_SCHEMA_VERSION = 6
+REPORT_SCHEMA_VERSION = 7
 REPORT_FORMS = ("html", "json", "md")
 # How encodings are made.
 TF, TF_ENHANCED = SCHEMES = ("tf", "tf_enhanced")

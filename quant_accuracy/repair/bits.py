@@ -14,7 +14,8 @@ from quant_accuracy.repair.tries import Tries, stacked
 from quant_accuracy.settings.card import ModelCard
 from quant_accuracy.why import investigation
 
-_IMAGES = 8
+# Enough for an order.
+_IMAGES = 4
 # A set is made smaller by leaving out about so many parts of it, each once.
 _PARTS = 12
 # Of the time that is left.
@@ -78,9 +79,10 @@ def _for_all(tries: Tries, start: Attempt, changed: Prepared, kinds: Sequence[st
 def _ranked(tries: Tries, changed: Prepared, kind: str) -> List[Choice]:
     """What may have more bits, the most harmful first; of weights the most harmful for their size."""
     card, artifacts = changed.request.card, changed.artifacts
-    with investigation.of_evaluation(replace(tries.evaluation, prepared=changed), _IMAGES, tries.budget) as asked:
-        asked.rank(tries.budget.part(_RANKING))
-        harm = {item.tensor: item.blame for item in asked.sensitivities.quantizers}
+    able = mixed_precision.able(artifacts.quantizers, kind)
+    with investigation.of_evaluation(replace(tries.evaluation, prepared=changed), _IMAGES,
+                                     tries.budget.part(_RANKING)) as asked:
+        harm = asked.harm([quantizer.tensor for quantizer in able])
     sizes = cost.measure(trial.network_of(changed), artifacts.quantizers, card.graph.image_input,
                          changed.calibration_images(1)[0])
     return mixed_precision.choices(artifacts.graph(NETWORK), artifacts.quantizers, kind, harm, sizes,

@@ -4,7 +4,6 @@
     bias_correction/    biases that take back what quantized weights shift, measured or computed
     adaround/           weights rounded for the output of their layer, not each to its nearest
     mixed_precision     the smallest set of quantizers with more bits that meets a goal
-    layer_by_layer      a network run with each layer settled before the next one
     cost                bits of weights and activations, and bit operations
 """
 

@@ -11,7 +11,7 @@ from quant_accuracy.graph.network import Network
 from quant_accuracy.graph.nodes import Use
 from quant_accuracy.quantization.records import PARAM, Quantization, Quantizer
 from quant_accuracy.repair.adaround.optimizing import ACTIVATIONS
-from quant_accuracy.repair.layer_by_layer import Stage
+from quant_accuracy.repair.bias_correction.layer_by_layer import Stage
 
 CONVOLUTION, DEPTHWISE, DENSE = "Conv2D", "DepthwiseConv2dNative", "MatMul"
 

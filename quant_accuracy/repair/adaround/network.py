@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -16,13 +16,12 @@ from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import simulate
 from quant_accuracy.quantization.calibrate import Batch
 from quant_accuracy.quantization.records import PARAM, Quantization
-from quant_accuracy.repair import layer_by_layer
 from quant_accuracy.repair.adaround import descent, observing, optimizing, rounding
 from quant_accuracy.repair.adaround import layers as layer_finding
 from quant_accuracy.repair.adaround.layers import Layer, LeftOut
 from quant_accuracy.repair.adaround.observing import Pair
 from quant_accuracy.repair.adaround.rounding import Grid, Schedule
-from quant_accuracy.repair.bias_correction import biases
+from quant_accuracy.repair.bias_correction import biases, layer_by_layer
 
 DESCENT, ADAM = "descent", "adam"
 
@@ -127,7 +126,8 @@ class _Task:
 
 
 def adaround(network: Network, quantization: Quantization, image_input: str, batches: Sequence[Batch],
-             options: Optional[Options] = None, folder: Optional[Path] = None) -> Result:
+             options: Optional[Options] = None, folder: Optional[Path] = None,
+             go_on: Callable[[], None] = lambda: None) -> Result:
     """Round the weights of each layer for its output on calibration images; all encodings stay.
 
     A layer takes what the network gives with all earlier layers rounded, and should give what it gives in the float
@@ -140,6 +140,7 @@ def adaround(network: Network, quantization: Quantization, image_input: str, bat
         batches: Calibration images, as for `calibrate.calibrate`.
         options: How it is done; the defaults if there are none.
         folder: Where finished layers are kept, so that a second call goes on; None keeps none.
+        go_on: Called before each layer; what it raises ends this.
 
     Raises:
         GraphError: An op is missing, or the graph does not run.
@@ -159,6 +160,7 @@ def adaround(network: Network, quantization: Quantization, image_input: str, bat
             layer_by_layer.running(task.simulated, stages, feeds, "the quantized graph") as given, \
             progress.counter(len(layers), "layers", "repair: AdaRound") as shown:
         for layer, stage in zip(layers, stages):
+            go_on()
             piece: Optional[Path] = None
             if folder is not None:
                 piece = folder / f"{files.digest_value([origin, layer.name])[:32]}.npz"
@@ -268,7 +270,8 @@ def _origin(task: _Task) -> str:
         [asdict(quantizer) for quantizer in task.quantization.enabled()],
         {tensor: [asdict(encoding) for encoding in encodings]
          for tensor, encodings in task.quantization.encodings.items()},
-        code_digest("graph", "quantization", "repair"), np.__version__, sessions.version()])
+        code_digest("graph", "quantization", "repair/adaround", "repair/bias_correction"), np.__version__,
+        sessions.version()])
 
 
 def _keep(piece: Optional[Path], finished: _Finished) -> None:

@@ -19,11 +19,10 @@ from quant_accuracy.quantization import simulate
 from quant_accuracy.quantization.calibrate import Batch
 from quant_accuracy.quantization.configuration import BIAS
 from quant_accuracy.quantization.records import PARAM, Quantization
-from quant_accuracy.repair import layer_by_layer
-from quant_accuracy.repair.bias_correction import biases, channel_sums, corrections, statistics
+from quant_accuracy.repair.bias_correction import biases, channel_sums, corrections, layer_by_layer, statistics
 from quant_accuracy.repair.bias_correction.biases import Layer, Layers, Left
+from quant_accuracy.repair.bias_correction.layer_by_layer import Stage
 from quant_accuracy.repair.bias_correction.statistics import Statistics
-from quant_accuracy.repair.layer_by_layer import Stage
 
 EMPIRICAL, ANALYTICAL = "empirical", "analytical"
 _NO_WEIGHTS = "its weights are not quantized"

@@ -9,7 +9,7 @@ import tensorflow.compat.v1 as tf
 from quant_accuracy.graph import sessions
 from quant_accuracy.graph.network import Network
 from quant_accuracy.repair.bias_correction import biases
-from quant_accuracy.repair.layer_by_layer import LayerByLayer, Stage
+from quant_accuracy.repair.bias_correction.layer_by_layer import LayerByLayer, Stage
 from tests.conftest import Run
 
 

@@ -14,8 +14,9 @@ for by those not yet rounded (Frantar et al. 2022, "GPTQ", section 3); each outp
 All arrays of weights are [groups, taps, outputs of a group]: one group, or one for each channel of a depthwise layer.
 """
 
+import itertools
 from dataclasses import dataclass
-from typing import Callable, NamedTuple, Tuple
+from typing import Callable, NamedTuple, Sequence
 
 import numpy as np
 
@@ -35,10 +36,12 @@ class Descended(NamedTuple):
     Attributes:
         weights: float32, on their grid, of the shape of the layer's.
         bias: float32 [outputs].
+        factors: float64 [outputs], by which the grid's step was multiplied.
     """
 
     weights: np.ndarray
     bias: np.ndarray
+    factors: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,6 @@ class _Problem:
         means: float64 [groups, taps], those means, or zeros.
         square: float64 [groups, taps, taps], X'X / n with the ridge.
         weights: float64, the weights of float.
-        step: float64, the grid's step of each weight.
-        low: The place on the grid to which each weight is rounded down, in steps.
-        high: That to which it is rounded up.
         ridge: float64 [groups], what was added to the diagonal.
         free_bias: Whether the bias may change.
         order: The taps as a sweep takes them.
@@ -64,20 +64,34 @@ class _Problem:
     means: np.ndarray
     square: np.ndarray
     weights: np.ndarray
-    step: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
     ridge: np.ndarray
     free_bias: bool
     order: np.ndarray
 
-    def snapped(self, weights: np.ndarray, tap: int) -> np.ndarray:
-        """The nearest places on the grid to values of one tap, [groups, outputs of a group]."""
+
+class _Places(NamedTuple):
+    """Where weights may lie: the step of each one's grid, and the places, in steps, below and above it."""
+
+    step: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+    def nearest(self, values: np.ndarray, tap: int) -> np.ndarray:
+        """The nearer place for values of one tap, [groups, outputs of a group]."""
         step = self.step[:, tap]
-        return np.clip(np.rint(weights / step), self.low[:, tap], self.high[:, tap]) * step
+        return np.clip(np.rint(values / step), self.low[:, tap], self.high[:, tap]) * step
 
 
-def optimize(weights: np.ndarray, grid: Grid, rows: Rows, free_bias: bool, sweeps: int) -> Descended:
+class _End(NamedTuple):
+    """Where sweeps led: float32 weights in the layer's shape, float32 bias, and the error of each output."""
+
+    weights: np.ndarray
+    bias: np.ndarray
+    errors: np.ndarray
+
+
+def optimize(weights: np.ndarray, grid: Grid, rows: Rows, free_bias: bool, sweeps: int,
+             factors: Sequence[float] = (1.0,), shared: bool = True) -> Descended:
     """Round a layer's weights for its output.
 
     Args:
@@ -86,27 +100,34 @@ def optimize(weights: np.ndarray, grid: Grid, rows: Rows, free_bias: bool, sweep
         rows: What the layer takes and should give.
         free_bias: Whether its bias may change, too.
         sweeps: The most sweeps of each start.
+        factors: What the grid's step may be multiplied by; a finer grid clips more weights.
+        shared: Whether all outputs have the same grid, and so the same factor.
     """
+    starts = (_nearest, _compensated)
     # Sums are taken in another order on another number of threads, and a weight between two places would move.
     with blas.one_thread():
-        problem = _problem(weights, grid, rows, free_bias)
-        ends = list(concurrency.run_concurrently(lambda start: _descend(problem, start(problem), sweeps),
-                                                 (_nearest, _compensated)))
-        errors = [optimizing.errors(rows, _flat(problem, end), bias) for end, bias in ends]
-    better = errors[1] < errors[0]
-    found = np.where(better.reshape(problem.weights.shape[0], 1, -1), ends[1][0], ends[0][0])
-    return Descended(_flat(problem, found), np.where(better, ends[1][1], ends[0][1]).astype(np.float32))
+        problem = _problem(weights, rows, free_bias)
+        places = [_places(problem, grid, factor) for factor in factors]
+        ends = list(concurrency.run_concurrently(
+            lambda one: _end(problem, one[0], one[1](problem, one[0]), sweeps), itertools.product(places, starts)))
+    errors = np.array([end.errors for end in ends])
+    of_factors = errors.reshape(len(factors), len(starts), -1).min(axis=1)
+    best = np.broadcast_to(of_factors.sum(axis=1).argmin() if shared else of_factors.argmin(axis=0), rows.bias.shape)
+    errors[np.arange(len(ends))[:, None] // len(starts) != best] = np.inf
+    end = errors.argmin(axis=0)
+    at = end[:, None] if rows.inputs.ndim == 3 else end
+    return Descended(sum(np.where(at == number, one.weights, 0) for number, one in enumerate(ends)),
+                     sum(np.where(end == number, one.bias, 0) for number, one in enumerate(ends)),
+                     np.array(factors)[best])
 
 
-def _problem(weights: np.ndarray, grid: Grid, rows: Rows, free_bias: bool) -> _Problem:
-    depthwise = rows.inputs.ndim == 3
+def _grouped(values: np.ndarray, rows: Rows) -> np.ndarray:
+    return (values[:, :, None] if rows.inputs.ndim == 3 else values[None]).astype(np.float64)
 
-    def grouped(values: np.ndarray) -> np.ndarray:
-        whole = np.broadcast_to(values, weights.shape).astype(np.float64)
-        return whole[:, :, None] if depthwise else whole[None]
 
+def _problem(weights: np.ndarray, rows: Rows, free_bias: bool) -> _Problem:
     inputs = rows.inputs.astype(np.float64)
-    inputs = np.ascontiguousarray(inputs.transpose(1, 0, 2)) if depthwise else inputs[None]
+    inputs = np.ascontiguousarray(inputs.transpose(1, 0, 2)) if inputs.ndim == 3 else inputs[None]
     means = inputs.mean(axis=1) if free_bias else np.zeros((len(inputs), inputs.shape[2]))
     inputs = inputs - means[:, None]
     square = np.matmul(inputs.transpose(0, 2, 1), inputs) / inputs.shape[1]
@@ -115,18 +136,23 @@ def _problem(weights: np.ndarray, grid: Grid, rows: Rows, free_bias: bool) -> _P
     ridge = np.maximum(_RIDGE * diagonal.mean(axis=1), np.finfo(np.float32).tiny)
     order = np.argsort(-diagonal.sum(axis=0), kind="stable")
     diagonal += ridge[:, None]
-    first, steps = grouped(grid.offset), grouped(grid.scale)
-    down = np.floor(grouped(weights) / steps)
-    low, high = (np.clip(places, first, first + grid.largest) for places in (down, down + 1))
-    return _Problem(rows, inputs, means, square, grouped(weights), steps, low, high, ridge, free_bias, order)
+    return _Problem(rows, inputs, means, square, _grouped(weights, rows), ridge, free_bias, order)
 
 
-def _nearest(problem: _Problem) -> np.ndarray:
-    places = np.rint(problem.weights / problem.step)
-    return np.asarray(np.clip(places, problem.low, problem.high) * problem.step)
+def _places(problem: _Problem, grid: Grid, factor: float) -> _Places:
+    """The places of weights on a grid whose step is multiplied by a factor."""
+    shape = (problem.weights[:, :, 0] if problem.rows.inputs.ndim == 3 else problem.weights[0]).shape
+    step, first = (_grouped(np.broadcast_to(values, shape), problem.rows) for values in (grid.scale, grid.offset))
+    step = step * factor
+    down = np.floor(problem.weights / step)
+    return _Places(step, *(np.clip(places, first, first + grid.largest) for places in (down, down + 1)))
 
 
-def _compensated(problem: _Problem) -> np.ndarray:
+def _nearest(problem: _Problem, places: _Places) -> np.ndarray:
+    return np.asarray(np.clip(np.rint(problem.weights / places.step), places.low, places.high) * places.step)
+
+
+def _compensated(problem: _Problem, places: _Places) -> np.ndarray:
     """Weights rounded tap after tap, each one's error made up for by the taps behind it."""
     order, taps = problem.order, problem.weights.shape[1]
     square = problem.square[:, order][:, :, order]
@@ -135,14 +161,14 @@ def _compensated(problem: _Problem) -> np.ndarray:
     factor = np.linalg.cholesky(inverse).transpose(0, 2, 1)
     left, found = problem.weights[:, order].copy(), np.empty_like(problem.weights)
     for position, tap in enumerate(order):
-        found[:, tap] = problem.snapped(left[:, position], tap)
+        found[:, tap] = places.nearest(left[:, position], tap)
         error = (left[:, position] - found[:, tap]) / factor[:, position, position][:, None]
         left[:, position:] -= factor[:, position, position:, None] * error[:, None]
     return found
 
 
-def _descend(problem: _Problem, weights: np.ndarray, sweeps: int) -> Tuple[np.ndarray, np.ndarray]:
-    """The weights to which sweeps lead, and the bias with them."""
+def _end(problem: _Problem, places: _Places, weights: np.ndarray, sweeps: int) -> _End:
+    """Where sweeps lead from some weights."""
     rows, target = problem.rows, _targets(problem.rows)
     bias = rows.bias.astype(np.float64)
     for _ in range(sweeps):
@@ -151,12 +177,13 @@ def _descend(problem: _Problem, weights: np.ndarray, sweeps: int) -> Tuple[np.nd
         bias_of_zero = aim.mean(axis=0) if problem.free_bias else bias
         slope = np.matmul(problem.square, weights) - _products(problem, aim - bias_of_zero) \
             - problem.ridge[:, None, None] * problem.weights
-        moved = _sweep(problem, weights, slope)
+        moved = _sweep(problem, places, weights, slope)
         if problem.free_bias:
             bias = bias_of_zero - np.einsum("gt,gto->go", problem.means, weights).reshape(-1)
         if not moved:
             break
-    return weights, bias
+    found = (weights[:, :, 0] if rows.inputs.ndim == 3 else weights[0]).astype(np.float32)
+    return _End(found, bias.astype(np.float32), optimizing.errors(rows, found, bias))
 
 
 def _targets(rows: Rows) -> Callable[[np.ndarray], np.ndarray]:
@@ -186,19 +213,14 @@ def _products(problem: _Problem, values: np.ndarray) -> np.ndarray:
                                 values.reshape(rows, groups, -1).transpose(1, 0, 2)) / rows)
 
 
-def _sweep(problem: _Problem, weights: np.ndarray, slope: np.ndarray) -> bool:
+def _sweep(problem: _Problem, places: _Places, weights: np.ndarray, slope: np.ndarray) -> bool:
     """Take each weight to its best place, in place, as the slope; whether one moved."""
     moved = False
     for tap in problem.order:
         before = weights[:, tap].copy()
-        weights[:, tap] = problem.snapped(before - slope[:, tap] / problem.square[:, tap, tap][:, None], tap)
+        weights[:, tap] = places.nearest(before - slope[:, tap] / problem.square[:, tap, tap][:, None], tap)
         change = weights[:, tap] - before
         if change.any():
             slope += problem.square[:, :, tap, None] * change[:, None]
             moved = True
     return moved
-
-
-def _flat(problem: _Problem, weights: np.ndarray) -> np.ndarray:
-    """float32, in the layer's shape."""
-    return (weights[:, :, 0] if problem.rows.inputs.ndim == 3 else weights[0]).astype(np.float32)

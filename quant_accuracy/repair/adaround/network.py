@@ -2,24 +2,26 @@
 
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.base import arrays, files, progress
+from quant_accuracy.base import files, progress
 from quant_accuracy.base.code import code_digest
-from quant_accuracy.base.errors import ConfigurationError, StorageError
+from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph import sessions
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import simulate
 from quant_accuracy.quantization.calibrate import Batch
-from quant_accuracy.quantization.records import PARAM, Quantization
-from quant_accuracy.repair.adaround import descent, observing, optimizing, rounding
+from quant_accuracy.quantization.records import PARAM, Encoding, Encodings, Quantization
+from quant_accuracy.repair.adaround import descent, observing, optimizing, pieces, rounding
 from quant_accuracy.repair.adaround import layers as layer_finding
 from quant_accuracy.repair.adaround.layers import Layer, LeftOut
 from quant_accuracy.repair.adaround.observing import Pair
+from quant_accuracy.repair.adaround.optimizing import Rows
+from quant_accuracy.repair.adaround.pieces import Finished, Rounded
 from quant_accuracy.repair.adaround.rounding import Grid, Schedule
 from quant_accuracy.repair.bias_correction import biases, layer_by_layer
 
@@ -34,6 +36,8 @@ class Options:
         method: `descent` takes weights to their best places on the grid in turn; `adam` trains the paper's variables.
         sweeps: Of `descent`: the most turns of each weight.
         schedule: Of `adam`: how each layer is trained.
+        factors: Of `descent`: what the step of a weight's grid may be multiplied by. A finer one clips some weights and
+            rounds the others better.
         biases: Of `descent`: whether biases take their best values with the weights.
         positions: The most positions of an image that a layer is trained on.
         quantized_activations: Whether a layer is trained on activations that are quantized, as they will be, or on
@@ -43,6 +47,7 @@ class Options:
 
     method: str = DESCENT
     sweeps: int = 12
+    factors: Tuple[float, ...] = (1.0, 0.9, 0.8)
     schedule: Schedule = field(default_factory=Schedule)
     biases: bool = True
     positions: int = 128
@@ -55,39 +60,8 @@ class Options:
         if self.sweeps < 1 or self.positions < 1:
             raise ConfigurationError(f"AdaRound cannot round in {self.sweeps} sweeps on {self.positions} positions of "
                                      "an image; give at least one of each")
-
-
-@dataclass(frozen=True)
-class Rounded:
-    """A layer that was rounded.
-
-    Attributes:
-        layer: The op that multiplies by its weights.
-        tensor: Its weights.
-        count: How many weights it has.
-        changed: How many of them are rounded otherwise than to nearest.
-        nearest_error: The reconstruction loss of rounding to nearest, on the rows that it was trained on.
-        error: That of the result, which is never larger: where training found nothing better, nearest stays.
-    """
-
-    layer: str
-    tensor: str
-    count: int
-    changed: int
-    nearest_error: float
-    error: float
-
-
-class _Finished(NamedTuple):
-    """A layer's weights, on their grid, and its bias, empty for none; and what became of it."""
-
-    weights: np.ndarray
-    bias: np.ndarray
-    result: Rounded
-
-
-# What is kept of a finished layer.
-_PIECE: Mapping[str, Any] = {"weights": np.float32, "bias": np.float32, "changed": np.int64, "errors": np.float64}
+        if not self.factors or min(self.factors) <= 0:
+            raise ConfigurationError(f"factors: {self.factors} of a step; give at least one, each above 0")
 
 
 @dataclass(frozen=True)
@@ -97,11 +71,13 @@ class Result:
     Attributes:
         graph: Its graph, the weights of rounded layers on their grids, where simulation leaves them as they are, and
             their new biases; ranges of activations are to be calibrated anew.
+        encodings: All encodings, those of rounded weights with their new steps.
         layers: What was rounded, in the order in which the network runs.
         left_out: Quantized weights that stay as they were.
     """
 
     graph: tf.GraphDef
+    encodings: Encodings
     layers: Sequence[Rounded]
     left_out: Sequence[LeftOut]
 
@@ -128,7 +104,7 @@ class _Task:
 def adaround(network: Network, quantization: Quantization, image_input: str, batches: Sequence[Batch],
              options: Optional[Options] = None, folder: Optional[Path] = None,
              go_on: Callable[[], None] = lambda: None) -> Result:
-    """Round the weights of each layer for its output on calibration images; all encodings stay.
+    """Round the weights of each layer for its output on calibration images; encodings of activations stay.
 
     A layer takes what the network gives with all earlier layers rounded, and should give what it gives in the float
     network (the paper's asymmetric reconstruction, section 3.3).
@@ -156,6 +132,7 @@ def adaround(network: Network, quantization: Quantization, image_input: str, bat
     nodes, stages = graph_nodes.by_name(whole), [layer_finding.stage(layer) for layer in layers]
     results: List[Rounded] = []
     values: Dict[str, np.ndarray] = {}
+    encodings: Dict[str, Tuple[Encoding, ...]] = dict(quantization.encodings)
     with layer_by_layer.running(whole, stages, feeds, "the float graph") as wanted, \
             layer_by_layer.running(task.simulated, stages, feeds, "the quantized graph") as given, \
             progress.counter(len(layers), "layers", "repair: AdaRound") as shown:
@@ -164,20 +141,22 @@ def adaround(network: Network, quantization: Quantization, image_input: str, bat
             piece: Optional[Path] = None
             if folder is not None:
                 piece = folder / f"{files.digest_value([origin, layer.name])[:32]}.npz"
-            finished = _kept(piece, layer)
+            finished = pieces.kept(piece, layer)
             if finished is None:
                 targets = list(wanted.run(layer.output))
                 finished = _round(task, layer, map(Pair, given.run(_taken(task, layer)), targets))
                 wanted.settle(stage, {}, targets)
-                _keep(piece, finished)
+                if piece is not None:
+                    pieces.keep(piece, finished)
             new = {graph_nodes.constant_node(nodes, layer.quantizer.tensor).name: finished.weights}
             if layer.bias is not None:
                 new[graph_nodes.constant_node(nodes, layer.bias).name] = finished.bias
             given.settle(stage, new)
             values.update(new)
+            encodings.update(_encodings(quantization, layer, finished.factors))
             results.append(finished.result)
             shown.update(1)
-    return Result(with_weights(whole, values), results, left)
+    return Result(with_weights(whole, values), encodings, results, left)
 
 
 def with_weights(graph: tf.GraphDef, weights: Mapping[str, np.ndarray]) -> tf.GraphDef:
@@ -201,7 +180,7 @@ def with_weights(graph: tf.GraphDef, weights: Mapping[str, np.ndarray]) -> tf.Gr
     return result
 
 
-def _round(task: _Task, layer: Layer, pairs: Iterator[Pair]) -> _Finished:
+def _round(task: _Task, layer: Layer, pairs: Iterator[Pair]) -> Finished:
     """Round the weights of a layer, given what it takes and should give."""
     options, nodes = task.options, graph_nodes.by_name(task.graph)
     weights = layer_finding.weights_of(nodes, layer)
@@ -210,29 +189,47 @@ def _round(task: _Task, layer: Layer, pairs: Iterator[Pair]) -> _Finished:
         graph_nodes.constant(nodes, layer.bias).astype(np.float32)
     rows = observing.observe(layer, pairs, bias, outputs, (weights.shape[0], weights.shape[1]), options.positions,
                              options.seed)
-    grid = Grid.of(task.quantization.encodings[layer.quantizer.tensor], layer.quantizer.axis, weights.ndim)
 
     def columns(values: np.ndarray) -> np.ndarray:
         return layer_finding.to_columns(np.broadcast_to(values, weights.shape), layer.kind)
 
-    flat = Grid(columns(grid.scale), columns(grid.offset), grid.largest)
-    if options.method == DESCENT:
-        free = options.biases and layer.bias is not None and not _is_quantized(layer.bias, task.quantization)
-        hard, new_bias = descent.optimize(columns(weights), flat, rows, free, options.sweeps)
-    else:
-        alpha = optimizing.optimize(columns(weights), flat, rows, options.schedule, options.seed)
-        hard, new_bias = rounding.rounded(columns(weights), flat, alpha, hard=True), bias
+    hard, new_bias, factors = _optimized(task, layer, columns, weights, rows)
     # To the last bit as simulation computes the grid, which then leaves them as they are.
     hard = layer_finding.from_columns(hard, layer.kind, weights.shape)
-    found = _on_grid(with_weights(task.graph, {layer.quantizer.tensor: hard}), task.quantization, layer)
+    scaled = Quantization([layer.quantizer], _encodings(task.quantization, layer, factors))
+    found = _on_grid(with_weights(task.graph, {layer.quantizer.tensor: hard}), scaled, layer)
     nearest = _on_grid(task.graph, task.quantization, layer)
     loss = optimizing.error(replace(rows, bias=new_bias), columns(found))
     nearest_loss = optimizing.error(rows, columns(nearest))
     if loss >= nearest_loss:
-        found, new_bias, loss = nearest, bias, nearest_loss
-    return _Finished(found, new_bias if layer.bias is not None else bias[:0], Rounded(
-        layer.name, layer.quantizer.tensor, weights.size, int(np.sum(np.abs(found - nearest) > grid.scale / 2)),
-        nearest_loss, loss))
+        found, new_bias, factors, loss, scaled = nearest, bias, np.ones_like(factors), nearest_loss, task.quantization
+    changed = int(np.sum(found != _on_grid(task.graph, scaled, layer)))
+    return Finished(found, new_bias if layer.bias is not None else bias[:0], factors,
+                    Rounded(layer.name, layer.quantizer.tensor, weights.size, changed, nearest_loss, loss))
+
+
+def _optimized(task: _Task, layer: Layer, columns: Callable[[np.ndarray], np.ndarray], weights: np.ndarray,
+               rows: Rows) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A layer's weights in columns, nearly on their grid, its bias, and the factor of each encoding's step."""
+    options, encodings = task.options, task.quantization.encodings[layer.quantizer.tensor]
+    whole = Grid.of(encodings, layer.quantizer.axis, weights.ndim)
+    grid = Grid(columns(whole.scale), columns(whole.offset), whole.largest)
+    if options.method == ADAM:
+        alpha = optimizing.optimize(columns(weights), grid, rows, options.schedule, options.seed)
+        return rounding.rounded(columns(weights), grid, alpha, hard=True), rows.bias, np.ones(len(encodings))
+    free = options.biases and layer.bias is not None and not _is_quantized(layer.bias, task.quantization)
+    shared = len(encodings) != len(rows.bias)
+    found = descent.optimize(columns(weights), grid, rows, free, options.sweeps, options.factors, shared)
+    return found.weights, found.bias, found.factors[:1].repeat(len(encodings)) if shared else found.factors
+
+
+def _encodings(quantization: Quantization, layer: Layer, factors: np.ndarray) -> Dict[str, Tuple[Encoding, ...]]:
+    """The encodings of a layer's weights, their steps multiplied by factors."""
+    tensor = layer.quantizer.tensor
+    return {tensor: tuple(
+        replace(encoding, minimum=encoding.minimum * factor, maximum=encoding.maximum * factor,
+                scale=encoding.scale * factor)
+        for encoding, factor in zip(quantization.encodings[tensor], factors.tolist()))}
 
 
 def _is_quantized(tensor: str, quantization: Quantization) -> bool:
@@ -272,27 +269,3 @@ def _origin(task: _Task) -> str:
          for tensor, encodings in task.quantization.encodings.items()},
         code_digest("graph", "quantization", "repair/adaround", "repair/bias_correction"), np.__version__,
         sessions.version()])
-
-
-def _keep(piece: Optional[Path], finished: _Finished) -> None:
-    """Keep what became of a layer for a later call."""
-    if piece is not None:
-        piece.parent.mkdir(parents=True, exist_ok=True)
-        arrays.save(piece, {"weights": finished.weights, "bias": finished.bias,
-                            "changed": np.array(finished.result.changed, np.int64),
-                            "errors": np.array([finished.result.nearest_error, finished.result.error])})
-
-
-def _kept(piece: Optional[Path], layer: Layer) -> Optional[_Finished]:
-    """What an earlier call made of a layer; None where there is nothing, or nothing whole."""
-    if piece is None or not piece.is_file():
-        return None
-    try:
-        found = arrays.load(piece, _PIECE, f"the rounded weights of {layer.name}")
-    except StorageError as error:
-        progress.say(f"warning: {error}")
-        return None
-    nearest, loss = found["errors"].tolist()
-    weights = found["weights"]
-    return _Finished(weights, found["bias"], Rounded(layer.name, layer.quantizer.tensor, weights.size,
-                                                     int(found["changed"]), nearest, loss))

@@ -75,7 +75,8 @@ def test_a_free_bias_is_the_best_one_for_the_weights() -> None:
 def test_more_sweeps_are_never_worse() -> None:
     weights, grid, rows = _layer("Relu6")
 
-    errors = [optimizing.errors(rows, *descent.optimize(weights, grid, rows, True, sweeps)) for sweeps in range(1, 8)]
+    found = [descent.optimize(weights, grid, rows, True, sweeps) for sweeps in range(1, 8)]
+    errors = [optimizing.errors(rows, one.weights, one.bias) for one in found]
 
     # The ridge counts, too, where weights are sought.
     assert all((after <= before * 1.02 + 1e-6).all() for before, after in zip(errors, errors[1:]))
@@ -103,3 +104,21 @@ def test_results_do_not_depend_on_the_number_of_cores() -> None:
 
     assert found[0].weights.tobytes() == found[1].weights.tobytes()
     assert found[0].bias.tobytes() == found[1].bias.tobytes()
+
+
+@pytest.mark.parametrize("depthwise", [False, True])
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_factor_of_the_grids_step_is_taken_where_it_helps(shared: bool, depthwise: bool) -> None:
+    weights, _, rows = _layer("Relu", depthwise)
+    # Twice as coarse as the weights need.
+    grid = Grid.of([Encoding(-1.6, 1.2, 2 * _STEP, -4, 3)], None, 2)
+    alone = [descent.optimize(weights, grid, rows, True, 12, [factor]) for factor in (1.0, 0.7, 0.5)]
+    errors = np.array([optimizing.errors(rows, one.weights, one.bias) for one in alone])
+
+    found = descent.optimize(weights, grid, rows, True, 12, (1.0, 0.7, 0.5), shared)
+
+    best = errors.sum(axis=1).argmin() * np.ones(_OUTPUTS, int) if shared else errors.argmin(axis=0)
+    np.testing.assert_array_equal(found.factors, np.array([1.0, 0.7, 0.5])[best])
+    np.testing.assert_allclose(optimizing.errors(rows, found.weights, found.bias), errors[best, range(_OUTPUTS)],
+                               rtol=1e-5)
+    assert errors.sum(axis=1).argmin() > 0

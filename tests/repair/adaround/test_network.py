@@ -69,13 +69,17 @@ def _output(graph: tf.GraphDef, quantization: Quantization) -> np.ndarray:
         return np.concatenate([session.run(fetch, {"images:0": images}) for images in _images()])
 
 
+def _grids(quantization: Quantization, result: Result) -> Quantization:
+    return replace(quantization, encodings=result.encodings)
+
+
 def test_the_simulated_network_is_nearer_to_float_than_with_nearest_rounding(
         rounded: Tuple[Network, Quantization, Result]) -> None:
     network, quantization, result = rounded
 
     wanted = _output(network.graph, Quantization([], {}))
-    nearest, ours = (np.mean(np.square(_output(simulate.simulate(graph, quantization), quantization) - wanted))
-                     for graph in (network.graph, result.graph))
+    nearest, ours = (np.mean(np.square(_output(simulate.simulate(graph, grids), grids) - wanted))
+                     for graph, grids in ((network.graph, quantization), (result.graph, _grids(quantization, result))))
 
     assert ours < 0.6 * nearest
     assert [layer.layer for layer in result.layers] == _LAYERS
@@ -86,15 +90,31 @@ def test_the_simulated_network_is_nearer_to_float_than_with_nearest_rounding(
 def test_simulation_takes_the_rounded_weights_as_they_are(rounded: Tuple[Network, Quantization, Result]) -> None:
     network, quantization, result = rounded
     simulated, before, after = (graph_nodes.by_name(graph) for graph in (
-        simulate.quantize_weights(result.graph, quantization), network.graph, result.graph))
+        simulate.quantize_weights(result.graph, _grids(quantization, result)), network.graph, result.graph))
 
     for name in _LAYERS:
-        ours, (encoding,) = graph_nodes.constant(after, f"{name}_weights"), quantization.encodings[f"{name}_weights:0"]
+        ours, (encoding,) = graph_nodes.constant(after, f"{name}_weights"), result.encodings[f"{name}_weights:0"]
         assert ours.tobytes() == graph_nodes.constant(simulated, f"{name}_weights").tobytes()
         # Up or down, and nowhere else.
         away = np.abs(ours - np.clip(graph_nodes.constant(before, f"{name}_weights"), encoding.minimum,
                                      encoding.maximum))
         assert away.max() < 1.001 * encoding.scale
+
+
+def test_a_step_is_multiplied_by_one_of_the_factors_and_all_other_encodings_stay(
+        rounded: Tuple[Network, Quantization, Result]) -> None:
+    _, quantization, result = rounded
+    factors = set()
+    for tensor, (encoding,) in result.encodings.items():
+        (before,) = quantization.encodings[tensor]
+        if tensor in [layer.tensor for layer in result.layers]:
+            factor = min(_OPTIONS.factors, key=lambda one: abs(encoding.scale / before.scale - one))
+            factors.add(factor)
+            before = replace(before, scale=before.scale * factor, minimum=before.minimum * factor,
+                             maximum=before.maximum * factor)
+        assert encoding == before
+
+    assert len(factors) > 1
 
 
 @pytest.mark.parametrize("biases", [True, False])
@@ -138,6 +158,8 @@ def test_the_papers_training_is_to_be_had(rounded: Tuple[Network, Quantization, 
 @pytest.mark.parametrize(("options", "message"), [
     ({"method": "guess"}, "'guess' is no way to round; give descent or adam"),
     ({"sweeps": 0}, "cannot round in 0 sweeps .* give at least one of each"),
+    ({"factors": ()}, "of a step; give at least one, each above 0"),
+    ({"factors": (1.0, 0.0)}, "of a step; give at least one, each above 0"),
     ({"positions": 0}, "on 0 positions of an image; give at least one of each"),
 ])
 def test_options_that_round_nothing_are_refused(options: Dict[str, Any], message: str) -> None:

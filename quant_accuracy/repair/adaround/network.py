@@ -50,7 +50,7 @@ class Options:
     factors: Tuple[float, ...] = (1.0, 0.9, 0.8)
     schedule: Schedule = field(default_factory=Schedule)
     biases: bool = True
-    positions: int = 128
+    positions: int = 512
     quantized_activations: bool = True
     seed: int = 0
 

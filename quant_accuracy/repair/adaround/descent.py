@@ -16,7 +16,7 @@ All arrays of weights are [groups, taps, outputs of a group]: one group, or one 
 
 import itertools
 from dataclasses import dataclass
-from typing import Callable, NamedTuple, Sequence
+from typing import NamedTuple, Sequence
 
 import numpy as np
 
@@ -50,7 +50,7 @@ class _Problem:
 
     Attributes:
         rows: What it takes and should give.
-        inputs: float64 [groups, rows, taps], the mean of each tap taken off where the bias is free.
+        inputs: float32 [groups, rows, taps], the mean of each tap taken off where the bias is free.
         means: float64 [groups, taps], those means, or zeros.
         square: float64 [groups, taps, taps], X'X / n with the ridge.
         weights: float64, the weights of float.
@@ -129,14 +129,14 @@ def _problem(weights: np.ndarray, rows: Rows, free_bias: bool) -> _Problem:
     inputs = rows.inputs.astype(np.float64)
     inputs = np.ascontiguousarray(inputs.transpose(1, 0, 2)) if inputs.ndim == 3 else inputs[None]
     means = inputs.mean(axis=1) if free_bias else np.zeros((len(inputs), inputs.shape[2]))
-    inputs = inputs - means[:, None]
+    inputs -= means[:, None]
     square = np.matmul(inputs.transpose(0, 2, 1), inputs) / inputs.shape[1]
     diagonal = np.einsum("gtt->gt", square)
     # A layer whose inputs are all zero has any rounding as its best.
     ridge = np.maximum(_RIDGE * diagonal.mean(axis=1), np.finfo(np.float32).tiny)
     order = np.argsort(-diagonal.sum(axis=0), kind="stable")
     diagonal += ridge[:, None]
-    return _Problem(rows, inputs, means, square, _grouped(weights, rows), ridge, free_bias, order)
+    return _Problem(rows, inputs.astype(np.float32), means, square, _grouped(weights, rows), ridge, free_bias, order)
 
 
 def _places(problem: _Problem, grid: Grid, factor: float) -> _Places:
@@ -169,13 +169,11 @@ def _compensated(problem: _Problem, places: _Places) -> np.ndarray:
 
 def _end(problem: _Problem, places: _Places, weights: np.ndarray, sweeps: int) -> _End:
     """Where sweeps lead from some weights."""
-    rows, target = problem.rows, _targets(problem.rows)
-    bias = rows.bias.astype(np.float64)
+    rows, bias = problem.rows, problem.rows.bias.astype(np.float64)
     for _ in range(sweeps):
-        given = _outputs(problem, weights)
-        aim = target(given + bias)
-        bias_of_zero = aim.mean(axis=0) if problem.free_bias else bias
-        slope = np.matmul(problem.square, weights) - _products(problem, aim - bias_of_zero) \
+        aim = _aim(problem, weights, bias) if rows.activation else rows.targets
+        bias_of_zero = aim.mean(axis=0, dtype=np.float64) if problem.free_bias else bias
+        slope = np.matmul(problem.square, weights) - _products(problem, aim - bias_of_zero.astype(np.float32)) \
             - problem.ridge[:, None, None] * problem.weights
         moved = _sweep(problem, places, weights, slope)
         if problem.free_bias:
@@ -186,41 +184,33 @@ def _end(problem: _Problem, places: _Places, weights: np.ndarray, sweeps: int) -
     return _End(found, bias.astype(np.float32), optimizing.errors(rows, found, bias))
 
 
-def _targets(rows: Rows) -> Callable[[np.ndarray], np.ndarray]:
-    """What a layer is to give before its activation function, from what it gives."""
-    wanted = rows.targets.astype(np.float64)
-    if not rows.activation:
-        return lambda given: wanted
-    low, high = optimizing.ACTIVATIONS[rows.activation]
-    below, above = wanted <= low, wanted >= high
-
-    def targets(given: np.ndarray) -> np.ndarray:
-        return np.where(below, np.minimum(given, low), np.where(above, np.maximum(given, high), wanted))
-
-    return targets
-
-
-def _outputs(problem: _Problem, weights: np.ndarray) -> np.ndarray:
-    """[rows, outputs], without the bias."""
-    given = np.matmul(problem.inputs, weights) + np.matmul(problem.means[:, None], weights)
-    return np.asarray(given.transpose(1, 0, 2).reshape(given.shape[1], -1))
+def _aim(problem: _Problem, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """What a layer is to give before its activation function, [rows, outputs], from what it gives with some weights."""
+    given = np.matmul(problem.inputs, weights.astype(np.float32)).transpose(1, 0, 2)
+    given = given.reshape(len(given), -1)
+    given += (bias + np.einsum("gt,gto->go", problem.means, weights).reshape(-1)).astype(np.float32)
+    wanted, (low, high) = problem.rows.targets, optimizing.ACTIVATIONS[problem.rows.activation]
+    return np.where(wanted <= low, np.minimum(given, low), np.where(wanted >= high, np.maximum(given, high), wanted))
 
 
 def _products(problem: _Problem, values: np.ndarray) -> np.ndarray:
-    """X'v / n of [rows, outputs]."""
+    """X'v / n of float32 [rows, outputs]."""
     groups, rows = problem.inputs.shape[:2]
     return np.asarray(np.matmul(problem.inputs.transpose(0, 2, 1),
-                                values.reshape(rows, groups, -1).transpose(1, 0, 2)) / rows)
+                                values.reshape(rows, groups, -1).transpose(1, 0, 2)) / np.float32(rows))
 
 
 def _sweep(problem: _Problem, places: _Places, weights: np.ndarray, slope: np.ndarray) -> bool:
-    """Take each weight to its best place, in place, as the slope; whether one moved."""
+    """Take each weight to its best place, in place, given the slope of the error; whether one moved."""
     moved = False
+    # Few weights move, and what one changes lies in a row.
+    by_output = np.ascontiguousarray(slope.transpose(0, 2, 1))
     for tap in problem.order:
         before = weights[:, tap].copy()
-        weights[:, tap] = places.nearest(before - slope[:, tap] / problem.square[:, tap, tap][:, None], tap)
+        weights[:, tap] = places.nearest(before - by_output[:, :, tap] / problem.square[:, tap, tap][:, None], tap)
         change = weights[:, tap] - before
-        if change.any():
-            slope += problem.square[:, :, tap, None] * change[:, None]
+        at = change.nonzero()
+        if len(at[0]):
+            by_output[at] += change[at][:, None] * problem.square[at[0], tap]
             moved = True
     return moved

@@ -15,7 +15,7 @@ SCHEME, CALIBRATION, PER_CHANNEL, SYMMETRIC, EQUALIZATION, BIAS_CORRECTION, ADAR
 REPORT_SCHEMA_VERSION = 7
 REPORT_FORMS = ("html", "json", "md")
 # How encodings are made.
-TF, TF_ENHANCED = SCHEMES = ("tf", "tf_enhanced")
+TF, TF_ENHANCED, PERCENTILE = SCHEMES = ("tf", "tf_enhanced", "percentile")
 # Who computes the network.
 TENSORFLOW, OPENVINO, AUTO = "tensorflow", "openvino", "auto"
 RUNTIMES = (TENSORFLOW, OPENVINO, AUTO)

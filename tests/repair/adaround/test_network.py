@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from quant_accuracy.base import concurrency
 from quant_accuracy.base.errors import ConfigurationError, DataError
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph import sessions
@@ -28,7 +29,7 @@ def _network() -> Network:
 
     def weights(name: str, *shape: int) -> tf.Tensor:
         fan_in = np.prod(shape[:-1]) if shape[-1] > 1 else np.prod(shape[:2])
-        return tf.constant(random.randn(*shape).astype(np.float32) / np.sqrt(fan_in), name=f"{name}_weights")
+        return tf.constant((random.randn(*shape) / np.sqrt(fan_in)).astype(np.float32), name=f"{name}_weights")
 
     with tf.Graph().as_default() as graph:
         images = tf.placeholder(tf.float32, [None, 10, 10, 3], name="images")
@@ -193,6 +194,13 @@ def test_a_second_call_goes_on_from_the_layers_that_are_kept(rounded: Tuple[Netw
     assert "not readable" in capsys.readouterr().err
     assert {path for path in pieces if path.stat().st_mtime_ns != pieces[path]} == {gone, damaged}
     assert first == second == wanted
+
+
+def test_results_do_not_depend_on_the_number_of_cores(rounded: Tuple[Network, Quantization, Result]) -> None:
+    network, quantization, wanted = rounded
+
+    with concurrency.limited_to(1):
+        assert adaround.adaround(network, quantization, "images", _images(), _OPTIONS) == wanted
 
 
 def test_other_options_do_not_take_what_is_kept(rounded: Tuple[Network, Quantization, Result], tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph import sessions
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import calibrate, placement, simulate
-from quant_accuracy.quantization.configuration import Configuration
+from quant_accuracy.quantization.configuration import Configuration, ParamRule
 from quant_accuracy.quantization.records import PARAM, Quantization, Settings
 from quant_accuracy.repair.adaround import network as adaround
 from quant_accuracy.repair.adaround.network import ADAM, Options, Result
@@ -142,6 +142,26 @@ def test_a_bias_with_a_quantizer_stays_as_its_grid_has_it() -> None:
     before, after = graph_nodes.by_name(network.graph), graph_nodes.by_name(result.graph)
     assert all(before[name] == after[name] for name in ("first_bias", "depthwise_bias"))
     assert [layer.layer for layer in result.layers] == _LAYERS
+
+
+@pytest.mark.parametrize("params", [{}, {"bias": ParamRule(False)}], ids=["biases quantized", "biases float"])
+def test_the_error_that_is_told_of_the_last_layer_is_that_of_the_simulation(params: Dict[str, ParamRule]) -> None:
+    network = _network()
+    settings = Settings("tf", param_bitwidth=4, configuration=Configuration(params=params))
+    quantization = calibrate.calibrate(network.graph, placement.place_quantizers(network, settings), settings, "images",
+                                       _images())
+
+    result = adaround.adaround(network, quantization, "images", _images(), _OPTIONS)
+
+    simulated = simulate.simulate(result.graph, _grids(quantization, result))
+    found, wanted = (np.concatenate([_dense(graph, images) for images in _images()])
+                     for graph in (simulated, network.graph))
+    assert result.layers[-1].error == pytest.approx(np.square(found - wanted).sum(axis=1).mean(), rel=1e-4)
+
+
+def _dense(graph: tf.GraphDef, images: np.ndarray) -> np.ndarray:
+    with sessions.open_session(graph) as session:
+        return np.asarray(session.run("dense:0", {"images:0": images}))
 
 
 def test_the_papers_training_is_to_be_had(rounded: Tuple[Network, Quantization, Result]) -> None:

@@ -50,7 +50,8 @@ class Found(Generic[Figures]):
     Attributes:
         best: The trial of the cheapest set that meets the goal; None where none did.
         closest: The trial that came closest to it; None where nothing was measured.
-        smallest: None of the best set can do with the bits that it had: time did not run out before that was known.
+        smallest: None of the best set can do with the bits that it had, as far as `parts` goes: time did not run out
+            before that was known.
         possible: Whether the goal is met with more bits for all; None where that was not measured.
         trials: All measurements, in their order.
     """
@@ -74,6 +75,12 @@ def overrides(quantizers: Sequence[Quantizer], tensors: Sequence[str]) -> Tuple[
                  if quantizer.tensor in chosen)
 
 
+def able(quantizers: Sequence[Quantizer], kind: str) -> List[Quantizer]:
+    """Those that can have more bits, of a kind of `KINDS`."""
+    return [quantizer for quantizer in quantizers if quantizer.enabled and quantizer.bitwidth < _MORE_BITS
+            and (kind == OPS or ((quantizer.kind == PARAM) == (kind == WEIGHTS) and quantizer.role != BIAS))]
+
+
 def choices(graph: tf.GraphDef, quantizers: Sequence[Quantizer], kind: str, harm: Mapping[str, float],
             sizes: Sizes, by_price: bool = False) -> List[Choice]:
     """What may have more bits, in the order in which it is tried.
@@ -86,12 +93,11 @@ def choices(graph: tf.GraphDef, quantizers: Sequence[Quantizer], kind: str, harm
         sizes: The network's, for prices.
         by_price: Order by harm for each bit that is added, not by harm.
     """
-    able = [quantizer for quantizer in quantizers if quantizer.enabled and quantizer.bitwidth < _MORE_BITS]
+    chosen = able(quantizers, kind)
     groups: Dict[str, List[Quantizer]] = {}
-    names = _ops(graph, able) if kind == OPS else {quantizer.tensor: quantizer.tensor for quantizer in able}
-    for quantizer in able:
-        if kind == OPS or ((quantizer.kind == PARAM) == (kind == WEIGHTS) and quantizer.role != BIAS):
-            groups.setdefault(names[quantizer.tensor], []).append(quantizer)
+    names = _ops(graph, chosen) if kind == OPS else {quantizer.tensor: quantizer.tensor for quantizer in chosen}
+    for quantizer in chosen:
+        groups.setdefault(names[quantizer.tensor], []).append(quantizer)
     found = [Choice(name, tuple(quantizer.tensor for quantizer in group),
                     sum(harm[quantizer.tensor] for quantizer in group),
                     sum(_size(sizes, quantizer.tensor) * (raised(quantizer.bitwidth) - quantizer.bitwidth)
@@ -100,7 +106,8 @@ def choices(graph: tf.GraphDef, quantizers: Sequence[Quantizer], kind: str, harm
 
 
 def search(ranked: Sequence[Choice], measure: Callable[[Sequence[str]], "Measured[Figures]"],
-           lacking: Callable[[Figures], float], budget: Budget, seconds: float = 0.0) -> "Found[Figures]":
+           lacking: Callable[[Figures], float], budget: Budget, seconds: float = 0.0,
+           parts: int = 0) -> "Found[Figures]":
     """Search for the smallest set that meets a goal, which is missed without more bits.
 
     Args:
@@ -109,6 +116,7 @@ def search(ranked: Sequence[Choice], measure: Callable[[Sequence[str]], "Measure
         lacking: By how much figures miss the goal; 0 or less where they meet it.
         budget: No measurement is begun that it does not allow.
         seconds: How long a measurement takes, as far as is known.
+        parts: How thoroughly the set is made small, see `bisection.smallest`.
     """
     everything = [tensor for choice in ranked for tensor in choice.tensors]
     trials = Trials(everything, measure, lacking, seconds, sure=False)
@@ -117,7 +125,7 @@ def search(ranked: Sequence[Choice], measure: Callable[[Sequence[str]], "Measure
     try:
         possible = bool(ranked) and trials.holds(frozenset(everything), budget)
         if possible:
-            bisection.smallest([choice.tensors for choice in ranked], trials, budget)
+            bisection.smallest([choice.tensors for choice in ranked], trials, budget, parts)
             smallest = True
     except OutOfTimeError:
         pass

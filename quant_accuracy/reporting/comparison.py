@@ -15,9 +15,11 @@ from quant_accuracy.judging import baseline, jitter
 from quant_accuracy.judging.verdicts import CHECK, PASS, Verdict
 from quant_accuracy.quantization import snapshot
 from quant_accuracy.quantization.snapshot import Drift
+from quant_accuracy.reporting import gate_table
 from quant_accuracy.reporting.document import read_report
 from quant_accuracy.reporting.document.read_report import ReportedRun
 from quant_accuracy.reporting.paired import DEVICE_DROP, DEVICE_MAP, Paired, measure
+from quant_accuracy.scoring.intervals import Interval
 from quant_accuracy.scoring.metrics import FIGURES
 
 SCHEMA_VERSION = 2
@@ -132,6 +134,23 @@ def as_document(found: Comparison) -> Dict[str, Any]:
         "paired": {"intervals": {name: list(interval) for name, interval in found.paired.intervals.items()},
                    "images": found.paired.images, "note": found.paired.note},
     }
+
+
+def meaning(figure: str, interval: Optional[Interval]) -> str:
+    """What an interval says of a difference: of a drop, more is worse."""
+    if interval is None:
+        return ""
+    if interval.low == interval.high == 0:
+        return "the same"
+    if interval.low <= 0 <= interval.high:
+        return "other images may say the opposite"
+    return "worse" if (interval.low > 0) == (figure in (jitter.DROP, DEVICE_DROP)) else "better"
+
+
+def signed(value: Optional[float]) -> str:
+    """A difference: four digits behind the point and a sign, which a zero has not."""
+    shown = gate_table.number(value)
+    return f"+{shown}" if value is not None and round(value, 4) > 0 else shown
 
 
 def _check_same_images(before: ReportedRun, after: ReportedRun) -> None:

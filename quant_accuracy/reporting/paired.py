@@ -2,27 +2,38 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Mapping, Optional, Sequence
+from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
 
 from quant_accuracy.base.errors import ConfigurationError
-from quant_accuracy.base.words import DEVICE, VARIANTS
+from quant_accuracy.base.words import DEVICE, QUANTIZED, VARIANTS
 from quant_accuracy.data import annotations as annotation_files
 from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.detection.merge import Merged, Results
 from quant_accuracy.judging import jitter
 from quant_accuracy.reporting.document import read_report
 from quant_accuracy.reporting.document.read_report import AGAIN, ReportedRun
-from quant_accuracy.scoring import bootstrap, coco, matching, paired_runs
+from quant_accuracy.scoring import attribution, bootstrap, coco, matching, paired_runs
 from quant_accuracy.scoring.intervals import Interval
 from quant_accuracy.scoring.paired_runs import ClassAps
 from quant_accuracy.scoring.partial import ClassImages
 
 # Scoring and bootstrap sum in another order.
 _SAME_MAP = 1e-6
+# Sums in another order are the same AP.
+_SAME_AP = 1e-9
 # Figures of a device, beside those of `jitter`.
 DEVICE_MAP, DEVICE_DROP = "device mAP", "device mAP drop"
+
+
+class ImageChange(NamedTuple):
+    """An image whose quantized AP, of this image alone, is not the same in both runs."""
+
+    image_id: int
+    file_name: str
+    before: float
+    after: float
 
 
 @dataclass(frozen=True)
@@ -34,11 +45,20 @@ class Paired:
             known.
         images: Number of images that they come from.
         note: Why there are none, or what limits them; else empty.
+        changed: The images that are detected otherwise, the largest change first.
     """
 
     intervals: Mapping[str, Interval]
     images: int
     note: str
+    changed: Sequence[ImageChange] = ()
+
+
+class _Scored(NamedTuple):
+    """A variant of a run: the APs of its classes, and that of each image alone, float64 [images]."""
+
+    classes: ClassAps
+    images: np.ndarray
 
 
 def measure(before: ReportedRun, after: ReportedRun, given: Optional[Path]) -> Paired:
@@ -97,14 +117,25 @@ def _intervals(before: ReportedRun, after: ReportedRun, truth: Annotations) -> P
     changed = {variant: table for variant, table in tables[1].items()
                if before.metrics[variant] != after.metrics[variant] or not table.equals(tables[0][variant])}
     new = {**old, **_score(after, changed, image_ids, truth, weights, not unnamed)}
-    evaluated = np.asarray(old[VARIANTS[0]].images)
+    evaluated = np.asarray(old[VARIANTS[0]].classes.images)
     shown = ClassImages(evaluated, evaluated if before.images == len(truth.images)
                         else matching.class_images(truth)[:, coco.ALL.area])
-    measured = dict(zip(jitter.FIGURES, paired_runs.intervals(old, new, shown)))
+    was, now = ({variant: scored.classes for variant, scored in side.items()} for side in (old, new))
+    measured = dict(zip(jitter.FIGURES, paired_runs.intervals(was, now, shown)))
     if DEVICE in old:
-        measured.update(zip((DEVICE_MAP, DEVICE_DROP), paired_runs.of_device(old, new, shown)))
+        measured.update(zip((DEVICE_MAP, DEVICE_DROP), paired_runs.of_device(was, now, shown)))
     honest = {name: interval for name, interval in measured.items() if interval is not None}
-    return Paired(honest, len(image_ids), _limits(before.images, unnamed, shown, bool(honest)))
+    return Paired(honest, len(image_ids), _limits(before.images, unnamed, shown, bool(honest)),
+                  _changed(image_ids, old[QUANTIZED].images, new[QUANTIZED].images, truth))
+
+
+def _changed(image_ids: np.ndarray, before: np.ndarray, after: np.ndarray, truth: Annotations) -> List[ImageChange]:
+    """The images whose AP changed, the largest change first; without ground truth an image has none."""
+    changes = np.nan_to_num(after - before)
+    order = np.lexsort((image_ids, -np.round(np.abs(changes), 9)))
+    return [ImageChange(int(image_ids[place]), str(truth.images[int(image_ids[place])].get("file_name", "")),
+                        float(before[place]), float(after[place]))
+            for place in order if abs(changes[place]) > _SAME_AP]
 
 
 def _limits(images: int, unnamed: int, shown: ClassImages, honest: bool) -> str:
@@ -118,12 +149,13 @@ def _limits(images: int, unnamed: int, shown: ClassImages, honest: bool) -> str:
 
 
 def _score(run: ReportedRun, tables: Mapping[str, Results], image_ids: np.ndarray, truth: Annotations,
-           weights: np.ndarray, exact: bool) -> Dict[str, ClassAps]:
-    """The class APs by variant; where all images are known, the report must have the mAP of all."""
+           weights: np.ndarray, exact: bool) -> Dict[str, _Scored]:
+    """The APs by variant; where all images are known, the report must have the mAP of all."""
     scored = {}
     for variant, table in tables.items():
-        scored[variant] = paired_runs.class_aps(matching.match(Merged(image_ids, table), truth), weights)
-        reported, measured = run.metrics[variant].figures["mAP"], scored[variant].mean()
+        matches = matching.match(Merged(image_ids, table), truth)
+        scored[variant] = _Scored(paired_runs.class_aps(matches, weights), attribution.image_aps(matches))
+        reported, measured = run.metrics[variant].figures["mAP"], scored[variant].classes.mean()
         if exact and reported is not None and not abs(measured - reported) < _SAME_MAP:
             raise ConfigurationError(f"{run.detections(variant)}: these detections have mAP {measured:.6f}, but "
                                      f"{run.path} says {reported:.6f}; {AGAIN}")

@@ -26,6 +26,7 @@ from quant_accuracy.scoring import bootstrap, matching
 from quant_accuracy.scoring.intervals import Interval
 from quant_accuracy.scoring.metrics import FIGURES
 from quant_accuracy.settings.card import DataPaths
+from tests.support import oracle
 from tests.support.places import ROOT
 
 Change = Callable[[Dict[str, Any]], None]
@@ -95,6 +96,25 @@ def _said(captured: str) -> str:
     lines = captured.strip().splitlines()
     assert len(lines) == 1
     return lines[0]
+
+
+def test_images_that_changed_have_the_aps_of_pycocotools_and_the_largest_change_comes_first(
+        w8: Path, w4: Path, found: Comparison, demo: DataPaths) -> None:
+    changed = found.paired.changed
+    sizes = [abs(change.after - change.before) for change in changed]
+
+    assert len(changed) > 20
+    assert len({change.image_id for change in changed}) == len(changed)
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[-1] > 0
+    for change in changed[:2]:
+        for folder, wanted in ((w8, change.before), (w4, change.after)):
+            assert oracle.of_image(demo.annotations, folder / "detections" / "quantized.json", change.image_id) \
+                == pytest.approx(wanted, abs=1e-12)
+
+
+def test_a_run_against_itself_changes_no_image(w8: Path) -> None:
+    assert not comparison.compare(w8, w8).paired.changed
 
 
 def test_figures_and_their_differences_are_those_of_both_reports(w8: Path, w4: Path, found: Comparison) -> None:
@@ -469,14 +489,14 @@ def test_names_from_outside_are_shown_as_they_stand(w8: Path, copy: Path, capsys
     ("mAP drop", Interval(-0.1, -0.01), "better"),
 ])
 def test_an_interval_says_what_other_images_would(figure: str, interval: Optional[Interval], expected: str) -> None:
-    assert compare.meaning(figure, interval) == expected
+    assert comparison.meaning(figure, interval) == expected
 
 
 @pytest.mark.parametrize(("value", "expected"), [
     (None, "–"), (0.0, "0.0000"), (-0.00001, "0.0000"), (0.00001, "0.0000"), (0.0123, "+0.0123"), (-0.5, "-0.5000"),
 ])
 def test_a_difference_has_a_sign_unless_it_shows_as_zero(value: Optional[float], expected: str) -> None:
-    assert compare.signed(value) == expected
+    assert comparison.signed(value) == expected
 
 
 def test_reports_are_compared_without_tensorflow(w8: Path) -> None:

@@ -26,6 +26,18 @@ def of_files(annotations: Path, detections: Path) -> COCOeval:
     return evaluation
 
 
+def of_image(annotations: Path, detections: Path, image_id: int) -> float:
+    """The mAP of a data set of this image only."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = COCO(str(annotations))
+        evaluation = COCOeval(truth, truth.loadRes(str(detections)), "bbox")
+        evaluation.params.imgIds = [image_id]
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    return float(evaluation.stats[0])
+
+
 def of_pycocotools(truth: annotations.Annotations, merged: Merged) -> COCOeval:
     with contextlib.redirect_stdout(io.StringIO()):
         coco = COCO()

@@ -88,9 +88,14 @@ def _drawn(document: Mapping[str, Any]) -> Dict[str, Any]:
     # Half a second for matplotlib.
     from quant_accuracy.reporting.page import plots
 
+    return {"plots": plots.draw(document), **scripted()}
+
+
+def scripted() -> Dict[str, Any]:
+    """What a page needs for its script: the script itself, and what allows it to run."""
     script = (_TEMPLATES / "sort.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
-    return {"plots": plots.draw(document), "script": Markup(script), "script_digest": digest}
+    return {"script": Markup(script), "script_digest": digest}
 
 
 def _embedded(picture: Path) -> Optional[str]:

@@ -1,18 +1,38 @@
 """How a command line ends: one clear line for what could not be measured, and an exit status that tells why."""
 
+import argparse
 import contextlib
 import os
 import signal
 import sys
 import threading
 import traceback
-from typing import Any, Callable, Iterator, Optional
+from typing import Any, Callable, Iterable, Iterator, NoReturn, Optional
 
 from quant_accuracy.base.errors import DefectError, QuantAccuracyError, unexpected
+from quant_accuracy.base.near import near
 
 MEASURED, GATE_FAILED, NOT_MEASURED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 # The signal that asked this process to stop: libraries make one KeyboardInterrupt of another, and lose what it says.
 _heard: Optional[int] = None
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser of a command line that names the option that was probably meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with what is wrong, and the status of what could not be measured."""
+        said, _, unknown = message.partition("unrecognized arguments: ")
+        hint = "" if said else meant(unknown.split(), self._option_string_actions)
+        self.exit(NOT_MEASURED, f"{self.prog}: error: {message}{hint} ({self.prog} --help lists the options)\n")
+
+
+def meant(given: Iterable[str], known: Iterable[str]) -> str:
+    """What to add to a message on unknown arguments: `; did you mean --model?`; nothing where none is near."""
+    flags = [flag for flag in known if flag.startswith("--")]
+    found = [near(word.partition("=")[0], flags) for word in given if word.startswith("--")]
+    names = list(dict.fromkeys(name for names in found for name in names))
+    return f"; did you mean {' or '.join(names)}?" if names else ""
 
 
 def stop_if_asked() -> None:

@@ -128,7 +128,7 @@ def conclude(prepared: Prepared, detected: Mapping[str, Detected]) -> Evaluation
     known_jitter: Optional[Jitter] = None
     if request.jitter:
         with watch.step("jitter"):
-            known_jitter = variations.measure_jitter(prepared)
+            known_jitter = variations.measure_jitter(prepared, [run.speed for run in detected.values() if run.speed])
     with watch.step("judge"):
         baseline = prepared.baseline()
         if baseline is not None and prepared.whole() and not request.jitter:

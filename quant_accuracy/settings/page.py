@@ -9,6 +9,7 @@ from quant_accuracy.settings.options import Option
 TAKERS: Dict[str, Sequence[Option]] = {
     "report": options.REPORT_OPTIONS,
     "pytest": options.SUITE_OPTIONS,
+    "repair": options.REPAIR_OPTIONS,
     "jitter": options.JITTER_OPTIONS,
     "device-bundle": options.BUNDLE_OPTIONS,
 }

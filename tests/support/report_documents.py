@@ -157,7 +157,7 @@ def document(**changes: Any) -> Dict[str, Any]:
     ends = {name: [index / 1000, index / 1000 + 0.0123] for index, name in enumerate(FIGURES)}
     intervals = {**ends, "AP_small": None}
     return {
-        "schema_version": 6,
+        "schema_version": 7,
         "model": "some_model",
         "images": 40,
         "shards": "0-3,7",
@@ -181,6 +181,7 @@ def document(**changes: Any) -> Dict[str, Any]:
         "changed_images": [],
         "why": None,
         "device_depth": None,
+        "repair": None,
         "history": [],
         "provenance": {"batch_size": 1, "simulator": "builtin", "data": {"shards": {"val-00000": "12ab"}},
                        "checkpoint": {"model.ckpt.meta": DIGEST}, "seed": None},

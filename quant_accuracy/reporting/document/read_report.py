@@ -19,14 +19,16 @@ from quant_accuracy.scoring import metrics
 from quant_accuracy.scoring.intervals import Interval
 from quant_accuracy.scoring.metrics import Metrics
 
-# Before there were devices; everything else is as it was.
-_OLDER = (5,)
+# Before there were devices, and before there were repairs; everything else is as it was.
+_OLDER = (5, 6)
 # Of the reports that can be read.
 SNAPSHOT_FILE = "snapshot.json"
 # Where a report says which annotation file it was scored with.
 ANNOTATIONS_KEY = "annotations"
 # Where it compares a device's integer model with the simulation op by op.
 DEPTH_KEY = "device_depth"
+# Where it says how a red card can be repaired.
+REPAIR_KEY = "repair"
 AGAIN = f"make it again with {invocation.REPORT}"
 
 

@@ -9,9 +9,9 @@ from quant_accuracy.judging import baseline
 from quant_accuracy.judging.verdicts import CHECK, GATE, OUTCOMES
 from quant_accuracy.quantization.records import with_layer
 from quant_accuracy.reporting import gate_table
-from quant_accuracy.reporting.document.read_report import DEPTH_KEY
+from quant_accuracy.reporting.document.read_report import DEPTH_KEY, REPAIR_KEY
 from quant_accuracy.reporting.gate_table import NOTHING, number
-from quant_accuracy.reporting.page import depth, of_device, side_by_side, tables
+from quant_accuracy.reporting.page import depth, of_device, of_repair, side_by_side, tables
 from quant_accuracy.reporting.page.tables import NAME, OUTCOME, PROSE, TEXT, Cell, Column, Fact, Group, Table
 
 _NO_GATES = "no gates"
@@ -36,6 +36,7 @@ def view(document: Mapping[str, Any]) -> Dict[str, Any]:
         "ended": f"{_minute(document['run']['ended'])} UTC",
         "headline": _headline(document),
         "why": None if why is None else why["lines"],
+        "repair": None if document[REPAIR_KEY] is None else of_repair.view(document[REPAIR_KEY]),
         "gates": _gates(document["verdicts"]),
         "checks": _checks(document["verdicts"]),
         "notes": list(document["notes"]),

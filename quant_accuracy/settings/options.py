@@ -131,8 +131,8 @@ OPTIONS: Tuple[Option, ...] = (
            "installed)", "NAME", "builtin"),
     Option("--simulate", choice("builtin", "aimet", "aimet-onnx"), "what runs the quantized network", "NAME",
            "the backend"),
-    Option("--runtime", choice(*RUNTIMES), "what computes the network: tensorflow, openvino (faster), or auto (openvino "
-           "if installed and able to run the network)", "NAME", "the card's, tensorflow"),
+    Option("--runtime", choice(*RUNTIMES), "what computes the network: tensorflow, openvino (faster), or auto "
+           "(openvino if installed and able to run the network)", "NAME", "the card's, tensorflow"),
     Option("--device", choice(*DEVICES), "also measure an integer model: tflite (TensorFlow's converter, TFLite's "
            "kernels) or openvino-int8", "NAME", "the card's, none"),
     Option("--spelled-out-batch-norms", choice("fold", "keep"), "batch norms written in plain ops: fold them, or "

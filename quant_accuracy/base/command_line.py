@@ -107,4 +107,4 @@ def stopped(stop: KeyboardInterrupt) -> str:
     """What to say when a run was stopped: by what, what is done, and how to go on."""
     done = f", {stop}" if str(stop) else ""
     return (f"{'terminated' if _heard == signal.SIGTERM else 'interrupted'}{done}; finished shards are kept, the same "
-            "command goes on from there")
+            "command resumes from there")

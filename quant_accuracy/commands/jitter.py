@@ -1,4 +1,4 @@
-"""Measure the numerical jitter of a model's figures: how far they move for no reason.
+"""Measure the numerical jitter of a model's figures: run-to-run variation from float32 rounding.
 
 The network's input is scaled by 1 + k * 1e-6 for k from -4 to 4, and both variants are evaluated under each. Finished
 shards are kept, so an interrupted measurement goes on where it stopped.

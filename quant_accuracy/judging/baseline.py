@@ -55,7 +55,7 @@ def remedy(how: str = "") -> str:
     Args:
         how: A command that can be pasted, in backquotes, as `Request.remake` has it.
     """
-    return f"make it with {how or f'`{invocation.suite()} --update-baselines`'}, look at it, and commit it"
+    return f"create it with {how or f'`{invocation.suite()} --update-baselines`'}, review it, and commit it"
 
 
 def damaged(how: str = "") -> str:

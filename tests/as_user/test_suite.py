@@ -271,8 +271,8 @@ def test_new_baselines_are_written_but_the_run_fails_and_the_next_is_green(renew
     assert missing.red() == written.red() == compared
     assert missing.status == written.status == 1
     for name in compared:
-        assert f"`python -m pytest {renewed.typed} --update-baselines`, look at it" in missing.messages[name]
-        assert "look at what changed, commit it, and run again" in written.messages[name]
+        assert f"`python -m pytest {renewed.typed} --update-baselines`, review it" in missing.messages[name]
+        assert "review what changed, commit it, and run again" in written.messages[name]
     assert after.status == 0, after.said
     assert "jitter: 9 evaluations of both variants, 60 images each" in written.said
     assert "jitter:" not in missing.said + after.said
@@ -419,7 +419,7 @@ def test_without_a_cache_nothing_is_taken_from_it_and_nothing_is_left(demo_copy:
                      demo_copy.pattern, "--annotation-json-file", str(demo_copy.annotations), "--calibration-images",
                      "2", "--eval-num-examples", "4", "-n", "2", "-k", "test_gate", TMPDIR=str(scratch))
 
-    assert "4 images were run now" in done.said, done.said
+    assert "4 images were evaluated in this run" in done.said, done.said
     assert not list(scratch.glob("quant_accuracy.*"))
 
 

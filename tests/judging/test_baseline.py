@@ -75,7 +75,7 @@ def test_a_damaged_snapshot_names_the_file(tmp_path: Path, text: str) -> None:
 
 
 def test_a_snapshot_that_contradicts_itself_names_the_tensor(tmp_path: Path) -> None:
-    for placed, message in (([_PLACED, replace(_PLACED, bitwidth=4)], "a:0 stands twice"),
+    for placed, message in (([_PLACED, replace(_PLACED, bitwidth=4)], "a:0 appears twice"),
                             ([replace(_PLACED, ranges=((5.0, 1.0),))], "smallest value is above its largest")):
         snapshot.write(tmp_path / "quantizers.json", placed)
 

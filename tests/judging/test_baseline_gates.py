@@ -39,7 +39,7 @@ def test_a_missing_baseline_fails_with_the_remedy() -> None:
     verdict = _judge(None, 0.6)
 
     assert verdict.outcome == FAIL
-    assert "make it with `--model mine`, look at it, and commit it" in verdict.message
+    assert "create it with `--model mine`, review it, and commit it" in verdict.message
 
 
 @pytest.mark.parametrize("gate", OF_BASELINE)
@@ -47,7 +47,7 @@ def test_a_baseline_without_jitter_fails_with_the_remedy(committed: Baseline, ga
     verdict = _judge(replace(committed, jitter=None), 0.6, gate)
 
     assert verdict.outcome == FAIL
-    assert "does not know its jitter; make it with `--model mine`" in verdict.message
+    assert "does not know its jitter; create it with `--model mine`" in verdict.message
 
 
 def test_some_shards_are_compared_with_the_same_shards_of_the_baseline(committed: Baseline) -> None:

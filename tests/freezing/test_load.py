@@ -204,7 +204,7 @@ def test_an_attribute_that_is_no_text_is_an_error_that_names_its_op(tmp_path: Pa
     node.attr["data_format"].s = b"\xff\xfe"
     path.write_bytes(meta.SerializeToString())
 
-    with pytest.raises(GraphError, match="attribute data_format of the op 'out' is not text; copy the checkpoint again"):
+    with pytest.raises(GraphError, match="data_format of the op 'out' is not text; copy the checkpoint again"):
         load.load_frozen(tmp_path / "model.ckpt", ["out"])
 
 

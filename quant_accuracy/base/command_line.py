@@ -76,8 +76,11 @@ def exit_status(work: Callable[[], int]) -> int:
     A crash is no verdict either: it ends with what Python has to say of it, one line, and the status of what could not
     be measured.
     """
+    # It takes a while to import, and pytest imports this module whatever it runs.
+    from quant_accuracy.base import progress
+
     try:
-        with terminable():
+        with terminable(), progress.shown_on():
             return work()
     except BrokenPipeError:
         # Whoever read has gone; what is still to be printed goes nowhere, so that Python does not fail on it once more.

@@ -23,16 +23,17 @@ class Activity:
         done: How much of it is done, in its unit.
         total: How much it is altogether; None where it is not counted.
         lines: How many lines have been said of it.
-        within: Whether it is counted within another one, whose first and last line do for both.
+        within: Whether the first and the last line of something else do for it, too.
     """
 
-    def __init__(self, label: str, say: Say, unit: str = "", total: Optional[int] = None, done: int = 0) -> None:
+    def __init__(self, label: str, say: Say, unit: str = "", total: Optional[int] = None, done: int = 0,
+                 within: bool = False) -> None:
         """What is done, who is told, and what is counted, if anything."""
         self.label, self.unit, self.total, self.done = label, unit, total, done
         self._say, self._before = say, done
         self._start = time.monotonic()
         self.lines = 0
-        self.within = False
+        self.within = within
 
     def update(self, count: int = 1) -> None:
         """Count what has been done since."""
@@ -94,8 +95,8 @@ class _Log:
 
     def _begin(self, activity: Activity) -> None:
         with self._lock:
-            activity.within = activity.total is not None and bool(self._open)
-            if not self._open or activity.lines:
+            activity.within |= activity.total is not None and bool(self._open)
+            if not self._open:
                 self._last = time.monotonic()
             self._open.append(activity)
             if self._ticking is None:

@@ -1,4 +1,7 @@
-"""How far a run is: bars on a terminal, lines in a log."""
+"""How far a run is: bars on a terminal, lines in a log.
+
+Lines are for runs that somebody started, by a command or with pytest: who calls a function of this package gets none.
+"""
 
 import contextlib
 import sys
@@ -16,14 +19,18 @@ Counter = Union["tqdm[None]", Activity]
 
 # Its own lock would be shared between processes, and outlive one that is killed.
 tqdm.set_lock(threading.RLock())
-# Where progress is shown in place of the error stream, the last one first; and what it is for.
-_STREAMS: List[TextIO] = []
+# Where progress is shown in a log, the last one first; None for the error stream. And what it is for.
+_STREAMS: List[Optional[TextIO]] = []
 _PURPOSES: List[str] = []
 
 
 @contextlib.contextmanager
-def shown_on(stream: TextIO) -> Iterator[None]:
-    """Show the progress of the block on a stream of its own, for a process whose error stream is captured."""
+def shown_on(stream: Optional[TextIO] = None) -> Iterator[None]:
+    """Show the progress of the block, also in a log.
+
+    Args:
+        stream: Where, for a process whose error stream is captured; None for that.
+    """
     _STREAMS.append(stream)
     try:
         yield
@@ -42,7 +49,7 @@ def purpose(text: str) -> Iterator[None]:
 
 
 def _stream() -> TextIO:
-    return _STREAMS[-1] if _STREAMS else sys.stderr
+    return (_STREAMS[-1] if _STREAMS else None) or sys.stderr
 
 
 def labelled(label: str) -> str:
@@ -61,10 +68,10 @@ def bar(items: Iterable[Item], total: Optional[int], unit: str, label: str) -> I
 def counter(total: Optional[int], unit: str, label: str, initial: int = 0) -> ContextManager[Counter]:
     """A progress bar to be advanced by hand with `update(n)`, in a log lines; without a total it shows nothing."""
     stream = _stream()
-    if total is None or stream.isatty():
+    if total is None or stream.isatty() or not _STREAMS:
         return cast(ContextManager[Counter], tqdm(
             total=total, initial=initial, unit=f" {unit}", desc=labelled(label), delay=1.0, file=stream,
-            disable=total is None, dynamic_ncols=True, leave=False))
+            disable=total is None or not stream.isatty(), dynamic_ncols=True, leave=False))
     return log_lines.under_way(Activity(labelled(label), _line, unit, total, initial))
 
 
@@ -73,7 +80,7 @@ def step(label: str) -> Iterator[None]:
     """Say what is being done, and how long it took; in a log only where it takes longer than a second."""
     start, stream = time.perf_counter(), _stream()
     if not stream.isatty():
-        with log_lines.under_way(Activity(labelled(label), _line)):
+        with stage(label):
             yield
         return
     stream.write(f"{label} ...\r")
@@ -84,7 +91,7 @@ def step(label: str) -> Iterator[None]:
 
 def stage(label: str) -> ContextManager[object]:
     """As `step`, of what a terminal shows a bar of, if anything."""
-    if _stream().isatty():
+    if _stream().isatty() or not _STREAMS:
         return contextlib.nullcontext()
     return log_lines.under_way(Activity(labelled(label), _line))
 
@@ -103,9 +110,9 @@ def clock(label: str) -> Iterator[None]:
     shown = stream.isatty()
     if not shown:
         say(f"{label} ...")
-    quiet = contextlib.nullcontext() if shown else log_lines.under_way(_said(Activity(label, _line)))
-    with quiet, tqdm(desc=label, bar_format="{desc} ... {elapsed}", disable=not shown, leave=False,
-                     file=stream) as line:
+    silent = shown or not _STREAMS
+    with contextlib.nullcontext() if silent else log_lines.under_way(Activity(label, _line, within=True)), \
+            tqdm(desc=label, bar_format="{desc} ... {elapsed}", disable=not shown, leave=False, file=stream) as line:
         ticking = threading.Thread(target=_tick, args=(line, end), daemon=True)
         _CLOCKS.append(line)
         ticking.start()
@@ -115,13 +122,7 @@ def clock(label: str) -> Iterator[None]:
             end.set()
             ticking.join()
             _CLOCKS.remove(line)
-    if shown:
-        say(f"{label}: {time.perf_counter() - start:.0f} s")
-
-
-def _said(activity: Activity) -> Activity:
-    activity.lines = 1
-    return activity
+    say(f"{label}: {time.perf_counter() - start:.0f} s")
 
 
 def _tick(line: "tqdm[None]", end: threading.Event) -> None:
@@ -145,13 +146,14 @@ def note(text: str) -> None:
 
 def log(text: str) -> None:
     """Print one line in a log, where no terminal shows a bar."""
-    if not _stream().isatty():
+    if _STREAMS and not _stream().isatty():
         log_lines.tell(lambda: _line(text))
 
 
 def announce(text: str) -> None:
     """Print one line where progress is shown, before work that takes long."""
-    log_lines.tell(lambda: _line(text))
+    if _STREAMS or _stream().isatty():
+        log_lines.tell(lambda: _line(text))
 
 
 def _line(text: str) -> None:

@@ -23,6 +23,13 @@ with progress.clock("building"):
     time.sleep(1.2)
 progress.doing("alone")
 """
+_LOGGED = """
+import time
+from quant_accuracy.base import progress
+with progress.shown_on(), progress.purpose("jitter"), progress.step("making"):
+    time.sleep(1.5)
+    progress.log("3 of 9 shards")
+"""
 _SCRIPT = """
 from quant_accuracy.base import progress
 with progress.step("making"):
@@ -66,6 +73,13 @@ def test_a_step_is_told_on_a_terminal_with_its_seconds() -> None:
 
 def test_without_a_terminal_only_what_everybody_has_to_know_is_said() -> None:
     assert _run(terminal=False) == ("", "always\n")
+
+
+def test_a_log_is_told_what_takes_longer_than_a_second_and_what_shards_are_done() -> None:
+    out, said = _run(terminal=False, script=_LOGGED)
+
+    assert out == ""
+    assert re.sub(r"\d", "1", said).splitlines() == ["jitter: making ...", "1 of 1 shards", "jitter: making: 1 s"]
 
 
 def test_a_clock_is_one_line_that_counts_and_says_what_is_done() -> None:

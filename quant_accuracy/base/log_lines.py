@@ -69,7 +69,7 @@ class Activity:
 
 
 class _Log:
-    """The activities that are under way, one within the other: the innermost speaks."""
+    """The activities that are under way, one within the other."""
 
     def __init__(self) -> None:
         self._open: List[Activity] = []
@@ -117,8 +117,12 @@ class _Log:
     def _tick(self, end: threading.Event) -> None:
         while not end.wait(_LOOK_SECONDS):
             with self._lock:
-                activity = self._open[-1] if self._open else None
-            if activity is not None and activity.due(time.monotonic() - self._last):
+                under_way = [*self._open]
+            quiet = time.monotonic() - self._last
+            # What has begun is said once, from the outside in; from then on the innermost speaks.
+            fresh = [activity for activity in under_way if not (activity.lines or activity.within)]
+            activity = next(iter(fresh + under_way[-1:]), None)
+            if activity is not None and activity.due(quiet):
                 self.tell(activity.say)
 
 

@@ -121,8 +121,8 @@ OPTIONS: Tuple[Option, ...] = (
     Option("--eval-batch-size", positive, "images per batch", "N", str(DEFAULT_BATCH_SIZE)),
     Option("--eval-num-examples", positive, "evaluate only the first N images", "N", "all"),
     Option("--calibration-images", positive, "images to calibrate on", "N", "the card's, 50"),
-    Option("--quant-scheme", choice(*SCHEMES), "how encodings are computed: tf (min and max) or "
-           "tf_enhanced (histogram)", "SCHEME",
+    Option("--quant-scheme", choice(*SCHEMES), "how encodings are computed: tf (min and max), tf_enhanced "
+           "(histogram) or percentile", "SCHEME",
            "the card's, tf"),
     Option("--default-param-bw", bitwidth, "bit width of weights", "BITS", "the card's, 8"),
     Option("--default-output-bw", bitwidth, "bit width of activations", "BITS", "the card's, 8"),

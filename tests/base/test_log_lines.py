@@ -1,5 +1,6 @@
 """A log is told what is under way, and never falls silent."""
 
+import re
 import time
 from typing import Callable, List
 
@@ -30,8 +31,8 @@ def test_what_takes_long_has_a_line_at_its_beginning_at_its_end_and_again_and_ag
         _until(lambda: len(said) >= 3)
 
     assert said[0] == "judging ..."
-    assert set(said[1:-1]) == {"judging: 0 s so far"}
-    assert said[-1] == "judging: 0 s" or said[-1] == "judging: 1 s"
+    assert {re.sub(r"\d", "0", line) for line in said[1:-1]} == {"judging: 0 s so far"}
+    assert re.fullmatch(r"judging: \d+ s", said[-1])
 
 
 def test_what_is_quick_has_no_line(said: List[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,9 @@ def write(found: Found, values: Values) -> Told:
     for name, document in sorted(documents.items()):
         document, remembered = _remembered(document, kept) if kept else (document, Told([]))
         written = _written(document, folders.output(values, name), forms)
-        lines += [*written.lines, *remembered.lines]
+        # Several processes may have written them, each the same.
+        beside = dict.fromkeys(path for model, paths in of_models(found, "evidence") if model == name for path in paths)
+        lines += [*written.lines, *(f"wrote {path}" for path in beside), *remembered.lines]
         failed |= written.failed or remembered.failed
     return Told(lines, failed)
 

@@ -36,7 +36,7 @@ def render(document: Mapping[str, Any], form: str, folder: Path) -> str:
         ConfigurationError: There is no such format.
     """
     if form not in REPORT_FORMS:
-        raise ConfigurationError(f"{form!r} is no format of a report; choose from {', '.join(REPORT_FORMS)}")
+        raise ConfigurationError(f"{form!r} is not a report format; choose from {', '.join(REPORT_FORMS)}")
     if form == "json":
         return json.dumps(document, indent=1, sort_keys=True) + "\n"
     shown = views.view(document)

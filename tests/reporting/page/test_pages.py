@@ -432,7 +432,7 @@ def test_write_makes_a_file_of_each_format_and_says_where(tmp_path: Path) -> Non
 
 
 def test_an_unknown_format_is_refused_before_anything_is_written(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="'pdf' is no format of a report; choose from html, json, md"):
+    with pytest.raises(ConfigurationError, match="'pdf' is not a report format; choose from html, json, md"):
         pages.write(document(), tmp_path, ("html", "pdf"))
 
     assert not list(tmp_path.iterdir())

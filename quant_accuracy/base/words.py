@@ -6,7 +6,7 @@ VARIANTS = (FLOAT, QUANTIZED)
 DEVICE = "device"
 # The integer models that are made and run here.
 TFLITE, OPENVINO_INT8 = DEVICES = ("tflite", "openvino-int8")
-REPORT_SCHEMA_VERSION = 6
+REPORT_SCHEMA_VERSION = 7
 REPORT_FORMS = ("html", "json", "md")
 # How encodings are made.
 TF, TF_ENHANCED = SCHEMES = ("tf", "tf_enhanced")

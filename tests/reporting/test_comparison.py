@@ -311,7 +311,7 @@ def _garble(name: str, text: Optional[str]) -> Callable[[Path], object]:
     (_garble("report.json", '{"model": "cut sho'), "report.json: cannot be read"),
     (_garble("report.json", "[" * 100_000), "report.json: cannot be read"),
     (_garble("report.json", "[]"), "report.json: is not a report; make it again with "),
-    (lambda folder: _edit(folder, lambda document: document.update(schema_version=2)), "schema_version is 2, not 6"),
+    (lambda folder: _edit(folder, lambda document: document.update(schema_version=2)), "schema_version is 2, not 7"),
     (lambda folder: _edit(folder, lambda document: document.pop("model")), "model is missing"),
     (lambda folder: _edit(folder, lambda document: document["metrics"].pop("float")), "metrics.float"),
     (lambda folder: _edit(folder, lambda document: document["metrics"]["float"]["figures"].update(mAP="high")),

@@ -157,7 +157,7 @@ def document(**changes: Any) -> Dict[str, Any]:
     ends = {name: [index / 1000, index / 1000 + 0.0123] for index, name in enumerate(FIGURES)}
     intervals = {**ends, "AP_small": None}
     return {
-        "schema_version": 6,
+        "schema_version": 7,
         "model": "some_model",
         "images": 40,
         "shards": "0-3,7",
@@ -177,6 +177,7 @@ def document(**changes: Any) -> Dict[str, Any]:
         "curves": {**curves("cat", "dog", "emu", "fox"),
                    "classes": {**curves("cat", "dog", "fox")["classes"], "emu": {"float": None, "quantized": None}}},
         "quantizers": quantizers(),
+        "snapshot": None,
         "batch_norms_left": [{"batch_norm": "tower/norm", "reason": "read twice"}],
         "changed_images": [],
         "why": None,
@@ -184,7 +185,8 @@ def document(**changes: Any) -> Dict[str, Any]:
         "history": [],
         "provenance": {"batch_size": 1, "simulator": "builtin", "data": {"shards": {"val-00000": "12ab"}},
                        "checkpoint": {"model.ckpt.meta": DIGEST}, "seed": None},
-        "run": {"ended": "2026-01-09T12:34:56Z", "seconds": {"detect": 4.5},
+        "run": {"command": "./run report --model 'some model.yaml'",
+                "ended": "2026-01-09T12:34:56Z", "seconds": {"detect": 4.5},
                 "images_per_second": {"float": 94.2, "quantized": None, "device": None},
                 "machine": {"system": "Linux", "processor": "", "cores": 2, "python": "3.7.16"},
                 "options": {"shards": None}, "retried": []},

@@ -6,12 +6,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Dict, Optional
 
-from quant_accuracy.base import concurrency
+from quant_accuracy.base import concurrency, invocation
 from quant_accuracy.base.words import DEVICE, FLOAT, QUANTIZED, REPORT_SCHEMA_VERSION, VARIANTS
 from quant_accuracy.data.shards import format_selection
 from quant_accuracy.pipeline import certainty
 from quant_accuracy.pipeline.evaluation import Evaluation
-from quant_accuracy.reporting.document import device, parts
+from quant_accuracy.reporting.document import committed, device, parts
 from quant_accuracy.reporting.document.read_report import ANNOTATIONS_KEY, DEPTH_KEY
 from quant_accuracy.reporting.pictures import changed_images
 from quant_accuracy.scoring import figure_intervals
@@ -55,6 +55,7 @@ def as_document(evaluation: Evaluation, folder: Path, why: Optional[Answer] = No
         "curves": curves,
         DEVICE: device.complete(evaluation, known[DEVICE], of_device, folder),
         "quantizers": [asdict(item) for item in evaluation.prepared.snapshot()],
+        "snapshot": committed.as_document(evaluation.prepared),
         "batch_norms_left": [asdict(item) for item in evaluation.artifacts.not_folded],
         "changed_images": changed,
         "why": None if why is None else explanation.as_document(why),
@@ -114,6 +115,7 @@ def _run(evaluation: Evaluation) -> Dict[str, Any]:
     speeds = {name: evaluation.variants[name].speed if name in evaluation.variants else None
               for name in (*VARIANTS, DEVICE)}
     return {
+        "command": invocation.typed(),
         "ended": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "seconds": {name: round(seconds, 3) for name, seconds in evaluation.prepared.watch.seconds().items()},
         "images_per_second": {name: None if speed is None else round(speed.images / max(speed.seconds, 1e-9), 1)

@@ -19,8 +19,8 @@ from quant_accuracy.scoring import metrics
 from quant_accuracy.scoring.intervals import Interval
 from quant_accuracy.scoring.metrics import Metrics
 
-# Before there were devices; everything else is as it was.
-_OLDER = (5,)
+# Before there were devices, and before there was what only the page shows; everything else is as it was.
+_OLDER = (5, 6)
 # Of the reports that can be read.
 SNAPSHOT_FILE = "snapshot.json"
 # Where a report says which annotation file it was scored with.

@@ -64,11 +64,11 @@ def coco(whole: Path, demo: DataPaths) -> Dict[str, COCOeval]:
 
 
 def test_the_document_has_the_fields_of_its_schema_version(document: Dict[str, Any]) -> None:
-    assert document["schema_version"] == 6
+    assert document["schema_version"] == 7
     assert set(document) == {"schema_version", "model", "images", "shards", "annotations", "metrics", "mAP_drop",
                              "unknown_categories", "intervals", "verdicts", "notes", "errors", "curves", "quantizers",
                              "batch_norms_left", "changed_images", "why", "history", "provenance", "run", "device",
-                             "device_depth"}
+                             "device_depth", "snapshot"}
     assert document["device"] is None
     assert document["why"] is None
 

@@ -3,6 +3,7 @@
 from typing import Any, Dict, List, Mapping, NamedTuple, Sequence
 
 from quant_accuracy.base.words import DEVICE
+from quant_accuracy.judging.checks import DRIFT_LIMIT
 from quant_accuracy.judging.verdicts import GATE, PASS
 from quant_accuracy.reporting.document.read_report import DEPTH_KEY
 from quant_accuracy.reporting.page.tables import Link
@@ -12,7 +13,7 @@ from quant_accuracy.settings.gates import CHECKS, CLASS_BASELINES, CLASS_DROP, E
 HEADINGS = {"figures": "figures", "classes": "classes", "errors": "kinds of error", "confusion": "confusion",
             "culprits": "which quantizers", "lies": "where the drop lies", "images": "images", DEVICE: "device",
             "depth": "op by op", "device-images": "images of the device", "history": "history",
-            "quantizers": "quantizers", "snapshot": "diff of the snapshot", "batch-norms": "batch norms", "run": "run"}
+            "quantizers": "quantizers", "changed": "quantizers that changed", "snapshot": "diff of the snapshot", "batch-norms": "batch norms", "run": "run"}
 _LOSS = ("culprits", "lies", "images")
 _BATCH_NORMS, _SNAPSHOT, _COVERAGE = CHECKS[0], CHECKS[6], CHECKS[-1]
 # Of the quantizers that a verdict names, so many are linked one by one.
@@ -61,7 +62,7 @@ def find(document: Mapping[str, Any]) -> Evidence:
             continue
         back = Link(f"{verdict['gate']} ({verdict['outcome']})", anchor(number))
         sections = [name for name in _proving(verdict) if name in there]
-        named = _named(verdict["message"], places) if "quantizers" in sections else []
+        named = _named(verdict["message"], places) if {"quantizers", "changed"} & {*sections} else []
         of_verdict.append([*(Link(HEADINGS[name], name) for name in sections),
                            *(Link(f"#{places[tensor]}", quantizer_anchor(places[tensor])) for tensor in named[:_ROWS])])
         for name in sections:
@@ -79,6 +80,18 @@ def snapshot(document: Mapping[str, Any]) -> List[Link]:
     return [Link(line, quantizer_anchor(places[found[0]]) if found else "") for line, found in zip(lines, named)]
 
 
+def changed(document: Mapping[str, Any]) -> Sequence[str]:
+    """The tensors whose quantizers are others than in the snapshot, or have moved farther than is allowed."""
+    if document["snapshot"] is None:
+        return []
+    places = {item["tensor"]: place for place, item in enumerate(document["quantizers"], start=1)}
+    limits = [verdict["upper"] for verdict in document["verdicts"] if verdict["gate"] == ENCODINGS_DRIFT]
+    limit = next((limit for limit in limits if limit is not None), DRIFT_LIMIT)
+    others = [name for line in document["snapshot"]["differences"] for name in _named(f"\n{line}", places)]
+    return list(dict.fromkeys([*others, *(item["tensor"] for item in document["snapshot"]["moved"]
+                                          if item["change"] > limit)]))
+
+
 def _sections(document: Mapping[str, Any]) -> Sequence[str]:
     """The parts of the page that there are."""
     why, device = document["why"], document[DEVICE]
@@ -86,7 +99,7 @@ def _sections(document: Mapping[str, Any]) -> Sequence[str]:
              "culprits": why is not None and why["bisection"], "lies": why, "images": document["changed_images"],
              DEVICE: device, "depth": document[DEPTH_KEY],
              "device-images": device is not None and device["changed_images"], "history": document["history"],
-             "quantizers": True, "snapshot": document["snapshot"] is not None and document["snapshot"]["differences"],
+             "quantizers": True, "changed": document["snapshot"], "snapshot": document["snapshot"] is not None and document["snapshot"]["differences"],
              "batch-norms": document["batch_norms_left"], "run": True}
     return [name for name, there in known.items() if there]
 
@@ -100,8 +113,8 @@ def _proving(verdict: Mapping[str, Any]) -> Sequence[str]:
         if name == CLASS_DROP or name in CLASS_BASELINES:
             return ("classes", *_LOSS, *(["history"] if name in OF_BASELINE else []))
         return ("figures", *([] if name.startswith("float") else _LOSS), *(["history"] if name in OF_BASELINE else []))
-    proofs = {_BATCH_NORMS: ("batch-norms",), _SNAPSHOT: ("snapshot", "quantizers"),
-              ENCODINGS_DRIFT: ("quantizers", "snapshot"), _COVERAGE: ("run",)}
+    proofs = {_BATCH_NORMS: ("batch-norms",), _SNAPSHOT: ("snapshot", "changed"),
+              ENCODINGS_DRIFT: ("changed", "snapshot"), _COVERAGE: ("run",)}
     return proofs.get(name, ("quantizers",))
 
 

@@ -46,7 +46,7 @@ def view(document: Mapping[str, Any]) -> Dict[str, Any]:
         "errors": side_by_side.errors(document),
         "depth": None if document[DEPTH_KEY] is None else depth.view(document[DEPTH_KEY]),
         "quantized_tensors": quantizer_table.summary(document["quantizers"]),
-        "quantizers": quantizer_table.table(document["quantizers"], why, proofs),
+        "quantizers": quantizer_table.show(document, proofs),
         "batch_norms_left": [Fact(item["batch_norm"], item["reason"]) for item in document["batch_norms_left"]],
         "culprits": why_section.culprits([] if why is None else why["sensitivity"]["quantizers"]),
         "sensitivity": None if why is None else why_section.sensitivity(why["sensitivity"]),

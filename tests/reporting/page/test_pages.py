@@ -232,6 +232,17 @@ def test_checks_have_a_table_of_their_own_worst_first_and_a_long_list_is_cut(for
 
 
 @pytest.mark.parametrize("form", ["html", "md"])
+def test_of_encodings_that_moved_the_worst_five_are_shown(form: str) -> None:
+    message = "49 of 163 encodings moved:" + "".join(f"\n  layer_{number}/Relu6:0: moved" for number in range(49))
+    page = _read(document(verdicts=[verdict(), check("encodings_drift", outcome="fail", message=message)]), form)
+    (said,) = [row[2] for row in page.rows if row[0] == "encodings_drift"]
+
+    assert said.count("/Relu6:0") == 5
+    assert "layer_4/Relu6:0" in said
+    assert said.endswith("and 44 more; report.json has all")
+
+
+@pytest.mark.parametrize("form", ["html", "md"])
 def test_notes_are_lines_of_their_own(form: str) -> None:
     page = _read(document(notes=["strict_symmetric: True changes nothing", "two"]), form)
 

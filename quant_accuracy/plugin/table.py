@@ -30,9 +30,8 @@ def lines(verdicts: Mapping[str, Sequence[Verdict]], colours: bool, strict: bool
     every = [(f"{model}: " if len(verdicts) > 1 else "", verdict)
              for model, said in sorted(verdicts.items()) for verdict in said]
     # Tests of the user's own may say again what a gate says.
-    known, open_questions = (list(dict.fromkeys(
-        f"{outcome}: {model}{gate_table.shortened(verdict['message'], verdict['gate'])}"
-        for model, verdict in every if verdict["outcome"] == outcome))
+    known, open_questions = (list(dict.fromkeys(f"{outcome}: {model}{gate_table.shortened(verdict['message'])}"
+                                                for model, verdict in every if verdict["outcome"] == outcome))
                              for outcome in (KNOWN, INCONCLUSIVE))
     if strict and open_questions:
         count = sum(verdict["outcome"] == INCONCLUSIVE for _, verdict in every)

@@ -6,16 +6,14 @@ from rich.console import Console
 from rich.table import Table
 
 from quant_accuracy.judging.verdicts import CHECK, FAIL, GATE, INCONCLUSIVE, KNOWN, PASS
-from quant_accuracy.settings.gates import ENCODINGS_DRIFT
 
 NOTHING = "–"
 WIDTH = 120
 COLOURS = {PASS: "green", FAIL: "red", INCONCLUSIVE: "yellow", KNOWN: "magenta"}
 WORST_FIRST = (FAIL, INCONCLUSIVE, KNOWN, PASS)
-# Of what a failed check lists, so many lines are shown; report.json has all. Encodings come worst first, and the page
-# shows all of them in its table of quantizers.
-_LINES = 20
-_ENCODINGS = 5
+# Of what a failed check lists, so many lines are shown: of encodings the worst. report.json has all, and the page those
+# of quantizers.
+_LINES = 5
 _HEADINGS = ("gate or check", "figure", "value", "limit", "95 % interval", "jitter", "verdict")
 _LEFT = (0, 1, len(_HEADINGS) - 1)
 
@@ -58,11 +56,11 @@ def counted(kinds: Sequence[str]) -> str:
     return " and ".join(f"{count} {kind}{'' if count == 1 else 's'}" for count, kind in parts)
 
 
-def shortened(message: str, gate: str) -> str:
-    """A verdict's message without what is too much to be read of a long list below it."""
-    lines, most = message.split("\n"), _ENCODINGS if gate == ENCODINGS_DRIFT else _LINES
-    more = len(lines) - 1 - most
-    return message if more <= 0 else "\n".join([*lines[:1 + most], f"  and {more} more; report.json has all"])
+def shortened(message: str) -> str:
+    """A message without what is too much to be read of a long list below it."""
+    lines = message.split("\n")
+    more = len(lines) - 1 - _LINES
+    return message if more <= 0 else "\n".join([*lines[:1 + _LINES], f"  and {more} more; report.json has all"])
 
 
 def number(value: Optional[float]) -> str:

@@ -26,7 +26,7 @@ def print_table(evaluation: Evaluation, console: Console, why: Optional[Answer] 
     console.print(gate_table.terminal(title, rows), width=gate_table.WIDTH, crop=False)
     for verdict in evaluation.verdicts:
         if verdict.outcome != verdicts.PASS:
-            message = gate_table.shortened(verdict.message, verdict.gate)
+            message = gate_table.shortened(verdict.message)
             console.print(f"{verdict.outcome.upper()} {verdict.gate}: {message}", highlight=False, markup=False,
                           style=gate_table.COLOURS[verdict.outcome], soft_wrap=True)
     for note in evaluation.notes:

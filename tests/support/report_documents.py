@@ -1,7 +1,7 @@
 """Documents of a report, as `contents` makes them, for the tests of what is drawn from them."""
 
 import json
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Sequence
 
 import jsonschema
 
@@ -115,9 +115,31 @@ def past_run(drop: Optional[float] = 0.01, *changed: str, day: int = 1) -> Dict[
             "device_mAP": None, "device_drop": None}
 
 
-def changed_image(number: int, picture: str) -> Dict[str, Any]:
+def detected(box: Sequence[float], name: str, score: float, taken: Optional[int] = None, iou: float = 0.0,
+             outcome: str = "") -> Dict[str, Any]:
+    """A detection: right where it took an object, else wrong."""
+    return {"box": list(box), "name": name, "score": score, "iou": iou, "object": taken,
+            "outcome": outcome or ("wrong" if taken is None else "right")}
+
+
+def changed_image(number: int, picture: str, **changes: Any) -> Dict[str, Any]:
+    """A cat whose score falls, a dog that is lost, one that is found elsewhere, and a fox that nobody finds."""
     return {"image_id": number, "file_name": f"{number:012d}.jpg", "float": 0.9, "quantized": 0.4567, "device": None,
-            "picture": picture}
+            "picture": picture, "width": 320, "height": 240, "score": 0.3,
+            "objects": [{"box": [10, 20, 100, 80], "name": "cat", "crowd": False},
+                        {"box": [150, 30, 60, 60], "name": "dog", "crowd": False},
+                        {"box": [240, 150, 60, 60], "name": "dog", "crowd": False},
+                        {"box": [20, 160, 40, 40], "name": "fox", "crowd": True}],
+            "detections": {
+                "float": [detected([10, 20, 100, 80], "cat", 0.9, 0, 1.0),
+                          detected([150, 32, 60, 60], "dog", 0.7, 1, 0.93),
+                          detected([240, 150, 60, 60], "dog", 0.6, 2, 1.0),
+                          detected([100, 180, 40, 40], "fox", 0.1)],
+                "quantized": [detected([12, 20, 100, 80], "cat", 0.8, 0, 0.96),
+                              detected([225, 150, 60, 60], "dog", 0.58, 2, 0.6),
+                              detected([100, 60, 50, 50], "fox", 0.4),
+                              detected([150, 32, 60, 60], "dog", 0.2, 1, 0.93)]},
+            **changes}
 
 
 def device(missing: int = 0, **changes: Any) -> Dict[str, Any]:

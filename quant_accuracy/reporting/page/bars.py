@@ -11,15 +11,13 @@ class Scale:
     """Bars for ratios of signal to noise: the more noise, the longer."""
 
     def __init__(self, decibels: Sequence[Optional[float]]) -> None:
-        known = [value for value in decibels if value is not None]
-        self._least, self._most = min(known, default=0.0), max(known, default=0.0)
+        self._least = min((value for value in decibels if value is not None), default=0.0)
 
     def bar(self, decibels: Optional[float]) -> str:
-        """A bar as long as the page's longest for the most noise, and a sixth of it for the least; none for none."""
+        """A bar as long as the noise is strong (its amplitude) beside the strongest; none where there is no noise."""
         if decibels is None:
             return ""
-        share = 1.0 if self._most == self._least else (self._most - decibels) / (self._most - self._least)
-        return _svg([_rect(0, 0, _WIDTH * (1 + 5 * share) / 6, 6, FLOAT)], 6)
+        return _svg([_rect(0, 0, _WIDTH * 10 ** ((self._least - decibels) / 20), 6, FLOAT)], 6)
 
 
 def ranges(before: Sequence[float], after: Sequence[float]) -> str:

@@ -12,8 +12,9 @@ from quant_accuracy.settings.gates import CHECKS, CLASS_BASELINES, CLASS_DROP, E
 # The parts of the page that prove something, as their headings have it.
 HEADINGS = {"figures": "figures", "classes": "classes", "errors": "kinds of error", "confusion": "confusion",
             "culprits": "which quantizers", "lies": "where the drop lies", "images": "images", DEVICE: "device",
-            "depth": "op by op", "device-images": "images of the device", "history": "history",
-            "quantizers": "quantizers", "changed": "quantizers that changed", "snapshot": "diff of the snapshot", "batch-norms": "batch norms", "run": "run"}
+            "depth": "op by op", "device-images": "images on the device", "history": "history",
+            "quantizers": "quantizers", "changed": "quantizers that changed", "snapshot": "diff of the snapshot",
+            "batch-norms": "batch norms", "run": "run"}
 _LOSS = ("culprits", "lies", "images")
 _BATCH_NORMS, _SNAPSHOT, _COVERAGE = CHECKS[0], CHECKS[6], CHECKS[-1]
 # Of the quantizers that a verdict names, so many are linked one by one.
@@ -64,10 +65,10 @@ def find(document: Mapping[str, Any]) -> Evidence:
         sections = [name for name in _proving(verdict) if name in there]
         named = _named(verdict["message"], places) if {"quantizers", "changed"} & {*sections} else []
         of_verdict.append([*(Link(HEADINGS[name], name) for name in sections),
-                           *(Link(f"#{places[tensor]}", quantizer_anchor(places[tensor])) for tensor in named[:_ROWS])])
+                           *(Link(f"#{places[tensor]}", quantizer_anchor(places[tensor])) for tensor in list(dict.fromkeys(named))[:_ROWS])])
         for name in sections:
             of_section.setdefault(name, []).append(back)
-        for tensor in named:
+        for tensor in dict.fromkeys(named):
             of_quantizer.setdefault(tensor, []).append(back)
     return Evidence(of_verdict, of_section, of_quantizer)
 
@@ -99,7 +100,8 @@ def _sections(document: Mapping[str, Any]) -> Sequence[str]:
              "culprits": why is not None and why["bisection"], "lies": why, "images": document["changed_images"],
              DEVICE: device, "depth": document[DEPTH_KEY],
              "device-images": device is not None and device["changed_images"], "history": document["history"],
-             "quantizers": True, "changed": document["snapshot"], "snapshot": document["snapshot"] is not None and document["snapshot"]["differences"],
+             "quantizers": True, "changed": document["snapshot"],
+             "snapshot": document["snapshot"] is not None and document["snapshot"]["differences"],
              "batch-norms": document["batch_norms_left"], "run": True}
     return [name for name, there in known.items() if there]
 

@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 from quant_accuracy.base import files
 from quant_accuracy.base.errors import ConfigurationError, StorageError
 from quant_accuracy.base.words import REPORT_FORMS
-from quant_accuracy.reporting.page import scripts, views
+from quant_accuracy.reporting.page import overlay, scripts, views
 
 SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -40,8 +40,9 @@ def render(document: Mapping[str, Any], form: str, folder: Path) -> str:
         return json.dumps(document, indent=1, sort_keys=True) + "\n"
     shown = views.view(document)
     if form == "html":
-        shown.update(_drawn(document), **{key: [{**image, "source": _embedded(folder / image["picture"])}
-                                                for image in shown[key]] for key in ("images", "device_images")})
+        shown.update(_drawn(document), **{key: [{**image, "source": _embedded(folder / image["picture"]),
+                                                 "drawn": overlay.draw(image)} for image in shown[key]]
+                                          for key in ("images", "device_images")})
     text = _environment(form).get_template(f"report.{form}.j2").render(shown)
     # Names from JSON may hold halves of characters, which no file takes.
     return text.encode("utf-8", "replace").decode("utf-8")

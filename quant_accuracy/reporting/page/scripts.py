@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 _FOLDER = Path(__file__).resolve().parent / "templates" / "scripts"
 # What the links open comes last: a filter that hides it has to be there.
-_ORDER = ("sort.js", "copy.js", "quantizers.js", "links.js")
+_ORDER = ("sort.js", "copy.js", "quantizers.js", "images.js", "links.js")
 
 
 class Script(NamedTuple):

@@ -60,4 +60,4 @@ def _name(number: int, verdict: Mapping[str, Any]) -> Cell:
 
 
 def _message(number: int, verdict: Mapping[str, Any], proofs: Evidence) -> Cell:
-    return Cell(gate_table.shortened(verdict["message"], verdict["gate"]), links=proofs.of_verdict[number])
+    return Cell(gate_table.shortened(verdict["message"]), links=proofs.of_verdict[number])

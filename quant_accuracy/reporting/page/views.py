@@ -13,6 +13,7 @@ from quant_accuracy.reporting.page import (
     evidence,
     of_device,
     quantizer_table,
+    shots,
     side_by_side,
     tables,
     verdict_tables,
@@ -27,6 +28,8 @@ _DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
 def view(document: Mapping[str, Any]) -> Dict[str, Any]:
     """What the templates show, in the order of the page."""
     outcomes = [verdict["outcome"] for verdict in document["verdicts"]]
+    shown = shots.view(document["changed_images"], "images")
+    on_device = shots.view([] if document[DEVICE] is None else document[DEVICE]["changed_images"], "device-images")
     why, provenance, proofs = document["why"], document["provenance"], evidence.find(document)
     return {
         "model": document["model"],
@@ -53,9 +56,10 @@ def view(document: Mapping[str, Any]) -> Dict[str, Any]:
         "bisection": None if why is None or why["bisection"] is None else why_section.bisection(document),
         "attribution": None if why is None else why_section.attribution(document),
         "device": of_device.view(document[DEVICE]),
-        "images": _images(document["changed_images"], "images"),
-        "device_images": _images([] if document[DEVICE] is None else document[DEVICE]["changed_images"],
-                                 "device-images"),
+        "images": shown,
+        "image_classes": shots.classes(shown),
+        "device_images": on_device,
+        "device_image_classes": shots.classes(on_device),
         "history": _runs("The last runs", list(enumerate(document["history"], start=1))),
         "device_in_history": any(item["device_mAP"] is not None for item in document["history"]),
         "changes": _runs("Changes", [run for run in enumerate(document["history"], start=1) if run[1]["changed"]]),
@@ -78,13 +82,6 @@ def _headline(document: Mapping[str, Any]) -> List[Fact]:
     if tables.drop(before.get(worst), after.get(worst)) is not None:
         found.append(Fact("largest drop of a class", number(tables.drop(before[worst], after[worst])), worst))
     return [*found, Fact("images", text(document["images"]), f"shards {document['shards']}")]
-
-
-def _images(images: Sequence[Mapping[str, Any]], section: str) -> List[Dict[str, str]]:
-    return [{"anchor": evidence.image_anchor(item["image_id"], section), "id": str(item["image_id"]),
-             "file_name": item["file_name"], "before": number(item["float"]), "after": number(item["quantized"]),
-             "picture": item["picture"], "device": "" if item["device"] is None else number(item["device"])}
-            for item in images]
 
 
 def _runs(label: str, runs: Sequence[Tuple[int, Mapping[str, Any]]]) -> Table:

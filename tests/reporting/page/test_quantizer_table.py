@@ -73,9 +73,9 @@ def test_both_ranges_are_drawn_on_one_scale_with_zero() -> None:
     assert zero[0] == 19.6
 
 
-def test_the_more_noise_the_longer_is_the_bar() -> None:
-    scale = bars.Scale([20.0, 25.0, 30.0, None])
+def test_a_bar_is_as_long_as_the_noise_is_strong_beside_the_strongest() -> None:
+    scale = bars.Scale([20.0, 26.0206, 40.0, None])
 
-    assert [_bars(scale.bar(value))[0][1] for value in (20.0, 25.0, 30.0)] == [100.0, 58.3, 16.7]
+    assert [_bars(scale.bar(value))[0][1] for value in (20.0, 26.0206, 40.0)] == [100.0, 50.0, 10.0]
     assert not scale.bar(None)
     assert _bars(bars.Scale([20.0]).bar(20.0))[0][1] == 100.0

@@ -52,6 +52,16 @@ def curves(*classes: str) -> Dict[str, Any]:
             "classes": {name: {"float": curve(0.8), "quantized": curve(0.75)} for name in classes}}
 
 
+def confusion(*classes: str) -> Dict[str, Any]:
+    """Each class is mostly found; of the first the quantized variant takes 5 more for the second."""
+    none = len(classes)
+    both = [[place, place, 20] for place in range(none)] + [[none, 0, 3], [0, none, 2]]
+    return {"score": 0.3, "iou": 0.5, "classes": list(classes),
+            "counts": {"float": [*both, [0, 1, 1]], "quantized": [*both, [0, 1, 6]]},
+            "errors": {side: {classes[1]: {**dict.fromkeys(KINDS, 0), "classification": count}}
+                       for side, count in (("float", 1), ("quantized", 6))}}
+
+
 def quantizer(tensor: str, kind: str = "param", **changes: Any) -> Dict[str, Any]:
     return {"tensor": tensor, "kind": kind, "enabled": True, "bitwidth": 8, "symmetric": False,
             "rule": "defaults: params are quantized", "ranges": [[-0.5, 1.5]], **changes}
@@ -198,6 +208,10 @@ def document(**changes: Any) -> Dict[str, Any]:
                    for name, dap in (("float", 0.11), ("quantized", 0.125), ("difference", 0.015))},
         "curves": {**curves("cat", "dog", "emu", "fox"),
                    "classes": {**curves("cat", "dog", "fox")["classes"], "emu": {"float": None, "quantized": None}}},
+        "confusion": confusion("cat", "dog", "emu", "fox"),
+        "calibration": {name: {"counts": [0] * 5 + [10] * 5, "scores": [None] * 5 + [0.55, 0.65, 0.75, 0.85, 0.95],
+                               "precisions": [None] * 5 + [0.5, 0.6, 0.6, 0.7, end], "error": error}
+                        for name, end, error in (("float", 0.9, 0.06), ("quantized", 0.8, 0.11))},
         "quantizers": quantizers(),
         "snapshot": None,
         "batch_norms_left": [{"batch_norm": "tower/norm", "reason": "read twice"}],
@@ -237,7 +251,7 @@ def large() -> Dict[str, Any]:
     return document(
         metrics={"float": variant(0.6, **{name: 0.5 + index / 1000 for index, name in enumerate(classes)}),
                  "quantized": variant(0.58, **dict.fromkeys(classes, 0.4))},
-        curves=curves(*classes), why=answer,
+        curves=curves(*classes), confusion=confusion(*classes), why=answer,
         quantizers=[quantizer(name, ("param", "activation")[index % 2], ranges=[[-index / 3 - 0.1, index / 2 + 0.1]])
                     for index, name in enumerate(names)],
         history=[past_run(0.01 + number / 10000, *(["quantization.scheme"] if number % 7 == 0 else []),

@@ -42,6 +42,8 @@ def as_document(evaluation: Evaluation, folder: Path, why: Optional[Answer] = No
         intervals = _intervals(evaluation, of_device)
     with watch.step("errors"):
         errors = parts.errors(evaluation, VARIANTS)
+    with watch.step("confusion"):
+        confusion, calibration = parts.confusions(evaluation, VARIANTS), parts.calibration(evaluation, VARIANTS)
     with watch.step("curves"):
         curves = parts.curves(evaluation, VARIANTS)
     with watch.step("pictures"):
@@ -53,6 +55,8 @@ def as_document(evaluation: Evaluation, folder: Path, why: Optional[Answer] = No
         "intervals": intervals,
         "errors": errors,
         "curves": curves,
+        "confusion": confusion,
+        "calibration": calibration,
         DEVICE: device.complete(evaluation, known[DEVICE], of_device, folder),
         "quantizers": [asdict(item) for item in evaluation.prepared.snapshot()],
         "snapshot": committed.as_document(evaluation.prepared),

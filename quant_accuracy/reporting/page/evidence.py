@@ -64,11 +64,12 @@ def find(document: Mapping[str, Any]) -> Evidence:
         back = Link(f"{verdict['gate']} ({verdict['outcome']})", anchor(number))
         sections = [name for name in _proving(verdict) if name in there]
         named = _named(verdict["message"], places) if {"quantizers", "changed"} & {*sections} else []
+        rows = [places[tensor] for tensor in named[:_ROWS]]
         of_verdict.append([*(Link(HEADINGS[name], name) for name in sections),
-                           *(Link(f"#{places[tensor]}", quantizer_anchor(places[tensor])) for tensor in list(dict.fromkeys(named))[:_ROWS])])
+                           *(Link(f"#{place}", quantizer_anchor(place)) for place in rows)])
         for name in sections:
             of_section.setdefault(name, []).append(back)
-        for tensor in dict.fromkeys(named):
+        for tensor in named:
             of_quantizer.setdefault(tensor, []).append(back)
     return Evidence(of_verdict, of_section, of_quantizer)
 
@@ -96,7 +97,7 @@ def changed(document: Mapping[str, Any]) -> Sequence[str]:
 def _sections(document: Mapping[str, Any]) -> Sequence[str]:
     """The parts of the page that there are."""
     why, device = document["why"], document[DEVICE]
-    known = {"figures": True, "classes": document["metrics"]["float"]["per_class"], "errors": True,
+    known = {"figures": True, "classes": document["metrics"]["float"]["per_class"], "errors": True, "confusion": True,
              "culprits": why is not None and why["bisection"], "lies": why, "images": document["changed_images"],
              DEVICE: device, "depth": document[DEPTH_KEY],
              "device-images": device is not None and device["changed_images"], "history": document["history"],
@@ -113,7 +114,7 @@ def _proving(verdict: Mapping[str, Any]) -> Sequence[str]:
         if name in OF_DEVICE:
             return (DEVICE, "depth", "device-images")
         if name == CLASS_DROP or name in CLASS_BASELINES:
-            return ("classes", *_LOSS, *(["history"] if name in OF_BASELINE else []))
+            return ("classes", "confusion", *_LOSS, *(["history"] if name in OF_BASELINE else []))
         return ("figures", *([] if name.startswith("float") else _LOSS), *(["history"] if name in OF_BASELINE else []))
     proofs = {_BATCH_NORMS: ("batch-norms",), _SNAPSHOT: ("snapshot", "changed"),
               ENCODINGS_DRIFT: ("changed", "snapshot"), _COVERAGE: ("run",)}
@@ -122,10 +123,10 @@ def _proving(verdict: Mapping[str, Any]) -> Sequence[str]:
 
 def _named(message: str, tensors: Mapping[str, int]) -> List[str]:
     """The tensors that the lines below a message begin with, as they come."""
-    found = []
+    found: List[str] = []
     for line in message.split("\n")[1:]:
         words = line.split()
         # A line of a diff begins with its sign.
         for word in words[1:2] if words and words[0] in ("+", "-", "~") else words[:1]:
             found += [name for name in (word, word.rstrip(":")) if name in tensors][:1]
-    return found
+    return list(dict.fromkeys(found))

@@ -95,6 +95,7 @@ def test_boxes_lie_where_they_are_in_units_of_the_drawing() -> None:
 
 def test_names_in_the_drawing_are_escaped() -> None:
     (image,) = shots.view([changed_image(17, "17.jpg", objects=[
-        {"box": [1, 1, 5, 5], "name": "</svg><script>", "crowd": False}])], "images")
+        {"box": [1, 1, 5, 5], "name": "</svg><script>", "crowd": False}], detections={"float": [], "quantized": []})],
+                          "images")
 
     assert "&lt;/svg&gt;&lt;script&gt;" in overlay.draw(image)["svg"]

@@ -47,11 +47,18 @@ def settled(card: ModelCard) -> ModelCard:
 
 
 def restore(card: ModelCard, prefix: Path, cache: Cache, trusted: bool = False, batch_size: int = 1) -> Checkpoint:
-    """Steps 1 and 2 of a settled card: restore a checkpoint and fold its batch norms.
+    """Steps 1 and 2 of a settled card: restore a checkpoint and fold its batch norms; so too what is quantized instead.
 
     Raises:
         QuantAccuracyError: As `build`.
     """
+    restored = _restored(card, prefix, cache, trusted, batch_size)
+    if card.quantized_checkpoint is None:
+        return restored
+    return replace(restored, quantized=_restored(card, card.quantized_checkpoint, cache, trusted, batch_size))
+
+
+def _restored(card: ModelCard, prefix: Path, cache: Cache, trusted: bool, batch_size: int) -> Checkpoint:
     parts = checkpoint_parts.checkpoint_files(prefix)
     inputs = {
         "checkpoint": {path.name: files.digest_file(path) for path in parts},
@@ -75,16 +82,16 @@ def simulate(card: ModelCard, checkpoint: Checkpoint, shards: Sequence[Shard], c
     Raises:
         QuantAccuracyError: As `build`.
     """
-    float_folder = checkpoint.folder
+    float_folder, network = checkpoint.folder, checkpoint.quantized or checkpoint
 
     def make_quantsim(folder: Path) -> None:
-        quantsim.make(folder, card, float_folder, calibration, checkpoint.prefix,
+        quantsim.make(folder, card, network, calibration,
                       suppression.verified(card, float_folder, calibration, cache), computation)
 
     calibration = calibration_shards(shards, card.calibration_images)
     computation = runtime.settled(card, checkpoint, cache)
     quantsim_inputs = {
-        "float": float_folder.name,
+        "float": network.folder.name,
         "quantization": quantsim.settings_inputs(card.quantization),
         "calibration": {"images": card.calibration_images, "size": [card.height, card.width],
                         "preprocessing": images.PREPROCESSING,
@@ -96,4 +103,5 @@ def simulate(card: ModelCard, checkpoint: Checkpoint, shards: Sequence[Shard], c
     }
     quantsim_folder = cache.folder("quantsim", quantsim_inputs, "calibrating and building the quantization simulation",
                                    make_quantsim)
-    return device.with_model(read(float_folder, quantsim_folder), card, cache)
+    return device.with_model(
+        read(float_folder, quantsim_folder, None if network is checkpoint else network.folder), card, cache)

@@ -6,7 +6,7 @@ from pathlib import Path
 from quant_accuracy.artifacts.records import Artifacts, DeviceModel
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.code import code_digest
-from quant_accuracy.base.words import FLOAT
+from quant_accuracy.base.words import NETWORK
 from quant_accuracy.device import contract
 from quant_accuracy.device.job import Job
 from quant_accuracy.settings.card import ModelCard
@@ -34,7 +34,7 @@ def with_model(artifacts: Artifacts, card: ModelCard, cache: Cache) -> Artifacts
     }
 
     def make(folder: Path) -> None:
-        kind.build(Job(artifacts.graph(FLOAT), card.graph, artifacts.quantization, card.height, card.width, folder))
+        kind.build(Job(artifacts.graph(NETWORK), card.graph, artifacts.quantization, card.height, card.width, folder))
 
     folder = cache.folder("device", inputs, f"making the integer model ({card.device})", make)
     return replace(artifacts, device=DeviceModel(card.device, identity, folder))

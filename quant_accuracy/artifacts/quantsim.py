@@ -4,7 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Mapping, Optional, Sequence
 
-from quant_accuracy.artifacts.records import SIMULATOR_FILE, SUPPRESSION_FILE, Computation, read_graph
+from quant_accuracy.artifacts.records import SIMULATOR_FILE, SUPPRESSION_FILE, Checkpoint, Computation
 from quant_accuracy.base import files
 from quant_accuracy.data import images
 from quant_accuracy.data.shards import Shard
@@ -26,19 +26,19 @@ def settings_inputs(settings: Settings) -> Mapping[str, Any]:
             "encodings_graph": beside and files.digest_file(beside)}
 
 
-def make(folder: Path, card: ModelCard, float_folder: Path, calibration: Sequence[Shard], checkpoint: Path,
+def make(folder: Path, card: ModelCard, checkpoint: Checkpoint, calibration: Sequence[Shard],
          suppression: Optional[Suppression], computation: Computation) -> None:
     """Write `quantizers.json`, `model.encodings`, `quantsim.pb`, `suppression.json` and `simulator.json`.
 
     Raises:
         QuantAccuracyError: A quantizer cannot be placed or calibrated, or an image cannot be read.
     """
-    graph = read_graph(float_folder / "folded.pb")
+    graph = checkpoint.graph()
     batches = images.read_images(calibration, card.calibration_images, card.height, card.width)
     names, settings = card.graph, card.quantization
     execution = Execution(choice.of_name(computation.runtime), names.starting_ops, fixed=bool(card.height))
     network = Network.of(graph, names)
-    quantization = backends.build(Job(checkpoint, network, names, settings, batches, folder, execution))
+    quantization = backends.build(Job(checkpoint.prefix, network, names, settings, batches, folder, execution))
     quantsim = simulate.simulate(graph, quantization)
     (folder / "quantsim.pb").write_bytes(quantsim.SerializeToString(deterministic=True))
     files.write_json(folder / "quantizers.json", [asdict(quantizer) for quantizer in quantization.quantizers])

@@ -8,7 +8,7 @@ import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base import documents
 from quant_accuracy.base.errors import StorageError
-from quant_accuracy.base.words import QUANTIZED, TENSORFLOW
+from quant_accuracy.base.words import NETWORK, QUANTIZED, TENSORFLOW
 from quant_accuracy.detection.postprocessing import Postprocessing, Suppression
 from quant_accuracy.folding.fold import NotFolded
 from quant_accuracy.quantization import encodings_file
@@ -24,10 +24,12 @@ class Checkpoint:
     Attributes:
         prefix: Prefix of the checkpoint's files.
         folder: `float.pb`, `folded.pb`, `fold.json`, `input.json`.
+        quantized: The checkpoint that is quantized in its place; None for itself.
     """
 
     prefix: Path
     folder: Path
+    quantized: Optional["Checkpoint"] = None
 
     def graph(self) -> tf.GraphDef:
         """Load the float graph with its batch norms folded."""
@@ -77,6 +79,7 @@ class Artifacts:
         computation: What computes networks.
         versions: Of what the backend is made of, by package.
         device: The integer model; None where none is asked for.
+        network_folder: As `float_folder`, of what is quantized; None for the same.
     """
 
     float_folder: Path
@@ -89,6 +92,7 @@ class Artifacts:
     computation: Computation = field(default_factory=Computation)
     versions: Mapping[str, str] = field(default_factory=dict)
     device: Optional[DeviceModel] = None
+    network_folder: Optional[Path] = None
 
     @property
     def quantizers(self) -> Sequence[Quantizer]:
@@ -101,16 +105,26 @@ class Artifacts:
         return self.quantization.encodings
 
     def graph_file(self, variant: str) -> Path:
-        """The graph that a variant runs: the simulation, or the folded float graph, of which a device runs a part."""
-        return self.quantsim_folder / "quantsim.pb" if variant == QUANTIZED else self.float_folder / "folded.pb"
+        """The graph that a variant runs: the simulation, or the folded float graph, of which a device runs a part.
+
+        `words.NETWORK` names the folded float graph that was quantized.
+        """
+        if variant == QUANTIZED:
+            return self.quantsim_folder / "quantsim.pb"
+        return (self.network_folder or self.float_folder if variant == NETWORK else self.float_folder) / "folded.pb"
 
     def graph(self, variant: str) -> tf.GraphDef:
         """Load a variant's graph."""
         return read_graph(self.graph_file(variant))
 
 
-def read(float_folder: Path, quantsim_folder: Path) -> Artifacts:
+def read(float_folder: Path, quantsim_folder: Path, network_folder: Optional[Path] = None) -> Artifacts:
     """Load the records of artifacts that `build` made.
+
+    Args:
+        float_folder: Of the float variant.
+        quantsim_folder: Of the simulation.
+        network_folder: Of the checkpoint that is quantized; None for the float variant's.
 
     Raises:
         StorageError: A file is missing or damaged.
@@ -118,7 +132,7 @@ def read(float_folder: Path, quantsim_folder: Path) -> Artifacts:
     try:
         quantizers = [Quantizer(**{**item, "symmetry": Symmetry(**item["symmetry"])})
                       for item in read_json(quantsim_folder / "quantizers.json")]
-        folding = read_json(float_folder / "fold.json")
+        folding = read_json((network_folder or float_folder) / "fold.json")
         not_folded = [NotFolded(**item) for item in folding["not_folded"]]
         batch_norms = [str(name) for name in folding["batch_norms"]]
         computed_by = read_json(quantsim_folder / SIMULATOR_FILE)
@@ -130,7 +144,8 @@ def read(float_folder: Path, quantsim_folder: Path) -> Artifacts:
     except (KeyError, TypeError, ValueError) as error:
         raise StorageError(f"{quantsim_folder}: damaged ({error}); delete it, it will be made again") from error
     return Artifacts(float_folder, quantsim_folder, Quantization(quantizers, encodings), not_folded, batch_norms,
-                     read_suppression(quantsim_folder / SUPPRESSION_FILE), simulator, computation, versions)
+                     read_suppression(quantsim_folder / SUPPRESSION_FILE), simulator, computation, versions,
+                     network_folder=network_folder)
 
 
 def read_suppression(path: Path) -> Optional[Suppression]:

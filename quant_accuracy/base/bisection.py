@@ -106,13 +106,15 @@ class Trials(Generic[Figures]):
         return min(done, key=lambda trial: (trial.lacking, len(trial.chosen))) if done else None
 
 
-def smallest(groups: Sequence[Group], trials: "Trials[Figures]", budget: Budget) -> List[Group]:
-    """The groups of which none can be left out.
+def smallest(groups: Sequence[Group], trials: "Trials[Figures]", budget: Budget, most_parts: int = 0) -> List[Group]:
+    """The groups of which none can be left out, as far as `most_parts` goes.
 
     Args:
         groups: The groups, those that are most likely to be needed first; all of them together meet the goal.
         trials: Measures, and knows what was measured.
         budget: How long.
+        most_parts: Into about so many parts those that seem needed are divided at most, each of which is left out
+            once; 0 has no limit: in the end each group is left out alone.
 
     Raises:
         OutOfTimeError: The budget is used up.
@@ -121,8 +123,8 @@ def smallest(groups: Sequence[Group], trials: "Trials[Figures]", budget: Budget)
         return trials.holds(chosen, budget)
 
     needed = list(range(_leading(groups, lambda chosen: not trials.hopeless(chosen) and holds(chosen))))
-    size = (len(needed) + 1) // 2
-    while size:
+    size, finest = (len(needed) + 1) // 2, len(needed) // most_parts if most_parts else 0
+    while size >= max(1, finest):
         backwards = needed[::-1]
         parts = [set(backwards[start:start + size]) for start in range(0, len(backwards), size)]
         for part in parts:

@@ -2,10 +2,16 @@
 
 FLOAT, QUANTIZED = "float", "quantized"
 VARIANTS = (FLOAT, QUANTIZED)
+# The float network that is quantized: the checkpoint's own, or the one that the card has quantized in its place.
+NETWORK = "network"
 # A third variant, where one is asked for: what a device does with the integer model.
 DEVICE = "device"
 # The integer models that are made and run here.
 TFLITE, OPENVINO_INT8 = DEVICES = ("tflite", "openvino-int8")
+# What brings a red card back, in the order in which it is tried.
+SCHEME, CALIBRATION, PER_CHANNEL, SYMMETRIC, EQUALIZATION, BIAS_CORRECTION, MIXED_PRECISION, ADAROUND = REMEDIES = (
+    "scheme", "calibration", "per-channel", "symmetric", "equalization", "bias-correction", "mixed-precision",
+    "adaround")
 REPORT_SCHEMA_VERSION = 7
 REPORT_FORMS = ("html", "json", "md")
 # How encodings are made.

@@ -1,6 +1,6 @@
 """Check a model card: everything that can be known without running its model, all faults at once."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
@@ -71,13 +71,19 @@ def _model_and_data(read: Read, values: Values, demo: Optional[Callable[[], Data
     assert card is not None
     paths = _paths(card, values, demo, found)
     checkpoint = _checkpoint(paths["checkpoint"], found) if "checkpoint" in paths else None
+    quantized = card.quantized_checkpoint and _checkpoint(card.quantized_checkpoint, found)
     # TensorFlow takes seconds to import: not where the keys are all that can be checked.
     if checkpoint is not None and read.faulty & {"graph", "input", "quantization", "assumptions"}:
         found.notes.append("the graph of the checkpoint was not looked at: correct the keys first")
     elif checkpoint is not None:
         from quant_accuracy.card_check import graph
 
-        found.add(*graph.check(card, checkpoint, bool(values.get("trust_checkpoint"))))
+        trusted = bool(values.get("trust_checkpoint"))
+        if quantized is not None:
+            # Overrides are of the other's tensors.
+            of_float = replace(card, quantization=replace(card.quantization, overrides=()))
+            found.add(*graph.check(of_float, checkpoint, trusted)._replace(notes=()))
+        found.add(*graph.check(card, quantized or checkpoint, trusted))
     folder, annotations = (Path(paths[key]) if key in paths else None for key in ("dataset_dir", "annotations"))
     if folder is not None or annotations is not None:
         from quant_accuracy.card_check import data

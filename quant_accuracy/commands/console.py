@@ -10,6 +10,7 @@ from quant_accuracy.base.near import near
 
 COMMANDS = {
     "report": "evaluate a model, float and quantized, and report",
+    "repair": "search for a change that brings a red model card back, and prove it",
     "compare": "put two reports side by side",
     "jitter": "measure the numerical jitter of a model's figures",
     "device-bundle": "write what a board needs to be measured: inputs, their list, encodings",

@@ -11,7 +11,7 @@ import tensorflow.compat.v1 as tf
 from quant_accuracy.artifacts.records import DeviceModel
 from quant_accuracy.base import concurrency
 from quant_accuracy.base.graph_names import GraphNames
-from quant_accuracy.base.words import DEVICE, FLOAT, QUANTIZED
+from quant_accuracy.base.words import DEVICE, FLOAT, NETWORK, QUANTIZED
 from quant_accuracy.detection import run as detection
 from quant_accuracy.detection.detector import open_detector
 from quant_accuracy.detection.nms import Detections
@@ -136,12 +136,12 @@ def _open_runs(assignment: Assignment, variant: str, runs: Sequence[Run], runtim
     names, quantization, starts = assignment.names, assignment.quantization, assignment.names.starting_ops
     switched, scaled = any(run.disabled for run in runs), any(run.scale != 1.0 for run in runs)
     if switched and runtime.whole:
-        graph = switches.insert_switches(assignment.graph(FLOAT), quantization)
+        graph = switches.insert_switches(assignment.graph(NETWORK), quantization)
     elif variant in assignment.graphs:
         graph = assignment.graph(variant)
     else:
         quantization = switches.without(quantization, runs[0].disabled)
-        graph = simulate.simulate(assignment.graph(FLOAT), quantization)
+        graph = simulate.simulate(assignment.graph(NETWORK), quantization)
     if scaled:
         graph, starts = scale.scale_input(graph, names.starting_ops), scale.scaled(names.starting_ops)
     outputs = names.output_ops if variant == FLOAT else \

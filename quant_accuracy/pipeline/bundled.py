@@ -2,7 +2,7 @@
 
 from quant_accuracy.base import checkpoint_parts, files
 from quant_accuracy.base.errors import ConfigurationError
-from quant_accuracy.base.words import FLOAT, TFLITE
+from quant_accuracy.base.words import NETWORK, TFLITE
 from quant_accuracy.data import images
 from quant_accuracy.device import contract, tflite_inputs
 from quant_accuracy.device.exchange import manifest
@@ -17,9 +17,10 @@ _ENCODINGS_FILE = "model.encodings"
 def subject(prepared: Prepared) -> Subject:
     """What a bundle is of, or has to be of, apart from the images."""
     request, names = prepared.request, prepared.request.card.graph
-    parts = checkpoint_parts.checkpoint_files(request.data.checkpoint)
+    checkpoint = request.card.quantized_checkpoint or request.data.checkpoint
+    parts = checkpoint_parts.checkpoint_files(checkpoint)
     return Subject(request.card.name,
-                   {path.name[len(request.data.checkpoint.name):]: files.digest_file(path) for path in parts},
+                   {path.name[len(checkpoint.name):]: files.digest_file(path) for path in parts},
                    files.digest_file(prepared.artifacts.quantsim_folder / _ENCODINGS_FILE),
                    tuple(names.starting_ops), tuple(names.output_ops),
                    images.preprocessing(request.card.height, request.card.width),
@@ -38,6 +39,6 @@ def job(prepared: Prepared, input_type: str) -> Job:
         if grids:
             raise ConfigurationError(f"--input-type {input_type}: {grids[0]} has a quantizer, so the integer model "
                                      f"takes steps of its grid and not the image; use {manifest.FLOAT32}")
-    return Job(subject(prepared), Network.of(artifacts.graph(FLOAT), card.graph), card.graph.image_input,
+    return Job(subject(prepared), Network.of(artifacts.graph(NETWORK), card.graph), card.graph.image_input,
                artifacts.quantsim_folder / _ENCODINGS_FILE, prepared.shards, prepared.digests, input_type,
                [] if device is None else [device.folder / contract.of(device.kind).model])

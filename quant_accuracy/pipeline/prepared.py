@@ -11,7 +11,7 @@ from quant_accuracy.artifacts.records import Artifacts
 from quant_accuracy.base import files
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.stopwatch import Stopwatch
-from quant_accuracy.base.words import FLOAT
+from quant_accuracy.base.words import NETWORK
 from quant_accuracy.data import annotations as annotation_files
 from quant_accuracy.data import images
 from quant_accuracy.data import shards as shard_files
@@ -168,9 +168,9 @@ class Prepared:
     def notes(self) -> List[str]:
         """What is worth a line and no verdict: what was asked for and changes nothing, what could not be checked."""
         request, artifacts = self.request, self.artifacts
-        return [*effects.without_effect(lambda: artifacts.graph(FLOAT), request.card.graph, request.card.quantization,
+        return [*effects.without_effect(lambda: artifacts.graph(NETWORK), request.card.graph, request.card.quantization,
                                         request.changes),
-                *loading.notes(request.card.quantization, artifacts.quantizers, lambda: artifacts.graph(FLOAT)),
+                *loading.notes(request.card.quantization, artifacts.quantizers, lambda: artifacts.graph(NETWORK)),
                 *aimet_onnx.notes(artifacts.quantsim_folder)]
 
     def _committed(self, baseline: Optional[Baseline]) -> Committed:

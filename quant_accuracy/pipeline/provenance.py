@@ -1,6 +1,7 @@
 """What the figures were measured from."""
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Dict
 
 import numpy as np
@@ -22,8 +23,7 @@ def of_prepared(prepared: Prepared) -> Dict[str, Any]:
     settings = request.card.quantization
     suppression = artifacts.suppression and artifacts.suppression.postprocessing
     return {
-        "checkpoint": {path.name: files.digest_file(path)
-                       for path in checkpoint_parts.checkpoint_files(request.data.checkpoint)},
+        "checkpoint": _digests(request.data.checkpoint),
         "data": {
             "annotations": prepared.truth.digest(),
             "shards": {shard.path.name: prepared.digests[shard.index] for shard in prepared.shards},
@@ -42,6 +42,8 @@ def of_prepared(prepared: Prepared) -> Dict[str, Any]:
             # Only where the card names it: baselines of cards that do not stay comparable.
             **({"spelled_out_batch_norms": settings.spelled_out_batch_norms}
                if settings.spelled_out_batch_norms else {}),
+            **({"checkpoint": _digests(request.card.quantized_checkpoint)}
+               if request.card.quantized_checkpoint else {}),
         },
         "detection": {
             "batch_size": request.batch_size,
@@ -56,3 +58,7 @@ def of_prepared(prepared: Prepared) -> Dict[str, Any]:
         **device.provenance(prepared),
         "versions": {"tensorflow": sessions.version(), "numpy": np.__version__, **artifacts.versions},
     }
+
+
+def _digests(checkpoint: Path) -> Dict[str, str]:
+    return {path.name: files.digest_file(path) for path in checkpoint_parts.checkpoint_files(checkpoint)}

@@ -50,7 +50,8 @@ class Found(Generic[Figures]):
     Attributes:
         best: The trial of the cheapest set that meets the goal; None where none did.
         closest: The trial that came closest to it; None where nothing was measured.
-        smallest: None of the best set can do with the bits that it had: time did not run out before that was known.
+        smallest: None of the best set can do with the bits that it had, as far as `parts` goes: time did not run out
+            before that was known.
         possible: Whether the goal is met with more bits for all; None where that was not measured.
         trials: All measurements, in their order.
     """
@@ -100,7 +101,8 @@ def choices(graph: tf.GraphDef, quantizers: Sequence[Quantizer], kind: str, harm
 
 
 def search(ranked: Sequence[Choice], measure: Callable[[Sequence[str]], "Measured[Figures]"],
-           lacking: Callable[[Figures], float], budget: Budget, seconds: float = 0.0) -> "Found[Figures]":
+           lacking: Callable[[Figures], float], budget: Budget, seconds: float = 0.0,
+           parts: int = 0) -> "Found[Figures]":
     """Search for the smallest set that meets a goal, which is missed without more bits.
 
     Args:
@@ -109,6 +111,7 @@ def search(ranked: Sequence[Choice], measure: Callable[[Sequence[str]], "Measure
         lacking: By how much figures miss the goal; 0 or less where they meet it.
         budget: No measurement is begun that it does not allow.
         seconds: How long a measurement takes, as far as is known.
+        parts: How thoroughly the set is made small, see `bisection.smallest`.
     """
     everything = [tensor for choice in ranked for tensor in choice.tensors]
     trials = Trials(everything, measure, lacking, seconds, sure=False)
@@ -117,7 +120,7 @@ def search(ranked: Sequence[Choice], measure: Callable[[Sequence[str]], "Measure
     try:
         possible = bool(ranked) and trials.holds(frozenset(everything), budget)
         if possible:
-            bisection.smallest([choice.tensors for choice in ranked], trials, budget)
+            bisection.smallest([choice.tensors for choice in ranked], trials, budget, parts)
             smallest = True
     except OutOfTimeError:
         pass

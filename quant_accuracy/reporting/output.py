@@ -3,16 +3,17 @@
 import json
 import shutil
 from pathlib import Path
-from typing import List, Optional, Sequence
+from typing import Any, List, Mapping, Optional, Sequence
 
 from quant_accuracy.artifacts.records import Artifacts
 from quant_accuracy.base import files
-from quant_accuracy.base.words import DEVICE, FLOAT, REPORT_FORMS
+from quant_accuracy.base.words import DEVICE, NETWORK, REPORT_FORMS
 from quant_accuracy.device import contract
 from quant_accuracy.pipeline.evaluation import Evaluation
 from quant_accuracy.pipeline.variant import Variant
 from quant_accuracy.quantization import aimet_onnx, export, snapshot
 from quant_accuracy.quantization.records import AIMET
+from quant_accuracy.reporting import repair_table
 from quant_accuracy.reporting.document import contents, history
 from quant_accuracy.reporting.document.read_report import SNAPSHOT_FILE
 from quant_accuracy.reporting.page import pages
@@ -23,7 +24,7 @@ _EXPORTED = ("model.encodings", "quantizers.json", "quantsim.pb")
 
 
 def write(evaluation: Evaluation, folder: Path, kept: Optional[Path] = None,
-          why: Optional[Answer] = None) -> List[Path]:
+          why: Optional[Answer] = None, repair: Optional[Mapping[str, Any]] = None) -> List[Path]:
     """Write the report in all forms with its pictures, the quantizers, and the detections in COCO's results format.
 
     Args:
@@ -31,20 +32,23 @@ def write(evaluation: Evaluation, folder: Path, kept: Optional[Path] = None,
         folder: Where the files go.
         kept: A history that the run is added to before; the report shows it.
         why: Where a loss comes from, if that was asked for.
+        repair: How it can be repaired, as the schema of the report has it, if that was asked for.
 
     Returns:
-        The files; `report.md` is among them. Pictures stand in `images`.
+        The files; `report.md` is among them. Pictures stand in `images`, and what tells of the repair in `repair`.
 
     Raises:
         QuantAccuracyError: An image cannot be read any more, the history cannot be read, or something cannot be
             written.
     """
-    document = contents.as_document(evaluation, folder, why)
+    document = contents.as_document(evaluation, folder, why, repair)
     if kept is not None:
         document = history.remember(kept, document)
     written = pages.write(document, folder, REPORT_FORMS)
     written.append(folder / SNAPSHOT_FILE)
     snapshot.write(written[-1], evaluation.prepared.snapshot())
+    if repair is not None:
+        written += repair_table.write(repair, folder)
     for name, variant in evaluation.variants.items():
         written.append(folder / "detections" / f"{name}.json")
         _write_coco(written[-1], variant)
@@ -78,7 +82,7 @@ def export_quantsim(built: Artifacts, folder: Path) -> List[Path]:
                                              in sorted((built.quantsim_folder / "export").iterdir())]))
     written += _exported_onnx(built, folder / ONNX)
     export.write_yaml(folder / "model.encodings", folder / "model.encodings.yaml")
-    return [*written, folder / "model.encodings.yaml", *export.write_checkpoint(built.graph(FLOAT), folder)]
+    return [*written, folder / "model.encodings.yaml", *export.write_checkpoint(built.graph(NETWORK), folder)]
 
 
 def _exported_onnx(built: Artifacts, folder: Path) -> List[Path]:

@@ -56,6 +56,8 @@ class ModelCard:
         known_failed_checks: The checks that are known to fail, by name.
         runtime: What computes the network: `tensorflow`, `openvino`, or `auto`.
         device: Which integer model is made and measured besides, of `words.DEVICES`; None for none.
+        quantized_checkpoint: Prefix of the checkpoint that is quantized in place of the float variant's, such as one
+            that was repaired; None for the same.
     """
 
     name: str
@@ -73,6 +75,7 @@ class ModelCard:
     known_failed_checks: Mapping[str, KnownFailure] = field(default_factory=dict)
     runtime: str = TENSORFLOW
     device: Optional[str] = None
+    quantized_checkpoint: Optional[Path] = None
 
     def label(self) -> str:
         """The name with the bits of weights and activations: `ssd_mobilenet_v2_demo-w8a8`."""
@@ -154,4 +157,5 @@ def read(document: CardDocument, given: str = "") -> ModelCard:
         known_failed_checks=gates.read_known_failures(card.section(KNOWN_FAILURES)),
         runtime=card_fields.read_runtime(card),
         device=card_fields.read_device(card),
+        quantized_checkpoint=card_fields.read_quantized_checkpoint(card.section("quantization")),
     )

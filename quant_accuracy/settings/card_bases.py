@@ -18,7 +18,8 @@ from quant_accuracy.settings.gates import EXPECTED, LIMIT
 
 BASE = "base"
 # Relative to the file that says them.
-PATHS = (("data", "checkpoint"), ("data", "dataset_dir"), ("data", "annotations"), ("quantization", "config"))
+PATHS = (("data", "checkpoint"), ("data", "dataset_dir"), ("data", "annotations"), ("quantization", "config"),
+         ("quantization", "checkpoint"), ("quantization", "encodings"), ("quantization", "param_encodings"))
 # Cards that build on one another: more is taken for a mistake.
 _DEEPEST = 8
 _OVERRIDES = ("quantization", "overrides")

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Optional, Tuple
 
+from quant_accuracy.base import checkpoint_parts
 from quant_accuracy.base.documents import Section
 from quant_accuracy.base.errors import shown
 from quant_accuracy.base.graph_names import GraphNames
@@ -16,6 +17,7 @@ from quant_accuracy.quantization.records import FOLD, KEEP, SCHEMES, TF, Overrid
 # In place of a height and a width: images are given as they are, and the graph alone resizes them.
 ORIGINAL_SIZE = 0
 _SPELLED_OUT = "spelled_out_batch_norms"
+_WHOLE, _PARAMS = _ENCODINGS = ("encodings", "param_encodings")
 
 
 def read_graph(section: Section) -> GraphNames:
@@ -72,7 +74,8 @@ def read_device(card: Section) -> Optional[str]:
 
 def read_quantization(section: Section) -> Settings:
     """`quantization`: how the network is quantized; the path of the configuration is taken as it stands."""
-    section.only("scheme", "param_bitwidth", "output_bitwidth", "config", "overrides", _SPELLED_OUT)
+    section.only("scheme", "param_bitwidth", "output_bitwidth", "config", "overrides", "checkpoint", *_ENCODINGS,
+                 _SPELLED_OUT)
     scheme = section.text("scheme", TF)
     if scheme not in SCHEMES:
         raise section.error("scheme", f"is {shown(scheme)}; use {' or '.join(SCHEMES)}")
@@ -85,7 +88,26 @@ def read_quantization(section: Section) -> Settings:
         raise section.error(_SPELLED_OUT, f"is {shown(spelled_out)}; use {FOLD} or {KEEP}")
     return Settings(scheme, section.number("param_bitwidth", 2, 16, 8), section.number("output_bitwidth", 2, 16, 8),
                     configuration, tuple(_override(tensors, what) for tensors, what in overrides.items()),
-                    spelled_out_batch_norms=spelled_out)
+                    _encodings(section), _PARAMS in section.items(), spelled_out_batch_norms=spelled_out)
+
+
+def read_quantized_checkpoint(section: Section) -> Optional[Path]:
+    """`quantization.checkpoint`: what is quantized in place of the checkpoint that the float variant is of."""
+    return checkpoint_parts.prefix(Path(section.text("checkpoint"))) if "checkpoint" in section.items() else None
+
+
+def _encodings(section: Section) -> Optional[Path]:
+    """The file that encodings are taken from instead of calibration; None where the card names none."""
+    given = [key for key in _ENCODINGS if key in section.items()]
+    if len(given) > 1:
+        raise section.error(_PARAMS, f"is given beside {_WHOLE}, which takes params too; leave one of them out")
+    if not given:
+        return None
+    path = Path(section.text(given[0]))
+    if not path.is_file():
+        raise section.error(given[0], f"is {shown(str(path))}, and there is no such file; give the model.encodings of "
+                            "an export")
+    return path
 
 
 def _override(tensors: str, section: Section) -> Override:

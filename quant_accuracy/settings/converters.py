@@ -2,9 +2,9 @@
 
 import argparse
 import re
-from typing import Callable, Tuple
+from typing import Callable, Sequence, Tuple
 
-from quant_accuracy.base.words import REPORT_FORMS
+from quant_accuracy.base.words import REMEDIES, REPORT_FORMS
 
 
 def positive(text: str) -> int:
@@ -65,8 +65,17 @@ def switch(text: str) -> bool:
 
 def report_forms(text: str) -> Tuple[str, ...]:
     """The formats of a report, from a list such as `html,json`."""
-    forms = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
-    for form in forms:
-        if form not in REPORT_FORMS:
-            raise argparse.ArgumentTypeError(f"{form!r} is not a report format; use some of {','.join(REPORT_FORMS)}")
-    return forms
+    return _some_of(text, REPORT_FORMS, "report format")
+
+
+def remedies(text: str) -> Tuple[str, ...]:
+    """The remedies of a search, from a list such as `equalization,adaround`."""
+    return _some_of(text, REMEDIES, "remedy")
+
+
+def _some_of(text: str, known: Sequence[str], what: str) -> Tuple[str, ...]:
+    parts = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
+    for part in parts:
+        if part not in known:
+            raise argparse.ArgumentTypeError(f"{part!r} is not a {what}; use some of {','.join(known)}")
+    return parts

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Sequence, Tuple
 
-from quant_accuracy.base.words import DEVICES, RUNTIMES, SCHEMES
+from quant_accuracy.base.words import DEVICES, REMEDIES, RUNTIMES, SCHEMES
 from quant_accuracy.settings.converters import (
     bitwidth,
     choice,
     cluster,
     positive,
+    remedies,
     report_forms,
     switch,
     time_in,
@@ -21,6 +22,8 @@ REAL_CARD = "ssd_mobilenet_v2_coco"
 # The activations of one image stay in a core's cache: larger batches were slower where it was measured.
 DEFAULT_BATCH_SIZE = 1
 DEFAULT_WHY_BUDGET = 10.0
+DEFAULT_REPAIR_BUDGET = 30.0
+DEFAULT_SEARCH_IMAGES = 500
 # Where shards run.
 LOCAL, PROCESSES, RAY = EXECUTORS = ("local", "processes", "ray")
 
@@ -169,6 +172,16 @@ REPORT_OPTIONS: Tuple[Option, ...] = (
            "culprits of a failed gate", ""),
     _QUANTSIM,
     *_LEFT,
+)
+# These have a meaning for the search for a repair only.
+REPAIR_OPTIONS: Tuple[Option, ...] = (
+    *OPTIONS,
+    Option("--remedies", remedies, f"what may be tried, some of {','.join(REMEDIES)}", "LIST", "all, in this order"),
+    Option("--budget", time_in("minutes"), "minutes for the search; what is finished is kept", "MINUTES",
+           f"{DEFAULT_REPAIR_BUDGET:g}"),
+    Option("--search-images", positive, "how many images are enough to search on; what passes there is measured on all "
+           "of them, and on shards that are held back", "N", str(DEFAULT_SEARCH_IMAGES)),
+    Option("--exhaustive", switch, "go on when a repair is found, until nothing is left to be tried", ""),
 )
 # These have a meaning for the suite only.
 SUITE_OPTIONS: Tuple[Option, ...] = (

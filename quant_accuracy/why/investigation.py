@@ -10,7 +10,7 @@ from quant_accuracy.base import concurrency, progress
 from quant_accuracy.base.bisection import Measured
 from quant_accuracy.base.budget import Budget
 from quant_accuracy.base.code import code_digest
-from quant_accuracy.base.words import FLOAT, QUANTIZED
+from quant_accuracy.base.words import NETWORK, QUANTIZED
 from quant_accuracy.graph import sessions
 from quant_accuracy.pipeline import variations
 from quant_accuracy.pipeline.evaluation import Evaluation
@@ -43,7 +43,7 @@ class Loudness(NamedTuple):
 def of_evaluation(evaluation: Evaluation, most_images: int, budget: Budget) -> "Iterator[Investigation]":
     """An investigation, whose session ends with the block."""
     artifacts = evaluation.artifacts
-    network = QuantizedGraph(artifacts.graph(FLOAT), evaluation.request.card.graph, artifacts.quantization)
+    network = QuantizedGraph(artifacts.graph(NETWORK), evaluation.request.card.graph, artifacts.quantization)
     with noise.listening(network) as listener:
         yield Investigation(evaluation, listener, most_images, budget)
 

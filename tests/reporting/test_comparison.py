@@ -301,6 +301,14 @@ def test_the_same_images_in_files_of_another_name_are_the_same(w8: Path, copy: P
     assert {change.difference for change in comparison.compare(w8, _edit(copy, rename)).headline} == {0.0}
 
 
+def test_a_report_of_the_version_before_repairs_is_still_compared(w8: Path, copy: Path) -> None:
+    def age(document: Dict[str, Any]) -> None:
+        document["schema_version"] = 6
+        del document["repair"]
+
+    assert {change.difference for change in comparison.compare(w8, _edit(copy, age)).headline} == {0.0}
+
+
 def _garble(name: str, text: Optional[str]) -> Callable[[Path], object]:
     """Makes something that gives a file other content, or takes it away."""
     return lambda folder: (folder / name).unlink() if text is None else (folder / name).write_text(text)

@@ -176,3 +176,24 @@ def test_a_card_may_leave_images_as_they_are(tmp_path: Path) -> None:
     assert images.preprocessing(found.height, found.width) != images.PREPROCESSING
     with pytest.raises(ConfigurationError, match="input.resize is false beside height or width"):
         card.load(str(tmp_path / "both.yaml"))
+
+
+def test_a_card_names_what_is_quantized_instead_and_its_encodings_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "model.encodings").write_text("{}")
+    text = _CARD + "quantization: {checkpoint: model.meta, KEY: model.encodings}"
+
+    whole, params = (card.load(_write_card(tmp_path, text.replace("KEY", key)))
+                     for key in ("encodings", "param_encodings"))
+
+    assert whole.quantized_checkpoint == tmp_path / "model"
+    assert whole.quantization.encodings_file == params.quantization.encodings_file == tmp_path / "model.encodings"
+    assert (whole.quantization.params_only, params.quantization.params_only) == (False, True)
+
+
+@pytest.mark.parametrize(("keys", "message"), [
+    ("encodings: lost.encodings", "quantization.encodings.*no such file"),
+    ("encodings: mine.yaml, param_encodings: mine.yaml", "quantization.param_encodings is given beside encodings"),
+])
+def test_encodings_that_are_not_there_or_named_twice_are_refused(tmp_path: Path, keys: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        card.load(_write_card(tmp_path, _CARD + f"quantization: {{{keys}}}"))

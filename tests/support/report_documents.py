@@ -218,6 +218,7 @@ def document(**changes: Any) -> Dict[str, Any]:
         "changed_images": [],
         "why": None,
         "device_depth": None,
+        "repair": None,
         "history": [],
         "provenance": {"batch_size": 1, "simulator": "builtin", "data": {"shards": {"val-00000": "12ab"}},
                        "checkpoint": {"model.ckpt.meta": DIGEST}, "seed": None},

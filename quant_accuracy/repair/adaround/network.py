@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -82,7 +82,8 @@ class Result:
 
 
 def adaround(network: Network, quantization: Quantization, image_input: str, batches: Sequence[Batch],
-             options: Optional[Options] = None, folder: Optional[Path] = None) -> Result:
+             options: Optional[Options] = None, folder: Optional[Path] = None,
+             go_on: Callable[[], None] = lambda: None) -> Result:
     """Round the weights of each layer for its output on calibration images; all encodings stay.
 
     A layer takes what the network gives with all earlier layers rounded, and should give what it gives in the float
@@ -95,6 +96,7 @@ def adaround(network: Network, quantization: Quantization, image_input: str, bat
         batches: Calibration images, as for `calibrate.calibrate`.
         options: How it is done; the defaults if there are none.
         folder: Where finished layers are kept, so that a second call goes on; None keeps none.
+        go_on: Called before each layer; what it raises ends this.
 
     Raises:
         GraphError: An op is missing, or the graph does not run.
@@ -110,6 +112,7 @@ def adaround(network: Network, quantization: Quantization, image_input: str, bat
     with sessions.open_session(whole, "the float graph") as session, \
             progress.counter(len(layers), "layers", "AdaRound") as shown:
         for layer in layers:
+            go_on()
             piece: Optional[Path] = None
             if folder is not None:
                 piece = folder / f"{files.digest_value([origin, layer.name])[:32]}.npz"

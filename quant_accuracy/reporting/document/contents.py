@@ -4,7 +4,7 @@ import platform
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Mapping, Optional
 
 from quant_accuracy.base import concurrency, invocation
 from quant_accuracy.base.words import DEVICE, FLOAT, QUANTIZED, REPORT_SCHEMA_VERSION, VARIANTS
@@ -12,7 +12,7 @@ from quant_accuracy.data.shards import format_selection
 from quant_accuracy.pipeline import certainty
 from quant_accuracy.pipeline.evaluation import Evaluation
 from quant_accuracy.reporting.document import committed, device, parts
-from quant_accuracy.reporting.document.read_report import ANNOTATIONS_KEY, DEPTH_KEY
+from quant_accuracy.reporting.document.read_report import ANNOTATIONS_KEY, DEPTH_KEY, REPAIR_KEY
 from quant_accuracy.reporting.pictures import changed_images
 from quant_accuracy.scoring import figure_intervals
 from quant_accuracy.scoring.figure_intervals import FigureIntervals, Scored
@@ -22,7 +22,8 @@ from quant_accuracy.why.explanation import Answer
 _CPU_INFO = Path("/proc/cpuinfo")
 
 
-def as_document(evaluation: Evaluation, folder: Path, why: Optional[Answer] = None) -> Dict[str, Any]:
+def as_document(evaluation: Evaluation, folder: Path, why: Optional[Answer] = None,
+                repair: Optional[Mapping[str, Any]] = None) -> Dict[str, Any]:
     """Everything that is known of an evaluation, JSON-like; within a schema version no field changes its meaning.
 
     What may differ between two runs of the same thing stands in `run`, and in the history.
@@ -31,6 +32,7 @@ def as_document(evaluation: Evaluation, folder: Path, why: Optional[Answer] = No
         evaluation: The evaluation.
         folder: The folder of the report, which gets pictures of the images that lost most.
         why: Where a loss comes from, if that was asked for.
+        repair: How it can be repaired, JSON-like, if that was asked for.
 
     Raises:
         DataError: An image to be drawn cannot be read any more.
@@ -64,6 +66,7 @@ def as_document(evaluation: Evaluation, folder: Path, why: Optional[Answer] = No
         "changed_images": changed,
         "why": None if why is None else explanation.as_document(why),
         DEPTH_KEY: None if depth is None else device_depth.as_document(depth),
+        REPAIR_KEY: None if repair is None else dict(repair),
         "history": [],
     }
 

@@ -19,7 +19,7 @@ from quant_accuracy.scoring import metrics
 from quant_accuracy.scoring.intervals import Interval
 from quant_accuracy.scoring.metrics import Metrics
 
-# Before there were devices, and before there was what only the page shows; everything else is as it was.
+# Before there were devices, and before there were repairs and what only the page shows; everything else is as it was.
 _OLDER = (5, 6)
 # Of the reports that can be read.
 SNAPSHOT_FILE = "snapshot.json"
@@ -27,6 +27,8 @@ SNAPSHOT_FILE = "snapshot.json"
 ANNOTATIONS_KEY = "annotations"
 # Where it compares a device's integer model with the simulation op by op.
 DEPTH_KEY = "device_depth"
+# Where it says how a red card can be repaired.
+REPAIR_KEY = "repair"
 AGAIN = f"make it again with {invocation.REPORT}"
 
 

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import PathPatch, Rectangle
+from matplotlib.patches import Patch, PathPatch, Rectangle
 from matplotlib.path import Path
 
 from quant_accuracy.base.words import DEVICE, FLOAT, QUANTIZED
@@ -91,14 +91,26 @@ class Sheet:
             axes.add_patch(PathPatch(path, fill=False, edgecolor=_STAND_INS[colour], linewidth=width,
                                      capstyle="round", clip_on=False))
 
+    def dot(self, axes: Axes, x: float, y: float, colour: str, width: float, note: str) -> None:
+        """A dot; a pointer that rests on it is told the note."""
+        path = Path([(x, y)] * 2, [Path.MOVETO, Path.LINETO])
+        path.should_simplify = False
+        patch = PathPatch(path, fill=False, edgecolor=_STAND_INS[colour], linewidth=width, capstyle="round",
+                          clip_on=False)
+        self._tell(patch, note)
+        axes.add_patch(patch)
+
     def box(self, axes: Axes, x: Tuple[float, float], y: Tuple[float, float], colour: str, note: str = "") -> None:
         """A filled box; a pointer that rests on it is told the note."""
         patch = Rectangle((x[0], y[0]), x[1] - x[0], y[1] - y[0], facecolor=_STAND_INS[colour], linewidth=0,
                           clip_on=False)
         if note:
-            patch.set_gid(f"note{len(self._notes)}")
-            self._notes[patch.get_gid()] = note
+            self._tell(patch, note)
         axes.add_patch(patch)
+
+    def _tell(self, patch: Patch, note: str) -> None:
+        patch.set_gid(f"note{len(self._notes)}")
+        self._notes[patch.get_gid()] = note
 
     def write(self, x: float, y: float, text: str, align: str = "start", colour: str = SOFT) -> None:
         """Text whose middle is at this height; `align` is its `start`, `middle` or `end`."""

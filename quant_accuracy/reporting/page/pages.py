@@ -43,7 +43,12 @@ def render(document: Mapping[str, Any], form: str, folder: Path) -> str:
         shown.update(_drawn(document), **{key: [{**image, "source": _embedded(folder / image["picture"]),
                                                  "drawn": overlay.draw(image)} for image in shown[key]]
                                           for key in ("images", "device_images")})
-    text = _environment(form).get_template(f"report.{form}.j2").render(shown)
+    return filled(f"report.{form}.j2", form, shown)
+
+
+def filled(template: str, form: str, shown: Mapping[str, Any]) -> str:
+    """A template with what it shows; `form` says how that is escaped, `html` or `md`."""
+    text = _environment(form).get_template(template).render(shown)
     # Names from JSON may hold halves of characters, which no file takes.
     return text.encode("utf-8", "replace").decode("utf-8")
 

@@ -62,12 +62,14 @@ class Table(NamedTuple):
         columns: Its columns.
         rows: Its cells, row by row.
         sortable: Whether a reader may sort it.
+        marked: The rows that stand out, by their place.
     """
 
     label: str
     columns: Sequence[Column]
     rows: Sequence[Sequence[Cell]]
     sortable: bool = False
+    marked: Sequence[int] = ()
 
     @property
     def judged(self) -> bool:

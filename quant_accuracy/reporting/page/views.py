@@ -6,13 +6,14 @@ from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from quant_accuracy.base.words import DEVICE, VARIANTS
 from quant_accuracy.judging import baseline
-from quant_accuracy.reporting.document.read_report import DEPTH_KEY
+from quant_accuracy.reporting.document.read_report import DEPTH_KEY, REPAIR_KEY
 from quant_accuracy.reporting.gate_table import NOTHING, number
 from quant_accuracy.reporting.page import (
     depth,
     evidence,
     heat_maps,
     of_device,
+    of_repair,
     quantizer_table,
     shots,
     side_by_side,
@@ -39,6 +40,7 @@ def view(document: Mapping[str, Any]) -> Dict[str, Any]:
         "ended": f"{_minute(document['run']['ended'])} UTC",
         "headline": _headline(document),
         "why": None if why is None else why["lines"],
+        "repair": None if document[REPAIR_KEY] is None else of_repair.view(document[REPAIR_KEY]),
         "gates": verdict_tables.gates(document["verdicts"], proofs),
         "checks": verdict_tables.checks(document["verdicts"], proofs),
         "notes": list(document["notes"]),

@@ -68,7 +68,7 @@ def test_the_document_has_the_fields_of_its_schema_version(document: Dict[str, A
     assert set(document) == {"schema_version", "model", "images", "shards", "annotations", "metrics", "mAP_drop",
                              "unknown_categories", "intervals", "verdicts", "notes", "errors", "curves", "quantizers",
                              "batch_norms_left", "changed_images", "why", "history", "provenance", "run", "device",
-                             "device_depth", "snapshot", "confusion", "calibration"}
+                             "device_depth", "repair", "snapshot", "confusion", "calibration"}
     assert document["device"] is None
     assert document["why"] is None
 

@@ -8,7 +8,7 @@ import pytest
 
 from quant_accuracy.judging.verdicts import OUTCOMES
 from quant_accuracy.scoring.metrics import FIGURES
-from tests.support import report_documents
+from tests.support import repair_documents, report_documents
 
 _SCHEMA = report_documents.SCHEMA
 _DOCUMENTS = {"without why, history and pictures": report_documents.document(),
@@ -16,6 +16,9 @@ _DOCUMENTS = {"without why, history and pictures": report_documents.document(),
               "with a device": report_documents.document(device=report_documents.device(), changed_images=[
                   {**report_documents.changed_image(4, "images/4.jpg"), "device": 0.4}]),
               "with a device on some images": report_documents.document(device=report_documents.device(missing=4)),
+              "with a repair": report_documents.document(repair=repair_documents.repair()),
+              "with a repair that found nothing": report_documents.document(repair=repair_documents.repair(
+                  attempts=[repair_documents.failed()], chosen=None, found=False, ended="interrupted")),
               "without bisection": report_documents.document(why=report_documents.why(bisection=None)),
               "without curves": report_documents.document(curves={
                   **report_documents.curves(), "mean": {side: dict.fromkeys(("0.50", "0.75", "0.50:0.95"))
@@ -64,6 +67,19 @@ def _cut(*path: Any) -> Callable[[Dict[str, Any]], None]:
 ])
 def test_what_a_report_is_not_is_refused(change: Callable[[Dict[str, Any]], None]) -> None:
     document = copy.deepcopy(_DOCUMENTS["with all"])
+    change(document)
+
+    assert report_documents.schema_errors(document)
+
+
+@pytest.mark.parametrize("change", [
+    _cut("repair", "line"), _cut("repair", "before", "front"), _cut("repair", "chosen", "held_back"),
+    _set("repair", "ended", "bored"), _set("repair", "attempts", 0, "drop_interval", [0.1]),
+    _set("repair", "attempts", 0, "gates", "mAP_drop", "maybe"), _set("repair", "images", "search", -1),
+    _set("repair", "chosen", "all", "mAP", 1.5), _set("repair", "surprise", 1), _cut("repair"),
+])
+def test_what_a_repair_is_not_is_refused(change: Callable[[Dict[str, Any]], None]) -> None:
+    document = copy.deepcopy(_DOCUMENTS["with a repair"])
     change(document)
 
     assert report_documents.schema_errors(document)

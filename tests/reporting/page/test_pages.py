@@ -19,7 +19,7 @@ from quant_accuracy.base.errors import ConfigurationError, StorageError
 from quant_accuracy.base.words import REPORT_FORMS
 from quant_accuracy.reporting.page import pages
 from quant_accuracy.scoring.metrics import FIGURES
-from tests.support import report_documents
+from tests.support import repair_documents, report_documents
 from tests.support.places import ROOT
 from tests.support.report_documents import (
     changed_image,
@@ -373,7 +373,7 @@ def _with_name(name: str) -> Dict[str, Any]:
         batch_norms_left=[{"batch_norm": name, "reason": name}], why=answer,
         changed_images=[{**changed_image(1, name), "file_name": name}],
         history=[past_run(0.01, name), past_run(0.02, name), past_run(0.03, name)],
-        run={**document()["run"], "options": {name: name}})
+        run={**document()["run"], "options": {name: name}}, repair=repair_documents.with_name(name))
 
 
 @lru_cache(maxsize=None)

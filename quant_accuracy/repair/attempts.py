@@ -1,0 +1,196 @@
+"""Ways to quantize a red model, each measured on the same images."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from quant_accuracy.base import files
+from quant_accuracy.base.budget import Clock
+from quant_accuracy.base.code import code_digest
+from quant_accuracy.base.documents import read_json
+from quant_accuracy.base.errors import QuantAccuracyError
+from quant_accuracy.data.shards import Shard
+from quant_accuracy.graph import sessions
+from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS
+from quant_accuracy.pipeline import trial
+from quant_accuracy.pipeline.prepared import Prepared
+from quant_accuracy.pipeline.variant import Variant
+from quant_accuracy.repair import cost
+from quant_accuracy.repair.cost import Cost, Sizes
+from quant_accuracy.scoring.intervals import Interval
+from quant_accuracy.settings.card import ModelCard
+from quant_accuracy.settings.gates import CLASS_DROP
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A way to quantize the model.
+
+    Attributes:
+        name: What is done, in words: `equalization + bias correction`.
+        remedies: Which remedies that are.
+        card: The card that says it.
+    """
+
+    name: str
+    remedies: Tuple[str, ...]
+    card: ModelCard
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A candidate, measured.
+
+    Attributes:
+        candidate: What was measured.
+        images: On how many images.
+        mean_ap: The quantized mAP; None without ground truth.
+        drop: Float mAP - quantized mAP.
+        interval: Where the drop lies on any such images; None where no interval is honest.
+        gates: What each gate says, by name.
+        cost: What its bit widths cost; None where it could not be measured.
+        seconds: How long it took, without what it builds on.
+        error: Why it could not be measured; then the rest is empty.
+    """
+
+    candidate: Candidate
+    images: int
+    mean_ap: Optional[float]
+    drop: Optional[float]
+    interval: Optional[Interval]
+    gates: Mapping[str, str]
+    cost: Optional[Cost]
+    seconds: float
+    error: Optional[str] = None
+
+    @property
+    def outcome(self) -> str:
+        """What all gates say together."""
+        said = set(self.gates.values())
+        return next((word for word in (FAIL, INCONCLUSIVE) if word in said), PASS if said else INCONCLUSIVE)
+
+
+class Bench:
+    """Measures candidates on some shards of an evaluation; what it measured is kept in the cache.
+
+    Attributes:
+        prepared: The evaluation of these shards.
+        seconds: How long the last measurement took that was not kept; 0 before.
+
+    Args:
+        prepared: The evaluation of the red card.
+        shards: On which of its shards.
+        allowed: The largest drop of mAP that the gates allow, see `allowed_drop`.
+        clock: Gives the time in seconds.
+    """
+
+    def __init__(self, prepared: Prepared, shards: Sequence[Shard], allowed: Optional[float], clock: Clock) -> None:
+        self.prepared = trial.part(prepared, shards)
+        self.seconds = 0.0
+        self._allowed, self._clock = allowed, clock
+        self._floats: Optional[Variant] = None
+        self._sizes: Dict[str, Sizes] = {}
+
+    def measure(self, candidate: Candidate, spent: float = 0.0) -> Attempt:
+        """Measure a candidate; one that cannot be quantized so is an attempt with an error.
+
+        Args:
+            candidate: What to measure.
+            spent: Seconds that making it took.
+        """
+        start = self._clock()
+        try:
+            changed = trial.with_card(self.prepared, candidate.card)
+            figures = self._kept(changed)
+            if figures is None:
+                figures = self._measured(changed)
+                self.seconds = self._clock() - start
+                figures["seconds"] = spent + self.seconds
+                files.write_json(self._path(changed), figures)
+            return Attempt(candidate, **{**figures, "interval": figures["interval"] and Interval(*figures["interval"])},
+                           cost=self._cost(changed))
+        except QuantAccuracyError as error:
+            return failed(candidate, error, spent + self._clock() - start)
+
+    def lacking(self, attempt: Attempt) -> float:
+        """By how much mAP all of an attempt's interval misses what the gates ask for; 0 or less where it does not.
+
+        The gate on classes counts only where it fails: a part of the images is seldom sure of every class.
+        """
+        if attempt.drop is None:
+            return float("inf")
+        high = attempt.drop if attempt.interval is None else attempt.interval.high
+        missing = min(0.0, high) if self._allowed is None else high - self._allowed
+        return max(missing, attempt.drop, 1e-6) if attempt.gates.get(CLASS_DROP) == FAIL else missing
+
+    def _measured(self, changed: Prepared) -> Dict[str, Any]:
+        if self._floats is None:
+            self._floats = trial.float_variant(self.prepared)
+        found = trial.measure(changed, self._floats)
+        return {"images": found.images, "mean_ap": found.mean_ap, "drop": found.drop, "interval": found.interval,
+                "gates": {verdict.gate: verdict.outcome for verdict in found.verdicts}}
+
+    def _path(self, changed: Prepared) -> Any:
+        request, artifacts = changed.request, changed.artifacts
+        return changed.cache.path("repair/attempts", {
+            "float": artifacts.float_folder.name, "quantsim": artifacts.quantsim_folder.name,
+            "shards": [[self.prepared.digests[shard.index], shard.records] for shard in self.prepared.shards],
+            "truth": changed.truth.digest(), "share": changed.share(), "whole": changed.whole(),
+            "gates": [asdict(gate) for gate in request.card.gates], "batch_size": request.batch_size,
+            "code": code_digest("runtimes", "data", "detection", "scoring", "judging", "pipeline", "repair"),
+            "tensorflow": sessions.version()}, ".json")
+
+    def _kept(self, changed: Prepared) -> Optional[Dict[str, Any]]:
+        path = self._path(changed)
+        try:
+            kept: Dict[str, Any] = read_json(path)
+            return kept
+        except (OSError, ValueError):
+            # Missing, or damaged: both are made again.
+            return None
+
+    def _cost(self, changed: Prepared) -> Cost:
+        artifacts, card = changed.artifacts, changed.request.card
+        folder = (artifacts.network_folder or artifacts.float_folder).name
+        if folder not in self._sizes:
+            self._sizes[folder] = cost.measure(trial.network_of(changed), artifacts.quantizers, card.graph.image_input,
+                                               changed.calibration_images(1)[0])
+        return cost.of(self._sizes[folder], artifacts.quantizers)
+
+
+def failed(candidate: Candidate, error: QuantAccuracyError, seconds: float) -> Attempt:
+    """An attempt that could not be measured."""
+    return Attempt(candidate, 0, None, None, None, {}, None, seconds, str(error))
+
+
+def allowed_drop(card: ModelCard, of_float: float) -> Optional[float]:
+    """The largest drop of mAP that the gates of a card allow together; None where it has no gate on mAP.
+
+    Args:
+        card: The card.
+        of_float: The mAP of the float variant on all images.
+    """
+    limits: List[float] = []
+    for gate in card.gates:
+        if gate.limit is None:
+            continue
+        if gate.name == "mAP_drop":
+            limits.append(gate.limit)
+        elif gate.name == "mAP_floor":
+            limits.append(of_float - gate.limit)
+        elif gate.name == "mAP_ratio":
+            limits.append(of_float * (1.0 - gate.limit))
+    return min(limits, default=None)
+
+
+def on_front(attempts: Sequence[Attempt]) -> List[bool]:
+    """Which attempts no other one beats: none is as accurate for fewer bit operations, or more accurate for as many."""
+    points = [(attempt.mean_ap, attempt.cost.bit_operations) if attempt.mean_ap is not None and attempt.cost else None
+              for attempt in attempts]
+    known = [point for point in points if point is not None]
+    return [point is not None and not any(other != point and other[0] >= point[0] and other[1] <= point[1]
+                                          for other in known) for point in points]
+
+
+def without_device(card: ModelCard) -> ModelCard:
+    """The card that the search measures: the integer model of each candidate would cost more than it tells."""
+    return replace(card, device=None)

@@ -1,0 +1,97 @@
+"""The stage of a search that gives more bits: to all, to learn where they are needed, and then to the fewest."""
+
+from dataclasses import replace
+from typing import Dict, List, Sequence, Tuple
+
+from quant_accuracy.base.bisection import Measured
+from quant_accuracy.base.words import MIXED_PRECISION, NETWORK
+from quant_accuracy.pipeline import trial
+from quant_accuracy.pipeline.prepared import Prepared
+from quant_accuracy.repair import cost, mixed_precision, settings
+from quant_accuracy.repair.attempts import Attempt
+from quant_accuracy.repair.mixed_precision import ACTIVATIONS, OPS, WEIGHTS, Choice
+from quant_accuracy.repair.tries import Tries, stacked
+from quant_accuracy.settings.card import ModelCard
+from quant_accuracy.why import investigation
+
+_IMAGES = 8
+# A set is made smaller by leaving out about so many parts of it, each once.
+_PARTS = 12
+# Of the time that is left.
+_RANKING = 1 / 3
+
+
+def find(tries: Tries, start: Attempt, kinds: Sequence[str] = (ACTIVATIONS, WEIGHTS)) -> None:
+    """Look for the fewest quantizers that pass with more bits.
+
+    Whichever kind of quantizers is enough with more bits for all of it is searched, the one that costs fewer bit
+    operations if each is; where only both together are, whole ops are.
+
+    Args:
+        tries: Measures.
+        start: What more bits are added to.
+        kinds: Which quantizers may have them.
+
+    Raises:
+        RepairedError: There is a repair.
+        OutOfTimeError: There is no time left.
+    """
+    changed = trial.with_card(tries.bench.prepared, start.candidate.card)
+    quantizers = changed.artifacts.quantizers
+    enough: List[Tuple[str, Attempt]] = []
+    for kind in kinds:
+        whole = _for_all(tries, start, changed, [kind])
+        enough += [(kind, whole)] if tries.lacking(whole) <= 0 else []
+    if not enough and len(kinds) > 1:
+        whole = _for_all(tries, start, changed, kinds)
+        enough += [(OPS, whole)] if tries.lacking(whole) <= 0 else []
+    if not enough:
+        tries.unfinished.append(f"{start.candidate.name}: not even more bits for all {' and '.join(kinds)} are enough")
+        return
+    kind, whole = min(enough, key=lambda item: item[1].cost.bit_operations if item[1].cost else float("inf"))
+    measured: Dict[Tuple[str, ...], Attempt] = {}
+
+    def measure(tensors: Sequence[str]) -> "Measured[Attempt]":
+        card = settings.with_bits(start.candidate.card, quantizers, tensors)
+        before = tries.bench.seconds
+        name = f"more bits for {len(tensors)} {_noun(kind, len(tensors))}"
+        found = tries.measure(stacked(start.candidate, name, MIXED_PRECISION, card))
+        measured[tuple(tensors)] = found
+        return Measured(found, tries.bench.seconds != before)
+
+    found = mixed_precision.search(_ranked(tries, changed, kind), measure, tries.lacking, tries.budget,
+                                   tries.bench.seconds, 0 if tries.plan.exhaustive else _PARTS)
+    if not found.smallest:
+        tries.unfinished.append(f"{start.candidate.name}: perhaps fewer {_noun(kind, 2)} with more bits are enough; "
+                                "time ran out")
+    for item in sorted((item for item in found.trials if item.met), key=lambda item: len(item.chosen)):
+        tries.finish(measured[item.chosen])
+    tries.finish(whole)
+
+
+def _for_all(tries: Tries, start: Attempt, changed: Prepared, kinds: Sequence[str]) -> Attempt:
+    card = settings.more_bits(start.candidate.card, changed.artifacts.quantizers, kinds)
+    name = f"{_bits(card, kinds)} for all {' and '.join(kinds)}"
+    return tries.measure(stacked(start.candidate, name, MIXED_PRECISION, card))
+
+
+def _ranked(tries: Tries, changed: Prepared, kind: str) -> List[Choice]:
+    """What may have more bits, the most harmful first; of weights the most harmful for their size."""
+    card, artifacts = changed.request.card, changed.artifacts
+    with investigation.of_evaluation(replace(tries.evaluation, prepared=changed), _IMAGES, tries.budget) as asked:
+        asked.rank(tries.budget.part(_RANKING))
+        harm = {item.tensor: item.blame for item in asked.sensitivities.quantizers}
+    sizes = cost.measure(trial.network_of(changed), artifacts.quantizers, card.graph.image_input,
+                         changed.calibration_images(1)[0])
+    return mixed_precision.choices(artifacts.graph(NETWORK), artifacts.quantizers, kind, harm, sizes,
+                                   by_price=kind == WEIGHTS)
+
+
+def _bits(card: ModelCard, kinds: Sequence[str]) -> str:
+    found = {WEIGHTS: card.quantization.param_bitwidth, ACTIVATIONS: card.quantization.output_bitwidth}
+    return " and ".join(str(bits) for bits in dict.fromkeys(found[kind] for kind in kinds)) + " bits"
+
+
+def _noun(kind: str, count: int) -> str:
+    noun = {WEIGHTS: "weight", ACTIVATIONS: "activation", OPS: "quantizer"}[kind]
+    return noun if count == 1 else f"{noun}s"

@@ -1,0 +1,128 @@
+"""A repair as a model card: its base, and only what changed."""
+
+import os
+from pathlib import Path
+from typing import Any, Dict, List, Tuple
+
+import yaml
+
+from quant_accuracy.base import files
+from quant_accuracy.quantization import configuration, export
+from quant_accuracy.quantization.records import Override
+from quant_accuracy.repair.weights import ENCODINGS
+from quant_accuracy.settings.card import ModelCard
+from quant_accuracy.settings.card_files import SUFFIXES
+
+CONFIGURATION = "quantsim_config.json"
+
+
+def name_of(card: ModelCard) -> str:
+    """The name of a card's repair."""
+    return f"{card.name}_repaired"
+
+
+def document(given: ModelCard, repaired: ModelCard, folder: Path) -> Dict[str, Any]:
+    """The card that says what changed; what it names lies beside it.
+
+    Args:
+        given: The red card as its file says it, without what options changed.
+        repaired: The card that was measured.
+        folder: Where the card will be.
+    """
+    return {"base": _base(given, folder), "name": name_of(given),
+            **{section: content for section, content in (
+                ("quantization", _quantization(given, repaired)),
+                ("assumptions", {} if given.assumptions.symmetric_params == repaired.assumptions.symmetric_params
+                 else {"symmetric_params": repaired.assumptions.symmetric_params}),
+                ("calibration", {} if given.calibration_images == repaired.calibration_images
+                 else {"images": repaired.calibration_images})) if content}}
+
+
+def write(given: ModelCard, repaired: ModelCard, folder: Path, place: Path) -> List[Path]:
+    """Write the card, and its quantizer configuration where that is another one.
+
+    Args:
+        given: The red card as its file says it, without what options changed.
+        repaired: The card that was measured.
+        folder: Where the files go.
+        place: The folder that they will be in.
+
+    Returns:
+        The files, the card first.
+
+    Raises:
+        StorageError: A file cannot be written.
+    """
+    written = [folder / f"{name_of(given)}.yaml"]
+    if given.quantization.configuration != repaired.quantization.configuration:
+        written.append(folder / CONFIGURATION)
+        configuration.write(written[-1], repaired.quantization.configuration)
+    files.write_text(written[0], text(document(given, repaired, place)))
+    return written
+
+
+def text(content: Dict[str, Any]) -> str:
+    """A card as YAML, its keys in the order in which they were put."""
+    return str(yaml.safe_dump(content, sort_keys=False, default_flow_style=False, allow_unicode=True, width=120))
+
+
+def changes(given: ModelCard, repaired: ModelCard) -> List[str]:
+    """What changed, one thing a line, in words."""
+    before, after = given.quantization, repaired.quantization
+    found = [f"{what}: {new} instead of {old}" for what, old, new in (
+        ("scheme", before.scheme, after.scheme),
+        ("bits of weights", before.param_bitwidth, after.param_bitwidth),
+        ("bits of activations", before.output_bitwidth, after.output_bitwidth),
+        ("calibration images", given.calibration_images, repaired.calibration_images)) if old != new]
+    if after.configuration.per_channel and not before.configuration.per_channel:
+        found.append("weights have an encoding for each channel")
+    if repaired.assumptions.symmetric_params and not given.assumptions.symmetric_params:
+        found.append("ranges of weights are symmetric")
+    if repaired.quantized_checkpoint != given.quantized_checkpoint:
+        found.append("weights and biases: those of the checkpoint beside the card")
+    if after.params_only and not before.params_only:
+        found.append("encodings of weights: those beside the card, which the weights were rounded for")
+    return found + [_in_words(override) for override in _added(given, repaired)]
+
+
+def _base(given: ModelCard, folder: Path) -> str:
+    name = given.given or given.name
+    # Relative to the card that says it.
+    return os.path.relpath(name, str(folder)) if name.endswith(SUFFIXES) else name
+
+
+def _quantization(given: ModelCard, repaired: ModelCard) -> Dict[str, Any]:
+    before, after = given.quantization, repaired.quantization
+    found: Dict[str, Any] = {key: getattr(after, key) for key in ("scheme", "param_bitwidth", "output_bitwidth")
+                             if getattr(after, key) != getattr(before, key)}
+    if after.spelled_out_batch_norms != before.spelled_out_batch_norms:
+        found["spelled_out_batch_norms"] = after.spelled_out_batch_norms
+    if after.configuration != before.configuration:
+        found["config"] = CONFIGURATION
+    if repaired.quantized_checkpoint != given.quantized_checkpoint:
+        found["checkpoint"] = export.PREFIX
+    if after.encodings_file != before.encodings_file:
+        found.update(_encodings(given, repaired))
+    overrides: Dict[str, Dict[str, Any]] = {}
+    for override in _added(given, repaired):
+        overrides.setdefault(override.tensors, {}).update(
+            {key: value for key, value in (("bitwidth", override.bitwidth), ("symmetric", override.symmetric),
+                                           ("enabled", override.enabled)) if value is not None})
+    return {**found, **({"overrides": overrides} if overrides else {})}
+
+
+def _encodings(given: ModelCard, repaired: ModelCard) -> Dict[str, Any]:
+    before, after = given.quantization, repaired.quantization
+    keys = {True: "param_encodings", False: "encodings"}
+    removed = {} if before.encodings_file is None else {keys[before.params_only]: None}
+    return {**removed, **({} if after.encodings_file is None else {keys[after.params_only]: ENCODINGS})}
+
+
+def _added(given: ModelCard, repaired: ModelCard) -> Tuple[Override, ...]:
+    return repaired.quantization.overrides[len(given.quantization.overrides):]
+
+
+def _in_words(override: Override) -> str:
+    if override.enabled is False:
+        return f"no quantizer for {override.tensors}"
+    return f"{override.bitwidth} bits for {override.tensors}"

@@ -1,0 +1,28 @@
+"""What a search for a repair may do, and how it can end."""
+
+from dataclasses import dataclass
+from typing import Collection
+
+from quant_accuracy.base.words import REMEDIES
+from quant_accuracy.settings.options import DEFAULT_REPAIR_BUDGET, DEFAULT_SEARCH_IMAGES
+
+FOUND, TIME, INTERRUPTED, EXHAUSTED = "found", "time", "interrupted", "exhausted"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a search may do.
+
+    Attributes:
+        remedies: Which of `words.REMEDIES`.
+        minutes: Nothing is begun after so long.
+        images: How many images are enough to search on.
+        exhaustive: Go on when a repair is found, until nothing is left to be tried.
+        strict: An inconclusive gate is no pass.
+    """
+
+    remedies: Collection[str] = REMEDIES
+    minutes: float = DEFAULT_REPAIR_BUDGET
+    images: int = DEFAULT_SEARCH_IMAGES
+    exhaustive: bool = False
+    strict: bool = False

@@ -1,0 +1,165 @@
+"""The search for a repair: remedies from cheap to dear, alone and stacked, until one passes.
+
+Everything is measured on the same shards, and stays in the cache, so that a second call goes on. What passes there with
+all of its interval is measured on all shards, and once more on those that the search has not seen: the best of many
+tries is the best by luck, too.
+"""
+
+import time
+from dataclasses import dataclass
+from typing import Optional, Sequence, Tuple
+
+from quant_accuracy.base.bisection import OutOfTimeError
+from quant_accuracy.base.budget import Clock
+from quant_accuracy.base.errors import QuantAccuracyError
+from quant_accuracy.base.words import ADAROUND, BIAS_CORRECTION, EQUALIZATION, MIXED_PRECISION
+from quant_accuracy.pipeline.evaluation import Evaluation
+from quant_accuracy.pipeline.prepared import Prepared
+from quant_accuracy.repair import attempts, bits, settings, weights
+from quant_accuracy.repair.attempts import Attempt, Candidate
+from quant_accuracy.repair.mixed_precision import ACTIVATIONS
+from quant_accuracy.repair.plan import EXHAUSTED, FOUND, INTERRUPTED, TIME, Plan
+from quant_accuracy.repair.split import Split
+from quant_accuracy.repair.tries import Proof, RepairedError, Tries, drop, stacked
+from quant_accuracy.settings.card import ModelCard
+
+# So many settings are tried on top of the best one.
+_STACKED = 2
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a search has found out.
+
+    Attributes:
+        before: The red card, on the images of the search.
+        attempts: Everything else that was measured there, in this order.
+        proofs: Those of them that were measured on all images.
+        chosen: The proof of the repair, or of what comes closest to one, which an interrupted search has not measured
+            on all images; None where nothing is better than the red card.
+        ended: `found`, `time`, `interrupted` or `exhausted`.
+        split: On which shards.
+        allowed: The largest drop of mAP that the gates allow; None where no gate is on mAP.
+        seconds: How long it took.
+        unfinished: What was not tried to its end, and why.
+    """
+
+    before: Attempt
+    attempts: Sequence[Attempt]
+    proofs: Sequence[Proof]
+    chosen: Optional[Proof]
+    ended: str
+    split: Split
+    allowed: Optional[float]
+    seconds: float
+    unfinished: Sequence[str]
+
+    @property
+    def repaired(self) -> bool:
+        """Whether there is a repair."""
+        return self.chosen is not None and self.chosen.accepted
+
+
+def search(evaluation: Evaluation, plan: Plan, clock: Clock = time.monotonic) -> Outcome:
+    """Search for a repair of an evaluated card.
+
+    Args:
+        evaluation: The evaluation of the red card.
+        plan: What may be tried.
+        clock: Gives the time in seconds.
+
+    Raises:
+        QuantAccuracyError: The red card itself could not be measured.
+    """
+    start = clock()
+    tries = Tries(evaluation, plan, clock)
+    card = attempts.without_device(evaluation.request.card)
+    before = tries.bench.measure(Candidate("as it is", (), card))
+    if before.error is not None:
+        raise QuantAccuracyError(before.error)
+    ended = EXHAUSTED
+    try:
+        _try_all(tries, before)
+    except RepairedError:
+        ended = FOUND
+    except OutOfTimeError:
+        ended = TIME
+    except KeyboardInterrupt:
+        ended = INTERRUPTED
+    accepted = [proof for proof in tries.proofs if proof.accepted]
+    chosen = min(accepted, key=_price) if accepted else None
+    if chosen is None:
+        chosen = _closest(tries, before, proved=ended != INTERRUPTED)
+    return Outcome(before, tries.attempts, tries.proofs, chosen, ended, tries.split, tries.allowed, clock() - start,
+                   tries.unfinished)
+
+
+def _price(proof: Proof) -> Tuple[float, float]:
+    """Bit operations first, then the drop."""
+    return proof.whole.cost.bit_operations if proof.whole.cost else float("inf"), drop(proof.whole)
+
+
+def _closest(tries: Tries, before: Attempt, proved: bool) -> Optional[Proof]:
+    """What comes closest to the gates; None where nothing is better than the red card."""
+    best = min([before, *tries.attempts], key=drop)
+    if best is before:
+        return None
+    return tries.prove(best) if proved else Proof(best, None, None, False)
+
+
+def _try_all(tries: Tries, before: Attempt) -> None:
+    best = _try_settings(tries, before)
+    for start in [before] if best is before else [before, best]:
+        _try_weights(tries, start)
+    if MIXED_PRECISION in tries.plan.remedies:
+        bits.find(tries, _best(tries, before))
+    if ADAROUND in tries.plan.remedies:
+        _try_rounding(tries, before)
+
+
+def _try_settings(tries: Tries, before: Attempt) -> Attempt:
+    """Each setting alone, and then the best of them together; gives the best."""
+    images, wanted = sum(shard.total for shard in tries.evaluation.prepared.every_shard), tries.plan.remedies
+    found = [tries.attempt(Candidate(item.name, (item.remedy,), item.card))
+             for item in settings.of_card(before.candidate.card, images) if item.remedy in wanted]
+    better = sorted((item for item in found if drop(item) < drop(before)), key=drop)
+    best = better[0] if better else before
+    for other in better[1:1 + _STACKED]:
+        for item in settings.of_card(best.candidate.card, images):
+            if item.name == other.candidate.name and item.remedy not in best.candidate.remedies:
+                together = tries.attempt(stacked(best.candidate, item.name, item.remedy, item.card))
+                best = min(best, together, key=drop)
+                break
+    return best
+
+
+def _try_weights(tries: Tries, start: Attempt) -> None:
+    """Equalization and bias correction, alone and together."""
+    equalized = tries.remedied(start, EQUALIZATION, "equalization", weights.equalized)
+    for of in (start, equalized):
+        if of is not None:
+            tries.remedied(of, BIAS_CORRECTION, "bias correction", weights.corrected)
+
+
+def _try_rounding(tries: Tries, before: Attempt) -> None:
+    """AdaRound on the best that has neither other biases nor more bits, then other biases, then more bits."""
+    left_out = {BIAS_CORRECTION, MIXED_PRECISION, ADAROUND}
+    start = min((item for item in [before, *tries.attempts] if not left_out & set(item.candidate.remedies)), key=drop)
+    reference = start.candidate.card
+
+    def round_weights(prepared: Prepared, card: ModelCard) -> ModelCard:
+        return weights.rounded(prepared, card, go_on=tries.go_on)
+
+    rounded = tries.remedied(start, ADAROUND, "AdaRound", round_weights)
+    if rounded is None:
+        return
+    tries.remedied(rounded, BIAS_CORRECTION, "bias correction",
+                   lambda prepared, card: weights.corrected(prepared, card, reference))
+    if MIXED_PRECISION in tries.plan.remedies:
+        bits.find(tries, _best(tries, rounded), [ACTIVATIONS])
+
+
+def _best(tries: Tries, before: Attempt) -> Attempt:
+    """The best of what costs no bits."""
+    free = [item for item in [before, *tries.attempts] if MIXED_PRECISION not in item.candidate.remedies]
+    return min(free, key=drop)

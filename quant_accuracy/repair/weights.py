@@ -1,0 +1,150 @@
+"""Remedies that change weights and biases: from a card to one that quantizes another checkpoint.
+
+What a remedy makes is an export as AIMET writes it, in the cache: the folded network as a checkpoint, and encodings
+beside it where these must not be made again. So what is measured is what can be deployed.
+"""
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from quant_accuracy.artifacts.calibration import calibration_shards
+from quant_accuracy.artifacts.records import Artifacts
+from quant_accuracy.base import files
+from quant_accuracy.base.code import code_digest
+from quant_accuracy.base.documents import read_json
+from quant_accuracy.base.errors import GraphError
+from quant_accuracy.base.words import NETWORK
+from quant_accuracy.data import images
+from quant_accuracy.graph import sessions
+from quant_accuracy.graph.network import Network
+from quant_accuracy.pipeline import trial
+from quant_accuracy.pipeline.prepared import Prepared
+from quant_accuracy.quantization import encodings_file, export
+from quant_accuracy.quantization.records import PARAM, Override, Quantization
+from quant_accuracy.repair.adaround import network as adaround
+from quant_accuracy.repair.bias_correction import correct
+from quant_accuracy.repair.equalization import equalize, verification
+from quant_accuracy.repair.settings import with_settings
+from quant_accuracy.settings.card import ModelCard
+
+ENCODINGS = export.PREFIX + ".encodings"
+_OVERRIDES = "overrides.json"
+_KIND = "repair"
+_REMEDIES = ("repair/equalization", "repair/bias_correction", "repair/adaround")
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What a remedy leaves.
+
+    Attributes:
+        graph: The network.
+        overrides: What has to be said of its quantizers besides.
+        params: The quantization whose params must stay as they are; None where all is calibrated anew.
+    """
+
+    graph: tf.GraphDef
+    overrides: Tuple[Override, ...] = ()
+    params: Optional[Quantization] = None
+
+
+def equalized(prepared: Prepared, card: ModelCard) -> ModelCard:
+    """Even out the ranges of neighbouring layers, the float function kept exactly.
+
+    Raises:
+        GraphError: The function is not kept, as the outputs on the calibration images tell.
+        QuantAccuracyError: As the parts.
+    """
+    def make(network: Network, artifacts: Artifacts, batches: Sequence[np.ndarray]) -> _Made:
+        found = equalize.equalize(network, card.graph.image_input, batches)
+        # A comparison that NaN fails, too.
+        if not found.difference <= verification.ROUNDING:
+            raise GraphError(f"equalization changes the outputs of the float network by {found.difference:.1e} of "
+                             f"their largest value, and may change them by {verification.ROUNDING:g}; leave it out "
+                             "with --remedies, and please report it")
+        return _Made(found.graph, found.overrides)
+
+    return _remedied(prepared, card, "equalization", {}, make)
+
+
+def corrected(prepared: Prepared, card: ModelCard, reference: Optional[ModelCard] = None) -> ModelCard:
+    """Take from biases what quantized weights shift the means of channels by, as calibration images show it.
+
+    Args:
+        prepared: The evaluation that a repair is looked for.
+        card: What is to be repaired.
+        reference: The card whose network has the means that are wanted; None for the card itself.
+
+    Raises:
+        QuantAccuracyError: As the parts.
+    """
+    wanted = None if reference is None else trial.with_card(prepared, reference).artifacts
+
+    def make(network: Network, artifacts: Artifacts, batches: Sequence[np.ndarray]) -> _Made:
+        found = correct.correct_empirically(network, artifacts.quantization, card.graph.image_input, batches,
+                                            reference=None if wanted is None else wanted.graph(NETWORK))
+        frozen = artifacts.quantization if card.quantization.params_only else None
+        return _Made(found.graph, (), frozen)
+
+    return _remedied(prepared, card, "bias correction",
+                     {} if wanted is None else {"reference": wanted.quantsim_folder.name}, make)
+
+
+def rounded(prepared: Prepared, card: ModelCard, options: Optional[adaround.Options] = None,
+            go_on: Callable[[], None] = lambda: None) -> ModelCard:
+    """Round each weight for the output of its layer (AdaRound); the encodings of weights stay.
+
+    Args:
+        prepared: The evaluation that a repair is looked for.
+        card: What is to be repaired.
+        options: How it is done.
+        go_on: Called before each layer; what it raises ends the remedy, and finished layers are kept.
+
+    Raises:
+        QuantAccuracyError: As the parts.
+    """
+    chosen = options or adaround.Options()
+
+    def make(network: Network, artifacts: Artifacts, batches: Sequence[np.ndarray]) -> _Made:
+        found = adaround.adaround(network, artifacts.quantization, card.graph.image_input, batches, chosen,
+                                  prepared.cache.root / _KIND / "layers", go_on)
+        return _Made(found.graph, (), artifacts.quantization)
+
+    return _remedied(prepared, card, "AdaRound", asdict(chosen), make)
+
+
+def _remedied(prepared: Prepared, card: ModelCard, name: str, more: Dict[str, object],
+              make: Callable[[Network, Artifacts, Sequence[np.ndarray]], _Made]) -> ModelCard:
+    """The card with what a remedy makes of its network, made once."""
+    artifacts = trial.with_card(prepared, replace(card, device=None)).artifacts
+    shards = calibration_shards(prepared.every_shard, card.calibration_images)
+
+    def fill(folder: Path) -> None:
+        network = Network.of(artifacts.graph(NETWORK), card.graph)
+        batches = images.read_images(shards, card.calibration_images, card.height, card.width)
+        made = make(network, artifacts, batches)
+        export.write_checkpoint(made.graph, folder)
+        if made.params is not None:
+            encodings_file.write(folder / ENCODINGS, _params(made.params))
+        files.write_json(folder / _OVERRIDES, [asdict(override) for override in made.overrides])
+
+    inputs = {"remedy": name, **more, "quantsim": artifacts.quantsim_folder.name,
+              # Named by all that made it, calibration images included.
+              "code": code_digest("graph", "quantization", "runtimes", "data", *_REMEDIES), "numpy": np.__version__,
+              "tensorflow": sessions.version()}
+    folder = prepared.cache.folder(_KIND, inputs, f"repair: {name}", fill)
+    overrides = tuple(Override(**item) for item in read_json(folder / _OVERRIDES))
+    frozen = folder / ENCODINGS
+    settings = replace(card.quantization, overrides=(*card.quantization.overrides, *overrides),
+                       encodings_file=frozen if frozen.is_file() else None, params_only=frozen.is_file())
+    return replace(with_settings(card, settings), quantized_checkpoint=folder / export.PREFIX)
+
+
+def _params(quantization: Quantization) -> Quantization:
+    kept: List[str] = [quantizer.tensor for quantizer in quantization.enabled() if quantizer.kind == PARAM]
+    return Quantization([quantizer for quantizer in quantization.quantizers if quantizer.tensor in kept],
+                        {tensor: quantization.encodings[tensor] for tensor in kept})

@@ -74,6 +74,15 @@ def quantizers() -> List[Dict[str, Any]]:
             quantizer("box/weights:0", bitwidth=4, ranges=[[-30.0, 20.0]])]
 
 
+def distribution(tensor: str, **changes: Any) -> Dict[str, Any]:
+    """Values from -1 to 3, most of them in the middle; the range ends at 2."""
+    shares = [0.0] * 48
+    shares[20:28] = [0.12] * 8
+    shares[0] = shares[47] = 0.02
+    return {"tensor": tensor, "low": -1.0, "high": 3.0, "shares": shares, "below": 0.0, "above": 0.02, "channels": [],
+            **changes}
+
+
 def why(**changes: Any) -> Dict[str, Any]:
     heard = [{"tensor": "box/weights:0", "layer": "box/Conv2D", "kind": "param", "bitwidth": 4, "sqnr": 11.26,
               "only_on": 21.0, "only_off": 31.5, "blame": 0.0085},
@@ -213,6 +222,7 @@ def document(**changes: Any) -> Dict[str, Any]:
                                "precisions": [None] * 5 + [0.5, 0.6, 0.6, 0.7, end], "error": error}
                         for name, end, error in (("float", 0.9, 0.06), ("quantized", 0.8, 0.11))},
         "quantizers": quantizers(),
+        "distributions": None,
         "snapshot": None,
         "batch_norms_left": [{"batch_norm": "tower/norm", "reason": "read twice"}],
         "changed_images": [],

@@ -11,7 +11,7 @@ from quant_accuracy.base.words import DEVICE, FLOAT, QUANTIZED, REPORT_SCHEMA_VE
 from quant_accuracy.data.shards import format_selection
 from quant_accuracy.pipeline import certainty
 from quant_accuracy.pipeline.evaluation import Evaluation
-from quant_accuracy.reporting.document import committed, device, parts
+from quant_accuracy.reporting.document import committed, device, distributions, parts
 from quant_accuracy.reporting.document.read_report import ANNOTATIONS_KEY, DEPTH_KEY, REPAIR_KEY
 from quant_accuracy.reporting.pictures import changed_images
 from quant_accuracy.scoring import figure_intervals
@@ -51,6 +51,9 @@ def as_document(evaluation: Evaluation, folder: Path, why: Optional[Answer] = No
     with watch.step("pictures"):
         changed = changed_images.draw(evaluation, folder)
     depth = device_depth.of_evaluation(evaluation)
+    with watch.step("distributions"):
+        # They belong to the answer, which takes longer by far.
+        values = None if why is None else distributions.as_document(distributions.of_evaluation(evaluation))
     known = essentials(evaluation)
     return {
         **known,
@@ -61,6 +64,7 @@ def as_document(evaluation: Evaluation, folder: Path, why: Optional[Answer] = No
         "calibration": calibration,
         DEVICE: device.complete(evaluation, known[DEVICE], of_device, folder),
         "quantizers": [asdict(item) for item in evaluation.prepared.snapshot()],
+        "distributions": values,
         "snapshot": committed.as_document(evaluation.prepared),
         "batch_norms_left": [asdict(item) for item in evaluation.artifacts.not_folded],
         "changed_images": changed,

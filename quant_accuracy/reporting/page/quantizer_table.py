@@ -4,7 +4,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 from quant_accuracy.quantization.records import with_layer
 from quant_accuracy.reporting.gate_table import NOTHING
-from quant_accuracy.reporting.page import bars, evidence, tables, why_section
+from quant_accuracy.reporting.page import bars, evidence, histograms, tables, why_section
 from quant_accuracy.reporting.page.evidence import Evidence
 from quant_accuracy.reporting.page.tables import NAME, TEXT, Cell, Column, Table
 
@@ -12,6 +12,8 @@ from quant_accuracy.reporting.page.tables import NAME, TEXT, Cell, Column, Table
 ON, CHANGED, PRINTED = "on", "changed", "printed"
 # So many of the worst, and of those that changed, are printed.
 _WORST, _MOST_CHANGED = 15, 20
+# So many of the worst have their values drawn beside each other.
+_DRAWN = 3
 
 
 class Shown(NamedTuple):
@@ -19,12 +21,14 @@ class Shown(NamedTuple):
 
     Attributes:
         table: All quantizers.
+        worst: How the values of the most harmful ones lie within their ranges.
         changed: How many are others than in the snapshot, or have moved farther than is allowed; None where there is
             no snapshot.
         printed: How many are printed.
     """
 
     table: Table
+    worst: Sequence[histograms.Drawn]
     changed: Optional[int]
     printed: int
 
@@ -45,6 +49,7 @@ def show(document: Mapping[str, Any], proofs: Evidence) -> Shown:
     changed = evidence.changed(document)
     ranked = list(heard)
     printed = {*changed[:_MOST_CHANGED], *ranked[:_WORST]}
+    drawn = histograms.draw(document)
     places = {item["tensor"]: place for place, item in enumerate(quantizers, start=1)}
     scale = bars.Scale([item["only_on"] for item in heard.values()])
     rows: Dict[str, List[Cell]] = {}
@@ -55,7 +60,8 @@ def show(document: Mapping[str, Any], proofs: Evidence) -> Shown:
                                           (PRINTED, tensor in printed)) if holds]
         rows[tensor] = [
             Cell(tensor, _layer(heard.get(tensor)), "", proofs.of_quantizer.get(tensor, ()),
-                 evidence.quantizer_anchor(places[tensor]), marks),
+                 evidence.quantizer_anchor(places[tensor]), marks,
+                 drawn[tensor].folded() if tensor in drawn else ""),
             Cell(str(places[tensor])), Cell(item["kind"]), *_settings(item), _range(item["ranges"]),
             *([] if snapshot is None else [_moved(moved.get(tensor))]), Cell(item["rule"]),
             *([] if why is None else _heard(heard.get(tensor), scale))]
@@ -64,6 +70,7 @@ def show(document: Mapping[str, Any], proofs: Evidence) -> Shown:
                *([] if snapshot is None else [Column("moved, %")]), Column("rule", TEXT),
                *([] if why is None else why_section.HEARD)]
     return Shown(Table("Quantizers", columns, list(rows.values()), sortable=True),
+                 [drawn[tensor] for tensor in ranked[:_DRAWN] if tensor in drawn],
                  None if snapshot is None else len(changed), len(printed & rows.keys()))
 
 

@@ -132,5 +132,5 @@ def _kept(found: Sequence[Detection], most: int) -> List[Detection]:
     # What is wrong costs nothing once no right detection of its class follows.
     last = {item.name: place for place, item in enumerate(found) if item.number >= 0}
     matters = [item.outcome != UNCOUNTED and place <= last.get(item.name, -1) for place, item in enumerate(found)]
-    return [item for place, item in enumerate(found)
-            if item.score >= LEAST_SCORE and (place < most or (matters[place] and place < 2 * most))]
+    return [item for place, item in enumerate(found) if item.score >= LEAST_SCORE
+            and (place < most or item.number >= 0 or (matters[place] and place < 2 * most))]

@@ -12,7 +12,17 @@ from PIL import Image
 from quant_accuracy.reporting.page import pages
 from tests.support import browser
 from tests.support.browser import Opened
-from tests.support.report_documents import changed_image, check, depth, device, document, past_run, verdict, why
+from tests.support.report_documents import (
+    changed_image,
+    check,
+    depth,
+    device,
+    distribution,
+    document,
+    past_run,
+    verdict,
+    why,
+)
 
 _AXE = {"resultTypes": ["violations"]}
 
@@ -38,6 +48,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         verdicts=[verdict(outcome="fail"), check("encodings_drift", outcome="fail", upper=0.01,
                                                 message="1 of 3 moved:\n  conv/Relu6:0: [0, 4.8] -> [0, 6]")],
         why=why(), device=device(changed_images=[changed_image(3, "images/3.jpg", device=0.1)]), device_depth=depth(7),
+        distributions=[distribution("conv/Relu6:0"),
+                       distribution("box/weights:0", channels=[[-1.0, 0.5], [-0.1, 3.0]])],
         changed_images=images, history=[past_run(day=1), past_run(0.03, "quantization.scheme", day=2)],
         snapshot={"differences": ["~ conv/bias:0: 8 bits -> off (rule: params: bias)"],
                   "moved": [{"tensor": "conv/Relu6:0", "change": 0.25, "before": [0.0, 4.8], "after": [0.0, 6.0]}]})
@@ -52,6 +64,7 @@ def shown(chromium: Any, report: Path) -> Iterator[Opened]:
 
 
 def _rows(shown: Opened) -> Any:
+    """The names of the quantizers that are seen."""
     return [text.split(":0")[0] for text in shown.texts("#quantizers table.sortable tbody th")]
 
 
@@ -93,6 +106,17 @@ def test_quantizers_are_searched_filtered_and_counted(shown: Opened) -> None:
     # What a link leads to is shown, whatever was filtered.
     page.evaluate("location.hash = '#quantizer-4'")
     page.wait_for_selector("#quantizer-4", state="visible")
+
+
+def test_the_values_of_any_quantizer_can_be_looked_at(shown: Opened) -> None:
+    drawing = shown.page.locator("#quantizer-3 svg.values")
+    assert not drawing.is_visible()
+
+    shown.page.focus("#quantizer-3 summary")
+    shown.page.keyboard.press("Enter")
+
+    assert drawing.is_visible()
+    assert "2 % above" in drawing.get_attribute("aria-label")
 
 
 def test_the_link_of_encodings_drift_shows_what_moved(shown: Opened) -> None:

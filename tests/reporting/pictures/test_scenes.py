@@ -97,6 +97,7 @@ def test_where_much_is_detected_less_is_shown_at_first_and_what_the_ap_depends_o
 
     assert scene.score == 0.7
     assert scene.sides["float"][0].score == 0.95
+    # As many as are kept of all, and the dog; but for it no car behind the first is right.
     assert len(scene.sides["float"]) == 2 + 30 + 1
     assert scene.sides["float"][-1].outcome == RIGHT
     assert [found.outcome for found in scene.sides["quantized"]] == [RIGHT]

@@ -22,7 +22,7 @@ function quantizers(section) {
 
   function plain(cell) {
     const copy = cell.cloneNode(true);
-    for (const extra of copy.querySelectorAll(".evidence, svg")) extra.remove();
+    for (const extra of copy.querySelectorAll(".evidence, svg, details")) extra.remove();
     const text = copy.textContent.trim().replace(/\s+/g, " ");
     // A spreadsheet would compute what begins like a formula.
     const safe = /^[=+@]|^-(?![\d.∞])/.test(text) ? `'${text}` : text;

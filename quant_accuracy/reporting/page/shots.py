@@ -95,7 +95,7 @@ def change(before: Optional[float], after: Optional[float], moved: bool, score: 
         return MOVED
     assert before is not None
     assert after is not None
-    return SCORE if abs(after - before) >= SCORE_CHANGE else SAME
+    return SCORE if round(abs(after - before), 4) >= SCORE_CHANGE else SAME
 
 
 def _group(grouped: List[Dict[str, Any]], others: List[Dict[str, Any]], item: Found, variant: str) -> Dict[str, Any]:

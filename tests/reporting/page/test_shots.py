@@ -39,8 +39,8 @@ def test_wrong_detections_of_one_class_and_place_are_one_item() -> None:
 
 @pytest.mark.parametrize(("before", "after", "moved", "expected"), [
     (0.9, 0.29, False, "lost"), (0.9, None, False, "lost"), (None, 0.3, False, "gained"), (0.1, 0.9, True, "gained"),
-    (0.9, 0.9, True, "moved"), (0.9, 0.8, False, "score"), (0.8, 0.9, False, "score"), (0.85, 0.8, False, "score"), (0.9, 0.87, False, "same"),
-    (None, None, False, "missed"), (0.2, 0.1, True, "missed"),
+    (0.9, 0.9, True, "moved"), (0.9, 0.8, False, "score"), (0.8, 0.9, False, "score"),
+    (0.85, 0.8, False, "score"), (0.9, 0.87, False, "same"), (None, None, False, "missed"), (0.2, 0.1, True, "missed"),
 ])
 def test_what_became_of_an_item_follows_from_scores_and_place(before: Optional[float], after: Optional[float],
                                                               moved: bool, expected: str) -> None:

@@ -448,7 +448,8 @@ def test_the_difference_of_two_variants_is_what_the_second_has_more() -> None:
 
 
 def test_errors_are_counted_by_class_from_a_score_on() -> None:
-    truth = _truth([_FOUND, {"category_id": 1, "bbox": [100, 100, 40, 40]}, {"category_id": 3, "bbox": [300, 100, 9, 9]}])
+    truth = _truth([_FOUND, {"category_id": 1, "bbox": [100, 100, 40, 40]},
+                    {"category_id": 3, "bbox": [300, 100, 9, 9]}])
     merged = _merged([(1, *row) for row in (_FINDER, (100, 100, 40, 40, 0.9, 2), (10, 10, 40, 40, 0.29, 4))])
     counts = error_kinds.by_class(merged, truth, 0.3)
 

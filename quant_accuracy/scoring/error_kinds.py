@@ -122,7 +122,7 @@ def by_class(merged: Merged, annotations: Annotations, score: float) -> np.ndarr
         nearly found; classes in the order of their ids.
     """
     results = merged.results
-    merged = replace(merged, results=results.take(results.scores >= score))
+    merged = merged._replace(results=results.take(results.scores >= score))
     matches = matching.match(merged, annotations)
     objects = _objects(annotations, matches)
     errors = _errors(matches, objects, _pairs(merged.results.boxes, matches, objects))

@@ -1,5 +1,7 @@
 """Calibration of scores, by hand."""
 
+from typing import Tuple
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from quant_accuracy.scoring import score_calibration
 from quant_accuracy.scoring.matching import RIGHT, UNCOUNTED, WRONG, Matches
 
 
-def _matches(*found: object) -> Matches:
+def _matches(*found: Tuple[float, int]) -> Matches:
     """Detections of one class on one image, each with its score and outcome."""
     scores, outcomes = (np.array(column) for column in zip(*found)) if found else (np.zeros(0), np.zeros(0, int))
     rows = np.arange(len(scores))

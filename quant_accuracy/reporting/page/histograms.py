@@ -31,8 +31,8 @@ def draw(document: Mapping[str, Any]) -> Dict[str, Drawn]:
 def _draw(values: Mapping[str, Any], ranges: Sequence[Sequence[float]]) -> str:
     """On one scale: the range as a band, the histogram over it, words below; then the channels."""
     start, end = min(low for low, _ in ranges), max(high for _, high in ranges)
-    low, high = min(start, values["low"]), max(end, values["high"])
-    unit = _WIDTH / (high - low if high > low else 1.0)
+    low, high = min(start, float(values["low"])), max(end, float(values["high"]))
+    unit: float = _WIDTH / (high - low if high > low else 1.0)
 
     def x(value: float) -> float:
         return unit * (value - low)

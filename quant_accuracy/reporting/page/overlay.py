@@ -39,17 +39,25 @@ def _places(items: Sequence[Item], scale: float, width: float, height: float) ->
         sides[middle > width / 2].append(((mark.top + mark.height / 2) * scale, item))
     found: Dict[int, Tuple[float, float]] = {}
     for right, listed in sides.items():
-        # Of more than have room some share a place: what is seen at first has its own.
-        listed.sort(key=lambda pair: (not pair[1].seen, pair[0]))
+        # What is seen at first has places of its own; the others, and more than have room, share them.
         room = max(1, int(height / _LINE))
-        for group in (listed[start:start + room] for start in range(0, len(listed), room)):
-            wanted = sorted(group, key=lambda pair: pair[0])
-            low = _LINE / 2
-            for place, (y, item) in enumerate(wanted):
-                left = len(wanted) - place - 1
-                low = min(max(y, low), height - _LINE / 2 - left * _LINE)
-                found[item.number] = (width if right else 0.0, low)
-                low += _LINE
+        for seen in (True, False):
+            chosen = [pair for pair in listed if pair[1].seen == seen]
+            for start in range(0, len(chosen), room):
+                heights = _spread([y for y, _ in chosen[start:start + room]], height)
+                found.update({item.number: (width if right else 0.0, y)
+                              for (_, item), y in zip(chosen[start:start + room], heights)})
+    return found
+
+
+def _spread(wanted: Sequence[float], height: float) -> List[float]:
+    """Heights near those that are wanted, a line apart; there is room for all."""
+    found, low = [0.0] * len(wanted), _LINE / 2
+    order = sorted(range(len(wanted)), key=lambda place: wanted[place])
+    for rank, place in enumerate(order):
+        low = min(max(wanted[place], low), height - _LINE / 2 - (len(order) - rank - 1) * _LINE)
+        found[place] = low
+        low += _LINE
     return found
 
 

@@ -119,7 +119,8 @@ def _item(item: Mapping[str, Any], image: Mapping[str, Any], first: str, second:
     marks += [Mark(variant, found["outcome"], found["score"], *found["box"]) for variant, found in sides.items()]
     return Item(0, item["name"], marks, {variant: f"{sides[variant]['score']:.4f}" if variant in sides else ""
                                          for variant in image["detections"]}, moved,
-                change(before and before["score"], after and after["score"], moved, image["score"]),
+                change(None if before is None else before["score"], None if after is None else after["score"], moved,
+                       image["score"]),
                 truth is not None or any(found["score"] >= image["score"] for found in sides.values()),
                 _told(image, sides, "score"), _told(image, sides, "iou") if truth is not None else "")
 

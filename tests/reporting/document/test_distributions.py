@@ -34,7 +34,7 @@ def test_of_a_weight_the_range_of_each_output_channel_is_known(found: List[Distr
     assert found[0].channels == [(0.25, 1.0), (-2.0, 4.0)]
     assert (found[0].low, found[0].high) == (-2.0, 4.0)
     # One of its six values lies below the range.
-    assert (found[0].below, found[0].above) == (pytest.approx(1 / 6), 0.0)
+    assert [found[0].below, found[0].above] == pytest.approx([1 / 6, 0.0])
 
 
 def test_of_an_activation_the_values_on_all_images_count(found: List[Distribution]) -> None:

@@ -138,4 +138,5 @@ def test_only_the_pages_own_script_runs(tmp_path: Path) -> None:
     after = _in_a_browser(tmp_path / "attacked.html")
 
     assert "<title>some_model: pass</title>" in after
-    assert after.count('<button type="button">') == 4 + 10 + 7
+    # Headings of classes, errors by class, quantizers and ops.
+    assert after.count('<button type="button">') == 4 + 8 + 10 + 7

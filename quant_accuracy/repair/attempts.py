@@ -81,14 +81,16 @@ class Bench:
         shards: On which of its shards.
         allowed: The largest drop of mAP that the gates allow, see `allowed_drop`.
         clock: Gives the time in seconds.
+        sizes: Those of networks that were measured, by the name of their folder; grows.
     """
 
-    def __init__(self, prepared: Prepared, shards: Sequence[Shard], allowed: Optional[float], clock: Clock) -> None:
+    def __init__(self, prepared: Prepared, shards: Sequence[Shard], allowed: Optional[float], clock: Clock,
+                 sizes: Dict[str, Sizes]) -> None:
         self.prepared = trial.part(prepared, shards)
         self.seconds = 0.0
         self._allowed, self._clock = allowed, clock
         self._floats: Optional[Variant] = None
-        self._sizes: Dict[str, Sizes] = {}
+        self._sizes = sizes
 
     def measure(self, candidate: Candidate, spent: float = 0.0) -> Attempt:
         """Measure a candidate; one that cannot be quantized so is an attempt with an error.

@@ -10,15 +10,17 @@ from quant_accuracy.pipeline.prepared import Prepared
 from quant_accuracy.repair import cost, mixed_precision, settings
 from quant_accuracy.repair.attempts import Attempt
 from quant_accuracy.repair.mixed_precision import ACTIVATIONS, OPS, WEIGHTS, Choice
-from quant_accuracy.repair.tries import Tries, stacked
+from quant_accuracy.repair.tries import Tries, drop, stacked
 from quant_accuracy.settings.card import ModelCard
 from quant_accuracy.why import investigation
 
-_IMAGES = 8
+# Enough for an order.
+_IMAGES = 4
 # A set is made smaller by leaving out about so many parts of it, each once.
 _PARTS = 12
 # Of the time that is left.
 _RANKING = 1 / 3
+_GAIN = 0.05
 
 
 def find(tries: Tries, start: Attempt, kinds: Sequence[str] = (ACTIVATIONS, WEIGHTS)) -> None:
@@ -69,6 +71,16 @@ def find(tries: Tries, start: Attempt, kinds: Sequence[str] = (ACTIVATIONS, WEIG
     tries.finish(whole)
 
 
+def weights_matter(tries: Tries, start: Attempt) -> bool:
+    """Whether more bits for all weights gain more than a twentieth of what is lost: no rounding of them gains as much.
+
+    Raises:
+        OutOfTimeError: There is no time left.
+    """
+    whole = _for_all(tries, start, trial.with_card(tries.bench.prepared, start.candidate.card), [WEIGHTS])
+    return drop(start) - drop(whole) > _GAIN * drop(start)
+
+
 def _for_all(tries: Tries, start: Attempt, changed: Prepared, kinds: Sequence[str]) -> Attempt:
     card = settings.more_bits(start.candidate.card, changed.artifacts.quantizers, kinds)
     name = f"{_bits(card, kinds)} for all {' and '.join(kinds)}"
@@ -78,9 +90,10 @@ def _for_all(tries: Tries, start: Attempt, changed: Prepared, kinds: Sequence[st
 def _ranked(tries: Tries, changed: Prepared, kind: str) -> List[Choice]:
     """What may have more bits, the most harmful first; of weights the most harmful for their size."""
     card, artifacts = changed.request.card, changed.artifacts
-    with investigation.of_evaluation(replace(tries.evaluation, prepared=changed), _IMAGES, tries.budget) as asked:
-        asked.rank(tries.budget.part(_RANKING))
-        harm = {item.tensor: item.blame for item in asked.sensitivities.quantizers}
+    able = mixed_precision.able(artifacts.quantizers, kind)
+    with investigation.of_evaluation(replace(tries.evaluation, prepared=changed), _IMAGES,
+                                     tries.budget.part(_RANKING)) as asked:
+        harm = asked.harm([quantizer.tensor for quantizer in able])
     sizes = cost.measure(trial.network_of(changed), artifacts.quantizers, card.graph.image_input,
                          changed.calibration_images(1)[0])
     return mixed_precision.choices(artifacts.graph(NETWORK), artifacts.quantizers, kind, harm, sizes,

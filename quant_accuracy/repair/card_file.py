@@ -93,7 +93,8 @@ def _base(given: ModelCard, folder: Path) -> str:
 
 def _quantization(given: ModelCard, repaired: ModelCard) -> Dict[str, Any]:
     before, after = given.quantization, repaired.quantization
-    found: Dict[str, Any] = {key: getattr(after, key) for key in ("scheme", "param_bitwidth", "output_bitwidth")
+    plain = ("scheme", "percentile", "param_bitwidth", "output_bitwidth")
+    found: Dict[str, Any] = {key: getattr(after, key) for key in plain
                              if getattr(after, key) != getattr(before, key)}
     if after.spelled_out_batch_norms != before.spelled_out_batch_norms:
         found["spelled_out_batch_norms"] = after.spelled_out_batch_norms

@@ -4,7 +4,7 @@ Sizes are measured once, on an image; the cost of any set of quantizers then fol
 """
 
 from dataclasses import dataclass
-from typing import Dict, List, Mapping, NamedTuple, Sequence, Set, Tuple
+from typing import Collection, Dict, List, Mapping, NamedTuple, Sequence, Set, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -93,9 +93,10 @@ def measure(network: Network, quantizers: Sequence[Quantizer], image_input: str,
     weights = {quantizer.tensor: int(graph_nodes.constant(nodes, quantizer.tensor).size) for quantizer in quantizers
                if quantizer.kind == PARAM and quantizer.role != BIAS}
     layers: List[Layer] = []
+    inside = network.inside()
     for node in ops:
         tensor = graph_nodes.tensor_of(node.input[graph_nodes.LINEAR[node.op]])
-        inputs, otherwise = _sources(nodes, node, set(counted), network)
+        inputs, otherwise = _sources(nodes, node, set(counted), network.starts, inside)
         products = sizes[_widest(node)] * _products(node, graph_nodes.constant(nodes, tensor))
         layers.append(Layer(node.name, tensor, inputs, otherwise, products))
     return Sizes(weights, {tensor: sizes[tensor] for tensor in counted}, layers)
@@ -138,14 +139,13 @@ def _products(node: tf.NodeDef, weights: np.ndarray) -> int:
 
 
 def _sources(nodes: Mapping[str, tf.NodeDef], node: tf.NodeDef, counted: Set[str],
-             network: Network) -> Tuple[Tuple[str, ...], int]:
+             starts: Sequence[str], inside: Collection[str]) -> Tuple[Tuple[str, ...], int]:
     """The quantized tensors nearest to the input of a layer, and the bits of what reaches it without any."""
     found: List[str] = []
     otherwise = 0
     seen: Set[str] = set()
     waiting = [source for position, source in enumerate(graph_nodes.data_inputs(node))
                if position != graph_nodes.LINEAR[node.op] and not graph_nodes.is_constant(nodes, source)]
-    inside = network.inside()
     while waiting:
         tensor = graph_nodes.tensor_of(waiting.pop())
         before = nodes[graph_nodes.op_of(tensor)]
@@ -154,7 +154,7 @@ def _sources(nodes: Mapping[str, tf.NodeDef], node: tf.NodeDef, counted: Set[str
         seen.add(tensor)
         if tensor in counted:
             found.append(tensor)
-        elif before.name in network.starts:
+        elif before.name in starts:
             otherwise = max(otherwise, _PIXEL_BITS)
         elif before.op in graph_nodes.LINEAR:
             otherwise = FLOAT_BITS

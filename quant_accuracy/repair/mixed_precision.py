@@ -75,6 +75,12 @@ def overrides(quantizers: Sequence[Quantizer], tensors: Sequence[str]) -> Tuple[
                  if quantizer.tensor in chosen)
 
 
+def able(quantizers: Sequence[Quantizer], kind: str) -> List[Quantizer]:
+    """Those that can have more bits, of a kind of `KINDS`."""
+    return [quantizer for quantizer in quantizers if quantizer.enabled and quantizer.bitwidth < _MORE_BITS
+            and (kind == OPS or ((quantizer.kind == PARAM) == (kind == WEIGHTS) and quantizer.role != BIAS))]
+
+
 def choices(graph: tf.GraphDef, quantizers: Sequence[Quantizer], kind: str, harm: Mapping[str, float],
             sizes: Sizes, by_price: bool = False) -> List[Choice]:
     """What may have more bits, in the order in which it is tried.
@@ -87,12 +93,11 @@ def choices(graph: tf.GraphDef, quantizers: Sequence[Quantizer], kind: str, harm
         sizes: The network's, for prices.
         by_price: Order by harm for each bit that is added, not by harm.
     """
-    able = [quantizer for quantizer in quantizers if quantizer.enabled and quantizer.bitwidth < _MORE_BITS]
+    chosen = able(quantizers, kind)
     groups: Dict[str, List[Quantizer]] = {}
-    names = _ops(graph, able) if kind == OPS else {quantizer.tensor: quantizer.tensor for quantizer in able}
-    for quantizer in able:
-        if kind == OPS or ((quantizer.kind == PARAM) == (kind == WEIGHTS) and quantizer.role != BIAS):
-            groups.setdefault(names[quantizer.tensor], []).append(quantizer)
+    names = _ops(graph, chosen) if kind == OPS else {quantizer.tensor: quantizer.tensor for quantizer in chosen}
+    for quantizer in chosen:
+        groups.setdefault(names[quantizer.tensor], []).append(quantizer)
     found = [Choice(name, tuple(quantizer.tensor for quantizer in group),
                     sum(harm[quantizer.tensor] for quantizer in group),
                     sum(_size(sizes, quantizer.tensor) * (raised(quantizer.bitwidth) - quantizer.bitwidth)

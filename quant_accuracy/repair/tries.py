@@ -1,7 +1,7 @@
 """Everything that was tried: measured on a part of the shards, told, and proved on all of them."""
 
 from dataclasses import dataclass, replace
-from typing import Callable, List, Optional
+from typing import Callable, Dict, List, Optional
 
 from quant_accuracy.artifacts.calibration import calibration_shards
 from quant_accuracy.base import command_line, progress
@@ -14,6 +14,7 @@ from quant_accuracy.pipeline.prepared import Prepared
 from quant_accuracy.repair import attempts
 from quant_accuracy.repair import split as splits
 from quant_accuracy.repair.attempts import Attempt, Bench, Candidate
+from quant_accuracy.repair.cost import Sizes
 from quant_accuracy.repair.plan import Plan
 from quant_accuracy.settings.card import ModelCard
 from quant_accuracy.settings.gates import CLASS_DROP
@@ -64,8 +65,9 @@ class Tries:
         self.allowed = attempts.allowed_drop(card, evaluation.float.metrics.figures["mAP"] or 0.0)
         self.split = splits.split(prepared.shards, calibration_shards(prepared.every_shard, card.calibration_images),
                                   plan.images)
+        sizes: Dict[str, Sizes] = {}
         self.bench, self._whole, self._held = (
-            Bench(prepared, shards, self.allowed, clock)
+            Bench(prepared, shards, self.allowed, clock, sizes)
             for shards in (self.split.search, prepared.shards, self.split.held_back))
         self.attempts: List[Attempt] = []
         self.proofs: List[Proof] = []
@@ -96,6 +98,9 @@ class Tries:
             OutOfTimeError: There is no time for it.
         """
         command_line.stop_if_asked()
+        known = [item for item in self.attempts if item.candidate == candidate]
+        if known:
+            return known[0]
         if not self.budget.allows(self.bench.seconds):
             raise OutOfTimeError
         found = self.bench.measure(candidate, spent)

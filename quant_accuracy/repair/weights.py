@@ -96,7 +96,7 @@ def corrected(prepared: Prepared, card: ModelCard, reference: Optional[ModelCard
 
 def rounded(prepared: Prepared, card: ModelCard, options: Optional[adaround.Options] = None,
             go_on: Callable[[], None] = lambda: None) -> ModelCard:
-    """Round each weight for the output of its layer (AdaRound); the encodings of weights stay.
+    """Round each weight for the output of its layer (AdaRound), on the encodings that it gives to weights.
 
     Args:
         prepared: The evaluation that a repair is looked for.
@@ -112,7 +112,7 @@ def rounded(prepared: Prepared, card: ModelCard, options: Optional[adaround.Opti
     def make(network: Network, artifacts: Artifacts, batches: Sequence[np.ndarray]) -> _Made:
         found = adaround.adaround(network, artifacts.quantization, card.graph.image_input, batches, chosen,
                                   prepared.cache.root / _KIND / "layers", go_on)
-        return _Made(found.graph, (), artifacts.quantization)
+        return _Made(found.graph, (), replace(artifacts.quantization, encodings=found.encodings))
 
     return _remedied(prepared, card, "AdaRound", asdict(chosen), make)
 

@@ -120,7 +120,7 @@ OPTIONS: Tuple[Option, ...] = (
     Option("--eval-batch-size", positive, "images per batch", "N", str(DEFAULT_BATCH_SIZE)),
     Option("--eval-num-examples", positive, "evaluate only the first N images", "N", "all"),
     Option("--calibration-images", positive, "images that the encodings come from", "N", "the card's, 50"),
-    Option("--quant-scheme", choice(*SCHEMES), "how encodings are made: tf or tf_enhanced", "SCHEME",
+    Option("--quant-scheme", choice(*SCHEMES), "how encodings are made: tf, tf_enhanced or percentile", "SCHEME",
            "the card's, tf"),
     Option("--default-param-bw", bitwidth, "bits of weights", "BITS", "the card's, 8"),
     Option("--default-output-bw", bitwidth, "bits of activations", "BITS", "the card's, 8"),

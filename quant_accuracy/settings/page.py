@@ -2,12 +2,12 @@
 
 from typing import List, Sequence
 
-from quant_accuracy.settings.options import OPTIONS, REPORT_OPTIONS, SUITE_OPTIONS, Option
+from quant_accuracy.settings.options import OPTIONS, REPAIR_OPTIONS, REPORT_OPTIONS, SUITE_OPTIONS, Option
 
 _HEAD = """# Options
 
-Written by `python -m quant_accuracy.settings.page`. `quant-accuracy report`, `quant-accuracy jitter` and pytest have
-the same options. What is typed comes before the environment, and that before `pytest.ini` (or whichever file pytest
+Written by `python -m quant_accuracy.settings.page`. `quant-accuracy report`, `repair`, `jitter` and pytest have the
+same options. What is typed comes before the environment, and that before `pytest.ini` (or whichever file pytest
 reads its settings from; the command lines do not read it).
 
 Paths that are typed, or set in the environment, are relative to the working directory; those in `pytest.ini` to that
@@ -31,6 +31,8 @@ def page() -> str:
     parts = [_HEAD, "## Everywhere\n", *_table(OPTIONS),
              "\n## The report and pytest\n", *_table(shared),
              "\n## The report only\n", *_table([option for option in REPORT_OPTIONS if option not in SUITE_OPTIONS]),
+             "\n## The search for a repair only\n",
+             *_table([option for option in REPAIR_OPTIONS if option not in OPTIONS]),
              "\n## pytest only\n", *_table([option for option in SUITE_OPTIONS if option not in REPORT_OPTIONS])]
     return "\n".join(parts) + "\n"
 

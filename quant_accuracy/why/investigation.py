@@ -93,6 +93,14 @@ class Investigation:
                                key=lambda item: -item.together.blame)
         return {item.family.name: item.together.blame for item in self.loudness}
 
+    def harm(self, tensors: Sequence[str]) -> Dict[str, float]:
+        """How much harm the quantizers on some tensors do, each by itself."""
+        groups = [[tensor] for tensor in tensors]
+        with self._measuring(_RANKING):
+            found = sensitivity.of_groups(self._listener, groups, self._pictures[:self._most],
+                                          self._noise_file({"groups": groups}), self.budget)
+        return {tensor: together.blame for tensor, together in zip(tensors, found)}
+
     def culprits(self, goal: Goal) -> Culprits:
         """The smallest set of quantizers without which a goal is met, which all of them off meet."""
         low = [quantizer.tensor for quantizer in self._network.measured() if quantizer.bitwidth < BITS]

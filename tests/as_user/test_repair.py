@@ -144,7 +144,7 @@ def test_an_interrupted_search_leaves_the_best_so_far_and_goes_on(folder: Path, 
                                universal_newlines=True,
                                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     assert process.stderr is not None
-    said = [line for line in iter(process.stderr.readline, "") if line.startswith("repair: per-channel")][:1]
+    said = next(line for line in iter(process.stderr.readline, "") if line.startswith("repair: per-channel"))
     process.send_signal(signal.SIGINT)
     _, rest = process.communicate(timeout=120)
 

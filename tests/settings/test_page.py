@@ -1,7 +1,7 @@
 """The page of options is that of the table."""
 
 from quant_accuracy.settings import page
-from quant_accuracy.settings.options import REPORT_OPTIONS, SUITE_OPTIONS
+from quant_accuracy.settings.options import REPAIR_OPTIONS, REPORT_OPTIONS, SUITE_OPTIONS
 from tests.support.places import ROOT
 
 
@@ -14,7 +14,7 @@ def test_the_page_is_current() -> None:
 def test_every_option_stands_once_with_its_variable_and_its_setting() -> None:
     lines = page.page().splitlines()
 
-    for option in {*REPORT_OPTIONS, *SUITE_OPTIONS}:
+    for option in {*REPORT_OPTIONS, *REPAIR_OPTIONS, *SUITE_OPTIONS}:
         rows = [line for line in lines if line.startswith((f"| `{option.flag}`", f"| `{option.flag} "))]
         assert len(rows) == 1, option.flag
         assert f"`QUANT_ACCURACY_{option.key.upper()}`" in rows[0]

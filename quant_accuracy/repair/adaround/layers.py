@@ -11,6 +11,7 @@ from quant_accuracy.graph.network import Network
 from quant_accuracy.graph.nodes import Use
 from quant_accuracy.quantization.records import PARAM, Quantization, Quantizer
 from quant_accuracy.repair.adaround.optimizing import ACTIVATIONS
+from quant_accuracy.repair.bias_correction.layer_by_layer import Stage
 
 CONVOLUTION, DEPTHWISE, DENSE = "Conv2D", "DepthwiseConv2dNative", "MatMul"
 
@@ -127,6 +128,11 @@ def _text(node: tf.NodeDef, attribute: str) -> str:
 def _sides(node: tf.NodeDef, attribute: str) -> Tuple[int, int]:
     values = list(node.attr[attribute].list.i) if attribute in node.attr else []
     return (values[1], values[2]) if len(values) == 4 else (1, 1)
+
+
+def stage(layer: Layer) -> Stage:
+    """The layer as one of those that are run one after the other."""
+    return Stage(layer.name, graph_nodes.op_of(layer.output))
 
 
 def to_columns(weights: np.ndarray, kind: str) -> np.ndarray:

@@ -1,15 +1,10 @@
 """What a layer takes in one graph and should give by another, at some positions of calibration images."""
 
-from typing import Callable, Iterator, Mapping, NamedTuple, Sequence, Tuple
+from typing import Iterator, NamedTuple, Tuple
 
 import numpy as np
-import tensorflow.compat.v1 as tf
 
-from quant_accuracy.base import concurrency
 from quant_accuracy.base.errors import DataError
-from quant_accuracy.graph import nodes as graph_nodes
-from quant_accuracy.graph import sessions
-from quant_accuracy.quantization.calibrate import Batch
 from quant_accuracy.repair.adaround.layers import DENSE, DEPTHWISE, Layer
 from quant_accuracy.repair.adaround.optimizing import Rows
 
@@ -19,10 +14,6 @@ class Pair(NamedTuple):
 
     input: np.ndarray
     output: np.ndarray
-
-
-# A function from a batch to what a layer takes and should give.
-Observe = Callable[[Batch], Pair]
 
 
 def observe(layer: Layer, pairs: Iterator[Pair], bias: np.ndarray, channels: int, kernel: Tuple[int, int],
@@ -100,33 +91,3 @@ def patches(values: np.ndarray, at: np.ndarray, size: Tuple[int, int], kernel: T
                    np.clip(columns, 0, values.shape[2] - 1)]
     found[~inside] = 0
     return found.reshape(len(at), kernel[0] * kernel[1], values.shape[3])
-
-
-def pairs(float_session: sessions.GraphSession, quantized: tf.GraphDef, layer: Layer, taken: str,
-          image_input: str, batches: Sequence[Batch]) -> Iterator[Pair]:
-    """What a layer takes in a quantized graph and gives in a float one, batch by batch, computed on all cores.
-
-    Args:
-        float_session: The float graph.
-        quantized: The quantized graph, as far as it is needed.
-        layer: The layer.
-        taken: The tensor of the quantized graph that the layer takes.
-        image_input: The placeholder of images; of no meaning where batches name their placeholders.
-        batches: As for `calibrate.calibrate`.
-    """
-    inputs = {node.name for node in quantized.node if node.op.startswith("Placeholder")}
-    with sessions.open_session(quantized, f"the quantized graph up to {layer.name}") as session:
-
-        def run(batch: Batch) -> Pair:
-            feed = fed(batch, image_input)
-            mine = {name: value for name, value in feed.items() if graph_nodes.op_of(name) in inputs}
-            return Pair(session.run(taken, mine), float_session.run(layer.output, feed))
-
-        yield from concurrency.run_concurrently(run, batches)
-
-
-def fed(batch: Batch, image_input: str) -> Mapping[str, np.ndarray]:
-    """What a batch feeds, by tensor."""
-    if isinstance(batch, Mapping):
-        return {graph_nodes.tensor_of(name): value for name, value in batch.items()}
-    return {graph_nodes.tensor_of(image_input): batch}

@@ -56,6 +56,13 @@ def error(rows: Rows, weights: np.ndarray) -> float:
     return rounding.reconstruction_loss(activated(found, rows.activation), activated(rows.targets, rows.activation))
 
 
+def errors(rows: Rows, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """The part that each output has in that, float64, with another bias."""
+    found = outputs(rows.inputs, weights) + bias.astype(np.float32)
+    apart = activated(found, rows.activation) - activated(rows.targets, rows.activation)
+    return np.asarray(np.mean(np.square(apart, dtype=np.float64), axis=0))
+
+
 def optimize(weights: np.ndarray, grid: Grid, rows: Rows, schedule: Schedule, seed: int = 0) -> np.ndarray:
     """The variables alpha that round a layer's weights for its output; float32, of the weights' shape.
 

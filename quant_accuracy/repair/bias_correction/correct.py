@@ -21,6 +21,7 @@ from quant_accuracy.quantization.configuration import BIAS
 from quant_accuracy.quantization.records import PARAM, Quantization
 from quant_accuracy.repair.bias_correction import biases, channel_sums, corrections, layer_by_layer, statistics
 from quant_accuracy.repair.bias_correction.biases import Layer, Layers, Left
+from quant_accuracy.repair.bias_correction.layer_by_layer import Stage
 from quant_accuracy.repair.bias_correction.statistics import Statistics
 
 EMPIRICAL, ANALYTICAL = "empirical", "analytical"
@@ -99,13 +100,14 @@ def correct_empirically(network: Network, quantization: Quantization, image_inpu
     quantized = simulate.simulate(layers.graph, _without_biases(quantization, activations))
     new: Dict[str, np.ndarray] = {}
     done: List[Correction] = []
-    with layer_by_layer.running(quantized, chosen, feeds, "the quantized graph") as run, \
+    stages = [Stage(layer.name, layer.output) for layer in chosen]
+    with layer_by_layer.running(quantized, stages, feeds, "the quantized graph") as run, \
             progress.counter(len(chosen), "layers", "repair: bias correction") as counter:
-        for layer in chosen:
-            bias, before_bias = old[layer.output], run.before_bias(layer)
+        for layer, stage in zip(chosen, stages):
+            bias, before_bias = old[layer.output], list(run.run(f"{layer.name}:0"))
             means = channel_sums.means_of(f"{layer.output}:0", [values + bias for values in before_bias])
             new[layer.bias] = corrections.corrected(bias, means - wanted[layer.output])
-            run.settle(layer, new[layer.bias], before_bias)
+            run.settle(stage, {layer.bias: new[layer.bias]}, (values + new[layer.bias] for values in before_bias))
             done.append(_correction(layer, EMPIRICAL, bias, new[layer.bias]))
             counter.update()
     return Corrected(biases.with_values(layers.graph, new), done, left)

@@ -5,7 +5,7 @@ layer behind it.
 """
 
 import contextlib
-from typing import Dict, Iterator, List, Mapping, Sequence, Set
+from typing import Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Set
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -14,10 +14,16 @@ from quant_accuracy.base import concurrency
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph import sessions
 from quant_accuracy.quantization.calibrate import Batch
-from quant_accuracy.repair.bias_correction.biases import Layer
 
 # Bytes. What does not fit is computed again, from what is there.
 _MOST_KEPT = 1 << 30
+
+
+class Stage(NamedTuple):
+    """A layer, and the op that gives what it gives, behind its bias; both by name."""
+
+    layer: str
+    output: str
 
 
 class LayerByLayer:
@@ -25,60 +31,68 @@ class LayerByLayer:
 
     Args:
         session: A session on the graph.
-        graph: The graph; its biases may be changed on the way.
-        layers: The layers, in the order in which the network runs.
+        graph: The graph; its constants may be changed on the way.
+        stages: The layers, in the order in which the network runs.
         feeds: What each batch feeds, by tensor.
         most_kept: How many bytes may be kept.
     """
 
-    def __init__(self, session: sessions.GraphSession, graph: tf.GraphDef, layers: Sequence[Layer],
+    def __init__(self, session: sessions.GraphSession, graph: tf.GraphDef, stages: Sequence[Stage],
                  feeds: Sequence[Mapping[str, np.ndarray]], most_kept: int = _MOST_KEPT) -> None:
         self._session, self._nodes, self._feeds = session, graph_nodes.by_name(graph), feeds
-        outputs = {layer.output for layer in layers}
+        outputs = {stage.output for stage in stages}
         self._last_read: Dict[str, str] = {}
-        for layer in layers:
-            self._last_read.update((output, layer.name) for output in self._read(layer, outputs))
+        for stage in stages:
+            self._last_read.update((output, stage.layer) for output in self._read(stage, outputs))
         self._kept: Dict[str, List[np.ndarray]] = {}
-        self._biases: Dict[str, np.ndarray] = {}
+        self._constants: Dict[str, np.ndarray] = {}
         self._left = most_kept
 
-    def before_bias(self, layer: Layer) -> List[np.ndarray]:
-        """What the layer gives before its bias is added, for each batch."""
-        fetch = graph_nodes.tensor_of(self._nodes[layer.output].input[0])
-        fixed = {f"{name}:0": bias for name, bias in self._biases.items()}
+    def run(self, fetch: str) -> Iterator[np.ndarray]:
+        """A tensor for each batch, in their order, with all layers before it as they were settled."""
+        fixed = {f"{name}:0": value for name, value in self._constants.items()}
 
         def run(number: int) -> np.ndarray:
             kept = {f"{output}:0": values[number] for output, values in self._kept.items()}
             return np.asarray(self._session.run(fetch, {**self._feeds[number], **fixed, **kept}))
 
-        return list(concurrency.run_concurrently(run, range(len(self._feeds))))
+        return concurrency.run_concurrently(run, range(len(self._feeds)))
 
-    def settle(self, layer: Layer, bias: np.ndarray, before_bias: Sequence[np.ndarray]) -> None:
-        """Go on with a bias, given what `before_bias` gave."""
-        self._biases[layer.bias] = bias
-        for output in [output for output in self._kept if self._last_read.get(output) == layer.name]:
-            self._left += sum(values.nbytes for values in self._kept.pop(output))
-        size = sum(values.nbytes for values in before_bias)
-        if layer.output in self._last_read and size <= self._left:
+    def settle(self, stage: Stage, constants: Mapping[str, np.ndarray],
+               given: Optional[Iterable[np.ndarray]] = None) -> None:
+        """Go on behind a layer.
+
+        Args:
+            stage: The layer.
+            constants: New values of Consts, by name.
+            given: What its output op gives for each batch; None to run it where a layer behind needs that.
+        """
+        self._constants.update(constants)
+        values = [] if stage.output not in self._last_read else \
+            list(self.run(f"{stage.output}:0") if given is None else given)
+        for output in [output for output in self._kept if self._last_read.get(output) == stage.layer]:
+            self._left += sum(value.nbytes for value in self._kept.pop(output))
+        size = sum(value.nbytes for value in values)
+        if values and size <= self._left:
             self._left -= size
-            self._kept[layer.output] = [values + bias for values in before_bias]
+            self._kept[stage.output] = values
 
-    def _read(self, layer: Layer, outputs: Set[str]) -> Set[str]:
+    def _read(self, stage: Stage, outputs: Set[str]) -> Set[str]:
         """The outputs of layers that a layer reads without another layer between."""
-        start = graph_nodes.op_of(self._nodes[layer.output].input[0])
-        reached = graph_nodes.reach([start], lambda name: [] if name in outputs
+        start = map(graph_nodes.op_of, self._nodes[stage.output].input)
+        reached = graph_nodes.reach(start, lambda name: [] if name in outputs
                                     else map(graph_nodes.op_of, self._nodes[name].input))
         return reached & outputs
 
 
 @contextlib.contextmanager
-def running(graph: tf.GraphDef, layers: Sequence[Layer], feeds: Sequence[Mapping[str, np.ndarray]],
+def running(graph: tf.GraphDef, stages: Sequence[Stage], feeds: Sequence[Mapping[str, np.ndarray]],
             label: str) -> Iterator[LayerByLayer]:
     """A network to be run layer by layer, whose session ends with the block.
 
     Args:
         graph: A frozen graph.
-        layers: As for `LayerByLayer`.
+        stages: As for `LayerByLayer`.
         feeds: What each batch feeds, by tensor.
         label: Which graph it is, for messages: `the quantized graph`.
 
@@ -88,9 +102,9 @@ def running(graph: tf.GraphDef, layers: Sequence[Layer], feeds: Sequence[Mapping
     settings = sessions.config()
     # Every layer is a run of its own, and optimizing takes longer than running.
     settings.graph_options.rewrite_options.disable_meta_optimizer = True
-    needed = graph_nodes.subgraph(graph, [layer.output for layer in layers])
+    needed = graph_nodes.subgraph(graph, [stage.output for stage in stages])
     with sessions.open_session(needed, label, settings) as session:
-        yield LayerByLayer(session, needed, layers, feeds)
+        yield LayerByLayer(session, needed, stages, feeds)
 
 
 def fed(image_input: str, batch: Batch) -> Dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ import tensorflow.compat.v1 as tf
 from quant_accuracy.graph import sessions
 from quant_accuracy.graph.network import Network
 from quant_accuracy.repair.bias_correction import biases
-from quant_accuracy.repair.bias_correction.layer_by_layer import LayerByLayer
+from quant_accuracy.repair.bias_correction.layer_by_layer import LayerByLayer, Stage
 from tests.conftest import Run
 
 
@@ -36,14 +36,16 @@ def test_each_layer_gives_what_it_gives_in_the_whole_network_however_much_is_kep
     feeds = [{"images:0": np.random.RandomState(seed).normal(size=[1, 6, 6, 4]).astype(np.float32)} for seed in (0, 1)]
     changed: Dict[str, np.ndarray] = {}
     with sessions.open_session(layers.graph) as session:
-        run = LayerByLayer(session, layers.graph, layers.found, feeds, most_kept)
-        for number, layer in enumerate(layers.found):
-            found = run.before_bias(layer)
+        stages = [Stage(layer.name, layer.output) for layer in layers.found]
+        run = LayerByLayer(session, layers.graph, stages, feeds, most_kept)
+        for number, (layer, stage) in enumerate(zip(layers.found, stages)):
+            found = list(run.run(f"{layer.name}:0"))
             whole = biases.with_values(layers.graph, changed)
             for values, feed in zip(found, feeds):
                 np.testing.assert_allclose(values, run_graph(whole, [f"{layer.name}:0"], feed)[0], rtol=1e-5, atol=1e-5)
             changed[layer.bias] = np.full(4, 0.1 * number, np.float32)
-            run.settle(layer, changed[layer.bias], found)
+            given = [values + changed[layer.bias] for values in found] if number % 2 else None
+            run.settle(stage, {layer.bias: changed[layer.bias]}, given)
 
 
 def test_what_was_kept_is_what_is_read_later() -> None:
@@ -58,9 +60,10 @@ def test_what_was_kept_is_what_is_read_later() -> None:
 
     feeds = [{"images:0": np.zeros([1, 6, 6, 4], np.float32)}]
     with tf.Session() as session:
-        run = LayerByLayer(_Session(session, "a graph"), layers.graph, layers.found, feeds)
-        for layer in layers.found:
-            run.settle(layer, np.zeros(4, np.float32), run.before_bias(layer))
+        stages = [Stage(layer.name, layer.output) for layer in layers.found]
+        run = LayerByLayer(_Session(session, "a graph"), layers.graph, stages, feeds)
+        for layer, stage in zip(layers.found, stages):
+            run.settle(stage, {layer.bias: np.zeros(4, np.float32)}, list(run.run(f"{layer.name}:0")))
 
     kept: Tuple[object, ...] = (
         ("first:0", []), ("second:0", ["first/BiasAdd:0"]), ("third:0", ["first/BiasAdd:0", "second/BiasAdd:0"]),

@@ -3,14 +3,13 @@
 from typing import Any, Dict, List, Optional, Sequence
 
 from quant_accuracy.judging.verdicts import FAIL, PASS
-from quant_accuracy.pipeline import trial
 from quant_accuracy.repair import attempts, card_file
 from quant_accuracy.repair.attempts import Attempt
 from quant_accuracy.repair.plan import EXHAUSTED, INTERRUPTED, TIME, Plan
 from quant_accuracy.repair.search import Outcome
 from quant_accuracy.repair.tries import Proof
 from quant_accuracy.settings.card import ModelCard
-from quant_accuracy.settings.gates import ENCODINGS_DRIFT, OF_BASELINE, OF_DEVICE
+from quant_accuracy.settings.gates import ENCODINGS_DRIFT, OF_BASELINE, OF_DEVICE, OF_QUANTIZATION
 
 _ENDED = {EXHAUSTED: "nothing is left to be tried",
           TIME: "time ran out; the same command with a larger --budget goes on",
@@ -74,7 +73,7 @@ def as_document(outcome: Outcome, given: ModelCard, plan: Plan, float_map: Optio
         "images": {"search": outcome.before.images, "held_back": sum(shard.records for shard in split.held_back),
                    "all": max([proof.whole.images for proof in outcome.proofs], default=0)},
         "not_held_back": split.reason,
-        "gates": [gate.name for gate in given.gates if gate.name in trial.GATES],
+        "gates": [gate.name for gate in given.gates if gate.name in OF_QUANTIZATION],
         "left_out": left_out(given),
         "float": {"search": None if outcome.before.mean_ap is None or outcome.before.drop is None
                   else outcome.before.mean_ap + outcome.before.drop, "all": float_map},
@@ -91,7 +90,7 @@ def left_out(card: ModelCard) -> List[str]:
                **dict.fromkeys(OF_DEVICE, "the device is not measured for each try; run the repaired card with it")}
     found = [f"{gate.name}: {reasons[gate.name]}" for gate in card.gates if gate.name in reasons]
     return found + [f"{gate.name}: it is about the float variant" for gate in card.gates
-                    if gate.name not in reasons and gate.name not in trial.GATES]
+                    if gate.name not in reasons and gate.name not in OF_QUANTIZATION]
 
 
 def _attempt(attempt: Attempt, front: bool = False) -> Dict[str, Any]:

@@ -9,11 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from quant_accuracy.base import files
+from quant_accuracy.base.words import REPAIR_FOLDER
 from quant_accuracy.reporting import gate_table
 from quant_accuracy.reporting.page import of_repair, pages
 from quant_accuracy.reporting.page.of_repair import Row
 
-FOLDER = "repair"
 _HEADINGS = ("attempt", "", "mAP", "drop", "95 % interval", "verdict", "W bits", "A bits", "bit ops", "images", "min")
 _LEFT = ("attempt", "", "verdict")
 # Of a long list of changes, so many are shown.
@@ -31,7 +31,7 @@ def write(repair: Mapping[str, Any], folder: Path) -> List[Path]:
     Raises:
         StorageError: The disk is full or the folder cannot be written.
     """
-    written = [folder / FOLDER / name for name in ("repair.md", "repair.json")]
+    written = [folder / REPAIR_FOLDER / name for name in ("repair.md", "repair.json")]
     files.write_text(written[0], markdown(repair))
     files.write_json(written[1], repair)
     return written
@@ -55,7 +55,7 @@ def lines(repair: Mapping[str, Any]) -> List[str]:
 
 
 def _rest(count: int) -> List[str]:
-    return [f"  and {count} more; {FOLDER}/repair.md has all"] if count > 0 else []
+    return [f"  and {count} more; {REPAIR_FOLDER}/repair.md has all"] if count > 0 else []
 
 
 def _one_line(text: str) -> str:

@@ -8,7 +8,6 @@ Exit status: 0 when there is a repair, or nothing to be repaired; 1 when there i
 measured.
 """
 
-import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, List, Optional
 
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
 def main(arguments: Optional[List[str]] = None) -> int:
     """Run the command line; return the exit status."""
-    parser = argparse.ArgumentParser(prog="quant-accuracy repair", description=(__doc__ or "").splitlines()[0])
+    parser = command_line.Parser(prog="quant-accuracy repair", description=(__doc__ or "").splitlines()[0])
     options.declare(parser, options.REPAIR_OPTIONS)
     typed = vars(parser.parse_args(arguments))
     return command_line.exit_status(lambda: _repair(Values(typed, from_environment(options.REPAIR_OPTIONS))))

@@ -51,14 +51,15 @@ def _unseen(outcome: Outcome, chosen: Proof) -> str:
             f"{held.drop:.4f}{interval}, {says}")
 
 
-def as_document(outcome: Outcome, given: ModelCard, plan: Plan, float_map: Optional[float], card_text: str,
-                written: Sequence[str]) -> Dict[str, Any]:
+def as_document(outcome: Outcome, given: ModelCard, plan: Plan, images: int, float_map: Optional[float],
+                card_text: str, written: Sequence[str]) -> Dict[str, Any]:
     """JSON-like, as the reports show it.
 
     Args:
         outcome: What the search has found.
         given: The red card.
         plan: What could be tried.
+        images: How many all images are, for a search that has measured nothing on them.
         float_map: The mAP of the float variant on all images.
         card_text: The card of what was chosen; empty where nothing was.
         written: The files of what was chosen, relative to the report.
@@ -71,7 +72,7 @@ def as_document(outcome: Outcome, given: ModelCard, plan: Plan, float_map: Optio
         "line": line(outcome, given), "found": outcome.repaired, "ended": outcome.ended,
         "seconds": outcome.seconds, "budget_minutes": plan.minutes, "allowed_drop": outcome.allowed,
         "images": {"search": outcome.before.images, "held_back": sum(shard.records for shard in split.held_back),
-                   "all": max([proof.whole.images for proof in outcome.proofs], default=0)},
+                   "all": max([proof.whole.images for proof in outcome.proofs], default=0) or images},
         "not_held_back": split.reason,
         "gates": [gate.name for gate in given.gates if gate.name in OF_QUANTIZATION],
         "left_out": left_out(given),

@@ -18,6 +18,7 @@ from quant_accuracy.pipeline.variant import Variant
 from quant_accuracy.repair import cost
 from quant_accuracy.repair.cost import Cost, Sizes
 from quant_accuracy.scoring.intervals import Interval
+from quant_accuracy.settings import device
 from quant_accuracy.settings.card import ModelCard
 from quant_accuracy.settings.gates import CLASS_DROP
 
@@ -105,6 +106,7 @@ class Bench:
         """
         start = self._clock()
         try:
+            require_device(candidate.card, self.prepared.request.card)
             changed = trial.with_card(self.prepared, candidate.card)
             figures = self._kept(changed)
             if figures is None:
@@ -181,6 +183,15 @@ def is_whole(kept: Any) -> bool:
             and all(kept[key] is None or number(kept[key]) for key in ("mean_ap", "drop"))
             and (ends is None or (isinstance(ends, list) and len(ends) == 2 and all(map(number, ends))))
             and isinstance(gates, dict) and all(said in OUTCOMES for said in gates.values()))
+
+
+def require_device(card: ModelCard, red: ModelCard) -> None:
+    """Refuse what the device of the red card cannot express: it is not measured here, and the repair has to run there.
+
+    Raises:
+        ConfigurationError: It is refused; the message names the setting.
+    """
+    device.require(replace(card, device=red.device))
 
 
 def failed(candidate: Candidate, error: QuantAccuracyError, seconds: float) -> Attempt:

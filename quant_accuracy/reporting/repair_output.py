@@ -49,10 +49,11 @@ def write(evaluation: Evaluation, outcome: Outcome, plan: Plan, given: ModelCard
         written = _of_chosen(evaluation, outcome, given, scratch, target)
         text = written[0].read_text(encoding="utf-8") if written else ""
         named = [f"{REPAIR_FOLDER}/{path.relative_to(scratch)}" for path in written]
-        document = answer.as_document(outcome, given, plan, evaluation.float.metrics.figures["mAP"], text, named)
+        count = sum(shard.records for shard in evaluation.prepared.shards)
+        document = answer.as_document(outcome, given, plan, count, evaluation.float.metrics.figures["mAP"], text, named)
         files.write_json(scratch / "repair.json", document)
         files.write_text(scratch / "repair.md", repair_table.markdown(document))
-        names = [*(path.relative_to(scratch) for path in written), Path("repair.md"), Path("repair.json")]
+        names = [path.relative_to(scratch) for path in written]
     report = output.write(evaluation, folder, kept, repair=document)
     return Left(document, [*(target / name for name in names), *report])
 

@@ -5,7 +5,8 @@ from typing import Optional
 
 import pytest
 
-from quant_accuracy.repair import attempts
+from quant_accuracy.base.errors import ConfigurationError
+from quant_accuracy.repair import attempts, settings
 from quant_accuracy.repair.attempts import Attempt, Candidate
 from quant_accuracy.repair.cost import Cost
 from quant_accuracy.settings.card import ModelCard
@@ -51,3 +52,14 @@ def test_an_attempt_that_is_kept_damaged_is_not_taken(kept: object) -> None:
     assert attempts.is_whole(_KEPT)
     assert attempts.is_whole({**_KEPT, "mean_ap": None, "drop": None, "interval": None, "gates": {}})
     assert not attempts.is_whole(kept)
+
+
+def test_what_the_device_of_the_red_card_cannot_express_is_no_repair(demo_card: ModelCard) -> None:
+    red = replace(demo_card, device="tflite")
+    cards = {item.remedy: item.card for item in settings.of_card(attempts.without_device(red), 100)}
+
+    attempts.require_device(cards["scheme"], red)
+    attempts.require_device(cards["per-channel"], demo_card)
+    for card in (cards["per-channel"], settings.more_bits(demo_card, [], ["activations"])):
+        with pytest.raises(ConfigurationError, match="--device tflite: "):
+            attempts.require_device(card, red)

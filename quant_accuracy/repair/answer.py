@@ -24,7 +24,7 @@ def line(outcome: Outcome, given: ModelCard) -> str:
     name = chosen.whole.candidate.name
     if not chosen.accepted:
         return (f"no repair: {name} comes closest, with a drop of {_figure(chosen.whole.drop)} on "
-                f"{chosen.whole.images} images{_limit(outcome)}; {_ended(outcome)}")
+                f"{chosen.whole.images} images{_limit(outcome)}{_lacking(outcome, chosen)}; {_ended(outcome)}")
     return (f"use {card_file.name_of(given)}: {name}; on all {chosen.whole.images} images the drop is "
             f"{_figure(chosen.whole.drop)}, and every gate that was judged passes{_unseen(outcome, chosen)}; make its "
             "baseline with --update-baselines")
@@ -38,6 +38,19 @@ def _ended(outcome: Outcome) -> str:
 
 def _limit(outcome: Outcome) -> str:
     return "" if outcome.allowed is None else f", where the gates allow {outcome.allowed:.4f}"
+
+
+def _lacking(outcome: Outcome, chosen: Proof) -> str:
+    """Why what comes closest is no repair, where its drop alone does not say it."""
+    whole = chosen.whole
+    if whole.error is not None:
+        return f", and could not be measured on all images: {whole.error}"
+    if chosen not in outcome.proofs:
+        return ", not yet measured on all images"
+    missed = [f"{gate} ({said})" for gate, said in whole.gates.items() if said != PASS]
+    if missed:
+        return f", misses {', '.join(missed)}"
+    return ", and the images that were held back contradict" if chosen.agrees == FAIL else ""
 
 
 def _unseen(outcome: Outcome, chosen: Proof) -> str:

@@ -7,7 +7,6 @@ from xml.etree import ElementTree
 from quant_accuracy.reporting.page import drawing, repair_plot
 from quant_accuracy.reporting.page.drawing import Plot
 from tests.support.repair_documents import attempt, failed, many, repair
-from tests.support.report_documents import verdict
 
 
 class _Dot(NamedTuple):
@@ -21,7 +20,7 @@ class _Dot(NamedTuple):
 
 def _draw(given: Dict[str, Any], limit: Optional[float] = 0.02) -> Optional[Plot]:
     with drawing.own_settings():
-        return repair_plot.draw(given, limit)
+        return repair_plot.draw({**given, "allowed_drop": limit})
 
 
 def _drawn(given: Dict[str, Any], limit: Optional[float] = 0.02) -> Plot:
@@ -77,11 +76,6 @@ def test_the_limit_separates_what_it_allows_from_the_rest() -> None:
     assert {dot.note.split(" ")[0] for dot in below} == {"before", "#1", "#2"}
     assert "A drop of at most 0.02 is allowed." in plot.summary
     assert "limit" not in " ".join(_texts(_drawn(repair(), None)))
-
-
-def test_the_limit_is_that_of_the_gate_on_the_drop() -> None:
-    assert repair_plot.drop_limit([verdict("mAP_floor", upper=None), verdict("mAP_drop", upper=0.015)]) == 0.015
-    assert repair_plot.drop_limit([verdict("mAP_floor", upper=None)]) is None
 
 
 def test_what_loses_more_than_before_lies_on_the_floor() -> None:

@@ -49,8 +49,7 @@ def draw(document: Mapping[str, Any]) -> Plots:
                      [plot for plot in placed if plot is not None],
                      None if why is None else _sensitivity(why["sensitivity"]), _history(document["history"]),
                      None if document[DEPTH_KEY] is None else depth_plot.draw(document[DEPTH_KEY]),
-                     None if document[REPAIR_KEY] is None else repair_plot.draw(
-                         document[REPAIR_KEY], repair_plot.drop_limit(document["verdicts"])))
+                     None if document[REPAIR_KEY] is None else repair_plot.draw(document[REPAIR_KEY]))
 
 
 def _sides(document: Mapping[str, Any]) -> Sequence[str]:

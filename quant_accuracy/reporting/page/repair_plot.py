@@ -12,7 +12,6 @@ from quant_accuracy.reporting.page import drawing, of_repair
 from quant_accuracy.reporting.page.drawing import Plot, Sheet
 from quant_accuracy.reporting.page.of_repair import Row
 
-_GATE = "mAP_drop"
 _WIDTH, _HEIGHT = 440, 360
 _LEFT, _TOP, _RIGHT, _BOTTOM = 52, 24, _WIDTH - 12, _HEIGHT - 46
 # From this ratio of the dearest to the cheapest on, costs double from tick to tick.
@@ -21,13 +20,9 @@ _WIDE = 3.0
 _ACROSS, _DOWN = 62, 15
 
 
-def draw(repair: Mapping[str, Any], limit: Optional[float]) -> Optional[Plot]:
-    """Attempts by cost and mAP drop, the front as a line; None where none was measured.
-
-    Args:
-        repair: What a report says of a repair.
-        limit: The largest mAP drop that is allowed; None where no gate asks.
-    """
+def draw(repair: Mapping[str, Any]) -> Optional[Plot]:
+    """Attempts by cost and mAP drop, the front as a line; None where none was measured."""
+    limit: Optional[float] = repair["allowed_drop"]
     found = [row for row in of_repair.rows(repair) if row.place >= 0
              and None not in (row.attempt["drop"], row.attempt["bit_operations"])]
     if all(row.place == 0 for row in found):
@@ -37,7 +32,7 @@ def draw(repair: Mapping[str, Any], limit: Optional[float]) -> Optional[Plot]:
     if limit is not None:
         ends = axes.get_xlim()
         sheet.line(axes, ends, (limit, limit), drawing.MARK, 1.5, "--")
-        sheet.write(_RIGHT, sheet.place(axes, ends[1], limit)[1] + 10, f"limit {limit:g}", "end", drawing.MARK)
+        sheet.write(_RIGHT, sheet.place(axes, ends[1], limit)[1] + 10, f"limit {limit:.4g}", "end", drawing.MARK)
     edge = [(attempt["bit_operations"], min(floor, attempt["drop"])) for _, attempt in of_repair.front(repair)]
     corners = [(x, y) for (x, _), (_, y) in zip(edge[1:], edge)]
     steps = [place for pair in zip(edge, [*corners, edge[-1]]) for place in pair] if edge else []
@@ -48,11 +43,6 @@ def draw(repair: Mapping[str, Any], limit: Optional[float]) -> Optional[Plot]:
     title = "mAP drop against bit operations"
     summary = _summary(repair, found, limit, floor)
     return Plot(title, summary, sheet.svg(f"{title}. {summary}"))
-
-
-def drop_limit(verdicts: Sequence[Mapping[str, Any]]) -> Optional[float]:
-    """The largest mAP drop that the gates of a report allow."""
-    return next((verdict["upper"] for verdict in verdicts if verdict["gate"] == _GATE), None)
 
 
 def _axes(sheet: Sheet, found: Sequence[Row], limit: Optional[float]) -> Tuple[Axes, float]:
@@ -139,6 +129,6 @@ def _summary(repair: Mapping[str, Any], found: Sequence[Row], limit: Optional[fl
              f"{of_repair.short(item['bit_operations'])}" for place, item in of_repair.front(repair) if place in few]
     deep = sum(row.attempt["drop"] > floor for row in found)
     return " ".join([*([f"On the front: {', '.join(front)}."] if front else []),
-                     *([] if limit is None else [f"A drop of at most {limit:g} is allowed."]),
+                     *([] if limit is None else [f"A drop of at most {limit:.4g} is allowed."]),
                      *([f"{'1 attempt loses' if deep == 1 else f'{deep} attempts lose'} more than the plot shows."]
                        if deep else [])])

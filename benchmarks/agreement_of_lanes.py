@@ -68,6 +68,7 @@ def record(cache: Cache) -> Dict[str, Any]:
 
 
 def _about(found: Evaluation, baseline: Baseline) -> Dict[str, Any]:
+    assert baseline.jitter is not None
     return {"versions": f"Python {sys.version_info[0]}.{sys.version_info[1]}, TensorFlow {tf.__version__}, "
                         f"NumPy {np.__version__}",
             "figures": {variant: found.variants[variant].metrics.figures["mAP"] for variant in VARIANTS},

@@ -53,7 +53,7 @@ def _wheel(file: Path) -> _Wheel:
         raise InstallationError(f"{file}: no such file; {HOW}")
     named = _NAME.fullmatch(file.name)
     if named is None or not zipfile.is_zipfile(str(file)):
-        raise InstallationError(f"{file.name} is no wheel; {HOW}")
+        raise InstallationError(f"{file.name} is not a wheel; {HOW}")
     if named["name"].lower().startswith("aimet_onnx"):
         raise InstallationError(f"{file.name} is for the lane tensorflow2, where './run aimet-install' needs no file")
     if named["name"] not in (*NEEDED, "Aimet"):

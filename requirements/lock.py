@@ -18,7 +18,8 @@ HERE = Path(__file__).resolve().parent
 
 # A lock, and those that it is installed on top of: no package is in two.
 LOCKS: Dict[str, List[str]] = {"tensorflow2": [], "ray-tensorflow2": ["tensorflow2"], "aimet-onnx": ["tensorflow2"],
-                               "aimet-onnx-cuda": ["tensorflow2", "aimet-onnx"]}
+                               "aimet-onnx-cuda": ["tensorflow2", "aimet-onnx"],
+                               "browser-tensorflow2": ["tensorflow2"]}
 # They send home how they are used, and nothing needs them.
 LEFT_OUT = ["openvino-telemetry"]
 # What a package asks for and nothing here imports: plots, other algorithms, compilers; or what another lock holds.

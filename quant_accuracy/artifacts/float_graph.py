@@ -45,7 +45,7 @@ def read_image_input(folder: Path) -> ImageInput:
     try:
         return ImageInput(**read_json(folder / "input.json"))
     except TypeError as error:
-        raise StorageError(f"{folder}: damaged ({error}); delete it, it will be made again") from error
+        raise StorageError(f"{folder}: damaged ({error}); delete it, it will be rebuilt") from error
 
 
 def batch_norms_left(card: ModelCard, folded: fold.FoldResult) -> List[NotFolded]:

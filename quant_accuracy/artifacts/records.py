@@ -140,9 +140,9 @@ def read(float_folder: Path, quantsim_folder: Path, network_folder: Optional[Pat
         computation = Computation(str(computed_by["runtime"]), None if table is None else tuple(table))
         versions = dict(computed_by["versions"])
         encodings = encodings_file.read(quantsim_folder / "model.encodings",
-                                        f"delete {quantsim_folder}, it will be made again").all()
+                                        f"delete {quantsim_folder}, it will be rebuilt").all()
     except (KeyError, TypeError, ValueError) as error:
-        raise StorageError(f"{quantsim_folder}: damaged ({error}); delete it, it will be made again") from error
+        raise StorageError(f"{quantsim_folder}: damaged ({error}); delete it, it will be rebuilt") from error
     return Artifacts(float_folder, quantsim_folder, Quantization(quantizers, encodings), not_folded, batch_norms,
                      read_suppression(quantsim_folder / SUPPRESSION_FILE), simulator, computation, versions,
                      network_folder=network_folder)
@@ -158,7 +158,7 @@ def read_suppression(path: Path) -> Optional[Suppression]:
     try:
         return record and Suppression(Postprocessing(**record["postprocessing"]), int(record["total"]))
     except (KeyError, TypeError) as error:
-        raise StorageError(f"{path.parent}: damaged ({error}); delete it, it will be made again") from error
+        raise StorageError(f"{path.parent}: damaged ({error}); delete it, it will be rebuilt") from error
 
 
 def read_graph(path: Path) -> tf.GraphDef:
@@ -171,7 +171,7 @@ def read_graph(path: Path) -> tf.GraphDef:
     try:
         graph.ParseFromString(path.read_bytes())
     except Exception as error:  # protobuf raises several kinds for damaged files
-        raise StorageError(f"{path}: not readable ({error}); delete {path.parent}, it will be made again") from error
+        raise StorageError(f"{path}: not readable ({error}); delete {path.parent}, it will be rebuilt") from error
     return graph
 
 
@@ -184,4 +184,4 @@ def read_json(path: Path) -> Any:
     try:
         return documents.read_json(path)
     except (OSError, ValueError) as error:
-        raise StorageError(f"{path}: not readable ({error}); delete {path.parent}, it will be made again") from error
+        raise StorageError(f"{path}: not readable ({error}); delete {path.parent}, it will be rebuilt") from error

@@ -31,7 +31,7 @@ def load(path: Path, dtypes: Mapping[str, Any], what: str) -> Dict[str, np.ndarr
         found = {name: np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
                  for name, content in contents.items()}
     except Exception as error:  # zipfile raises many kinds for damaged archives
-        raise StorageError(f"{path}: not readable as {what} ({error}); delete it, it will be made again") from error
+        raise StorageError(f"{path}: not readable as {what} ({error}); delete it, it will be rebuilt") from error
     for name, dtype in dtypes.items():
         if found[name].dtype != dtype:
             raise misshapen(path, name, found[name])
@@ -40,4 +40,4 @@ def load(path: Path, dtypes: Mapping[str, Any], what: str) -> Dict[str, np.ndarr
 
 def misshapen(path: Path, name: str, array: np.ndarray) -> StorageError:
     """An error about an array that does not have the form that it should have."""
-    return StorageError(f"{path}: {name} is {array.dtype}{list(array.shape)}; delete it, it will be made again")
+    return StorageError(f"{path}: {name} is {array.dtype}{list(array.shape)}; delete it, it will be rebuilt")

@@ -49,7 +49,7 @@ class Cache:
             damage = self._damage(target)
             if damage is not None:
                 if target.exists():
-                    progress.say(f"warning: {target}: damaged ({damage}); it is made again")
+                    progress.say(f"warning: {target}: damaged ({damage}); it is rebuilt")
                 # What is damaged goes when the new one is whole, and not before.
                 with progress.step(label), files.atomic_path(target, replace=True) as scratch:
                     scratch.mkdir()

@@ -1,18 +1,38 @@
 """How a command line ends: one clear line for what could not be measured, and an exit status that tells why."""
 
+import argparse
 import contextlib
 import os
 import signal
 import sys
 import threading
 import traceback
-from typing import Any, Callable, Iterator, Optional
+from typing import Any, Callable, Iterable, Iterator, NoReturn, Optional
 
 from quant_accuracy.base.errors import DefectError, QuantAccuracyError, unexpected
+from quant_accuracy.base.near import near
 
 MEASURED, GATE_FAILED, NOT_MEASURED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 # The signal that asked this process to stop: libraries make one KeyboardInterrupt of another, and lose what it says.
 _heard: Optional[int] = None
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser of a command line that names the option that was probably meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with what is wrong, and the status of what could not be measured."""
+        said, _, unknown = message.partition("unrecognized arguments: ")
+        hint = "" if said else meant(unknown.split(), self._option_string_actions)
+        self.exit(NOT_MEASURED, f"{self.prog}: error: {message}{hint} ({self.prog} --help lists the options)\n")
+
+
+def meant(given: Iterable[str], known: Iterable[str]) -> str:
+    """What to add to a message on unknown arguments: `; did you mean --model?`; nothing where none is near."""
+    flags = [flag for flag in known if flag.startswith("--")]
+    found = [near(word.partition("=")[0], flags) for word in given if word.startswith("--")]
+    names = list(dict.fromkeys(name for names in found for name in names))
+    return f"; did you mean {' or '.join(names)}?" if names else ""
 
 
 def stop_if_asked() -> None:
@@ -56,8 +76,11 @@ def exit_status(work: Callable[[], int]) -> int:
     A crash is no verdict either: it ends with what Python has to say of it, one line, and the status of what could not
     be measured.
     """
+    # It takes a while to import, and pytest imports this module whatever it runs.
+    from quant_accuracy.base import progress
+
     try:
-        with terminable():
+        with terminable(), progress.shown_on():
             return work()
     except BrokenPipeError:
         # Whoever read has gone; what is still to be printed goes nowhere, so that Python does not fail on it once more.
@@ -87,4 +110,4 @@ def stopped(stop: KeyboardInterrupt) -> str:
     """What to say when a run was stopped: by what, what is done, and how to go on."""
     done = f", {stop}" if str(stop) else ""
     return (f"{'terminated' if _heard == signal.SIGTERM else 'interrupted'}{done}; finished shards are kept, the same "
-            "command goes on from there")
+            "command resumes from there")

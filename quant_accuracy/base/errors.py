@@ -111,11 +111,11 @@ def unexpected(error: BaseException) -> QuantAccuracyError:
     if isinstance(error, QuantAccuracyError):
         return error
     if isinstance(error, MemoryError):
-        return QuantAccuracyError("the memory ran out; lower --eval-batch-size, --threads or --jobs, or use a machine "
+        return QuantAccuracyError("out of memory; lower --eval-batch-size, --threads or --jobs, or use a machine "
                                   "with more memory; finished shards are kept")
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return StorageError(f"{_text(error.filename)}: {error.strerror}; see that it is there and can be used; "
-                            "finished shards are kept, the same command goes on from there")
+                            "finished shards are kept, the same command resumes from there")
     if isinstance(error, ImportError) and not str(error.name).startswith(_OURS):
         package = str(error.name).partition(".")[0]
         return ConfigurationError(f"{first_line(error)}; {_INSTALLATIONS.get(package, _INSTALL_AGAIN)}")

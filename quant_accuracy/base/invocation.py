@@ -38,6 +38,21 @@ def program(line: str) -> str:
     return f"{run()} {line}" if run() else line
 
 
+def typed() -> str:
+    """The command line of this process, to be pasted: `./run report --model card.yaml`, `pytest -n 2`."""
+    script, *given = sys.argv
+    name = Path(script).name
+    if name.startswith("quant-accuracy") and given:
+        start, given = command(given[0]), given[1:]
+    elif name in ("pytest", "py.test") or Path(script).parent.name == "pytest":
+        start = pytest()
+    elif Path(script).suffix == ".py" and Path(script).parent.name == "tools":
+        start = command(Path(script).stem.replace("_", "-"))
+    else:
+        start = program(shlex.quote(script))
+    return " ".join([start, *map(shlex.quote, given)])
+
+
 def run() -> str:
     """The checkout's `run` as it was typed; empty where something else started this process."""
     return shlex.quote(os.environ[_RUN]) if os.environ.get(_RUN) else ""

@@ -4,6 +4,8 @@ import contextlib
 import time
 from typing import Dict, Iterator
 
+from quant_accuracy.base import progress
+
 
 class Stopwatch:
     """Seconds by step, by a clock that only goes forward; a step that is done several times adds up."""
@@ -13,10 +15,11 @@ class Stopwatch:
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Measure a block; one that fails counts too."""
+        """Measure a block, and say in a log that it is under way; one that fails counts too."""
         start = time.perf_counter()
         try:
-            yield
+            with progress.stage(name):
+                yield
         finally:
             self._seconds[name] = self._seconds.get(name, 0.0) + time.perf_counter() - start
 

@@ -9,13 +9,13 @@ DEVICE = "device"
 # The integer models that are made and run here.
 TFLITE, OPENVINO_INT8 = DEVICES = ("tflite", "openvino-int8")
 # What brings a red card back, in the order in which it is tried.
-SCHEME, CALIBRATION, PER_CHANNEL, SYMMETRIC, EQUALIZATION, BIAS_CORRECTION, MIXED_PRECISION, ADAROUND = REMEDIES = (
-    "scheme", "calibration", "per-channel", "symmetric", "equalization", "bias-correction", "mixed-precision",
-    "adaround")
+SCHEME, CALIBRATION, PER_CHANNEL, SYMMETRIC, EQUALIZATION, BIAS_CORRECTION, ADAROUND, MIXED_PRECISION = REMEDIES = (
+    "scheme", "calibration", "per-channel", "symmetric", "equalization", "bias-correction", "adaround",
+    "mixed-precision")
 REPORT_SCHEMA_VERSION = 7
 REPORT_FORMS = ("html", "json", "md")
 # How encodings are made.
-TF, TF_ENHANCED = SCHEMES = ("tf", "tf_enhanced")
+TF, TF_ENHANCED, PERCENTILE = SCHEMES = ("tf", "tf_enhanced", "percentile")
 # Who computes the network.
 TENSORFLOW, OPENVINO, AUTO = "tensorflow", "openvino", "auto"
 RUNTIMES = (TENSORFLOW, OPENVINO, AUTO)

@@ -17,7 +17,7 @@ from quant_accuracy.graph.network import Network
 from quant_accuracy.judging import checks
 from quant_accuracy.judging.checks import QuantizedNetwork
 from quant_accuracy.judging.verdicts import FAIL
-from quant_accuracy.quantization import placement
+from quant_accuracy.quantization import overrides, placement
 from quant_accuracy.quantization.records import FOLD, Quantization, Quantizer, Settings
 from quant_accuracy.settings.card import ModelCard
 
@@ -99,15 +99,20 @@ def missing_ops(graph: tf.GraphDef, names: GraphNames) -> List[str]:
 
 
 def _placed(folded: Network, settings: Settings, faults: List[str]) -> List[Quantizer]:
-    """The quantizers, with those overrides that match one."""
+    """The quantizers, with those overrides that match one; they are placed once, however many overrides there are."""
+    unknown: List[str] = []
+    plain = _attempt(unknown, placement.place_quantizers, folded, replace(settings, overrides=()))
+    if plain is None:
+        # Overrides may be what it needs.
+        return _attempt(faults, placement.place_quantizers, folded, settings) or []
     fitting = []
     for override in settings.overrides:
         before = len(faults)
-        alone = replace(settings, overrides=(override,))
-        _attempt(faults, placement.place_quantizers, folded, alone)
+        _attempt(faults, overrides.apply, plain, [override])
         fitting += [override] if len(faults) == before else []
-    together = replace(settings, overrides=tuple(fitting))
-    return _attempt(faults, placement.place_quantizers, folded, together) or []
+    found = overrides.apply(plain, fitting)
+    _attempt(faults, overrides.check_symmetry, found)
+    return found
 
 
 def _notes(card: ModelCard, quantizers: Sequence[Quantizer], left: Sequence[fold.NotFolded]) -> List[str]:

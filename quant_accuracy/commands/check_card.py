@@ -3,7 +3,6 @@
 Exit status: 0 when there is no fault, 2 when there is one.
 """
 
-import argparse
 import sys
 from typing import Dict, List, Optional, Sequence
 
@@ -19,7 +18,7 @@ OPTIONS = [option for option in options.OPTIONS
 
 def main(arguments: Optional[List[str]] = None) -> int:
     """Run the command line; return the exit status."""
-    parser = argparse.ArgumentParser(prog="quant-accuracy check-card", description=(__doc__ or "").splitlines()[0])
+    parser = command_line.Parser(prog="quant-accuracy check-card", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("cards", nargs="+", metavar="CARD", help="model card: the path of a .yaml file, the name of "
                         "one in models/ or of a shipped one, or a pattern of either")
     options.declare(parser, OPTIONS)

@@ -4,7 +4,6 @@ Differences are those of B, and of every further run, from A. Exit status: 0 whe
 could not be.
 """
 
-import argparse
 from pathlib import Path
 from typing import Iterable, List, Mapping, Optional, Sequence
 
@@ -29,7 +28,7 @@ _ANNOTATIONS = next(option for option in options.OPTIONS if option.key == option
 
 def main(arguments: Optional[List[str]] = None) -> int:
     """Run the command line; return the exit status."""
-    parser = argparse.ArgumentParser(prog="quant-accuracy compare", description=(__doc__ or "").splitlines()[0])
+    parser = command_line.Parser(prog="quant-accuracy compare", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("before", type=Path, metavar="A", help="output folder of a report, or its report.json")
     parser.add_argument("after", type=Path, metavar="B", help="the same, of the other run")
     parser.add_argument("further", type=Path, metavar="C", nargs="*", help="the same, of further runs")

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import List, Optional
 
 from quant_accuracy.base import command_line
+from quant_accuracy.data import annotations
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
     """Run the command line; return the exit status."""
-    parser = argparse.ArgumentParser(prog="quant-accuracy create-coco-tfrecords", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line.Parser(prog="quant-accuracy create-coco-tfrecords", description=__doc__,
+                                 formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--image-dir", type=Path, required=True, metavar="DIR", help="folder of the images")
     parser.add_argument("--annotations-file", type=Path, required=True, metavar="FILE", help="COCO's instances_*.json")
     parser.add_argument("--output-prefix", type=Path, required=True, metavar="PREFIX",
@@ -28,6 +29,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
 
 
 def _create(values: argparse.Namespace) -> int:
+    annotations.require(values.annotations_file)
     # TensorFlow takes seconds to import: not before the options are known to be right.
     from quant_accuracy.preparation import coco_tfrecords
 

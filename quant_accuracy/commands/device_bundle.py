@@ -21,16 +21,17 @@ _INPUT_TYPES = ("float32", "uint8")
 
 def main(arguments: Optional[List[str]] = None) -> int:
     """Run the command line; return the exit status."""
-    parser = argparse.ArgumentParser(prog="quant-accuracy device-bundle", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line.Parser(prog="quant-accuracy device-bundle", description=__doc__,
+                                 formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, metavar="DIR", help="a new folder for the bundle")
     parser.add_argument("--input-type", choices=_INPUT_TYPES, default="float32", help="what inputs hold: float32, the "
                         "preprocessed image that the network takes; or uint8, the resized image itself, for a model "
                         "whose input is quantized (default float32)")
-    options.declare(parser)
+    options.declare(parser, options.BUNDLE_OPTIONS)
     typed = vars(parser.parse_args(arguments))
     folder, input_type = typed.pop("folder"), typed.pop("input_type")
-    return command_line.exit_status(lambda: _bundle(Values(typed, from_environment()), folder, input_type))
+    values = Values(typed, from_environment(options.BUNDLE_OPTIONS))
+    return command_line.exit_status(lambda: _bundle(values, folder, input_type))
 
 
 def _bundle(values: Values, folder: Path, input_type: str) -> int:

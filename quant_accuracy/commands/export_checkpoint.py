@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import List, Optional
 
 from quant_accuracy.base import command_line
+from quant_accuracy.base.errors import ConfigurationError
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
     """Run the command line; return the exit status."""
-    parser = argparse.ArgumentParser(prog="quant-accuracy export-checkpoint", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line.Parser(prog="quant-accuracy export-checkpoint", description=__doc__,
+                                 formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pipeline-config", type=Path, required=True, metavar="FILE",
                         help="the model's pipeline.config")
     parser.add_argument("--checkpoint", type=Path, required=True, metavar="PREFIX",
@@ -31,6 +32,8 @@ def _export(values: argparse.Namespace) -> int:
     from quant_accuracy.preparation import needs
 
     needs.check("export-checkpoint")
+    if not values.pipeline_config.exists():
+        raise ConfigurationError(f"{values.pipeline_config}: no such file; name the pipeline.config of the checkpoint")
     # object_detection takes seconds to import: not before the options are known to be right.
     from quant_accuracy.preparation import checkpoint
 

@@ -3,7 +3,6 @@
 Asks nothing and overwrites nothing; says what it wrote and what comes next.
 """
 
-import argparse
 import configparser
 import re
 from pathlib import Path
@@ -25,7 +24,7 @@ _SETTINGS = (("pytest.ini", ""), (".pytest.ini", ""), ("pyproject.toml", "tool.p
 
 def main(arguments: Optional[List[str]] = None) -> int:
     """Run the command line; return the exit status."""
-    parser = argparse.ArgumentParser(prog="quant-accuracy init", description=(__doc__ or "").splitlines()[0])
+    parser = command_line.Parser(prog="quant-accuracy init", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--name", default="mine", metavar="NAME", help="name of the model card (default mine)")
     name = parser.parse_args(arguments).name
     return command_line.exit_status(lambda: _init(Path(), name))

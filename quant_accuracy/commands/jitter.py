@@ -1,17 +1,16 @@
-"""Measure the numerical jitter of a model's figures: how far they move for no reason.
+"""Measure the numerical jitter of a model's figures: run-to-run variation from float32 rounding.
 
 The network's input is scaled by 1 + k * 1e-6 for k from -4 to 4, and both variants are evaluated under each. Finished
 shards are kept, so an interrupted measurement goes on where it stopped.
 """
 
-import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, List, Mapping, Optional, Sequence, Tuple
 
 from rich.console import Console
 from rich.table import Table
 
-from quant_accuracy.base import command_line, files
+from quant_accuracy.base import command_line, files, progress
 from quant_accuracy.judging import jitter
 from quant_accuracy.settings import folders, options
 from quant_accuracy.settings import request as requests
@@ -23,10 +22,10 @@ if TYPE_CHECKING:
 
 def main(arguments: Optional[List[str]] = None) -> int:
     """Run the command line; return the exit status."""
-    parser = argparse.ArgumentParser(prog="quant-accuracy jitter", description=(__doc__ or "").splitlines()[0])
-    options.declare(parser)
+    parser = command_line.Parser(prog="quant-accuracy jitter", description=(__doc__ or "").splitlines()[0])
+    options.declare(parser, options.JITTER_OPTIONS)
     typed = vars(parser.parse_args(arguments))
-    return command_line.exit_status(lambda: _measure(Values(typed, from_environment())))
+    return command_line.exit_status(lambda: _measure(Values(typed, from_environment(options.JITTER_OPTIONS))))
 
 
 def _measure(values: Values) -> int:
@@ -35,6 +34,7 @@ def _measure(values: Values) -> int:
 
     with folders.without_cache(requests.expanded(values)) as kept:
         wanted, cache = preflight.resolve(kept, ready.data_paths)
+        progress.log(f"measuring the jitter of {', '.join(request.card.name for request in wanted)}")
         # TensorFlow takes seconds to import: not before the options are known to be right.
         from quant_accuracy.pipeline import prepared, variations
 

@@ -4,11 +4,10 @@ Exit status: 0 when no gate and no check fails, 1 when one fails (with --strict 
 something could not be measured.
 """
 
-import argparse
 from pathlib import Path
 from typing import List, Optional, Sequence
 
-from quant_accuracy.base import command_line
+from quant_accuracy.base import command_line, progress
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.settings import folders, options
 from quant_accuracy.settings import request as requests
@@ -18,7 +17,7 @@ from quant_accuracy.settings.values import Values, from_environment, why_budget
 
 def main(arguments: Optional[List[str]] = None) -> int:
     """Run the command line; return the exit status."""
-    parser = argparse.ArgumentParser(prog="quant-accuracy report", description=(__doc__ or "").splitlines()[0])
+    parser = command_line.Parser(prog="quant-accuracy report", description=(__doc__ or "").splitlines()[0])
     options.declare(parser, options.REPORT_OPTIONS)
     typed = vars(parser.parse_args(arguments))
     return command_line.exit_status(lambda: _report(Values(typed, from_environment(options.REPORT_OPTIONS))))
@@ -33,6 +32,7 @@ def _report(values: Values) -> int:
 
 
 def _report_each(values: Values, wanted: Sequence[Request], cache: Cache) -> int:
+    progress.log(f"evaluating {', '.join(request.card.name for request in wanted)}, float and quantized")
     # TensorFlow takes seconds to import: not before the options are known to be right.
     from quant_accuracy.judging import verdicts
     from quant_accuracy.pipeline import evaluation

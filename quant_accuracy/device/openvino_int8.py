@@ -152,7 +152,7 @@ def read_graph(folder: Path) -> tf.GraphDef:
     try:
         return tf.GraphDef.FromString((folder / MODEL).read_bytes())
     except Exception as error:  # protobuf raises several kinds for damaged files
-        raise StorageError(f"{folder / MODEL}: not readable ({error}); delete {folder}, it will be made again") \
+        raise StorageError(f"{folder / MODEL}: not readable ({error}); delete {folder}, it will be rebuilt") \
             from error
 
 
@@ -160,7 +160,7 @@ def _read(folder: Path) -> Mapping[str, Any]:
     try:
         found = read_json(folder / _NETWORK)
     except (OSError, ValueError) as error:
-        raise StorageError(f"{folder / _NETWORK}: not readable ({error}); delete {folder}, it will be made again") \
+        raise StorageError(f"{folder / _NETWORK}: not readable ({error}); delete {folder}, it will be rebuilt") \
             from error
     assert isinstance(found, dict)
     return found

@@ -261,4 +261,4 @@ def read(folder: Path) -> Tuple[Parameter, ...]:
         document: Any = read_json(path)
         return tuple(Parameter(**item) for item in document)
     except (OSError, ValueError, TypeError) as error:
-        raise StorageError(f"{path}: not readable ({error}); delete {folder}, it will be made again") from error
+        raise StorageError(f"{path}: not readable ({error}); delete {folder}, it will be rebuilt") from error

@@ -115,7 +115,7 @@ def _read(folder: Path) -> Tuple[str, List[Input]]:
         return str(record["image_input"]), [Input(**{**item, "shape": tuple(item["shape"])})
                                             for item in record["inputs"]]
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise StorageError(f"{folder / _FILE}: not readable ({error}); delete {folder}, it will be made again") \
+        raise StorageError(f"{folder / _FILE}: not readable ({error}); delete {folder}, it will be rebuilt") \
             from error
 
 

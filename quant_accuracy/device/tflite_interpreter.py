@@ -108,7 +108,7 @@ def open_network(folder: Path) -> Iterator[Callable[[np.ndarray], List[np.ndarra
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise StorageError(f"{path}: not readable ({error.strerror}); delete {folder}, it will be made again") \
+        raise StorageError(f"{path}: not readable ({error.strerror}); delete {folder}, it will be rebuilt") \
             from error
     model = Model(content)
     grids = [details["quantization"] for details in model.outputs]

@@ -93,10 +93,10 @@ def read(path: Path) -> Contents:
     try:
         return parse(path.read_bytes())
     except OSError as error:
-        raise StorageError(f"{path}: not readable ({error.strerror}); delete {path.parent}, it will be made again") \
+        raise StorageError(f"{path}: not readable ({error.strerror}); delete {path.parent}, it will be rebuilt") \
             from error
     except (ValueError, struct.error, IndexError) as error:
-        raise StorageError(f"{path}: no TFLite model ({error}); delete {path.parent}, it will be made again") from error
+        raise StorageError(f"{path}: no TFLite model ({error}); delete {path.parent}, it will be rebuilt") from error
 
 
 def parse(content: bytes) -> Contents:

@@ -163,7 +163,7 @@ class _Dispatcher:
         if time.monotonic() - self._without_room > _ROOM_SECONDS:
             raise WorkerError(f"executor {self._name}: no worker is left for {self._left} shards; start more, or "
                               "raise --jobs so that each needs fewer cores; finished shards are kept, the same command "
-                              "goes on from there")
+                              "resumes from there")
 
     def _give(self) -> None:
         while self._idle:
@@ -228,7 +228,7 @@ class _Dispatcher:
                 "look at the memory of the workers and use fewer --jobs, or --executor local, which says more"
             raise WorkerError(f"{shard.path}: shard {shard.index} was given up after {ATTEMPTS} attempts "
                               f"({'; '.join(dict.fromkeys(reasons))}); {remedy}; finished shards are kept, the same "
-                              "command goes on from there")
+                              "command resumes from there")
         self._again.append(under_way.item)
         retry = Retry(shard.index, self._name, reason)
         self._retried(retry)

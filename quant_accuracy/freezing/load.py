@@ -176,7 +176,7 @@ def _check_built(path: Path, graph: tf.GraphDef) -> None:
                 attribute.s.decode("utf-8")
             except UnicodeDecodeError as error:
                 # TensorFlow ends the process where it quotes one in a message.
-                raise GraphError(f"{path}: the attribute {key} of the op {node.name!r} is no text; "
+                raise GraphError(f"{path}: the attribute {key} of the op {node.name!r} is not text; "
                                  "copy the checkpoint again") from error
     try:
         with tf.Graph().as_default():

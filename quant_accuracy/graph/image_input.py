@@ -110,7 +110,7 @@ def check(found: ImageInput, names: GraphNames, height: int, width: int, batch_s
     """
     name = names.image_input
     if not found.placeholder:
-        raise GraphError(f"the image input {name!r} is no placeholder; set image_input in the model card to the one "
+        raise GraphError(f"the image input {name!r} is not a placeholder; set image_input in the model card to the one "
                          "that takes images")
     if found.dtype == "string":
         raise GraphError(f"{name!r} takes encoded images or examples as text, and not pixels; {_EXPORT} image_tensor")

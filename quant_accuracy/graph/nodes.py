@@ -50,7 +50,7 @@ def neighbours(node: tf.NodeDef) -> List[str]:
     try:
         values = [value.decode("utf-8") for value in node.attr["_class"].list.s] if "_class" in node.attr else []
     except UnicodeDecodeError as error:
-        raise GraphError(f"the attribute _class of the op {node.name!r} is no text; "
+        raise GraphError(f"the attribute _class of the op {node.name!r} is not text; "
                          "copy the checkpoint again") from error
     return [value[len(_BESIDE):] for value in values if value.startswith(_BESIDE)]
 

@@ -84,7 +84,7 @@ def _of_op(error: tf.errors.OpError, label: str) -> QuantAccuracyError:
 
 
 def _out_of_memory(label: str, place: str, reason: str) -> OutOfMemoryError:
-    return OutOfMemoryError(f"{label}: the memory ran out{place} ({reason}); lower --eval-batch-size or --threads, or "
+    return OutOfMemoryError(f"{label}: out of memory{place} ({reason}); lower --eval-batch-size or --threads, or "
                             "use a machine with more memory; finished shards are kept")
 
 

@@ -31,12 +31,12 @@ class Baseline:
 
     Attributes:
         metrics: COCO's figures by variant, on the whole data set; of a device where there was one.
-        jitter: Their run-to-run variation from float32 rounding.
+        jitter: Their run-to-run variation from float32 rounding; None where the card had no gate that needs it.
         provenance: What they were measured from, as `Evaluation.provenance`.
     """
 
     metrics: Mapping[str, Metrics]
-    jitter: Jitter
+    jitter: Optional[Jitter]
     provenance: Mapping[str, Any]
 
     def runtime(self) -> str:
@@ -55,7 +55,7 @@ def remedy(how: str = "") -> str:
     Args:
         how: A command that can be pasted, in backquotes, as `Request.remake` has it.
     """
-    return f"make it with {how or f'`{invocation.suite()} --update-baselines`'}, look at it, and commit it"
+    return f"create it with {how or f'`{invocation.suite()} --update-baselines`'}, review it, and commit it"
 
 
 def damaged(how: str = "") -> str:
@@ -81,7 +81,13 @@ def read(folder: Path, how: str = "") -> Optional[Baseline]:
     whole.only("schema_version", "model", "metrics", "jitter", "provenance")
     whole.section("provenance").section(_DATA)
     return Baseline({name: metrics.read(section) for name, section in whole.section("metrics").sections().items()},
-                    jitter.from_document(whole.section("jitter")), whole.section("provenance").items())
+                    _jitter(whole), whole.section("provenance").items())
+
+
+def _jitter(whole: Section) -> Optional[Jitter]:
+    # A key that is missing is a damage; one without a value says that nothing was measured.
+    measured = whole.items().get("jitter", {}) is not None
+    return jitter.from_document(whole.section("jitter")) if measured else None
 
 
 def read_quantizers(folder: Path, how: str = "") -> Optional[List[Placed]]:
@@ -100,7 +106,7 @@ def write(folder: Path, model: str, found: Baseline, quantizers: Sequence[Placed
         "schema_version": SCHEMA_VERSION,
         "model": model,
         "metrics": {name: asdict(of_variant) for name, of_variant in found.metrics.items()},
-        "jitter": jitter.as_document(found.jitter),
+        "jitter": None if found.jitter is None else jitter.as_document(found.jitter),
         "provenance": found.provenance,
     }
     files.write_json(folder / _FIGURES_FILE, document)

@@ -44,10 +44,13 @@ def incomparable(figures: Figures) -> Optional[str]:
     """Why there is nothing to compare the figures with; None where there is."""
     if figures.baseline is None:
         return "no baseline to compare with"
+    if figures.baseline.jitter is None:
+        return "the baseline was made for a card without baseline gates, and does not know its jitter"
     return baselines.incomparable(figures.baseline, figures.provenance, whole=figures.part is None)
 
 
 def _of_mean_ap(gate: Gate, figure: str, value: float, figures: Figures, baseline: Baseline) -> Verdict:
+    assert baseline.jitter is not None
     known, named = jitter.of_values(baseline.jitter.figures[figure]), figure
     text = figure
     if figures.part is not None:
@@ -120,6 +123,7 @@ def _of_classes(gate: Gate, figure: str, value: float, figures: Figures, baselin
 
 def _changes(gate: Gate, figure: str, figures: Figures, baseline: Baseline) -> List[_Change]:
     metrics = figures.float_metrics if figure == jitter.FLOAT_MAP else figures.quantized_metrics
+    assert baseline.jitter is not None
     of_baseline = baseline.jitter.classes[figure]
     objects = dict(zip(metrics.per_class, figures.classes.objects.tolist()))
     names = [name for name in metrics.per_class if metrics.per_class[name] is not None or name in of_baseline]

@@ -29,7 +29,7 @@ from quant_accuracy.pipeline import (
 )
 from quant_accuracy.pipeline.prepared import Prepared, prepare
 from quant_accuracy.pipeline.variant import Variant
-from quant_accuracy.scoring import numbering
+from quant_accuracy.scoring import coco, numbering
 from quant_accuracy.settings.request import Request
 
 
@@ -128,7 +128,7 @@ def conclude(prepared: Prepared, detected: Mapping[str, Detected]) -> Evaluation
     known_jitter: Optional[Jitter] = None
     if request.jitter:
         with watch.step("jitter"):
-            known_jitter = variations.measure_jitter(prepared)
+            known_jitter = variations.measure_jitter(prepared, [run.speed for run in detected.values() if run.speed])
     with watch.step("judge"):
         baseline = prepared.baseline()
         if baseline is not None and prepared.whole() and not request.jitter:
@@ -141,7 +141,7 @@ def conclude(prepared: Prepared, detected: Mapping[str, Detected]) -> Evaluation
                           device_figures.measure(prepared, variants, aps))
         verdicts = [*gates.judge(request.card.gates, figures), *prepared.checks(baseline), prepared.coverage(detected)]
         notes = [*prepared.notes(), *_other_runtime(figures), *swapped, *_unknown_categories(prepared, variants),
-                 *device.notes(prepared)]
+                 *coco.unlike_pycocotools(prepared.truth), *device.notes(prepared)]
     return Evaluation(prepared, variants, figures, verdicts, aps, notes)
 
 

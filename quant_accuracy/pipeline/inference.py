@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Dict, Iterator, List, Mapping, Sequence, Tuple
 
-from quant_accuracy.base import command_line, files, progress
+from quant_accuracy.base import command_line, files, log_lines, progress
 from quant_accuracy.base.code import code_digest
 from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.base.words import DEVICE, QUANTIZED
@@ -104,7 +104,7 @@ def _work_at(prepared: Prepared, work: Sequence[Work], paths: _Paths) -> Dict[Ru
     speeds: Dict[Run, Speed] = {}
     with contextlib.ExitStack() as held:
         locks: Dict[int, contextlib.ExitStack] = {}
-        claimed = _claimed(prepared, work, paths, locks, held)
+        claimed, told = _claimed(prepared, work, paths, locks, held), _Told(work, paths)
         first = next(claimed, None)
         if first is None:
             time.sleep(_POLL_SECONDS)
@@ -114,6 +114,7 @@ def _work_at(prepared: Prepared, work: Sequence[Work], paths: _Paths) -> Dict[Ru
             for run, part in detections.items():
                 store.save(paths[run, item.shard.index], part)
             locks.pop(item.shard.index).close()
+            told.one_more()
             command_line.stop_if_asked()
 
         request, runs = prepared.request, list(dict.fromkeys(run for item in work for run in item.runs))
@@ -123,6 +124,26 @@ def _work_at(prepared: Prepared, work: Sequence[Work], paths: _Paths) -> Dict[Ru
                             sum(item.shard.records for item in work), finished)
         speeds = factory.executor(request.executor, request.threads).detect(workload, prepared.retried.append)
     return speeds
+
+
+class _Told:
+    """Says in a log which share of the missing work is done, by this process and by others that share it."""
+
+    def __init__(self, work: Sequence[Work], paths: _Paths) -> None:
+        self._work, self._paths = work, paths
+        self._activity = log_lines.Activity("detecting", progress.log, "images", sum(item.shard.records
+                                                                                     for item in work))
+        self._said = 0.0
+
+    def one_more(self) -> None:
+        """A shard is finished: a line, though not more than one a second."""
+        done = [item for item in self._work if all(self._paths[run, item.shard.index].is_file() for run in item.runs)]
+        if self._activity.seconds() - self._said < log_lines.FIRST_SECONDS and len(done) < len(self._work):
+            return
+        self._said = self._activity.seconds()
+        self._activity.done = sum(item.shard.records for item in done)
+        progress.log(f"{progress.labelled('detecting')}: {len(done)} of {len(self._work)} shards, "
+                     f"{self._activity.state()}")
 
 
 def _claimed(prepared: Prepared, work: Sequence[Work], paths: _Paths, locks: Dict[int, contextlib.ExitStack],

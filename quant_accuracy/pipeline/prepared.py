@@ -106,6 +106,14 @@ class Prepared:
         """The quantizers with their ranges."""
         return snapshot.take(self.artifacts.quantization)
 
+    def committed_snapshot(self) -> Optional[List[Placed]]:
+        """The quantizers of the baseline, with the ranges that they had; None where there is none.
+
+        Raises:
+            ConfigurationError: The file is damaged.
+        """
+        return baselines.read_quantizers(self.request.baseline, self.request.remake)
+
     def network(self) -> QuantizedNetwork:
         """The quantized network, with what the card expects of it."""
         card = self.request.card
@@ -170,7 +178,7 @@ class Prepared:
         folder, how = self.request.baseline, self.request.remake
         required = any(gate.name in (*OF_BASELINE, ENCODINGS_DRIFT) for gate in self.request.card.gates)
         recalibrated = baseline is not None and baseline.calibration() not in (None, self.calibration_digest())
-        return Committed(baselines.read_quantizers(folder, how), required or folder.exists(),
+        return Committed(self.committed_snapshot(), required or folder.exists(),
                          baselines.remedy(how), recalibrated)
 
 

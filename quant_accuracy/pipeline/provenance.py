@@ -14,6 +14,7 @@ from quant_accuracy.judging import baseline
 from quant_accuracy.judging.baseline import CALIBRATION_KEY
 from quant_accuracy.pipeline import device
 from quant_accuracy.pipeline.prepared import Prepared
+from quant_accuracy.quantization.records import PERCENTILE
 from quant_accuracy.runtimes import choice
 
 
@@ -42,6 +43,7 @@ def of_prepared(prepared: Prepared) -> Dict[str, Any]:
             # Only where the card names it: baselines of cards that do not stay comparable.
             **({"spelled_out_batch_norms": settings.spelled_out_batch_norms}
                if settings.spelled_out_batch_norms else {}),
+            **({"percentile": settings.percentile} if settings.scheme == PERCENTILE else {}),
             **({"checkpoint": _digests(request.card.quantized_checkpoint)}
                if request.card.quantized_checkpoint else {}),
         },

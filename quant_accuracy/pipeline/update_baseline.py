@@ -10,7 +10,7 @@ from quant_accuracy.pipeline.evaluation import Evaluation
 
 
 def write_baseline(evaluation: Evaluation) -> List[Path]:
-    """Make an evaluation of the whole data set, with its jitter, the baseline of its model; say which files.
+    """Make an evaluation of the whole data set the baseline of its model, with the jitter if measured; say which files.
 
     Figures of a device are in it where one was measured.
 
@@ -27,7 +27,6 @@ def write_baseline(evaluation: Evaluation) -> List[Path]:
     if figures.device is not None and figures.device.missing:
         raise ConfigurationError(f"a baseline is made of the whole data set, and the device has not run "
                                  f"{figures.device.missing} of its images; let it run all, or give no device")
-    assert figures.jitter is not None
     metrics = {name: variant.metrics for name, variant in evaluation.variants.items()}
     return baselines.write(evaluation.request.new_baseline, evaluation.request.card.name,
                            Baseline(metrics, figures.jitter, figures.provenance), prepared.snapshot())

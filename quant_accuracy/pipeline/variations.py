@@ -4,8 +4,9 @@ from dataclasses import replace
 from typing import Dict, List, Sequence
 
 from quant_accuracy.artifacts import build
+from quant_accuracy.base import log_lines, progress
 from quant_accuracy.base.words import FLOAT, QUANTIZED, VARIANTS
-from quant_accuracy.detection.run import Run
+from quant_accuracy.detection.run import Run, Speed
 from quant_accuracy.judging import jitter
 from quant_accuracy.judging.jitter import Jitter
 from quant_accuracy.pipeline import inference
@@ -16,14 +17,20 @@ from quant_accuracy.quantization.records import Override
 from quant_accuracy.scoring.metrics import Metrics
 
 
-def measure_jitter(prepared: Prepared) -> Jitter:
-    """Evaluate both variants under each of `jitter.SCALES`.
+def measure_jitter(prepared: Prepared, speeds: Sequence[Speed] = ()) -> Jitter:
+    """Evaluate both variants under each of `jitter.SCALES`, once it has been said what that costs.
+
+    Args:
+        prepared: What is evaluated.
+        speeds: Of both variants, where they were evaluated in this run: they tell how long it will take.
 
     Raises:
         ConfigurationError: AIMET runs the network.
     """
+    progress.announce(_cost(sum(shard.records for shard in prepared.shards), speeds))
     runs = {variant: [Run(variant, scale) for scale in jitter.SCALES] for variant in VARIANTS}
-    detected = inference.detect(prepared, [run for both in zip(*runs.values()) for run in both])
+    with progress.purpose("jitter"):
+        detected = inference.detect(prepared, [run for both in zip(*runs.values()) for run in both])
     metrics: Dict[str, List[Metrics]] = {variant: [] for variant in VARIANTS}
     shards: Dict[str, List[jitter.ShardMaps]] = {variant: [] for variant in VARIANTS}
     for variant, of_variant in runs.items():
@@ -32,6 +39,17 @@ def measure_jitter(prepared: Prepared) -> Jitter:
             metrics[variant].append(scored.metrics)
             shards[variant].append(variants.shard_maps(detected[run], scored.matches, prepared.digests))
     return jitter.collect(metrics[FLOAT], metrics[QUANTIZED], shards[FLOAT], shards[QUANTIZED])
+
+
+def _cost(images: int, speeds: Sequence[Speed]) -> str:
+    """What measuring the jitter costs, in words."""
+    count = len(jitter.SCALES)
+    line = f"jitter: {count} evaluations of both variants, {images} images each; what is in the cache is not run again"
+    if len(speeds) < len(VARIANTS):
+        return line
+    # The unscaled input has been run for the figures.
+    seconds = (count - 1) * images * sum(speed.seconds / speed.images for speed in speeds if speed.images)
+    return f"{line}; about {log_lines.duration(seconds)} at the speed of the evaluation before"
 
 
 def quantized_shard_maps(prepared: Prepared, scales: Sequence[float]) -> List[Dict[str, float]]:

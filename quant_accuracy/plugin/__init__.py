@@ -9,7 +9,7 @@ files of an installation (`pip install -e`), that it came too late to rewrite as
 
 from typing import Any
 
-_MODULES = ("rootdir", "options", "parameters", "order", "fixtures", "verdicts", "parallel", "foreign_warnings",
+_MODULES = ("rootdir", "options", "parameters", "order", "fixtures", "verdicts", "parallel", "live", "foreign_warnings",
             "not_measured", "exit_status", "summary", "no_tests")
 pytest_plugins = [f"quant_accuracy.plugin.{name}" for name in _MODULES]
 

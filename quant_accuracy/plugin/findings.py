@@ -4,7 +4,7 @@ Under xdist the JSON goes from the workers to the process that the user started.
 """
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple
 
 import pytest
 
@@ -86,21 +86,26 @@ def _as_document(config: pytest.Config, model: str, found: Findings) -> Dict[str
         document["images"] = max(run.speed.images if run.speed else 0 for run in found.detections.values())
     if found.evaluation is not None:
         try:
-            document["report"] = _report(config, model, found)
+            document["report"], document["evidence"] = _report(config, model, found)
         except Exception as error:
             document["no_report"] = str(unexpected(error))
     return document
 
 
-def _report(config: pytest.Config, model: str, found: Findings) -> Optional[Mapping[str, Any]]:
+def _report(config: pytest.Config, model: str, found: Findings) -> Tuple[Optional[Mapping[str, Any]], List[str]]:
+    """What the report says, and the files beside it, which need the evaluation and are written here."""
     values = options.values_of(config)
     if not (values.get("report") or values.get("history")):
-        return None
+        return None, []
     from quant_accuracy.reporting.document import contents
     from quant_accuracy.settings import folders
 
     assert found.evaluation is not None
     if values.get("report"):
-        return contents.as_document(found.evaluation, folders.output(values, model), found.answer)
+        from quant_accuracy.reporting import output
+
+        folder = folders.output(values, model)
+        document = contents.as_document(found.evaluation, folder, found.answer)
+        return document, [str(path) for path in output.write_evidence(found.evaluation, folder)]
     # A line in the history needs no pictures.
-    return contents.essentials(found.evaluation)
+    return contents.essentials(found.evaluation), []

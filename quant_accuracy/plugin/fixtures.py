@@ -73,7 +73,7 @@ def _quant_accuracy_request(model: "ModelCard", quant_options: "Values", _quant_
     # All that is cheap to find is looked for before TensorFlow is imported.
     preflight.check(asked)
     return replace(asked, threads=asked.threads or parallel.threads(pytestconfig),
-                   jitter=asked.jitter or bool(quant_options.get("update_baselines")))
+                   jitter=asked.jitter or (bool(quant_options.get("update_baselines")) and model.compares()))
 
 
 @pytest.fixture(scope="session")

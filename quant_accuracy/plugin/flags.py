@@ -44,7 +44,8 @@ class _GivingWay(List[Any]):
         self._parser = parser
 
     def __iter__(self) -> Iterator[Any]:
-        taken = _names(group for group in _groups(self._parser) if group.options is not self)
+        # Our own groups have nothing in common, and would ask each other for ever.
+        taken = _names(group for group in _groups(self._parser) if not isinstance(group.options, _GivingWay))
         every = list(super().__iter__())
         for flag, alias in zip(every[::2], every[1::2]):
             free = not taken.intersection(flag.names())

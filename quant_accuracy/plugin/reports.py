@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
+from quant_accuracy.base import invocation
 from quant_accuracy.base.errors import QuantAccuracyError
 from quant_accuracy.settings import folders
 from quant_accuracy.settings.values import Values
@@ -36,9 +37,13 @@ def write(found: Found, values: Values) -> Told:
     lines = [f"no report of {name} was written: {failure}" for name, failure in sorted(failures.items())]
     failed = bool(failures)
     for name, document in sorted(documents.items()):
+        # A worker of pytest-xdist, which may have made it, was not started by a command line.
+        document = {**document, "run": {**document["run"], "command": invocation.typed()}}
         document, remembered = _remembered(document, kept) if kept else (document, Told([]))
         written = _written(document, folders.output(values, name), forms)
-        lines += [*written.lines, *remembered.lines]
+        # Several processes may have written them, each the same.
+        beside = dict.fromkeys(path for model, paths in of_models(found, "evidence") if model == name for path in paths)
+        lines += [*written.lines, *(f"wrote {path}" for path in beside), *remembered.lines]
         failed |= written.failed or remembered.failed
     return Told(lines, failed)
 

@@ -99,7 +99,7 @@ class _Main:
         for model, by_process in sorted(counts.items()):
             shares = ", ".join(f"{process} {count}" for process, count in by_process.items())
             total = sum(by_process.values())
-            lines.append(f"{model}: {total} images were run now ({shares})" if total
+            lines.append(f"{model}: {total} images were evaluated in this run ({shares})" if total
                          else f"{model}: all detections were in the cache")
         return lines
 

@@ -11,7 +11,18 @@ from quant_accuracy.base.graph_names import GraphNames
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import aimet, aimet_onnx, calibrate, configuration, loading, placement
 from quant_accuracy.quantization.calibrate import Batch
-from quant_accuracy.quantization.records import AIMET, AIMET_ONNX, AUTO, BUILTIN, FOLD, Quantization, Settings
+from quant_accuracy.quantization.records import (
+    AIMET,
+    AIMET_ONNX,
+    AUTO,
+    BUILTIN,
+    FOLD,
+    PERCENTILE,
+    TF,
+    TF_ENHANCED,
+    Quantization,
+    Settings,
+)
 from quant_accuracy.runtimes.execution import Execution
 
 # From uint8 images [n, height, width, 3] to the network's outputs, in the order of its output ops, for any thread.
@@ -67,8 +78,15 @@ def _build_builtin(job: Job) -> Quantization:
                                loading.load(settings, quantizers, graph), job.execution)
 
 
+def _require_known_scheme(settings: Settings, product: str) -> None:
+    if settings.scheme == PERCENTILE:
+        raise ConfigurationError(f"{product} is not asked for scheme {PERCENTILE} here; use {TF} or {TF_ENHANCED}, or "
+                                 "--backend builtin")
+
+
 def _check_aimet(settings: Settings) -> None:
     aimet.require()
+    _require_known_scheme(settings, "AIMET 1.19")
     if settings.configuration.per_channel:
         raise ConfigurationError("AIMET 1.19 ignores per_channel_quantization; set it to False, "
                                  "or use --backend builtin")
@@ -86,6 +104,7 @@ def _build_aimet(job: Job) -> Quantization:
 
 def _check_aimet_onnx(settings: Settings) -> None:
     aimet_onnx.require()
+    _require_known_scheme(settings, "AIMET ONNX")
 
 
 def _build_aimet_onnx(job: Job) -> Quantization:

@@ -16,6 +16,7 @@ from quant_accuracy.quantization.histogram import Histogram, enhanced_encoding
 from quant_accuracy.quantization.records import (
     ACTIVATION,
     PARAM,
+    PERCENTILE,
     TF_ENHANCED,
     Encoding,
     Encodings,
@@ -84,6 +85,9 @@ _Encode = Callable[[int, Symmetry], Encoding]
 def _of_values(values: np.ndarray, settings: Settings) -> _Encode:
     if settings.scheme == TF_ENHANCED:
         return functools.partial(enhanced_encoding, histogram.update(None, values))
+    if settings.scheme == PERCENTILE and np.isfinite(values).all():
+        low, high = np.percentile(values, [100.0 - settings.percentile, settings.percentile])
+        return functools.partial(range_encoding, Range(float(low), float(high)))
     return functools.partial(range_encoding, Range(float(values.min()), float(values.max())))
 
 
@@ -101,6 +105,9 @@ def _observed(graph: tf.GraphDef, tensors: Sequence[str], settings: Settings, im
     """For each tensor what gives its encoding, once bit width and symmetry are known."""
     if settings.scheme == TF_ENHANCED:
         return [functools.partial(enhanced_encoding, seen)
+                for seen in observe_histograms(graph, tensors, image_input, batches, execution)]
+    if settings.scheme == PERCENTILE:
+        return [functools.partial(range_encoding, histogram.central_range(seen, settings.percentile))
                 for seen in observe_histograms(graph, tensors, image_input, batches, execution)]
     return [functools.partial(range_encoding, seen)
             for seen in observe_ranges(graph, tensors, image_input, batches, execution)]

@@ -10,7 +10,7 @@ from typing import List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from quant_accuracy.quantization.encodings import NARROWEST_GRID, round_half_away
+from quant_accuracy.quantization.encodings import NARROWEST_GRID, Range, round_half_away
 from quant_accuracy.quantization.records import Encoding, Symmetry
 
 BUCKETS = 512
@@ -100,6 +100,26 @@ def enhanced_encoding(histogram: Optional[Histogram], bitwidth: int, symmetry: S
     # The sum is AIMET's only one in double precision.
     maximum = float(scale * np.float32(steps)) + minimum
     return Encoding(minimum, maximum, float(scale), offset, bitwidth, symmetry.symmetric)
+
+
+def central_range(histogram: Optional[Histogram], percentile: float) -> Range:
+    """The range of scheme `percentile`: beyond each end lies at most what is missing to 100.
+
+    Ends are those of buckets, of which some 170 lie in the range of the first image.
+
+    Args:
+        histogram: What was seen; None when all of it was zero.
+        percentile: 50 .. 100; 100 holds everything.
+    """
+    if histogram is None:
+        return Range(0.0, 0.0)
+    left, width = histogram.left.astype(np.float64), float(histogram.left[1]) - float(histogram.left[0])
+    share = histogram.share / histogram.share.sum()
+    # Rounding of sums must not let a tail of nothing count.
+    tail = (100.0 - percentile) / 100.0 + 1e-12
+    low, high = (int(np.argmax(np.cumsum(order) > tail)) for order in (share, share[::-1]))
+    # A bucket's values lie around its left edge.
+    return Range(float(left[low] - width / 2), float(left[len(left) - 1 - high] + width / 2))
 
 
 def _range(histogram: Histogram) -> Tuple[np.float32, np.float32]:

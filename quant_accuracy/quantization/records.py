@@ -13,7 +13,10 @@ INPUT, OUTPUT = "input", "output"
 OVERRIDE = "override: "
 TF = "tf"
 TF_ENHANCED = "tf_enhanced"
-SCHEMES = (TF, TF_ENHANCED)
+PERCENTILE = "percentile"
+SCHEMES = (TF, TF_ENHANCED, PERCENTILE)
+# Of scheme `percentile`, unless a card says otherwise.
+SHARE = 99.99
 BUILTIN, AIMET, AIMET_ONNX, AUTO = "builtin", "aimet", "aimet-onnx", "auto"
 # What becomes of batch norms that are spelled out.
 FOLD, KEEP = "fold", "keep"
@@ -64,7 +67,7 @@ class Settings:
 
     Attributes:
         scheme: How what was seen becomes an encoding: `tf` takes the smallest and the largest value, `tf_enhanced` the
-            grid with the least error over a histogram.
+            grid with the least error over a histogram, `percentile` the range that holds so much of what was seen.
         param_bitwidth: Bits of weights.
         output_bitwidth: Bits of activations.
         configuration: Which tensors are quantized, and which ranges are symmetric.
@@ -75,6 +78,7 @@ class Settings:
         simulator: What runs the quantized network: `builtin` or `aimet`; None for the backend.
         spelled_out_batch_norms: What becomes of batch norms in plain ops: `fold`, or `keep` as one op of the network;
             None keeps them too, as AIMET does, and has the check on folding name them.
+        percentile: Of scheme `percentile`: each end leaves out at most what is missing to 100.
     """
 
     scheme: str = TF
@@ -87,6 +91,7 @@ class Settings:
     backend: str = BUILTIN
     simulator: Optional[str] = None
     spelled_out_batch_norms: Optional[str] = None
+    percentile: float = SHARE
 
 
 def with_layer(tensor: str, layer: str) -> str:

@@ -101,7 +101,7 @@ def read(path: Path, remedy: str = "repair it") -> List[Placed]:
              for number, item in enumerate(document)]
     twice = [tensor for tensor, count in Counter(item.tensor for item in found).items() if count > 1]
     if twice:
-        raise ConfigurationError(f"{path}: {twice[0]} stands twice; {remedy}")
+        raise ConfigurationError(f"{path}: {twice[0]} appears twice; {remedy}")
     return found
 
 

@@ -1,5 +1,6 @@
 """Ways to quantize a red model, each measured on the same images."""
 
+import fnmatch
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -153,10 +154,16 @@ class Bench:
     def _cost(self, changed: Prepared) -> Cost:
         artifacts, card = changed.artifacts, changed.request.card
         folder = (artifacts.network_folder or artifacts.float_folder).name
+        # What a remedy has switched off is computed together with the op behind it.
+        before = set(self.prepared.request.card.quantization.overrides)
+        joined = [override.tensors for override in card.quantization.overrides
+                  if override.enabled is False and override not in before]
+        quantizers = [quantizer for quantizer in artifacts.quantizers
+                      if not any(fnmatch.fnmatchcase(quantizer.tensor, pattern) for pattern in joined)]
         if folder not in self._sizes:
-            self._sizes[folder] = cost.measure(trial.network_of(changed), artifacts.quantizers, card.graph.image_input,
+            self._sizes[folder] = cost.measure(trial.network_of(changed), quantizers, card.graph.image_input,
                                                changed.calibration_images(1)[0])
-        return cost.of(self._sizes[folder], artifacts.quantizers)
+        return cost.of(self._sizes[folder], quantizers)
 
 
 def failed(candidate: Candidate, error: QuantAccuracyError, seconds: float) -> Attempt:

@@ -10,7 +10,7 @@ from quant_accuracy.pipeline.prepared import Prepared
 from quant_accuracy.repair import cost, mixed_precision, settings
 from quant_accuracy.repair.attempts import Attempt
 from quant_accuracy.repair.mixed_precision import ACTIVATIONS, OPS, WEIGHTS, Choice
-from quant_accuracy.repair.tries import Tries, stacked
+from quant_accuracy.repair.tries import Tries, drop, stacked
 from quant_accuracy.settings.card import ModelCard
 from quant_accuracy.why import investigation
 
@@ -20,6 +20,7 @@ _IMAGES = 4
 _PARTS = 12
 # Of the time that is left.
 _RANKING = 1 / 3
+_GAIN = 0.05
 
 
 def find(tries: Tries, start: Attempt, kinds: Sequence[str] = (ACTIVATIONS, WEIGHTS)) -> None:
@@ -68,6 +69,16 @@ def find(tries: Tries, start: Attempt, kinds: Sequence[str] = (ACTIVATIONS, WEIG
     for item in sorted((item for item in found.trials if item.met), key=lambda item: len(item.chosen)):
         tries.finish(measured[item.chosen])
     tries.finish(whole)
+
+
+def weights_matter(tries: Tries, start: Attempt) -> bool:
+    """Whether more bits for all weights gain more than a twentieth of what is lost: no rounding of them gains as much.
+
+    Raises:
+        OutOfTimeError: There is no time left.
+    """
+    whole = _for_all(tries, start, trial.with_card(tries.bench.prepared, start.candidate.card), [WEIGHTS])
+    return drop(start) - drop(whole) > _GAIN * drop(start)
 
 
 def _for_all(tries: Tries, start: Attempt, changed: Prepared, kinds: Sequence[str]) -> Attempt:

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Sequence, Tuple
 
 import yaml
 
@@ -14,6 +14,7 @@ from quant_accuracy.settings.card import ModelCard
 from quant_accuracy.settings.card_files import SUFFIXES
 
 CONFIGURATION = "quantsim_config.json"
+_SHOWN = 5
 
 
 def name_of(card: ModelCard) -> str:
@@ -82,7 +83,11 @@ def changes(given: ModelCard, repaired: ModelCard) -> List[str]:
         found.append("weights and biases: those of the checkpoint beside the card")
     if after.params_only and not before.params_only:
         found.append("encodings of weights: those beside the card, which the weights were rounded for")
-    return found + [_in_words(override) for override in _added(given, repaired)]
+    alike: Dict[str, List[str]] = {}
+    for override in _added(given, repaired):
+        what = "no quantizer" if override.enabled is False else f"{override.bitwidth} bits"
+        alike.setdefault(what, []).append(override.tensors)
+    return found + [f"{what} for {_few(tensors)}" for what, tensors in alike.items()]
 
 
 def _base(given: ModelCard, folder: Path) -> str:
@@ -93,7 +98,8 @@ def _base(given: ModelCard, folder: Path) -> str:
 
 def _quantization(given: ModelCard, repaired: ModelCard) -> Dict[str, Any]:
     before, after = given.quantization, repaired.quantization
-    found: Dict[str, Any] = {key: getattr(after, key) for key in ("scheme", "param_bitwidth", "output_bitwidth")
+    plain = ("scheme", "percentile", "param_bitwidth", "output_bitwidth")
+    found: Dict[str, Any] = {key: getattr(after, key) for key in plain
                              if getattr(after, key) != getattr(before, key)}
     if after.spelled_out_batch_norms != before.spelled_out_batch_norms:
         found["spelled_out_batch_norms"] = after.spelled_out_batch_norms
@@ -122,7 +128,6 @@ def _added(given: ModelCard, repaired: ModelCard) -> Tuple[Override, ...]:
     return repaired.quantization.overrides[len(given.quantization.overrides):]
 
 
-def _in_words(override: Override) -> str:
-    if override.enabled is False:
-        return f"no quantizer for {override.tensors}"
-    return f"{override.bitwidth} bits for {override.tensors}"
+def _few(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_SHOWN])
+    return shown if len(names) <= _SHOWN else f"{len(names)} tensors: {shown} and {len(names) - _SHOWN} more"

@@ -7,7 +7,7 @@ tries is the best by luck, too.
 
 import time
 from dataclasses import dataclass
-from typing import Optional, Sequence, Tuple
+from typing import Collection, Optional, Sequence, Tuple
 
 from quant_accuracy.base.bisection import OutOfTimeError
 from quant_accuracy.base.budget import Clock
@@ -111,10 +111,12 @@ def _try_all(tries: Tries, before: Attempt) -> None:
     best = _try_settings(tries, before)
     for start in [before] if best is before else [before, best]:
         _try_weights(tries, start)
+    rounded = _try_rounding(tries, before) if ADAROUND in tries.plan.remedies else None
     if MIXED_PRECISION in tries.plan.remedies:
-        bits.find(tries, _best(tries, before))
-    if ADAROUND in tries.plan.remedies:
-        _try_rounding(tries, before)
+        if rounded is not None:
+            # Its weights are on their grid; what is left are activations.
+            bits.find(tries, rounded, [ACTIVATIONS])
+        bits.find(tries, _best(tries, before, {ADAROUND, MIXED_PRECISION}))
 
 
 def _try_settings(tries: Tries, before: Attempt) -> Attempt:
@@ -141,10 +143,12 @@ def _try_weights(tries: Tries, start: Attempt) -> None:
             tries.remedied(of, BIAS_CORRECTION, "bias correction", weights.corrected)
 
 
-def _try_rounding(tries: Tries, before: Attempt) -> None:
-    """AdaRound on the best that has neither other biases nor more bits, then other biases, then more bits."""
-    left_out = {BIAS_CORRECTION, MIXED_PRECISION, ADAROUND}
-    start = min((item for item in [before, *tries.attempts] if not left_out & set(item.candidate.remedies)), key=drop)
+def _try_rounding(tries: Tries, before: Attempt) -> Optional[Attempt]:
+    """AdaRound on the best that has no other biases, then other biases; gives the better of both, None without any."""
+    start = _best(tries, before, {BIAS_CORRECTION, ADAROUND, MIXED_PRECISION})
+    if MIXED_PRECISION in tries.plan.remedies and not bits.weights_matter(tries, start):
+        tries.unfinished.append("AdaRound: not tried, since not even more bits for all weights gain anything")
+        return None
     reference = start.candidate.card
 
     def round_weights(prepared: Prepared, card: ModelCard) -> ModelCard:
@@ -152,14 +156,13 @@ def _try_rounding(tries: Tries, before: Attempt) -> None:
 
     rounded = tries.remedied(start, ADAROUND, "AdaRound", round_weights)
     if rounded is None:
-        return
-    tries.remedied(rounded, BIAS_CORRECTION, "bias correction",
-                   lambda prepared, card: weights.corrected(prepared, card, reference))
-    if MIXED_PRECISION in tries.plan.remedies:
-        bits.find(tries, _best(tries, rounded), [ACTIVATIONS])
+        return None
+    other = tries.remedied(rounded, BIAS_CORRECTION, "bias correction",
+                           lambda prepared, card: weights.corrected(prepared, card, reference))
+    return rounded if other is None else min(rounded, other, key=drop)
 
 
-def _best(tries: Tries, before: Attempt) -> Attempt:
-    """The best of what costs no bits."""
-    free = [item for item in [before, *tries.attempts] if MIXED_PRECISION not in item.candidate.remedies]
-    return min(free, key=drop)
+def _best(tries: Tries, before: Attempt, without: Collection[str]) -> Attempt:
+    """The best attempt without some remedies."""
+    return min((item for item in [before, *tries.attempts] if not set(without) & set(item.candidate.remedies)),
+               key=drop)

@@ -4,6 +4,7 @@ What a remedy makes is an export as AIMET writes it, in the cache: the folded ne
 beside it where these must not be made again. So what is measured is what can be deployed.
 """
 
+import fnmatch
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
@@ -66,7 +67,7 @@ def equalized(prepared: Prepared, card: ModelCard) -> ModelCard:
             raise GraphError(f"equalization changes the outputs of the float network by {found.difference:.1e} of "
                              f"their largest value, and may change them by {verification.ROUNDING:g}; leave it out "
                              "with --remedies, and please report it")
-        return _Made(found.graph, found.overrides)
+        return _Made(found.graph, _in_one(found.overrides, found.graph))
 
     return _remedied(prepared, card, "equalization", {}, make)
 
@@ -142,6 +143,15 @@ def _remedied(prepared: Prepared, card: ModelCard, name: str, more: Dict[str, ob
     settings = replace(card.quantization, overrides=(*card.quantization.overrides, *overrides),
                        encodings_file=frozen if frozen.is_file() else None, params_only=frozen.is_file())
     return replace(with_settings(card, settings), quantized_checkpoint=folder / export.PREFIX)
+
+
+def _in_one(overrides: Tuple[Override, ...], graph: tf.GraphDef) -> Tuple[Override, ...]:
+    """The same said with one pattern, where their tensors, and no others, end alike."""
+    tensors = {override.tensors for override in overrides}
+    ends = {"/".join(tensor.split("/")[-2:]) for tensor in tensors}
+    pattern = f"*/{next(iter(ends), '')}"
+    matched = {f"{node.name}:0" for node in graph.node if fnmatch.fnmatchcase(f"{node.name}:0", pattern)}
+    return (replace(overrides[0], tensors=pattern),) if len(ends) == 1 and matched == tensors else overrides
 
 
 def _params(quantization: Quantization) -> Quantization:

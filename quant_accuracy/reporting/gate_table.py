@@ -11,8 +11,9 @@ NOTHING = "–"
 WIDTH = 120
 COLOURS = {PASS: "green", FAIL: "red", INCONCLUSIVE: "yellow", KNOWN: "magenta"}
 WORST_FIRST = (FAIL, INCONCLUSIVE, KNOWN, PASS)
-# Of what a failed check lists, so many lines are shown; report.json has all.
-_LINES = 20
+# Of what a failed check lists, so many lines are shown: of encodings the worst. report.json has all, and the page those
+# of quantizers.
+_LINES = 5
 _HEADINGS = ("gate or check", "figure", "value", "limit", "95 % interval", "jitter", "verdict")
 _LEFT = (0, 1, len(_HEADINGS) - 1)
 

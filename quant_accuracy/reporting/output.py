@@ -43,8 +43,17 @@ def write(evaluation: Evaluation, folder: Path, kept: Optional[Path] = None,
     document = contents.as_document(evaluation, folder, why, repair)
     if kept is not None:
         document = history.remember(kept, document)
-    written = pages.write(document, folder, REPORT_FORMS)
-    written.append(folder / SNAPSHOT_FILE)
+    written = [*pages.write(document, folder, REPORT_FORMS), *write_evidence(evaluation, folder)]
+    return written if repair is None else [*written, *repair_table.write(repair, folder)]
+
+
+def write_evidence(evaluation: Evaluation, folder: Path) -> List[Path]:
+    """Write what a report was made of, for `compare` and other tools: the snapshot and the detections; say where.
+
+    Raises:
+        StorageError: Something cannot be written.
+    """
+    written = [folder / SNAPSHOT_FILE]
     snapshot.write(written[-1], evaluation.prepared.snapshot())
     for name, variant in evaluation.variants.items():
         written.append(folder / "detections" / f"{name}.json")

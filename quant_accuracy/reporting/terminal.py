@@ -26,8 +26,9 @@ def print_table(evaluation: Evaluation, console: Console, why: Optional[Answer] 
     console.print(gate_table.terminal(title, rows), width=gate_table.WIDTH, crop=False)
     for verdict in evaluation.verdicts:
         if verdict.outcome != verdicts.PASS:
-            console.print(f"{verdict.outcome.upper()} {verdict.gate}: {gate_table.shortened(verdict.message)}",
-                          highlight=False, markup=False, style=gate_table.COLOURS[verdict.outcome], soft_wrap=True)
+            message = gate_table.shortened(verdict.message)
+            console.print(f"{verdict.outcome.upper()} {verdict.gate}: {message}", highlight=False, markup=False,
+                          style=gate_table.COLOURS[verdict.outcome], soft_wrap=True)
     for note in evaluation.notes:
         console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
     for retry in evaluation.prepared.retried:

@@ -1,7 +1,7 @@
 """COCO's figures from matches, as `COCOeval.accumulate` and `summarize` of pycocotools define them."""
 
 from dataclasses import replace
-from typing import Dict, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional
 
 import numpy as np
 
@@ -31,6 +31,14 @@ def area_of(figure: str) -> int:
     """Which of `matching.AREAS` one of COCO's figures looks at."""
     view = {**AVERAGE_PRECISIONS, **AVERAGE_RECALLS}.get(figure, ALL)
     return view.area
+
+
+def unlike_pycocotools(annotations: Annotations) -> List[str]:
+    """A line where pycocotools gives another AP: it takes a match with the annotation of id 0 for none."""
+    if all(annotation["id"] != 0 for annotation in annotations.document["annotations"]):
+        return []
+    return [f"{annotations.path.name} has an annotation with id 0: pycocotools counts matches with it as false "
+            "positives, so its AP is lower than the one here; number annotations from 1 to compare"]
 
 
 def score(merged: Merged, annotations: Annotations) -> Metrics:

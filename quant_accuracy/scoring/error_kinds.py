@@ -114,6 +114,25 @@ def analyse(merged: Merged, annotations: Annotations, matches: Optional[Matches]
     return ErrorKinds(ap50, dict(zip(KINDS, counts.tolist())), dap)
 
 
+def by_class(merged: Merged, annotations: Annotations, score: float) -> np.ndarray:
+    """The errors of each class among the detections with this score and more.
+
+    Returns:
+        int64 [c, kind]: false positives that say this class, and for `missed` its objects that no detection found or
+        nearly found; classes in the order of their ids.
+    """
+    results = merged.results
+    merged = merged._replace(results=results.take(results.scores >= score))
+    matches = matching.match(merged, annotations)
+    objects = _objects(annotations, matches)
+    errors = _errors(matches, objects, _pairs(merged.results.boxes, matches, objects))
+    counts = np.zeros([len(matches.category_ids), len(KINDS)], np.int64)
+    wrong = errors.kinds != _NO_ERROR
+    np.add.at(counts, (matches.categories[wrong], errors.kinds[wrong]), 1)
+    np.add.at(counts, (objects.categories[errors.missed], _MISSED), 1)
+    return counts
+
+
 def difference(floats: ErrorKinds, quantized: ErrorKinds) -> ErrorKinds:
     """What `after` has more than `before`, by kind: a positive dAP is AP50 that this kind costs in addition."""
     return ErrorKinds(_minus(quantized.ap50, floats.ap50),

@@ -81,6 +81,10 @@ class ModelCard:
         """The name with the bits of weights and activations: `ssd_mobilenet_v2_demo-w8a8`."""
         return f"{self.name}-w{self.quantization.param_bitwidth}a{self.quantization.output_bitwidth}"
 
+    def compares(self) -> bool:
+        """Whether a gate compares with a baseline, whose jitter is to be known then."""
+        return any(gate.name in gates.OF_BASELINE for gate in self.gates)
+
     def known_failures(self) -> Dict[str, KnownFailure]:
         """The gates and checks that are known to fail, by name."""
         of_gates = {gate.name: gate.known_failure for gate in self.gates if gate.known_failure is not None}

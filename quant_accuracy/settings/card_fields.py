@@ -12,7 +12,7 @@ from quant_accuracy.base.words import DEVICES, RUNTIMES, TENSORFLOW
 from quant_accuracy.quantization import configuration as configurations
 from quant_accuracy.quantization.assumptions import Assumptions
 from quant_accuracy.quantization.configuration import Configuration
-from quant_accuracy.quantization.records import FOLD, KEEP, SCHEMES, TF, Override, Settings
+from quant_accuracy.quantization.records import FOLD, KEEP, SCHEMES, SHARE, TF, Override, Settings
 
 # In place of a height and a width: images are given as they are, and the graph alone resizes them.
 ORIGINAL_SIZE = 0
@@ -74,8 +74,8 @@ def read_device(card: Section) -> Optional[str]:
 
 def read_quantization(section: Section) -> Settings:
     """`quantization`: how the network is quantized; the path of the configuration is taken as it stands."""
-    section.only("scheme", "param_bitwidth", "output_bitwidth", "config", "overrides", "checkpoint", *_ENCODINGS,
-                 _SPELLED_OUT)
+    section.only("scheme", "param_bitwidth", "output_bitwidth", "config", "overrides", "checkpoint", "percentile",
+                 *_ENCODINGS, _SPELLED_OUT)
     scheme = section.text("scheme", TF)
     if scheme not in SCHEMES:
         raise section.error("scheme", f"is {shown(scheme)}; use {' or '.join(SCHEMES)}")
@@ -86,9 +86,11 @@ def read_quantization(section: Section) -> Settings:
     spelled_out = section.text(_SPELLED_OUT) if _SPELLED_OUT in section.items() else None
     if spelled_out not in (None, FOLD, KEEP):
         raise section.error(_SPELLED_OUT, f"is {shown(spelled_out)}; use {FOLD} or {KEEP}")
+    percentile = section.real("percentile", 50.0, 100.0) if "percentile" in section.items() else SHARE
     return Settings(scheme, section.number("param_bitwidth", 2, 16, 8), section.number("output_bitwidth", 2, 16, 8),
                     configuration, tuple(_override(tensors, what) for tensors, what in overrides.items()),
-                    _encodings(section), _PARAMS in section.items(), spelled_out_batch_norms=spelled_out)
+                    _encodings(section), _PARAMS in section.items(),
+                    spelled_out_batch_norms=spelled_out, percentile=percentile)
 
 
 def read_quantized_checkpoint(section: Section) -> Optional[Path]:

@@ -32,7 +32,7 @@ class _Loader(yaml.SafeLoader):
                 line = key.start_mark.line + 1
                 if key.value in seen:
                     raise yaml.constructor.ConstructorError(
-                        None, None, f"{key.value} stands twice, in lines {seen[key.value]} and {line}", key.start_mark)
+                        None, None, f"{key.value} appears twice, in lines {seen[key.value]} and {line}", key.start_mark)
                 seen[key.value] = line
         found: Dict[Any, Any] = super().construct_mapping(node, deep)
         return found

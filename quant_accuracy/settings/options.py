@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Sequence, Tuple
 
 from quant_accuracy.base.words import DEVICES, REMEDIES, RUNTIMES, SCHEMES
+from quant_accuracy.settings import option_groups
 from quant_accuracy.settings.converters import (
     bitwidth,
     choice,
@@ -106,70 +107,71 @@ class Option:
 
 
 OPTIONS: Tuple[Option, ...] = (
-    Option("--model", str, "model card: the path of a .yaml file, or the name of one in models/ or of a shipped one; "
-           "a pattern ('mine_*') takes all that match; several times for several models", "CARD", f"{DEMO_CARD}, the "
+    Option("--model", str, "model card: path of a .yaml file, or name of a card in models/ or of a shipped one; a "
+           "pattern ('mine_*') selects all matches; may be repeated", "CARD", f"{DEMO_CARD}, the "
            f"embedded demo; {REAL_CARD} when a data path is given", many=True),
-    Option("--model-checkpoint", Path, "checkpoint: its prefix DIR/model.ckpt, one of its files, or a folder with one "
+    Option("--model-checkpoint", Path, "checkpoint: prefix DIR/model.ckpt, one of its files, or a folder holding one "
            "checkpoint", "PREFIX", "the card's"),
-    Option("--trust-checkpoint", switch, "also run a checkpoint's graph that holds ops which reach outside (files, "
-           "network, Python), or are not known to be harmless", ""),
+    Option("--trust-checkpoint", switch, "run the checkpoint's graph even if it has ops that access files, network or "
+           "Python, or ops not known to be harmless", ""),
     Option("--dataset-dir", Path, "folder of the TFRecord shards", "DIR", "the card's"),
-    Option("--TFRecord-file-pattern", str, "pattern of the shards there: 'coco_val.record-*-of-00010'", "GLOB",
+    Option("--TFRecord-file-pattern", str, "glob of the shards in it, 'coco_val.record-*-of-00010'", "GLOB",
            "the card's"),
-    Option("--annotation-json-file", Path, "COCO annotations: instances_val2017.json", "FILE", "the card's"),
+    Option("--annotation-json-file", Path, "COCO annotations, such as instances_val2017.json", "FILE", "the card's"),
     Option("--eval-batch-size", positive, "images per batch", "N", str(DEFAULT_BATCH_SIZE)),
     Option("--eval-num-examples", positive, "evaluate only the first N images", "N", "all"),
-    Option("--calibration-images", positive, "images that the encodings come from", "N", "the card's, 50"),
-    Option("--quant-scheme", choice(*SCHEMES), "how encodings are made: tf or tf_enhanced", "SCHEME",
+    Option("--calibration-images", positive, "images to calibrate on", "N", "the card's, 50"),
+    Option("--quant-scheme", choice(*SCHEMES), "how encodings are computed: tf (min and max), tf_enhanced "
+           "(histogram) or percentile", "SCHEME",
            "the card's, tf"),
-    Option("--default-param-bw", bitwidth, "bits of weights", "BITS", "the card's, 8"),
-    Option("--default-output-bw", bitwidth, "bits of activations", "BITS", "the card's, 8"),
-    Option("--backend", choice("builtin", "aimet", "aimet-onnx", "auto"), "quantizer backend, which places "
-           "quantizers and makes encodings: builtin, aimet (the real 1.19), aimet-onnx (AIMET 2, for ONNX), or auto: "
-           "aimet where it is installed", "NAME", "builtin"),
+    Option("--default-param-bw", bitwidth, "bit width of weights", "BITS", "the card's, 8"),
+    Option("--default-output-bw", bitwidth, "bit width of activations", "BITS", "the card's, 8"),
+    Option("--backend", choice("builtin", "aimet", "aimet-onnx", "auto"), "what places quantizers and "
+           "computes encodings: builtin, aimet (the real 1.19), aimet-onnx (AIMET 2 for ONNX), or auto (aimet if "
+           "installed)", "NAME", "builtin"),
     Option("--simulate", choice("builtin", "aimet", "aimet-onnx"), "what runs the quantized network", "NAME",
            "the backend"),
-    Option("--runtime", choice(*RUNTIMES), "what computes the network: tensorflow; openvino, which is faster; or auto: "
-           "openvino where it is installed and takes the network", "NAME", "the card's, tensorflow"),
-    Option("--device", choice(*DEVICES), "also measure the integer model, run by integer kernels: tflite (made by "
-           "TensorFlow's converter, run by TFLite), or openvino-int8", "NAME", "the card's, none"),
-    Option("--spelled-out-batch-norms", choice("fold", "keep"), "fold batch norms that are written in plain ops, or "
-           "keep each as one op, as AIMET does", "NAME", "the card's; kept, and named by the check on folding"),
+    Option("--runtime", choice(*RUNTIMES), "what computes the network: tensorflow, openvino (faster), or auto "
+           "(openvino if installed and able to run the network)", "NAME", "the card's, tensorflow"),
+    Option("--device", choice(*DEVICES), "also measure an integer model: tflite (TensorFlow's converter, TFLite's "
+           "kernels) or openvino-int8", "NAME", "the card's, none"),
+    Option("--spelled-out-batch-norms", choice("fold", "keep"), "batch norms written in plain ops: fold them, or "
+           "keep each as one op, as AIMET does", "NAME", "the card's; kept, and batch_norms_folded is red"),
     Option("--quantsim-config", Path, "AIMET's quantizer configuration, JSON", "FILE", "the card's, AIMET's default"),
-    Option("--load-encodings", Path, "take all encodings from this file instead of calibrating", "FILE"),
-    Option("--load-param-encodings", Path, "take the encodings of params from this file", "FILE"),
+    Option("--load-encodings", Path, "load all encodings from this file instead of calibrating", "FILE"),
+    Option("--load-param-encodings", Path, "load the encodings of weights from this file", "FILE"),
     Option("--shards", str, "evaluate only these shards: '0,3-5'", "LIST", "all"),
     Option("--shard-count", positive, "evaluate only the first N shards", "N", "all"),
-    Option("--threads", positive, "cores to use", "N", "all; under xdist, the worker's share of all"),
+    Option("--threads", positive, "cores to use", "N", "all; under xdist, each worker's share"),
     Option("--executor", choice(*EXECUTORS), "where shards run: local (this process), processes, or ray; refused under "
-           "xdist, whose workers share the shards already", "NAME", LOCAL),
-    Option("--jobs", positive, "processes, or actors of Ray, that share the cores", "N", "one for each core"),
-    Option("--ray-address", cluster, "the Ray cluster: auto, HOST:PORT, or local for one of its own", "ADDRESS",
+           "xdist, whose workers already share the shards", "NAME", LOCAL),
+    Option("--jobs", positive, "processes or Ray actors that share the cores", "N", "one for each core"),
+    Option("--ray-address", cluster, "Ray cluster: auto, HOST:PORT, or local to start one for this run", "ADDRESS",
            "local"),
-    Option("--shard-timeout", time_in("seconds"), "a worker that takes longer for a shard is killed, and the shard run "
-           "again", "SECONDS", "never"),
-    Option("--strict", switch, "an inconclusive verdict is as red as a failed one", ""),
-    Option("--jitter", switch, "measure the numerical jitter of the figures, instead of taking the baseline's", ""),
-    Option("--why-budget", time_in("minutes"), "minutes for finding out why a gate is red", "MINUTES",
+    Option("--shard-timeout", time_in("seconds"), "kill a worker that takes longer for a shard, and retry the shard",
+           "SECONDS", "never"),
+    Option("--strict", switch, "treat inconclusive verdicts as failures", ""),
+    Option("--jitter", switch, "measure the numerical jitter of the figures instead of reading the baseline's", ""),
+    Option("--why-budget", time_in("minutes"), "time limit for explaining a red gate", "MINUTES",
            f"{DEFAULT_WHY_BUDGET:g}"),
-    Option("--baseline-dir", Path, "where the committed baselines are", "DIR", "baselines"),
-    Option("--cache-dir", Path, "where artifacts and finished shards are kept", "DIR", ".cache"),
-    Option("--no-cache", switch, "make everything anew, and keep nothing", ""),
-    Option("--output-dir", Path, "where results are written", "DIR", "output"),
-    Option("--history", Path, "append a line with the figures and their provenance to this file", "FILE"),
+    Option("--baseline-dir", Path, "folder of the committed baselines", "DIR", "baselines"),
+    Option("--cache-dir", Path, "folder of cached artifacts and finished shards", "DIR", ".cache"),
+    Option("--no-cache", switch, "recompute everything and cache nothing", ""),
+    Option("--output-dir", Path, "folder to write results to", "DIR", "output"),
+    Option("--history", Path, "append figures and provenance to this file, one line per run", "FILE"),
 )
 _QUANTSIM = Option("--quantsim-output-dir", Path, "export encodings, quantizers and the simulation graph to this "
-                   "folder (of several models, each to a folder of its own in it)", "DIR")
+                   "folder; several models get a subfolder each", "DIR")
 _LEFT: Tuple[Option, ...] = (
-    Option("--device-outputs", Path, "also measure a device, by what it left of a bundle (quant-accuracy "
+    Option("--device-outputs", Path, "also measure a device from its raw outputs on a bundle (quant-accuracy "
            "device-bundle): the folder with its Result_<n>", "DIR"),
-    Option("--device-detections", Path, "also measure a device, by its detections in COCO's results format", "FILE"),
+    Option("--device-detections", Path, "also measure a device from its detections in COCO's results format", "FILE"),
 )
 # These have a meaning for the report only.
 REPORT_OPTIONS: Tuple[Option, ...] = (
     *OPTIONS,
-    Option("--why", switch, "find out which quantizers, classes and images cost accuracy, and which quantizers are the "
-           "culprits of a failed gate", ""),
+    Option("--why", switch, "find which quantizers, classes and images cost accuracy, and which quantizers make a gate "
+           "fail", ""),
     _QUANTSIM,
     *_LEFT,
 )
@@ -186,12 +188,18 @@ REPAIR_OPTIONS: Tuple[Option, ...] = (
 # These have a meaning for the suite only.
 SUITE_OPTIONS: Tuple[Option, ...] = (
     *OPTIONS,
-    Option("--no-why", switch, "do not look for the culprits of a failed gate on the quantized mAP", ""),
-    Option("--update-baselines", switch, "write new baselines, and fail; refused under xdist and where CI is set", ""),
-    Option("--report", report_forms, "also write reports to --output-dir: some of html,json,md", "FORMATS"),
+    Option("--no-why", switch, "do not search for the quantizers that make a gate fail", ""),
+    Option("--update-baselines", switch, "write new baselines and fail; refused under xdist and where CI is set", ""),
+    Option("--report", report_forms, "also write reports to --output-dir: any of html,json,md", "FORMATS"),
     _QUANTSIM,
     *_LEFT,
 )
+
+# Measuring the jitter judges nothing, and neither does writing a bundle, which detects nothing either.
+_JUDGING = ("strict", "jitter", "why_budget", "baseline_dir", "history")
+_DETECTING = ("executor", "jobs", "ray_address", "shard_timeout", "threads", "output_dir")
+JITTER_OPTIONS = tuple(option for option in OPTIONS if option.key not in (*_JUDGING, "device"))
+BUNDLE_OPTIONS = tuple(option for option in OPTIONS if option.key not in (*_JUDGING, *_DETECTING))
 
 # The options that a card's data paths and quantization settings have the same names for.
 PATHS = {
@@ -211,6 +219,9 @@ SETTINGS = {
 
 
 def declare(parser: argparse.ArgumentParser, known: Sequence[Option] = OPTIONS) -> None:
-    """Add options to a command line."""
-    for option in known:
-        parser.add_argument(option.flag, dest=option.key, **option.arguments())
+    """Add options to a command line, below their headings."""
+    by_key = {option.key: option for option in known}
+    for heading, keys in option_groups.grouped(by_key).items():
+        group = parser.add_argument_group(heading)
+        for key in keys:
+            group.add_argument(by_key[key].flag, dest=key, **by_key[key].arguments())

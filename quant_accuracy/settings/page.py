@@ -1,47 +1,57 @@
 """Prints the page of all options: `python -m quant_accuracy.settings.page > docs/options.md`."""
 
-from typing import List, Sequence
+from typing import Dict, List, Sequence
 
-from quant_accuracy.settings.options import OPTIONS, REPORT_OPTIONS, SUITE_OPTIONS, Option
+from quant_accuracy.settings import option_groups, options
+from quant_accuracy.settings.options import Option
+
+# Who takes which options.
+TAKERS: Dict[str, Sequence[Option]] = {
+    "report": options.REPORT_OPTIONS,
+    "pytest": options.SUITE_OPTIONS,
+    "repair": options.REPAIR_OPTIONS,
+    "jitter": options.JITTER_OPTIONS,
+    "device-bundle": options.BUNDLE_OPTIONS,
+}
 
 _HEAD = """# Options
 
-Written by `python -m quant_accuracy.settings.page`. `quant-accuracy report`, `quant-accuracy jitter` and pytest have
-the same options. What is typed comes before the environment, and that before `pytest.ini` (or whichever file pytest
-reads its settings from; the command lines do not read it).
+Written by `./run python -m quant_accuracy.settings.page > docs/options.md`.
 
-Paths that are typed, or set in the environment, are relative to the working directory; those in `pytest.ini` to that
-file. Defaults are relative to pytest's `rootdir`, for a command line to the working directory. A model card is looked
-for by its name in `models/` there, then among the shipped ones; baselines of a card that is given by its path also
-beside it, or beside the `models/` that it lies in. The embedded demo brings its own baseline.
+The command line takes precedence over the environment, and the environment over `pytest.ini` (or whichever file pytest
+reads its settings from; only pytest reads it). An option `--some-name` is `QUANT_ACCURACY_SOME_NAME` in the environment
+and `quant_accuracy_some_name` in `pytest.ini`.
 
-A switch is set by `yes`, `true`, `on` or `1` where it is not typed. `--model` takes several names, one word each. A
-variable or setting that holds nothing is not set; nothing that is typed, as in `--shards=`, is refused.
-
-Under pytest every option is also `--quant-accuracy-NAME`. Where another plugin has the short name, it keeps it, and
-the long one is ours: `--quant-accuracy-report html`. `--strict`, which pytest has, too (an old name of
-`--strict-markers`, and since 9 its strict mode), makes inconclusive verdicts red where it is typed, and not where it
-stands among `addopts`.
+- **Paths** on the command line and in the environment are relative to the working directory, those in `pytest.ini` to
+  that file. Defaults are relative to pytest's `rootdir`, for other commands to the working directory.
+- **Model cards** are looked up by name in `models/` there, then among the shipped ones. Baselines of a card given by
+  path are also looked for beside it, or beside the `models/` that contains it. The embedded demo brings its own.
+- **Switches** are set by `yes`, `true`, `on` or `1` in the environment and in `pytest.ini`. `--model` takes several
+  names there, separated by spaces. An empty variable or setting counts as not set; an empty value on the command line
+  (`--shards=`) is refused.
+- **Clashes under pytest:** every option is also `--quant-accuracy-NAME`. If another plugin has the short name, it keeps
+  it. pytest's own `--strict` (an old name of `--strict-markers`, strict mode since pytest 9) makes inconclusive
+  verdicts red when it is typed, but not when it is in `addopts`.
 """
 
 
 def page() -> str:
     """The page, Markdown."""
-    shared = [option for option in REPORT_OPTIONS if option in SUITE_OPTIONS and option not in OPTIONS]
-    parts = [_HEAD, "## Everywhere\n", *_table(OPTIONS),
-             "\n## The report and pytest\n", *_table(shared),
-             "\n## The report only\n", *_table([option for option in REPORT_OPTIONS if option not in SUITE_OPTIONS]),
-             "\n## pytest only\n", *_table([option for option in SUITE_OPTIONS if option not in REPORT_OPTIONS])]
-    return "\n".join(parts) + "\n"
+    known = {option.key: option for taken in TAKERS.values() for option in taken}
+    parts = [_HEAD]
+    for heading, keys in option_groups.grouped(known).items():
+        parts += [f"## {heading[:1].upper()}{heading[1:]}\n", *_table([known[key] for key in keys]), ""]
+    return "\n".join(parts)
 
 
 def _table(known: Sequence[Option]) -> List[str]:
-    lines = ["| option | what it does | default | environment, `pytest.ini` |", "|--|--|--|--|"]
+    lines = ["| option | what it does | default | taken by | environment | `pytest.ini` |", "|--|--|--|--|--|--|"]
     for option in known:
-        typed = f"{option.flag} {option.metavar}".strip()
-        setting = f", `{option.ini}`" if option in SUITE_OPTIONS else ""
-        cells = (f"`{typed}`", option.purpose.replace("|", "\\|"),
-                 option.default or ("" if option.metavar else "off"), f"`{option.variable}`{setting}")
+        takers = [name for name, taken in TAKERS.items() if option in taken]
+        cells = (f"`{f'{option.flag} {option.metavar}'.strip()}`", option.purpose.replace("|", "\\|"),
+                 option.default or ("" if option.metavar else "off"),
+                 "all" if len(takers) == len(TAKERS) else ", ".join(takers), f"`{option.variable}`",
+                 f"`{option.ini}`" if "pytest" in takers else "")
         lines.append(f"| {' | '.join(cells)} |")
     return lines
 

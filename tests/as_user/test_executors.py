@@ -85,7 +85,7 @@ def test_a_run_that_is_stopped_ends_at_once_and_leaves_no_process(tmp_path: Path
     assert not list((tmp_path / "cache").rglob("*.partial"))
     if stop != "SIGKILL":
         assert "shards finished" in err
-        assert "the same command goes on from there" in err
+        assert "the same command resumes from there" in err
         assert "Traceback" not in err
 
 
@@ -100,4 +100,4 @@ def test_the_suite_runs_in_processes_and_refuses_to_under_xdist(tmp_path: Path) 
     assert refused.status == 4
     assert "--executor processes is refused under xdist" in refused.said
     assert done.status == 0, done.said
-    assert "40 images were run now (this process 40)" in done.said
+    assert "40 images were evaluated in this run (this process 40)" in done.said

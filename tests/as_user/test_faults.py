@@ -172,7 +172,7 @@ def test_sigterm_ends_this_process_within_seconds_and_says_how_to_go_on(demo: Da
 
     assert process.returncode == 143, err
     assert time.monotonic() - began < 10
-    assert "of 3 shards finished; finished shards are kept, the same command goes on from there" in err
+    assert "of 3 shards finished; finished shards are kept, the same command resumes from there" in err
     assert err.splitlines()[-1].startswith("terminated, ")
     assert "Traceback" not in err
     _goes_on(demo, tmp_path, undisturbed)
@@ -196,7 +196,7 @@ def test_sigterm_ends_the_suite_with_what_is_done_and_it_goes_on_from_there(tmp_
     assert not broken.temporary(tmp_path)
     again = suite.run(tmp_path, *arguments)
     assert again.status == 0, again.said
-    assert f"{60 - 20 * shards} images were run now" in again.said
+    assert f"{60 - 20 * shards} images were evaluated in this run" in again.said
     assert {name: broken.times(tmp_path)[name] for name in finished} == finished
 
 
@@ -232,7 +232,7 @@ def test_a_signal_that_comes_while_an_object_is_finalized_is_not_forgotten(numbe
     err = process.communicate(timeout=30)[1]
 
     assert "Exception ignored in" in err
-    assert "the same command goes on from there" in err
+    assert "the same command resumes from there" in err
     assert process.returncode == status
 
 

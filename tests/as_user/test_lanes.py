@@ -243,7 +243,7 @@ def test_the_line_that_tells_the_lane_comes_once_and_again_when_asked_for(tmp_pa
     assert "QUANT_ACCURACY_PYTHON" not in checkout.run("lane", status=0, **path), "it is not set"
     assert "QUANT_ACCURACY_PYTHON decides; unset it first" in checkout.run("lane", LANE, status=2)
     said = checkout.run("lane", "tensorflow3", status=2)
-    assert "tensorflow3 is no lane; tensorflow1 (Python 3.7) or tensorflow2" in said
+    assert "tensorflow3 is not a lane; tensorflow1 (Python 3.7) or tensorflow2" in said
     assert checkout.made == 1
 
 

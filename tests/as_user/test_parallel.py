@@ -27,7 +27,7 @@ def alone(demo: DataPaths, tmp_path_factory: pytest.TempPathFactory) -> suite.Fi
 
 def _images(done: suite.Finished) -> List[int]:
     """How many images each worker ran."""
-    line = next(line for line in done.said.splitlines() if "images were run now" in line)
+    line = next(line for line in done.said.splitlines() if "images were evaluated in this run" in line)
     return [int(count) for count in re.findall(r"gw\d+ (\d+)", line)]
 
 

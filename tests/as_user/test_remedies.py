@@ -53,7 +53,7 @@ def _quantizers(path: Path) -> Any:
 
 
 _HOW = "`./run pytest --model 'my card.yaml' --update-baselines`"
-_AGAIN = f"restore it, or delete it and make it with {_HOW}, look at it"
+_AGAIN = f"restore it, or delete it and create it with {_HOW}, review it"
 
 
 @pytest.mark.parametrize("broken", [
@@ -76,7 +76,7 @@ _AGAIN = f"restore it, or delete it and make it with {_HOW}, look at it"
     Broken("config.json", _config()[:-2], configuration.load, "config.json: not readable as JSON (", _config()),
     Broken("figures.json", "{", _baseline, _AGAIN, None),
     Broken("figures.json", json.dumps({"schema_version": 99}), _baseline, "schema_version is 99, not 2; delete it and "
-           "make it with `./run pytest --model 'my card.yaml'", None),
+           "create it with `./run pytest --model 'my card.yaml'", None),
     Broken("quantizers.json", "[{}]", _quantizers, _AGAIN, None),
     Broken("quantizers.json", "{}", _quantizers, "is not a list of quantizers; restore it, or delete it", None),
     Broken("report.html", "<html>", read_report.read_run, "report.html: cannot be read (Expecting value: line 1 "

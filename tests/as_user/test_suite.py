@@ -108,6 +108,7 @@ def test_the_committed_figures_are_those_of_today_but_for_the_jitter_of_another_
     found = json.loads(Path(report).read_text())
     committed = baseline.read(ROOT / "baselines" / options.DEMO_CARD)
     assert committed is not None
+    assert committed.jitter is not None
 
     if TENSORFLOW_1:
         assert found["provenance"] == committed.provenance
@@ -270,9 +271,27 @@ def test_new_baselines_are_written_but_the_run_fails_and_the_next_is_green(renew
     assert missing.red() == written.red() == compared
     assert missing.status == written.status == 1
     for name in compared:
-        assert f"`python -m pytest {renewed.typed} --update-baselines`, look at it" in missing.messages[name]
-        assert "look at what changed, commit it, and run again" in written.messages[name]
+        assert f"`python -m pytest {renewed.typed} --update-baselines`, review it" in missing.messages[name]
+        assert "review what changed, commit it, and run again" in written.messages[name]
     assert after.status == 0, after.said
+    assert "jitter: 9 evaluations of both variants, 60 images each" in written.said
+    assert "jitter:" not in missing.said + after.said
+
+
+def test_a_card_without_baseline_gates_gets_a_baseline_without_the_cost_of_jitter(demo: DataPaths,
+                                                                                  tmp_path: Path) -> None:
+    arguments = ["--baseline-dir", str(tmp_path / "new"), *_shards_that_calibrate(tmp_path), "-k", "snapshot"]
+    document = yaml.safe_load((tmp_path / "card.yaml").read_text())
+    (tmp_path / "card.yaml").write_text(yaml.safe_dump({**document, "gates": {}}))
+
+    written = suite.run(tmp_path, *arguments, "--update-baselines")
+    after = suite.run(tmp_path, *arguments)
+
+    assert (written.status, after.status) == (1, 0), written.said + after.said
+    assert "jitter:" not in written.said
+    found = baseline.read(tmp_path / "new" / options.DEMO_CARD)
+    assert found is not None
+    assert found.jitter is None
 
 
 def test_the_committed_snapshot_and_shards_are_those_of_today_but_for_the_jitter_of_another_machine(
@@ -283,7 +302,9 @@ def test_the_committed_snapshot_and_shards_are_those_of_today_but_for_the_jitter
     assert placed[0] is not None
     assert placed[1] is not None
     assert measured is not None
+    assert measured.jitter is not None
     assert known is not None
+    assert known.jitter is not None
 
     assert snapshot.differences(placed[0], placed[1]) == []
     # As far as float32 sums on two machines may differ in a range.
@@ -398,7 +419,7 @@ def test_without_a_cache_nothing_is_taken_from_it_and_nothing_is_left(demo_copy:
                      demo_copy.pattern, "--annotation-json-file", str(demo_copy.annotations), "--calibration-images",
                      "2", "--eval-num-examples", "4", "-n", "2", "-k", "test_gate", TMPDIR=str(scratch))
 
-    assert "4 images were run now" in done.said, done.said
+    assert "4 images were evaluated in this run" in done.said, done.said
     assert not list(scratch.glob("quant_accuracy.*"))
 
 

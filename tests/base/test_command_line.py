@@ -10,7 +10,7 @@ from tests.support.places import ROOT
 
 
 @pytest.mark.parametrize(("error", "message"), [
-    (MemoryError(), "error: the memory ran out; lower --eval-batch-size"),
+    (MemoryError(), "error: out of memory; lower --eval-batch-size"),
     (OSError(5, "Input/output error", "/data/val.record"), "error: /data/val.record: Input/output error; see that it"),
 ])
 def test_what_the_machine_refuses_is_no_defect(error: Exception, message: str, capsys: pytest.CaptureFixture) -> None:

@@ -1,5 +1,7 @@
 """How this project's commands are started, for messages that give one to paste."""
 
+from typing import List
+
 import pytest
 
 from quant_accuracy.base import invocation
@@ -30,3 +32,19 @@ def test_a_program_of_the_environment_is_started_by_run_where_that_is_used(monke
 
     monkeypatch.delenv("QUANT_ACCURACY_RUN")
     assert invocation.program("ray start") == "ray start"
+
+
+@pytest.mark.parametrize(("run", "argv", "typed"), [
+    ("./run", ["/venv/bin/quant-accuracy", "report", "--model", "my card.yaml"], "./run report --model 'my card.yaml'"),
+    ("", ["/venv/bin/quant-accuracy", "report", "--why"], "quant-accuracy report --why"),
+    ("./run", ["/venv/bin/pytest", "-n", "2"], "./run pytest -n 2"),
+    ("", ["/site-packages/pytest/__main__.py", "-k", "a or b"], "python -m pytest -k 'a or b'"),
+    ("", ["tools/report.py", "--why"], "python tools/report.py --why"),
+    ("./run", ["my own.py", "x"], "./run 'my own.py' x"),
+])
+def test_a_command_line_is_told_so_that_it_can_be_pasted(run: str, argv: List[str], typed: str,
+                                                         monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUANT_ACCURACY_RUN", run)
+    monkeypatch.setattr("sys.argv", argv)
+
+    assert invocation.typed() == typed

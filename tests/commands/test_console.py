@@ -45,6 +45,36 @@ def test_a_misspelt_command_is_answered_with_the_near_one(typed: str, meant: str
     assert "usage: quant-accuracy" in said
 
 
+@pytest.mark.parametrize(("typed", "meant"), [
+    (["report", "--modle", "x"], "--model"), (["jitter", "--shrads=0"], "--shards"),
+    (["check-card", "mine", "--dataset_dir", "d"], "--dataset-dir"), (["init", "--nmae", "x"], "--name"),
+])
+def test_a_misspelt_option_is_answered_with_the_near_one_in_one_line(typed: List[str], meant: str,
+                                                                     capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        console.main(typed)
+
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"did you mean {meant}?" in line
+
+
+@pytest.mark.parametrize(("command", "left_out"), [
+    ("jitter", ["--strict", "--why-budget", "--history"]),
+    ("device-bundle", ["--strict", "--executor", "--output-dir"]),
+    ("report", ["--no-why", "--update-baselines"]),
+])
+def test_help_has_headings_and_only_what_the_command_takes(command: str, left_out: List[str],
+                                                           capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        console.main([command, "--help"])
+
+    said = capsys.readouterr().out
+    assert "\nmodel and data:\n" in said
+    assert "\nquantization:\n" in said
+    assert [flag for flag in left_out if flag in said] == []
+
+
 @pytest.mark.parametrize("typed", [["x"], []])
 def test_nothing_is_suggested_where_nothing_is_near(typed: List[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert console.main(typed) == 2
@@ -66,7 +96,8 @@ def test_no_command_imports_tensorflow_before_its_options_are_known() -> None:
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("door", sorted(path.name for path in (ROOT / "tools").glob("[!_]*.py")))
+@pytest.mark.parametrize("door", sorted(path.name for path in (ROOT / "tools").glob("[!_]*.py")
+                                        if path.read_text(encoding="utf-8").startswith('"""A door to ')))
 def test_tools_are_doors_to_commands(door: str, tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, str(ROOT / "tools" / door), "--help"], cwd=str(tmp_path),
                           stdout=subprocess.PIPE, text=True)

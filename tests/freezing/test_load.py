@@ -168,7 +168,7 @@ def _beside_no_text(graph: tf.GraphDef) -> None:
 
 
 @pytest.mark.parametrize(("change", "message"), [
-    (_beside_nothing, "takes 'nothing', which no op gives"), (_beside_no_text, "_class of the op .* is no text"),
+    (_beside_nothing, "takes 'nothing', which no op gives"), (_beside_no_text, "_class of the op .* is not text"),
     (_unfold, "has the shape"),
     (_retype, "values of another type"), (_enter_again, "the loop at '.*/Merge' is entered in more than one place"),
     (lambda graph: _first(graph, "Conv2D").attr.pop("T"), "TensorFlow cannot build the graph"),
@@ -204,7 +204,7 @@ def test_an_attribute_that_is_no_text_is_an_error_that_names_its_op(tmp_path: Pa
     node.attr["data_format"].s = b"\xff\xfe"
     path.write_bytes(meta.SerializeToString())
 
-    with pytest.raises(GraphError, match="attribute data_format of the op 'out' is no text; copy the checkpoint again"):
+    with pytest.raises(GraphError, match="data_format of the op 'out' is not text; copy the checkpoint again"):
         load.load_frozen(tmp_path / "model.ckpt", ["out"])
 
 

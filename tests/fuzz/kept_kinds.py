@@ -44,7 +44,8 @@ def baseline_kind(_: Path) -> Kind:
             return
         assert baseline.incomparable(found, found.provenance, True) is None
         assert not baseline.other_origin(found, found.provenance)
-        assert all(math.isfinite(value) for values in found.jitter.figures.values() for value in values)
+        figures = {} if found.jitter is None else found.jitter.figures
+        assert all(math.isfinite(value) for values in figures.values() for value in values)
 
     return json_kind("baseline/figures.json", json.loads((folder / "figures.json").read_text()), use)
 

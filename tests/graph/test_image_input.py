@@ -73,7 +73,7 @@ def test_a_graph_that_takes_text_or_normalized_images_says_so() -> None:
     with pytest.raises(GraphError, match="'normalized' takes float32, and nothing before the first weights scales it"):
         image_input.check(image_input.describe(definition, names), names, 300, 300, 1)
     names = replace(_NAMES, image_input="truediv/y")
-    with pytest.raises(GraphError, match="'truediv/y' is no placeholder"):
+    with pytest.raises(GraphError, match="'truediv/y' is not a placeholder"):
         image_input.check(image_input.describe(definition, names), names, 300, 300, 1)
 
 

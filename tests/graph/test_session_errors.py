@@ -46,7 +46,7 @@ def session() -> Iterator[GraphSession]:
     ("product:0", {"matrix:0": np.ones([2, 2])},
      r"fails at the op 'product', a MatMul \(Matrix size-incompatible: .*\); correct image_input, input and"),
     ("sum:0", {"shape:0": [1 << 20, 1 << 20]},
-     r"the memory ran out at the op 'huge', a Fill \(OOM .*\); lower --eval-batch-size or --threads"),
+     r"out of memory at the op 'huge', a Fill \(OOM .*\); lower --eval-batch-size or --threads"),
     ("floats:0", {"image_tensor:0": np.zeros([4, 4, 4, 3])},
      r"image_tensor:0 takes 1 image at a time, and a batch of 4 was fed; leave --eval-batch-size out$"),
     ("floats:0", {"image_tensor:0": np.zeros([1, 6, 5, 3])},

@@ -31,6 +31,12 @@ def test_a_baseline_is_read_as_it_was_written(committed: Baseline, tmp_path: Pat
     assert len((tmp_path / "mine" / "quantizers.json").read_text().splitlines()) == 4
 
 
+def test_a_baseline_may_do_without_jitter(committed: Baseline, tmp_path: Path) -> None:
+    baseline.write(tmp_path, "mine", replace(committed, jitter=None), [_PLACED])
+
+    assert baseline.read(tmp_path) == replace(committed, jitter=None)
+
+
 def test_a_missing_baseline_is_none(tmp_path: Path) -> None:
     assert baseline.read(tmp_path) is None
     assert baseline.read_quantizers(tmp_path) is None
@@ -69,7 +75,7 @@ def test_a_damaged_snapshot_names_the_file(tmp_path: Path, text: str) -> None:
 
 
 def test_a_snapshot_that_contradicts_itself_names_the_tensor(tmp_path: Path) -> None:
-    for placed, message in (([_PLACED, replace(_PLACED, bitwidth=4)], "a:0 stands twice"),
+    for placed, message in (([_PLACED, replace(_PLACED, bitwidth=4)], "a:0 appears twice"),
                             ([replace(_PLACED, ranges=((5.0, 1.0),))], "smallest value is above its largest")):
         snapshot.write(tmp_path / "quantizers.json", placed)
 

@@ -10,7 +10,7 @@ from quant_accuracy.judging import baseline, gates, jitter
 from quant_accuracy.judging.baseline import Baseline
 from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS, Classes, Figures, Part
 from quant_accuracy.scoring.partial import ClassImages, PartialAps
-from quant_accuracy.settings.gates import CLASS_BASELINES, Gate
+from quant_accuracy.settings.gates import CLASS_BASELINES, OF_BASELINE, Gate
 from tests.support.figures import all_metrics
 
 _MANY = len(jitter.SCALES)
@@ -39,7 +39,15 @@ def test_a_missing_baseline_fails_with_the_remedy() -> None:
     verdict = _judge(None, 0.6)
 
     assert verdict.outcome == FAIL
-    assert "make it with `--model mine`, look at it, and commit it" in verdict.message
+    assert "create it with `--model mine`, review it, and commit it" in verdict.message
+
+
+@pytest.mark.parametrize("gate", OF_BASELINE)
+def test_a_baseline_without_jitter_fails_with_the_remedy(committed: Baseline, gate: str) -> None:
+    verdict = _judge(replace(committed, jitter=None), 0.6, gate)
+
+    assert verdict.outcome == FAIL
+    assert "does not know its jitter; create it with `--model mine`" in verdict.message
 
 
 def test_some_shards_are_compared_with_the_same_shards_of_the_baseline(committed: Baseline) -> None:
@@ -94,6 +102,7 @@ def test_each_class_of_either_variant_is_held_to_its_own_jitter(committed: Basel
 
 def test_a_class_may_move_by_one_box_even_where_nine_values_are_equal(committed: Baseline) -> None:
     still = {"car": (0.6,) * _MANY}
+    assert committed.jitter is not None
     quiet = replace(committed, jitter=replace(committed.jitter, classes=dict.fromkeys(jitter.VARIANT_FIGURES, still)))
 
     # One of 50 objects crosses one of ten IoU thresholds.

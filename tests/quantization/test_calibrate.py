@@ -11,9 +11,10 @@ import yaml
 from quant_accuracy.base.errors import GraphError
 from quant_accuracy.base.words import OPENVINO, TENSORFLOW
 from quant_accuracy.graph import computed
+from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import calibrate, placement, simulate
-from quant_accuracy.quantization.records import PARAM, SCHEMES, Override, Quantization, Settings
+from quant_accuracy.quantization.records import PARAM, SCHEMES, Override, Quantization, Quantizer, Settings, Symmetry
 from quant_accuracy.runtimes import choice
 from quant_accuracy.runtimes.execution import Execution
 from tests.support.configurations import DEFAULT, loaded, place
@@ -68,3 +69,16 @@ def test_encodings_that_openvino_observes_are_those_of_tensorflow(scheme: str) -
     for tensor, (one,) in wanted.items():
         assert (found[tensor][0].minimum, found[tensor][0].maximum) == pytest.approx(
             (one.minimum, one.maximum), abs=1e-5 * (one.maximum - one.minimum))
+
+
+def test_a_percentile_of_100_is_scheme_tf_for_weights_and_a_smaller_one_clips_their_tails() -> None:
+    weights = np.random.RandomState(3).standard_normal([3, 3, 8, 16]).astype(np.float32)
+    weights[0, 0, 0, 0] = 40.0
+    graph = tf.GraphDef(node=[graph_nodes.const_node("w", weights)])
+    quantizers = [Quantizer("w_quantized", "w:0", PARAM, 8, Symmetry(), True, "")]
+
+    def maximum(settings: Settings) -> float:
+        return calibrate.calibrate_params(graph, quantizers, settings)["w:0"][0].maximum
+
+    assert maximum(Settings("percentile", percentile=100.0)) == maximum(Settings("tf"))
+    assert maximum(Settings("percentile", percentile=99.0)) == pytest.approx(np.percentile(weights, 99.0), rel=0.02)

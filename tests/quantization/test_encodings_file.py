@@ -80,7 +80,7 @@ def test_unknown_and_missing_encodings_are_refused_by_name(stored: Path, demo_ar
     params = document["param_encodings"]
     params[_WEIGHT.replace("read", "reed")] = params[_WEIGHT]
     stored.write_text(json.dumps(document))
-    with pytest.raises(ConfigurationError, match="reed:0' is no enabled param quantizer.*did you mean .*read:0"):
+    with pytest.raises(ConfigurationError, match="reed:0' is not an enabled param quantizer.*did you mean .*read:0"):
         encodings_file.matching(encodings_file.read(stored), demo_artifacts.quantizers, [PARAM])
 
     del params[_WEIGHT.replace("read", "reed")], params[_WEIGHT]

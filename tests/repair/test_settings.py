@@ -11,7 +11,7 @@ def test_each_setting_changes_one_thing_and_none_costs_bits(demo_card: ModelCard
     found = settings.of_card(demo_card, 200)
 
     assert [(item.remedy, item.name) for item in found] == [
-        ("scheme", "scheme tf_enhanced"), ("calibration", "100 calibration images"),
+        ("scheme", "scheme tf_enhanced"), ("scheme", "scheme percentile"), ("calibration", "100 calibration images"),
         ("calibration", "200 calibration images"), ("per-channel", "per-channel weights"),
         ("symmetric", "symmetric weights")]
     assert all(item.card != demo_card for item in found)
@@ -23,7 +23,7 @@ def test_what_a_card_has_already_is_not_tried(demo_card: ModelCard) -> None:
     per_channel = next(item.card for item in settings.of_card(demo_card, 60) if item.remedy == "per-channel")
     symmetric = next(item.card for item in settings.of_card(per_channel, 60) if item.remedy == "symmetric")
 
-    assert [item.remedy for item in settings.of_card(symmetric, 60)] == ["scheme"]
+    assert [item.remedy for item in settings.of_card(symmetric, 60)] == ["scheme", "scheme"]
 
 
 def test_checks_expect_what_a_setting_says(demo_card: ModelCard) -> None:

@@ -43,15 +43,22 @@ def test_figures_equal_pycocotools_with_crowds_ties_and_crowded_images(seed: int
     assert_figures_equal(coco.score(merged, truth), of_pycocotools(truth, merged), truth)
 
 
-def test_an_annotation_of_id_0_can_be_matched() -> None:
+def test_an_annotation_of_id_0_can_be_matched_and_a_line_says_that_pycocotools_takes_it_for_a_miss() -> None:
     document: Dict[str, Any] = {"images": [{"id": 1, "width": 50, "height": 50}],
                                 "categories": [{"id": 1, "name": "car"}],
-                                "annotations": [{"id": 0, "image_id": 1, "category_id": 1, "bbox": [5, 5, 20, 20]}]}
+                                "annotations": [{"id": 0, "image_id": 1, "category_id": 1, "bbox": [5, 5, 20, 20],
+                                                 "area": 400, "iscrowd": 0}]}
     truth = annotations.Annotations(Path("zero.json"), document, {1: document["images"][0]}, {1: "car"})
 
-    metrics = coco.score(Merged(np.array([1]), Results.from_rows([[1, 5.0, 5, 20, 20, 0.9, 1]])), truth)
+    merged = Merged(np.array([1]), Results.from_rows([[1, 5.0, 5, 20, 20, 0.9, 1]]))
 
-    assert metrics.figures["mAP"] == pytest.approx(1.0)
+    assert coco.score(merged, truth).figures["mAP"] == pytest.approx(1.0)
+    assert of_pycocotools(truth, merged).stats[0] == 0.0
+    (line,) = coco.unlike_pycocotools(truth)
+    assert line.startswith("zero.json has an annotation with id 0: pycocotools counts matches with it as false")
+    document["annotations"][0]["id"] = 1
+    assert of_pycocotools(truth, merged).stats[0] == pytest.approx(1.0)
+    assert coco.unlike_pycocotools(truth) == []
 
 
 def test_images_that_were_not_run_do_not_count_as_misses(demo: DataPaths) -> None:

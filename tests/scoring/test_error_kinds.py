@@ -445,3 +445,24 @@ def test_the_difference_of_two_variants_is_what_the_second_has_more() -> None:
     assert found.ap50 is not None
     assert found.ap50 < 0
     assert error_kinds.difference(before, error_kinds.analyse(_merged([]), _truth([]))).dap["both"] is None
+
+
+def test_errors_are_counted_by_class_from_a_score_on() -> None:
+    truth = _truth([_FOUND, {"category_id": 1, "bbox": [100, 100, 40, 40]},
+                    {"category_id": 3, "bbox": [300, 100, 9, 9]}])
+    merged = _merged([(1, *row) for row in (_FINDER, (100, 100, 40, 40, 0.9, 2), (10, 10, 40, 40, 0.29, 4))])
+    counts = error_kinds.by_class(merged, truth, 0.3)
+
+    assert [dict(zip(KINDS, row)) for row in counts.tolist()] == [
+        _kinds(), _kinds(classification=1), _kinds(missed=1), _kinds()]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_errors_of_all_classes_together_are_those_of_the_variant(seed: int) -> None:
+    random = np.random.RandomState(seed)
+    truth = random_truth(random, images=9)
+    merged = random_detections(random, truth, 0.7)
+
+    counts = error_kinds.by_class(merged, truth, 0.0)
+
+    assert dict(zip(KINDS, counts.sum(axis=0).tolist())) == error_kinds.analyse(merged, truth).counts

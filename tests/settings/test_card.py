@@ -77,8 +77,8 @@ def test_starting_ops_that_are_no_names_are_refused(tmp_path: Path, written: str
     ("data: {demo: 1}", "data.demo is 1; give true or false"),
     ("name: a/b", "is 'a/b'; use letters"),
     ("x: [", "not YAML"),
-    ("gates: {mAP_drop: 0.1}\ngates: {mAP_drop: 0.5}", "gates stands twice, in lines 5 and 6"),
-    ("gates: {mAP_drop: 0.1, mAP_drop: 0.5}", "mAP_drop stands twice"),
+    ("gates: {mAP_drop: 0.1}\ngates: {mAP_drop: 0.5}", "gates appears twice, in lines 5 and 6"),
+    ("gates: {mAP_drop: 0.1, mAP_drop: 0.5}", "mAP_drop appears twice"),
     ("x: !!python/object/apply:os.system [ls]", "not YAML"),
 ])
 def test_a_wrong_card_says_what_is_wrong_and_where(tmp_path: Path, line: str, message: str) -> None:

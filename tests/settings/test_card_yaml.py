@@ -23,7 +23,7 @@ def test_a_key_without_a_value_is_another_thing_than_null(tmp_path: Path) -> Non
 
 
 def test_a_key_that_stands_twice_is_named_with_both_lines(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"mine.yaml: not YAML .*images stands twice, in lines 2 and 3"):
+    with pytest.raises(ConfigurationError, match=r"mine.yaml: not YAML .*images appears twice, in lines 2 and 3"):
         _parse(tmp_path, "calibration:\n  images: 5\n  images: 50\n")
 
 

@@ -1,7 +1,7 @@
 """Documents of a report, as `contents` makes them, for the tests of what is drawn from them."""
 
 import json
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Sequence
 
 import jsonschema
 
@@ -52,6 +52,16 @@ def curves(*classes: str) -> Dict[str, Any]:
             "classes": {name: {"float": curve(0.8), "quantized": curve(0.75)} for name in classes}}
 
 
+def confusion(*classes: str) -> Dict[str, Any]:
+    """Each class is mostly found; of the first the quantized variant takes 5 more for the second."""
+    none = len(classes)
+    both = [[place, place, 20] for place in range(none)] + [[none, 0, 3], [0, none, 2]]
+    return {"score": 0.3, "iou": 0.5, "classes": list(classes),
+            "counts": {"float": [*both, [0, 1, 1]], "quantized": [*both, [0, 1, 6]]},
+            "errors": {side: {classes[1]: {**dict.fromkeys(KINDS, 0), "classification": count}}
+                       for side, count in (("float", 1), ("quantized", 6))}}
+
+
 def quantizer(tensor: str, kind: str = "param", **changes: Any) -> Dict[str, Any]:
     return {"tensor": tensor, "kind": kind, "enabled": True, "bitwidth": 8, "symmetric": False,
             "rule": "defaults: params are quantized", "ranges": [[-0.5, 1.5]], **changes}
@@ -62,6 +72,15 @@ def quantizers() -> List[Dict[str, Any]]:
             quantizer("conv/bias:0", enabled=False, ranges=[], rule="params: bias"),
             quantizer("conv/Relu6:0", "activation", ranges=[[0.0, 6.0]], symmetric=True),
             quantizer("box/weights:0", bitwidth=4, ranges=[[-30.0, 20.0]])]
+
+
+def distribution(tensor: str, **changes: Any) -> Dict[str, Any]:
+    """Values from -1 to 3, most of them in the middle; the range ends at 2."""
+    shares = [0.0] * 48
+    shares[20:28] = [0.12] * 8
+    shares[0] = shares[47] = 0.02
+    return {"tensor": tensor, "low": -1.0, "high": 3.0, "shares": shares, "below": 0.0, "above": 0.02, "channels": [],
+            **changes}
 
 
 def why(**changes: Any) -> Dict[str, Any]:
@@ -115,9 +134,31 @@ def past_run(drop: Optional[float] = 0.01, *changed: str, day: int = 1) -> Dict[
             "device_mAP": None, "device_drop": None}
 
 
-def changed_image(number: int, picture: str) -> Dict[str, Any]:
+def detected(box: Sequence[float], name: str, score: float, taken: Optional[int] = None, iou: float = 0.0,
+             outcome: str = "") -> Dict[str, Any]:
+    """A detection: right where it took an object, else wrong."""
+    return {"box": list(box), "name": name, "score": score, "iou": iou, "object": taken,
+            "outcome": outcome or ("wrong" if taken is None else "right")}
+
+
+def changed_image(number: int, picture: str, **changes: Any) -> Dict[str, Any]:
+    """A cat whose score falls, a dog that is lost, one that is found elsewhere, and a fox that nobody finds."""
     return {"image_id": number, "file_name": f"{number:012d}.jpg", "float": 0.9, "quantized": 0.4567, "device": None,
-            "picture": picture}
+            "picture": picture, "width": 320, "height": 240, "score": 0.3,
+            "objects": [{"box": [10, 20, 100, 80], "name": "cat", "crowd": False},
+                        {"box": [150, 30, 60, 60], "name": "dog", "crowd": False},
+                        {"box": [240, 150, 60, 60], "name": "dog", "crowd": False},
+                        {"box": [20, 160, 40, 40], "name": "fox", "crowd": True}],
+            "detections": {
+                "float": [detected([10, 20, 100, 80], "cat", 0.9, 0, 1.0),
+                          detected([150, 32, 60, 60], "dog", 0.7, 1, 0.93),
+                          detected([240, 150, 60, 60], "dog", 0.6, 2, 1.0),
+                          detected([100, 180, 40, 40], "fox", 0.1)],
+                "quantized": [detected([12, 20, 100, 80], "cat", 0.8, 0, 0.96),
+                              detected([225, 150, 60, 60], "dog", 0.58, 2, 0.6),
+                              detected([100, 60, 50, 50], "fox", 0.4),
+                              detected([150, 32, 60, 60], "dog", 0.2, 1, 0.93)]},
+            **changes}
 
 
 def device(missing: int = 0, **changes: Any) -> Dict[str, Any]:
@@ -176,7 +217,13 @@ def document(**changes: Any) -> Dict[str, Any]:
                    for name, dap in (("float", 0.11), ("quantized", 0.125), ("difference", 0.015))},
         "curves": {**curves("cat", "dog", "emu", "fox"),
                    "classes": {**curves("cat", "dog", "fox")["classes"], "emu": {"float": None, "quantized": None}}},
+        "confusion": confusion("cat", "dog", "emu", "fox"),
+        "calibration": {name: {"counts": [0] * 5 + [10] * 5, "scores": [None] * 5 + [0.55, 0.65, 0.75, 0.85, 0.95],
+                               "precisions": [None] * 5 + [0.5, 0.6, 0.6, 0.7, end], "error": error}
+                        for name, end, error in (("float", 0.9, 0.06), ("quantized", 0.8, 0.11))},
         "quantizers": quantizers(),
+        "distributions": None,
+        "snapshot": None,
         "batch_norms_left": [{"batch_norm": "tower/norm", "reason": "read twice"}],
         "changed_images": [],
         "why": None,
@@ -185,7 +232,8 @@ def document(**changes: Any) -> Dict[str, Any]:
         "history": [],
         "provenance": {"batch_size": 1, "simulator": "builtin", "data": {"shards": {"val-00000": "12ab"}},
                        "checkpoint": {"model.ckpt.meta": DIGEST}, "seed": None},
-        "run": {"ended": "2026-01-09T12:34:56Z", "seconds": {"detect": 4.5},
+        "run": {"command": "./run report --model 'some model.yaml'",
+                "ended": "2026-01-09T12:34:56Z", "seconds": {"detect": 4.5},
                 "images_per_second": {"float": 94.2, "quantized": None, "device": None},
                 "machine": {"system": "Linux", "processor": "", "cores": 2, "python": "3.7.16"},
                 "options": {"shards": None}, "retried": []},
@@ -214,7 +262,7 @@ def large() -> Dict[str, Any]:
     return document(
         metrics={"float": variant(0.6, **{name: 0.5 + index / 1000 for index, name in enumerate(classes)}),
                  "quantized": variant(0.58, **dict.fromkeys(classes, 0.4))},
-        curves=curves(*classes), why=answer,
+        curves=curves(*classes), confusion=confusion(*classes), why=answer,
         quantizers=[quantizer(name, ("param", "activation")[index % 2], ranges=[[-index / 3 - 0.1, index / 2 + 0.1]])
                     for index, name in enumerate(names)],
         history=[past_run(0.01 + number / 10000, *(["quantization.scheme"] if number % 7 == 0 else []),

@@ -217,7 +217,7 @@ class _Text:
 
     def _object(self) -> Dict[str, Any]:
         if self._buffer[self._place] != "{":
-            raise ValueError(f"record {self._count} is no object")
+            raise ValueError(f"record {self._count} is not an object")
         while True:
             try:
                 found, self._place = self._parse(self._buffer, self._place)

@@ -81,7 +81,7 @@ def require() -> str:
                                      f"is a placeholder without code; uninstall it and {_INSTALL}")
         raise ConfigurationError(f"AIMET is not installed; {_INSTALL}")
     if not (version + ".").startswith(KNOWN + "."):
-        progress.say(f"warning: AIMET {version} is installed, but {KNOWN} is what is known to work; "
+        progress.say(f"warning: AIMET {version} is installed, but {KNOWN} is the tested version; "
                      f"if it fails, {_INSTALL}")
     return version
 

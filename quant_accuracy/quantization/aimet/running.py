@@ -31,9 +31,9 @@ def open_network(folder: Path, names: GraphNames) -> Iterator[Callable[[np.ndarr
     require()
     path = folder / CHECKPOINT
     if not (path / f"{PREFIX}.meta").is_file():
-        raise StorageError(f"{path}/{PREFIX}.meta: no such file; delete {folder}, it will be made again")
+        raise StorageError(f"{path}/{PREFIX}.meta: no such file; delete {folder}, it will be rebuilt")
     modules = load_modules()
-    with step("loading the quantization simulation", StorageError, f"delete {folder}, it will be made again"), \
+    with step("loading the quantization simulation", StorageError, f"delete {folder}, it will be rebuilt"), \
             batching.sessions(modules, optimized=True):
         # The quantize ops hold the addresses of objects that belong to `sim`: it has to outlive the session.
         sim = modules.quantsim.load_checkpoint(str(path), PREFIX)

@@ -65,7 +65,7 @@ def require() -> str:
         if not _found(name):
             raise ConfigurationError(f"{PRODUCT} needs {name}, which is not installed; run {_INSTALL}, or {_OTHERWISE}")
     if not (version + ".").startswith(KNOWN + "."):
-        progress.say(f"warning: {PRODUCT} {version} is installed, but {KNOWN} is what is known to work; if it fails, "
+        progress.say(f"warning: {PRODUCT} {version} is installed, but {KNOWN} is the tested version; if it fails, "
                      f"run {_INSTALL}")
     return version
 

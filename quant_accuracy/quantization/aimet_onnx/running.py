@@ -30,7 +30,7 @@ def open_network(folder: Path, names: GraphNames) -> Iterator[Callable[[np.ndarr
         StorageError: The folder's files are missing or damaged.
     """
     require()
-    path, again = folder / simulation.FOLDER, f"delete {folder}, it will be made again"
+    path, again = folder / simulation.FOLDER, f"delete {folder}, it will be rebuilt"
     if not (path / simulation.STATE).is_file():
         raise StorageError(f"{path / simulation.STATE}: no such file; {again}")
     modules = load_modules()

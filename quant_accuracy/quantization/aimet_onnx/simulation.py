@@ -145,7 +145,7 @@ def notes(folder: Path) -> List[str]:
     try:
         return [str(note) for note in read_json(path)] if path.exists() else []
     except (OSError, ValueError, TypeError) as error:
-        raise StorageError(f"{path}: not readable ({error}); delete {folder}, it will be made again") from error
+        raise StorageError(f"{path}: not readable ({error}); delete {folder}, it will be rebuilt") from error
 
 
 def _tf_encoding(modules: AimetOnnx, bitwidth: int, minimum: float, maximum: float, scale: float,

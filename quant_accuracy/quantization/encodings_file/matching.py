@@ -51,7 +51,7 @@ def matching(stored: Stored, quantizers: Sequence[Quantizer], kinds: Sequence[st
                 # A number is not misspelt: another one is another tensor.
                 near = [] if GENERATED.match(tensor) else difflib.get_close_matches(tensor[:200], lacking or wanted,
                                                                                     n=1, cutoff=0.9)
-                raise ConfigurationError(f"{stored.path}: {shown(tensor)} is no enabled {kind} quantizer of this "
+                raise ConfigurationError(f"{stored.path}: {shown(tensor)} is not an enabled {kind} quantizer of this "
                                          f"network; {f'did you mean {near[0]!r}? Else ' if near else ''}{_SAME}")
         if lacking:
             raise _missing(stored, quantizers, kind, lacking)

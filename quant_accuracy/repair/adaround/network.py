@@ -149,7 +149,7 @@ def adaround(network: Network, quantization: Quantization, image_input: str, bat
                 if piece is not None:
                     pieces.keep(piece, finished)
             new = {graph_nodes.constant_node(nodes, layer.quantizer.tensor).name: finished.weights}
-            if layer.bias is not None:
+            if layer.bias is not None and not _is_quantized(layer.bias, quantization):
                 new[graph_nodes.constant_node(nodes, layer.bias).name] = finished.bias
             given.settle(stage, new)
             values.update(new)

@@ -6,12 +6,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Dict, Mapping, Optional
 
-from quant_accuracy.base import concurrency
+from quant_accuracy.base import concurrency, invocation
 from quant_accuracy.base.words import DEVICE, FLOAT, QUANTIZED, REPORT_SCHEMA_VERSION, VARIANTS
 from quant_accuracy.data.shards import format_selection
 from quant_accuracy.pipeline import certainty
 from quant_accuracy.pipeline.evaluation import Evaluation
-from quant_accuracy.reporting.document import device, parts
+from quant_accuracy.reporting.document import committed, device, distributions, parts
 from quant_accuracy.reporting.document.read_report import ANNOTATIONS_KEY, DEPTH_KEY, REPAIR_KEY
 from quant_accuracy.reporting.pictures import changed_images
 from quant_accuracy.scoring import figure_intervals
@@ -44,19 +44,28 @@ def as_document(evaluation: Evaluation, folder: Path, why: Optional[Answer] = No
         intervals = _intervals(evaluation, of_device)
     with watch.step("errors"):
         errors = parts.errors(evaluation, VARIANTS)
+    with watch.step("confusion"):
+        confusion, calibration = parts.confusions(evaluation, VARIANTS), parts.calibration(evaluation, VARIANTS)
     with watch.step("curves"):
         curves = parts.curves(evaluation, VARIANTS)
     with watch.step("pictures"):
         changed = changed_images.draw(evaluation, folder)
     depth = device_depth.of_evaluation(evaluation)
+    with watch.step("distributions"):
+        # They belong to the answer, which takes longer by far.
+        values = None if why is None else distributions.as_document(distributions.of_evaluation(evaluation))
     known = essentials(evaluation)
     return {
         **known,
         "intervals": intervals,
         "errors": errors,
         "curves": curves,
+        "confusion": confusion,
+        "calibration": calibration,
         DEVICE: device.complete(evaluation, known[DEVICE], of_device, folder),
         "quantizers": [asdict(item) for item in evaluation.prepared.snapshot()],
+        "distributions": values,
+        "snapshot": committed.as_document(evaluation.prepared),
         "batch_norms_left": [asdict(item) for item in evaluation.artifacts.not_folded],
         "changed_images": changed,
         "why": None if why is None else explanation.as_document(why),
@@ -117,6 +126,7 @@ def _run(evaluation: Evaluation) -> Dict[str, Any]:
     speeds = {name: evaluation.variants[name].speed if name in evaluation.variants else None
               for name in (*VARIANTS, DEVICE)}
     return {
+        "command": invocation.typed(),
         "ended": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "seconds": {name: round(seconds, 3) for name, seconds in evaluation.prepared.watch.seconds().items()},
         "images_per_second": {name: None if speed is None else round(speed.images / max(speed.seconds, 1e-9), 1)

@@ -7,10 +7,12 @@ import numpy as np
 
 from quant_accuracy.base.words import FLOAT, QUANTIZED
 from quant_accuracy.pipeline.evaluation import Evaluation
-from quant_accuracy.scoring import coco, error_kinds, matching, numbering
+from quant_accuracy.scoring import coco, confusion, error_kinds, matching, numbering, score_calibration
 from quant_accuracy.scoring.figure_intervals import Intervals
 
 _DIGITS = 4
+# Detectors give many boxes with next to no score, which nobody looks at.
+LEAST_SCORE = 0.05
 
 
 def unknown(evaluation: Evaluation, name: str) -> Dict[str, int]:
@@ -31,6 +33,33 @@ def errors(evaluation: Evaluation, names: Sequence[str]) -> Dict[str, Any]:
     found = {name: error_kinds.analyse(variant.merged, truth, variant.matches) for name, variant in variants.items()}
     found["difference"] = error_kinds.difference(found[FLOAT], found[QUANTIZED])
     return {name: asdict(kinds) for name, kinds in found.items()}
+
+
+def confusions(evaluation: Evaluation, names: Sequence[str]) -> Dict[str, Any]:
+    """What is taken for what, and the errors of each class, by variant: of the detections that an application shows."""
+    truth, score = evaluation.prepared.truth, confusion.SCORE
+    classes = [truth.categories[key] for key in sorted(truth.categories)]
+    counts, errors = {}, {}
+    for name in names:
+        merged = evaluation.variants[name].merged
+        found = confusion.measure(merged, truth).counts
+        counts[name] = [[int(row), int(column), int(found[row, column])] for row, column in zip(*np.nonzero(found))]
+        by_class = error_kinds.by_class(merged, truth, score)
+        errors[name] = {label: dict(zip(error_kinds.KINDS, of_class)) for label, of_class in
+                        zip(classes, by_class.tolist()) if any(of_class)}
+    return {"score": score, "iou": confusion.IOU, "classes": classes, "counts": counts, "errors": errors}
+
+
+def calibration(evaluation: Evaluation, names: Sequence[str]) -> Dict[str, Any]:
+    """How far scores are probabilities, by variant."""
+    found = {name: score_calibration.measure(evaluation.variants[name].matches, LEAST_SCORE) for name in names}
+    return {name: {"counts": of.counts.tolist(), "scores": _known(of.scores), "precisions": _known(of.precisions),
+                   "error": of.error} for name, of in found.items()}
+
+
+def _known(values: np.ndarray) -> List[Optional[float]]:
+    """Numbers as JSON has them: none for NaN."""
+    return [None if np.isnan(value) else round(float(value), _DIGITS) for value in values]
 
 
 def curves(evaluation: Evaluation, names: Sequence[str]) -> Dict[str, Any]:

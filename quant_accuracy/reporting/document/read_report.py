@@ -19,7 +19,7 @@ from quant_accuracy.scoring import metrics
 from quant_accuracy.scoring.intervals import Interval
 from quant_accuracy.scoring.metrics import Metrics
 
-# Before there were devices, and before there were repairs; everything else is as it was.
+# Before there were devices, and before there were repairs and what only the page shows; everything else is as it was.
 _OLDER = (5, 6)
 # Of the reports that can be read.
 SNAPSHOT_FILE = "snapshot.json"

@@ -1,7 +1,9 @@
 """A drawing by matplotlib as SVG that lies in a page and takes the page's colours and font.
 
-Matplotlib draws the shapes. Words are set beside it: it reads `$` as mathematics, warns of characters that its font
-lacks, and would measure text with the fonts of this machine. It is slow to import, so import this module late.
+Matplotlib draws the shapes: a library that draws in the browser would bring more bytes into every page than all of its
+plots have, and lose what is seen without scripts and on paper. Words are set beside it: it reads `$` as mathematics,
+warns of characters that its font lacks, and would measure text with the fonts of this machine. It is slow to import, so
+import this module late.
 """
 
 import contextlib

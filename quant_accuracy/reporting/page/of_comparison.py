@@ -12,7 +12,7 @@ from quant_accuracy.reporting.comparison import Change, Comparison, meaning, sig
 from quant_accuracy.reporting.document.read_report import ReportedRun
 from quant_accuracy.reporting.document.read_shown import DROP, Shown
 from quant_accuracy.reporting.gate_table import NOTHING, number
-from quant_accuracy.reporting.page import tables, views
+from quant_accuracy.reporting.page import tables, verdict_tables
 from quant_accuracy.reporting.page.tables import NAME, OUTCOME, TEXT, Cell, Column, Fact, Table
 from quant_accuracy.reporting.paired import DEVICE_MAP
 
@@ -66,7 +66,7 @@ def view(found: Sequence[Comparison], shown: Sequence[Shown]) -> Dict[str, Any]:
 
 
 def _runs(runs: Sequence[Run]) -> Table:
-    rows = [[Cell(item.letter), Cell(item.run.model), Cell(views.overall([
+    rows = [[Cell(item.letter), Cell(item.run.model), Cell(verdict_tables.overall([
         verdict.outcome for verdict in item.run.verdicts])), Cell(str(item.run.images)), Cell(item.run.shards),
         Cell(str(item.run.path))] for item in runs]
     return Table("The runs", [Column("run", NAME), Column("model", TEXT), Column("verdict", OUTCOME), Column("images"),

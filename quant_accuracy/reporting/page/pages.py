@@ -1,7 +1,6 @@
 """A report's document as pages: HTML for a browser, Markdown for a pull request, JSON for programs."""
 
 import base64
-import hashlib
 import json
 import os
 import re
@@ -15,7 +14,7 @@ from markupsafe import Markup, escape
 from quant_accuracy.base import files
 from quant_accuracy.base.errors import ConfigurationError, StorageError
 from quant_accuracy.base.words import REPORT_FORMS
-from quant_accuracy.reporting.page import views
+from quant_accuracy.reporting.page import overlay, scripts, views
 
 SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -36,13 +35,14 @@ def render(document: Mapping[str, Any], form: str, folder: Path) -> str:
         ConfigurationError: There is no such format.
     """
     if form not in REPORT_FORMS:
-        raise ConfigurationError(f"{form!r} is no format of a report; choose from {', '.join(REPORT_FORMS)}")
+        raise ConfigurationError(f"{form!r} is not a report format; choose from {', '.join(REPORT_FORMS)}")
     if form == "json":
         return json.dumps(document, indent=1, sort_keys=True) + "\n"
     shown = views.view(document)
     if form == "html":
-        shown.update(_drawn(document), **{key: [{**image, "source": _embedded(folder / image["picture"])}
-                                                for image in shown[key]] for key in ("images", "device_images")})
+        shown.update(_drawn(document), **{key: [{**image, "source": _embedded(folder / image["picture"]),
+                                                 "drawn": overlay.draw(image)} for image in shown[key]]
+                                          for key in ("images", "device_images")})
     return filled(f"report.{form}.j2", form, shown)
 
 
@@ -84,7 +84,7 @@ def append_step_summary(text: str) -> None:
 
 
 def _drawn(document: Mapping[str, Any]) -> Dict[str, Any]:
-    """What only the HTML page has: plots, and the script that sorts tables."""
+    """What only the HTML page has: plots, and its script."""
     # Half a second for matplotlib.
     from quant_accuracy.reporting.page import plots
 
@@ -93,9 +93,8 @@ def _drawn(document: Mapping[str, Any]) -> Dict[str, Any]:
 
 def scripted() -> Dict[str, Any]:
     """What a page needs for its script: the script itself, and what allows it to run."""
-    script = (_TEMPLATES / "sort.js").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
-    return {"script": Markup(script), "script_digest": digest}
+    script = scripts.script()
+    return {"script": Markup(script.text), "script_digest": script.digest}
 
 
 def _embedded(picture: Path) -> Optional[str]:

@@ -12,7 +12,7 @@ from quant_accuracy.base.words import DEVICE, FLOAT, QUANTIZED, VARIANTS
 from quant_accuracy.quantization.records import ACTIVATION, PARAM, with_layer
 from quant_accuracy.reporting.document.read_report import DEPTH_KEY, REPAIR_KEY
 from quant_accuracy.reporting.gate_table import number
-from quant_accuracy.reporting.page import depth_plot, drawing, repair_plot
+from quant_accuracy.reporting.page import calibration_plot, depth_plot, drawing, repair_plot
 from quant_accuracy.reporting.page.drawing import Plot, Sheet
 
 # How the page's key shows the means at these IoU.
@@ -36,6 +36,7 @@ class Plots(NamedTuple):
     sensitivity: Optional[Plot]
     history: Optional[Plot]
     depth: Optional[Plot]
+    calibration: Optional[Plot]
     repair: Optional[Plot]
 
 
@@ -49,6 +50,7 @@ def draw(document: Mapping[str, Any]) -> Plots:
                      [plot for plot in placed if plot is not None],
                      None if why is None else _sensitivity(why["sensitivity"]), _history(document["history"]),
                      None if document[DEPTH_KEY] is None else depth_plot.draw(document[DEPTH_KEY]),
+                     calibration_plot.draw(document["calibration"]),
                      None if document[REPAIR_KEY] is None else repair_plot.draw(document[REPAIR_KEY]))
 
 

@@ -7,6 +7,8 @@ from quant_accuracy.reporting.gate_table import NOTHING, number
 # What a column holds: it decides how the column is aligned and sorted.
 NUMBER, NAME, TEXT, PROSE, OUTCOME = "number", "name", "text", "prose", "outcome"
 INFINITE = "∞"
+# Of a list of names, so many are shown; all of them are in the JSON.
+NAMES = 4
 Ends = Optional[Sequence[float]]
 
 
@@ -18,6 +20,13 @@ class Column(NamedTuple):
     order: str = ""
 
 
+class Link(NamedTuple):
+    """A link within the page: its text, and the anchor that it leads to."""
+
+    text: str
+    anchor: str
+
+
 class Cell(NamedTuple):
     """What stands in a cell.
 
@@ -25,11 +34,19 @@ class Cell(NamedTuple):
         text: The text.
         small: What stands below it in small print.
         key: What to sort by, where the text does not begin with it.
+        links: What the page links to below it.
+        anchor: Of the first cell of a row: what the page's links call the row.
+        marks: Of the first cell of a row: words that the page tells its rows apart by.
+        svg: What the page draws below it; everything from data in it is escaped.
     """
 
     text: str
     small: str = ""
     key: str = ""
+    links: Sequence[Link] = ()
+    anchor: str = ""
+    marks: Sequence[str] = ()
+    svg: str = ""
 
     @property
     def empty(self) -> bool:
@@ -84,6 +101,12 @@ def between(ends: Ends, write: Callable[[float], str] = number) -> str:
     """An interval or a range: `0.0080 .. 0.0123`; nothing where it is not known."""
     # A line may end in the middle only.
     return "" if ends is None else "\N{NO-BREAK SPACE}.. ".join(map(write, ends))
+
+
+def named(names: Sequence[str]) -> str:
+    """The first of these names, and how many more there are."""
+    more = len(names) - NAMES
+    return ", ".join(names[:NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def decibels(value: Optional[float]) -> str:

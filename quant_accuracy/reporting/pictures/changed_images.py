@@ -1,7 +1,9 @@
-"""The images that lost most of their AP, drawn."""
+"""The images that lost most of their AP: a picture of each, and what the variants detected on it."""
 
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Sequence
+from typing import Any, Dict, Iterable, List, NamedTuple, Sequence
+
+from PIL import Image
 
 from quant_accuracy.base import files, invocation
 from quant_accuracy.base.errors import DataError
@@ -12,14 +14,16 @@ from quant_accuracy.pipeline import device_figures
 from quant_accuracy.pipeline.evaluation import Evaluation
 from quant_accuracy.pipeline.variant import Variant
 from quant_accuracy.reporting.pictures import pictures, scenes
-from quant_accuracy.reporting.pictures.scenes import Scene
+from quant_accuracy.reporting.pictures.scenes import Box, Scene
 from quant_accuracy.scoring import attribution
+from quant_accuracy.scoring.matching import RIGHT, UNCOUNTED, WRONG
 
 _FOLDER = "images"
+_OUTCOMES = {RIGHT: "right", WRONG: "wrong", UNCOUNTED: "uncounted"}
 
 
 def draw(evaluation: Evaluation, folder: Path) -> List[Dict[str, Any]]:
-    """Draw the images that lost most, into `images` below the folder of the report.
+    """Tell of the images that lost most, with a picture of each in `images` below the folder of the report.
 
     Args:
         evaluation: The evaluation.
@@ -27,8 +31,8 @@ def draw(evaluation: Evaluation, folder: Path) -> List[Dict[str, Any]]:
 
     Returns:
         For each image, largest loss first: its id, its file name as the annotations have it (empty without), its AP by
-        variant (see `attribution.image_aps`; None where there is no device, or it has not run the image), and where
-        its picture is, relative to the folder.
+        variant (see `attribution.image_aps`; None where there is no device, or it has not run the image), where its
+        picture is, relative to the folder, its size, its ground truth and its detections.
 
     Raises:
         DataError: A record cannot be read any more; file and record are named.
@@ -39,7 +43,7 @@ def draw(evaluation: Evaluation, folder: Path) -> List[Dict[str, Any]]:
 
 
 def draw_of_device(evaluation: Evaluation, folder: Path) -> List[Dict[str, Any]]:
-    """Draw the images that lost most from the simulation to the device, as `draw` does.
+    """Tell of the images that lost most from the simulation to the device, as `draw` does.
 
     Raises:
         DataError: A record cannot be read any more; file and record are named.
@@ -61,11 +65,28 @@ def _draw(evaluation: Evaluation, folder: Path, chosen: Sequence[int]) -> List[D
         scene, = scenes.scenes(truth, {name: variants[name].merged for name in own},
                                {name: variants[name].matches for name in own}, [image])
         picture = f"{_FOLDER}/{image}.jpg"
-        content = _drawn(places[image], encoded[places[image]], scene, own)
-        files.write_bytes(folder / picture, content)
+        decoded = _decoded(places[image], encoded[places[image]], image)
+        files.write_bytes(folder / picture, pictures.as_jpeg(decoded))
         found.append({"image_id": image, "file_name": str(truth.images[image].get("file_name", "")),
-                      **{name: own.get(name) for name in (*VARIANTS, DEVICE)}, "picture": picture})
+                      **{name: own.get(name) for name in (*VARIANTS, DEVICE)}, "picture": picture,
+                      "width": decoded.width, "height": decoded.height, **_as_document(scene)})
     return found
+
+
+def _as_document(scene: Scene) -> Dict[str, Any]:
+    """A scene, JSON-like; boxes to a hundredth of a pixel."""
+    return {
+        "score": scene.score,
+        "objects": [{"box": _rounded(thing.box), "name": thing.name, "crowd": thing.crowd} for thing in scene.objects],
+        "detections": {name: [{"box": _rounded(item.box), "name": item.name, "score": round(item.score, 4),
+                               "outcome": _OUTCOMES[item.outcome], "iou": round(item.iou, 4),
+                               "object": None if item.number < 0 else item.number} for item in side]
+                       for name, side in scene.sides.items()},
+    }
+
+
+def _rounded(box: Box) -> List[float]:
+    return [round(value, 2) for value in box]
 
 
 class _Place(NamedTuple):
@@ -90,10 +111,9 @@ def _encoded(places: Iterable[_Place]) -> Dict[_Place, EncodedImage]:
             for number, image in records.read_encoded(path, numbers).items()}
 
 
-def _drawn(place: _Place, encoded: EncodedImage, scene: Scene, aps: Mapping[str, float]) -> bytes:
+def _decoded(place: _Place, encoded: EncodedImage, image: int) -> Image.Image:
     try:
-        image = pictures.decode(encoded.content)
+        return pictures.decode(encoded.content)
     except ValueError as error:
-        raise DataError(f"{place.path}: record {place.number} (image {scene.image_id}) is not a readable image "
+        raise DataError(f"{place.path}: record {place.number} (image {image}) is not a readable image "
                         f"({error}); copy the file again or make it with {invocation.CREATE_TFRECORDS}") from error
-    return pictures.as_jpeg(pictures.draw(image, scene, aps))

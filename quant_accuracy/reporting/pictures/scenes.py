@@ -1,6 +1,5 @@
-"""What a picture of an image shows: its ground truth, and what each variant made of it at IoU 0.50."""
+"""What is seen on an image: its ground truth, and what each variant made of it at IoU 0.50."""
 
-import math
 from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Tuple
 
 import numpy as np
@@ -10,11 +9,12 @@ from quant_accuracy.detection.merge import Merged
 from quant_accuracy.scoring import matching
 from quant_accuracy.scoring.matching import RIGHT, UNCOUNTED, Matches
 
-_IOU = float(matching.IOU_THRESHOLDS[0])
-# From the first of these scores on everything is drawn, from a later one where that would be too much.
+# From the first of these scores on everything is shown at first, from a later one where that would be too much.
 _SCORES = (0.3, 0.5, 0.7)
-_LEAST_SCORE = 0.01
-# Boxes in a panel beyond the number of objects: more hide each other.
+# What is kept at all: lower scores are shown by nobody, and more boxes hide each other.
+LEAST_SCORE = 0.05
+_MOST = 30
+# Boxes that are shown at first beyond the number of objects.
 _SPARE = 8
 
 Box = Tuple[float, ...]
@@ -35,7 +35,7 @@ class Object(NamedTuple):
 
 
 class Detection(NamedTuple):
-    """A detection that is drawn.
+    """A detection.
 
     Attributes:
         box: x, y, width, height in pixels of the original image.
@@ -43,6 +43,7 @@ class Detection(NamedTuple):
         score: 0..1.
         outcome: `RIGHT`, `WRONG` or `UNCOUNTED`, as matching has it.
         iou: How far it overlaps the object that it took; 0 where it took none.
+        number: Position of that object in the scene; -1 where it took none.
     """
 
     box: Box
@@ -50,18 +51,7 @@ class Detection(NamedTuple):
     score: float
     outcome: int
     iou: float
-
-
-class Side(NamedTuple):
-    """What a variant made of an image.
-
-    Attributes:
-        detections: Those that are drawn, best first.
-        missed: The objects that none of these took.
-    """
-
-    detections: Sequence[Detection]
-    missed: Sequence[Object]
+    number: int
 
 
 class Scene(NamedTuple):
@@ -70,16 +60,15 @@ class Scene(NamedTuple):
     Attributes:
         image_id: Its id.
         objects: Its ground truth.
-        sides: By variant.
-        score: From this score on all detections are drawn.
-        least: From this score on those are drawn that the AP of the image depends on.
+        sides: The detections by variant, best first, from `LEAST_SCORE` on; where there are many, the best, and what
+            the AP of the image depends on.
+        score: From this score on there are few enough of them to be told apart.
     """
 
     image_id: int
     objects: Sequence[Object]
-    sides: Mapping[str, Side]
+    sides: Mapping[str, Sequence[Detection]]
     score: float
-    least: float
 
 
 def scenes(annotations: Annotations, merged: Mapping[str, Merged], matches: Mapping[str, Matches],
@@ -107,16 +96,8 @@ def scenes(annotations: Annotations, merged: Mapping[str, Merged], matches: Mapp
     return found_scenes
 
 
-class _Candidate(NamedTuple):
-    """A detection, the number of the object that it took (-1: none), and whether the AP of the image depends on it."""
-
-    detection: Detection
-    number: int
-    matters: bool
-
-
 def _detections(annotations: Annotations, matches: Matches, merged: Merged, image: int,
-                truth: Sequence[Object]) -> List[_Candidate]:
+                truth: Sequence[Object]) -> List[Detection]:
     """All detections of an image, best first."""
     rows = np.flatnonzero(matches.images == np.searchsorted(matches.image_ids, image))
     rows = rows[np.argsort(-matches.scores[rows], kind="stable")]
@@ -135,35 +116,21 @@ def _detections(annotations: Annotations, matches: Matches, merged: Merged, imag
             best = len(free) - 1 - int(np.argmax(overlaps[::-1]))
             number, overlap = free[best], float(overlaps[best])
             taken.append(number)
-        found.append((Detection(tuple(box.tolist()), name, float(matches.scores[row]), outcome, overlap),
-                      number))
-    # What is wrong costs nothing once no right detection of its class follows.
-    last = {detection.name: place for place, (detection, number) in enumerate(found) if number >= 0}
-    return [_Candidate(detection, number, detection.outcome != UNCOUNTED and place <= last.get(detection.name, -1))
-            for place, (detection, number) in enumerate(found)]
+        found.append(Detection(tuple(box.tolist()), name, float(matches.scores[row]), outcome, overlap, number))
+    return found
 
 
-def _scene(image: int, truth: Sequence[Object], found: Mapping[str, Sequence[_Candidate]]) -> Scene:
-    """The scene with as much drawn as can be told apart, and first of all what the difference of the APs comes from."""
+def _scene(image: int, truth: Sequence[Object], found: Mapping[str, Sequence[Detection]]) -> Scene:
+    """The scene with as much shown at first as can be told apart."""
     most = len(truth) + _SPARE
-
-    def readable(score: float, least: float) -> bool:
-        return all(len(_drawn(candidates, score, least)) <= most for candidates in found.values())
-
-    score = next((score for score in _SCORES if readable(score, score)), _SCORES[-1])
-    lower = {math.floor(100 * candidate.detection.score) / 100
-             for candidates in found.values() for candidate in candidates if candidate.number >= 0}
-    least = next((least for least in sorted(lower) if _LEAST_SCORE <= least < score and readable(score, least)), score)
-    return Scene(image, truth, {name: _side(_drawn(candidates, score, least), truth)
-                                for name, candidates in found.items()}, score, least)
+    score = next((score for score in _SCORES if all(sum(item.score >= score for item in side) <= most
+                                                    for side in found.values())), _SCORES[-1])
+    return Scene(image, truth, {name: _kept(side, len(truth) + _MOST) for name, side in found.items()}, score)
 
 
-def _drawn(candidates: Sequence[_Candidate], score: float, least: float) -> List[_Candidate]:
-    return [candidate for candidate in candidates
-            if candidate.detection.score >= (least if candidate.matters else score)]
-
-
-def _side(drawn: Sequence[_Candidate], truth: Sequence[Object]) -> Side:
-    taken = {candidate.number for candidate in drawn}
-    return Side([candidate.detection for candidate in drawn],
-                [thing for place, thing in enumerate(truth) if place not in taken and not thing.crowd])
+def _kept(found: Sequence[Detection], most: int) -> List[Detection]:
+    # What is wrong costs nothing once no right detection of its class follows.
+    last = {item.name: place for place, item in enumerate(found) if item.number >= 0}
+    matters = [item.outcome != UNCOUNTED and place <= last.get(item.name, -1) for place, item in enumerate(found)]
+    return [item for place, item in enumerate(found) if item.score >= LEAST_SCORE
+            and (place < most or item.number >= 0 or (matters[place] and place < 2 * most))]

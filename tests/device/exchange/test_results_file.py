@@ -107,7 +107,7 @@ _TEXT = json.dumps([_ONE, _ONE]).encode()
     (_TEXT.replace(b"}, {", b"} {"), "'{' stands behind record 0, not a comma"),
     (_TEXT.replace(b"}]", b"},]"), "a comma stands behind record 1, the last one"),
     (_TEXT.replace(b'"score": 0.5}]', b'"score": 0.5.5}]'), "record 1 is cut short or damaged"),
-    (b"[1, 2]", "record 0 is no object"),
+    (b"[1, 2]", "record 0 is not an object"),
     (b'{"images": [], "annotations": [], "categories": []}', "an object of 'images', 'annotations', 'categories', not"),
     (b"<!DOCTYPE html><html>", "it is a web page; the download failed"),
     (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS"),

@@ -63,7 +63,7 @@ def test_another_version_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     monkeypatch.setattr(installation, "_found", lambda module: True)
 
     assert installation.require() == "2.420.0"
-    assert "warning: AIMET ONNX 2.420.0 is installed, but 2.42 is what is known to work" in capsys.readouterr().err
+    assert "warning: AIMET ONNX 2.420.0 is installed, but 2.42 is the tested version" in capsys.readouterr().err
 
 
 def test_what_cannot_be_loaded_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

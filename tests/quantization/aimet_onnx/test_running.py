@@ -55,7 +55,7 @@ def test_a_damaged_file_is_one_line_with_a_remedy(small_both: Both, tmp_path: Pa
     for path in (small_both.folder / "aimet_onnx").iterdir():
         (copy / path.name).write_bytes(b"\xff" if path.name == name else path.read_bytes())
 
-    with pytest.raises(StorageError, match=r"delete .*, it will be made again") as caught, \
+    with pytest.raises(StorageError, match=r"delete .*, it will be rebuilt") as caught, \
             aimet_onnx.open_network(tmp_path, SMALL_NAMES):
         pass
 

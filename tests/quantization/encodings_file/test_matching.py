@@ -97,7 +97,7 @@ def test_in_other_versions_only_what_a_converter_named_is_nobodys(quantizers: Li
     assert encodings_file.left_out(stored, quantizers, [PARAM]) == ["const_fold_opt__5"]
 
     items.append(_list("bax/weights/read:0"))
-    with pytest.raises(ConfigurationError, match="'bax/weights/read:0' is no enabled param quantizer"):
+    with pytest.raises(ConfigurationError, match="'bax/weights/read:0' is not an enabled param quantizer"):
         encodings_file.matching(encodings_file.read(written(document)), quantizers, [PARAM])
 
 

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from quant_accuracy.base import concurrency
 from quant_accuracy.base.errors import ConfigurationError, DataError
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph import sessions
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization import calibrate, placement, simulate
-from quant_accuracy.quantization.configuration import Configuration
+from quant_accuracy.quantization.configuration import Configuration, ParamRule
 from quant_accuracy.quantization.records import PARAM, Quantization, Settings
 from quant_accuracy.repair.adaround import network as adaround
 from quant_accuracy.repair.adaround.network import ADAM, Options, Result
@@ -28,7 +29,7 @@ def _network() -> Network:
 
     def weights(name: str, *shape: int) -> tf.Tensor:
         fan_in = np.prod(shape[:-1]) if shape[-1] > 1 else np.prod(shape[:2])
-        return tf.constant(random.randn(*shape).astype(np.float32) / np.sqrt(fan_in), name=f"{name}_weights")
+        return tf.constant((random.randn(*shape) / np.sqrt(fan_in)).astype(np.float32), name=f"{name}_weights")
 
     with tf.Graph().as_default() as graph:
         images = tf.placeholder(tf.float32, [None, 10, 10, 3], name="images")
@@ -143,6 +144,26 @@ def test_a_bias_with_a_quantizer_stays_as_its_grid_has_it() -> None:
     assert [layer.layer for layer in result.layers] == _LAYERS
 
 
+@pytest.mark.parametrize("params", [{}, {"bias": ParamRule(False)}], ids=["biases quantized", "biases float"])
+def test_the_error_that_is_told_of_the_last_layer_is_that_of_the_simulation(params: Dict[str, ParamRule]) -> None:
+    network = _network()
+    settings = Settings("tf", param_bitwidth=4, configuration=Configuration(params=params))
+    quantization = calibrate.calibrate(network.graph, placement.place_quantizers(network, settings), settings, "images",
+                                       _images())
+
+    result = adaround.adaround(network, quantization, "images", _images(), _OPTIONS)
+
+    simulated = simulate.simulate(result.graph, _grids(quantization, result))
+    found, wanted = (np.concatenate([_dense(graph, images) for images in _images()])
+                     for graph in (simulated, network.graph))
+    assert result.layers[-1].error == pytest.approx(np.square(found - wanted).sum(axis=1).mean(), rel=1e-4)
+
+
+def _dense(graph: tf.GraphDef, images: np.ndarray) -> np.ndarray:
+    with sessions.open_session(graph) as session:
+        return np.asarray(session.run("dense:0", {"images:0": images}))
+
+
 def test_the_papers_training_is_to_be_had(rounded: Tuple[Network, Quantization, Result]) -> None:
     network, quantization, ours = rounded
     options = Options(ADAM, schedule=Schedule(iterations=200, batch=128), positions=64)
@@ -193,6 +214,13 @@ def test_a_second_call_goes_on_from_the_layers_that_are_kept(rounded: Tuple[Netw
     assert "not readable" in capsys.readouterr().err
     assert {path for path in pieces if path.stat().st_mtime_ns != pieces[path]} == {gone, damaged}
     assert first == second == wanted
+
+
+def test_results_do_not_depend_on_the_number_of_cores(rounded: Tuple[Network, Quantization, Result]) -> None:
+    network, quantization, wanted = rounded
+
+    with concurrency.limited_to(1):
+        assert adaround.adaround(network, quantization, "images", _images(), _OPTIONS) == wanted
 
 
 def test_other_options_do_not_take_what_is_kept(rounded: Tuple[Network, Quantization, Result], tmp_path: Path) -> None:

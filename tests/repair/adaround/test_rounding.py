@@ -43,7 +43,7 @@ def test_weights_are_rounded_softly_and_hard_as_aimets(case: str, alpha: str, ki
     grid = _grid(case)
     soft, hard = (rounding.rounded(weights, grid, variables, hard) for hard in (False, True))
 
-    limit = _rounded_off(grid) * float(grid.scale)
+    limit = _rounded_off(grid) * float(grid.scale.max())
     np.testing.assert_allclose(soft, _ARRAYS[f"{case}/soft{kind}"], rtol=1e-6, atol=limit)
     np.testing.assert_allclose(hard, _ARRAYS[f"{case}/hard{kind}"], rtol=1e-6, atol=limit)
 

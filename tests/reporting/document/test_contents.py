@@ -68,7 +68,8 @@ def test_the_document_has_the_fields_of_its_schema_version(document: Dict[str, A
     assert set(document) == {"schema_version", "model", "images", "shards", "annotations", "metrics", "mAP_drop",
                              "unknown_categories", "intervals", "verdicts", "notes", "errors", "curves", "quantizers",
                              "batch_norms_left", "changed_images", "why", "history", "provenance", "run", "device",
-                             "device_depth", "repair"}
+                             "device_depth", "repair", "snapshot", "confusion", "calibration",
+                             "distributions"}
     assert document["device"] is None
     assert document["why"] is None
 
@@ -169,7 +170,8 @@ def test_a_run_says_how_it_was_asked_for_and_how_long_each_step_took(document: D
     run = document["run"]
 
     assert set(run) == {"ended", "seconds", "images_per_second", "machine", "options", "retried"}
-    assert set(run["seconds"]) == {"prepare", "detect", "score", "judge", "intervals", "errors", "curves", "pictures"}
+    assert set(run["seconds"]) == {"prepare", "detect", "score", "judge", "intervals", "errors", "confusion", "curves",
+                                   "pictures", "distributions"}
     assert all(seconds >= 0 for seconds in run["seconds"].values())
     assert set(run["images_per_second"]) == {*VARIANTS, "device"}
     assert run["images_per_second"]["device"] is None

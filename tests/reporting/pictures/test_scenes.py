@@ -40,27 +40,26 @@ def _scene(truth: Annotations, *sides: Sequence[Sequence[float]]) -> Scene:
 _CAR, _DOG = (10, 10, 50, 50), (150, 150, 60, 60)
 
 
-def test_outcomes_are_right_wrong_or_uncounted_and_what_nothing_took_is_missed() -> None:
+def test_outcomes_are_right_with_the_object_that_was_taken_wrong_or_uncounted() -> None:
     truth = _truth((_CAR, 1, 0), (_DOG, 2, 0), ((200, 10, 90, 90), 1, 1))
 
     scene = _scene(truth, [(*_CAR, 0.9, 1), (*_CAR, 0.8, 2), (210, 20, 30, 30, 0.7, 1), (*_CAR, 0.6, 1)],
                    [(*_DOG, 0.95, 2)])
 
     before, after = scene.sides["float"], scene.sides["quantized"]
-    assert [(found.name, found.score, found.outcome, found.iou) for found in before.detections] == [
-        ("car", 0.9, RIGHT, 1.0), ("dog", 0.8, WRONG, 0.0), ("car", 0.7, UNCOUNTED, 0.0), ("car", 0.6, WRONG, 0.0)]
-    assert [thing.name for thing in before.missed] == ["dog"]
-    assert [(found.name, found.outcome) for found in after.detections] == [("dog", RIGHT)]
-    assert [thing.name for thing in after.missed] == ["car"]
+    assert [(found.name, found.score, found.outcome, found.iou, found.number) for found in before] == [
+        ("car", 0.9, RIGHT, 1.0, 0), ("dog", 0.8, WRONG, 0.0, -1), ("car", 0.7, UNCOUNTED, 0.0, -1),
+        ("car", 0.6, WRONG, 0.0, -1)]
+    assert [(found.name, found.outcome, found.number) for found in after] == [("dog", RIGHT, 1)]
     assert [thing.crowd for thing in scene.objects] == [False, False, True]
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_objects_are_missed_that_pycocotools_leaves_without_a_match(seed: int) -> None:
+def test_objects_that_nothing_took_are_those_that_pycocotools_leaves_without_a_match(seed: int) -> None:
     random = np.random.RandomState(seed)
     truth = random_truth(random, images=15)
     merged = random_detections(random, truth, 0.8)
-    # Everything is drawn.
+    # Everything is kept.
     merged.results.scores[:] = 0.31 + 0.6 * merged.results.scores
     with contextlib.redirect_stdout(io.StringIO()):
         coco = COCO()
@@ -77,44 +76,31 @@ def test_objects_are_missed_that_pycocotools_leaves_without_a_match(seed: int) -
     found = scenes.scenes(truth, {"float": merged}, {"float": matching.match(merged, truth)}, sorted(truth.images))
 
     for scene in found:
-        by_key = {thing["id"]: (tuple(thing["bbox"]), truth.categories[thing["category_id"]])
-                  for thing in truth.by_image()[scene.image_id]}
-        if scene.score > scenes._SCORES[0]:
-            continue
-        assert sorted((thing.box, thing.name) for thing in scene.sides["float"].missed) \
-            == sorted(by_key[key] for key in left[scene.image_id])
-    assert sum(scene.score == scenes._SCORES[0] for scene in found) > 5
+        things = truth.by_image()[scene.image_id]
+        taken = {item.number for item in scene.sides["float"]}
+        assert sorted(thing["id"] for place, thing in enumerate(things)
+                      if place not in taken and not thing.get("iscrowd")) == sorted(left[scene.image_id])
+    assert len(found) > 5
 
 
-def test_low_scores_are_drawn_only_where_the_ap_depends_on_them() -> None:
-    truth = _truth((_CAR, 1, 0), (_DOG, 2, 0))
+def test_scores_that_nobody_shows_are_left_out() -> None:
+    scene = _scene(_truth((_CAR, 1, 0)), [(*_CAR, 0.9, 1), (*_DOG, 0.05, 2), (*_DOG, 0.04, 2)], [])
 
-    scene = _scene(truth, [(*_CAR, 0.9, 1), (*_DOG, 0.12, 2), (5, 200, 50, 50, 0.15, 2), (80, 5, 50, 50, 0.11, 2),
-                           (5, 80, 50, 50, 0.2, 1), (100, 100, 9, 9, 0.35, 1)], [(*_CAR, 0.8, 1)])
-
-    assert (scene.score, scene.least) == (0.3, 0.12)
-    # A dog of 0.15 stands before the right one of 0.12, one of 0.11 behind; no right car follows that of 0.2.
-    assert [(found.score, found.outcome) for found in scene.sides["float"].detections] == [
-        (0.9, RIGHT), (0.35, WRONG), (0.15, WRONG), (0.12, RIGHT)]
-    assert [thing.name for thing in scene.sides["quantized"].missed] == ["dog"]
+    assert [found.score for found in scene.sides["float"]] == [0.9, 0.05]
+    assert scene.score == 0.3
 
 
-def test_where_much_is_detected_less_is_drawn() -> None:
+def test_where_much_is_detected_less_is_shown_at_first_and_what_the_ap_depends_on_is_kept() -> None:
     crowd = [(x, y, 20, 20, 0.4 + 0.001 * x, 1) for x in range(0, 280, 30) for y in range(0, 280, 30)]
 
-    scene = _scene(_truth((_CAR, 1, 0)), [*crowd, (*_CAR, 0.95, 1)], [(*_CAR, 0.6, 1)])
+    scene = _scene(_truth((_CAR, 1, 0), (_DOG, 2, 0)), [*crowd, (*_CAR, 0.95, 1), (*_DOG, 0.1, 2)], [(*_CAR, 0.6, 1)])
 
     assert scene.score == 0.7
-    assert [found.score for found in scene.sides["float"].detections] == [0.95]
-    assert [found.outcome for found in scene.sides["quantized"].detections] == [RIGHT]
-    assert scene.least == 0.6
-
-
-def test_what_neither_variant_finds_leaves_only_missed_objects() -> None:
-    scene = _scene(_truth((_CAR, 1, 0)), [], [])
-
-    assert (scene.score, scene.least) == (0.3, 0.3)
-    assert [[thing.name for thing in side.missed] for side in scene.sides.values()] == [["car"], ["car"]]
+    assert scene.sides["float"][0].score == 0.95
+    # As many as are kept of all, and the dog; but for it no car behind the first is right.
+    assert len(scene.sides["float"]) == 2 + 30 + 1
+    assert scene.sides["float"][-1].outcome == RIGHT
+    assert [found.outcome for found in scene.sides["quantized"]] == [RIGHT]
 
 
 def test_scenes_come_in_the_order_that_is_asked_for() -> None:

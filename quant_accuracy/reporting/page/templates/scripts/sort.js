@@ -1,4 +1,3 @@
-"use strict";
 // The headings of sortable tables become buttons. Rows whose cell says nothing stay last in either direction.
 const names = new Intl.Collator("en", {numeric: true});
 

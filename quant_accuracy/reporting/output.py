@@ -43,8 +43,7 @@ def write(evaluation: Evaluation, folder: Path, kept: Optional[Path] = None,
     document = contents.as_document(evaluation, folder, why, repair)
     if kept is not None:
         document = history.remember(kept, document)
-    written = [*pages.write(document, folder, REPORT_FORMS), *write_evidence(evaluation, folder)]
-    return written if repair is None else [*written, *repair_table.write(repair, folder)]
+    return [*pages.write(document, folder, REPORT_FORMS), *write_evidence(evaluation, folder)]
 
 
 def write_evidence(evaluation: Evaluation, folder: Path) -> List[Path]:

@@ -67,7 +67,7 @@ class Attempt:
     def outcome(self) -> str:
         """What all gates say together."""
         said = set(self.gates.values())
-        return next((word for word in (FAIL, INCONCLUSIVE) if word in said), PASS if said else INCONCLUSIVE)
+        return next((word for word in (FAIL, INCONCLUSIVE) if word in said), PASS if said else FAIL)
 
 
 class Bench:

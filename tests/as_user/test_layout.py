@@ -12,7 +12,7 @@ _NO_MIRROR = {"against_aimet", "as_user", "support", "reference", "fuzz", "mutat
 def _modules(room: Path) -> Set[str]:
     """The modules, sub-rooms and shipped files of a room by name, as tests are named after them: dots as `_`."""
     found = {path.name if path.is_dir() else path.with_suffix("").name.replace(".", "_") for path in room.glob("*")}
-    return found | {path.stem for path in (room / "templates").glob("*")}
+    return found | {path.stem for path in (room / "templates").rglob("*")}
 
 
 def test_each_test_file_is_named_after_a_module_of_its_room() -> None:

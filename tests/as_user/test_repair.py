@@ -20,7 +20,7 @@ from quant_accuracy.settings import card as cards
 from quant_accuracy.settings import options
 from quant_accuracy.settings.card import DataPaths
 from quant_accuracy.settings.request import Request
-from tests.support import suite
+from tests.support import report_documents, suite
 from tests.support.places import ROOT
 
 _LOW = "FeatureExtractor/MobilenetV2/expanded_conv_8/add:0"
@@ -78,6 +78,7 @@ def test_from_red_to_green_the_one_low_activation_is_raised_and_nothing_else(
     assert found["chosen"]["changes"] == [f"8 bits for {_LOW}"]
     assert found["chosen"]["all"]["images"] == 60
     assert found["chosen"]["held_back"]["images"] == 20
+    assert not report_documents.schema_errors(json.loads((red.with_suffix("") / "report.json").read_text()))
     assert found["images"] == {"search": 40, "held_back": 20, "all": 60}
     repaired = red.with_suffix("") / "repair" / "low_repaired.yaml"
     assert suite.run(tmp_path, f"--model={repaired}", *arguments).status == 0

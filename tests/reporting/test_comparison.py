@@ -101,7 +101,8 @@ def _said(captured: str) -> str:
 def test_images_that_changed_have_the_aps_of_pycocotools_and_the_largest_change_comes_first(
         w8: Path, w4: Path, found: Comparison, demo: DataPaths) -> None:
     changed = found.paired.changed
-    sizes = [abs(change.after - change.before) for change in changed]
+    # Sums in another order are the same AP.
+    sizes = [round(abs(change.after - change.before), 9) for change in changed]
 
     assert len(changed) > 20
     assert len({change.image_id for change in changed}) == len(changed)

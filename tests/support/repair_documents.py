@@ -35,10 +35,9 @@ def chosen(name: str = "equalization + AdaRound", **changes: Any) -> Dict[str, A
 def repair(**changes: Any) -> Dict[str, Any]:
     """A repair that was found with the fourth of five attempts, of which one could not be measured."""
     return {"line": "Paste repair/card.yaml: equalization + AdaRound passes every gate with weights at 4 bits.",
-            "found": True, "ended": "found", "seconds": 312.0, "budget_minutes": 30.0, "allowed_drop": 0.02,
-            "not_held_back": "",
-            "images": {"search": 120, "held_back": 80, "all": 200},
-            "gates": ["mAP_drop", "mAP_floor"],
+            "found": True, "ended": "found", "seconds": 312.0, "budget_minutes": 30.0,
+            "allowed_drop": 0.02, "not_held_back": "",
+            "images": {"search": 120, "held_back": 80, "all": 200}, "gates": ["mAP_drop", "mAP_floor"],
             "left_out": ["mAP_baseline: it is made of the repaired card"],
             "before": attempt("as it is", 0.156, remedies=[]),
             "attempts": [attempt("scheme tf", 0.17), attempt("equalization", 0.05), failed(),

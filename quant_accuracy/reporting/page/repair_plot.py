@@ -21,13 +21,16 @@ _ACROSS, _DOWN = 62, 15
 
 
 def draw(repair: Mapping[str, Any]) -> Optional[Plot]:
-    """Attempts by cost and mAP drop, the front as a line; None where none was measured."""
-    limit: Optional[float] = repair["allowed_drop"]
+    """Attempts by cost and mAP drop, the front as a line; None where none was measured.
+
+    Args:
+        repair: What a report says of a repair.
+    """
     found = [row for row in of_repair.rows(repair) if row.place >= 0
              and None not in (row.attempt["drop"], row.attempt["bit_operations"])]
     if all(row.place == 0 for row in found):
         return None
-    sheet = Sheet(_WIDTH, _HEIGHT)
+    sheet, limit = Sheet(_WIDTH, _HEIGHT), repair["allowed_drop"]
     axes, floor = _axes(sheet, found, limit)
     if limit is not None:
         ends = axes.get_xlim()

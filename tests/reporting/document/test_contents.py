@@ -169,7 +169,7 @@ def test_the_images_that_lost_most_are_drawn_and_their_aps_are_those_of_pycocoto
 def test_a_run_says_how_it_was_asked_for_and_how_long_each_step_took(document: Dict[str, Any], whole: Path) -> None:
     run = document["run"]
 
-    assert set(run) == {"ended", "seconds", "images_per_second", "machine", "options", "retried"}
+    assert set(run) == {"command", "ended", "seconds", "images_per_second", "machine", "options", "retried"}
     assert set(run["seconds"]) == {"prepare", "detect", "score", "judge", "intervals", "errors", "confusion", "curves",
                                    "pictures", "distributions"}
     assert all(seconds >= 0 for seconds in run["seconds"].values())

@@ -18,13 +18,13 @@ class _Dot(NamedTuple):
     note: str
 
 
-def _draw(given: Dict[str, Any]) -> Optional[Plot]:
+def _draw(given: Dict[str, Any], limit: Optional[float] = 0.02) -> Optional[Plot]:
     with drawing.own_settings():
-        return repair_plot.draw(given)
+        return repair_plot.draw({**given, "allowed_drop": limit})
 
 
-def _drawn(given: Dict[str, Any]) -> Plot:
-    found = _draw(given)
+def _drawn(given: Dict[str, Any], limit: Optional[float] = 0.02) -> Plot:
+    found = _draw(given, limit)
     assert found is not None
     return found
 
@@ -67,7 +67,7 @@ def test_drops_are_to_scale() -> None:
 
 
 def test_the_limit_separates_what_it_allows_from_the_rest() -> None:
-    plot = _drawn(repair(allowed_drop=0.02))
+    plot = _drawn(repair(), 0.02)
     (place,) = [float(text.attrib["y"]) for text in ElementTree.fromstring(plot.svg).iter("text")
                 if text.text == "limit 0.02"]
 
@@ -75,7 +75,7 @@ def test_the_limit_separates_what_it_allows_from_the_rest() -> None:
     below = [dot for dot in _dots(plot) if dot.y > place]
     assert {dot.note.split(" ")[0] for dot in below} == {"before", "#1", "#2"}
     assert "A drop of at most 0.02 is allowed." in plot.summary
-    assert "limit" not in " ".join(_texts(_drawn(repair(allowed_drop=None))))
+    assert "limit" not in " ".join(_texts(_drawn(repair(), None)))
 
 
 def test_what_loses_more_than_before_lies_on_the_floor() -> None:
@@ -117,5 +117,4 @@ def test_costs_that_are_far_apart_have_a_scale_of_doublings() -> None:
 
 
 def test_costs_of_nothing_and_equal_drops_can_be_drawn() -> None:
-    assert _drawn(repair(before=attempt("as it is", 0.0, 0.0), attempts=[attempt("same", 0.0, 0.0, front=True)],
-                         allowed_drop=None))
+    assert _drawn(repair(before=attempt("as it is", 0.0, 0.0), attempts=[attempt("same", 0.0, 0.0, front=True)]), None)

@@ -8,11 +8,10 @@ Exit status: 0 when there is a repair, or nothing to be repaired; 1 when there i
 measured.
 """
 
-import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, List, Optional
 
-from quant_accuracy.base import command_line
+from quant_accuracy.base import command_line, progress
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.base.words import REMEDIES
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 def main(arguments: Optional[List[str]] = None) -> int:
     """Run the command line; return the exit status."""
-    parser = argparse.ArgumentParser(prog="quant-accuracy repair", description=(__doc__ or "").splitlines()[0])
+    parser = command_line.Parser(prog="quant-accuracy repair", description=(__doc__ or "").splitlines()[0])
     options.declare(parser, options.REPAIR_OPTIONS)
     typed = vars(parser.parse_args(arguments))
     return command_line.exit_status(lambda: _repair(Values(typed, from_environment(options.REPAIR_OPTIONS))))
@@ -40,6 +39,7 @@ def _repair(values: Values) -> int:
 
     with folders.without_cache(requests.expanded(values)) as kept:
         wanted, cache = preflight.resolve(kept, ready.data_paths)
+        progress.log(f"looking for a repair of {', '.join(request.card.name for request in wanted)}")
         status = command_line.MEASURED
         for request in wanted:
             status = max(status, _repair_one(kept, request, cache))

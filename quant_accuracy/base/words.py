@@ -12,6 +12,8 @@ TFLITE, OPENVINO_INT8 = DEVICES = ("tflite", "openvino-int8")
 SCHEME, CALIBRATION, PER_CHANNEL, SYMMETRIC, EQUALIZATION, BIAS_CORRECTION, ADAROUND, MIXED_PRECISION = REMEDIES = (
     "scheme", "calibration", "per-channel", "symmetric", "equalization", "bias-correction", "adaround",
     "mixed-precision")
+# Where a repair lies beside its report.
+REPAIR_FOLDER = "repair"
 REPORT_SCHEMA_VERSION = 7
 REPORT_FORMS = ("html", "json", "md")
 # How encodings are made.

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, List, Optional
 from quant_accuracy.base import command_line, progress
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.errors import ConfigurationError
-from quant_accuracy.base.words import REMEDIES
+from quant_accuracy.base.words import REMEDIES, REPAIR_FOLDER
 from quant_accuracy.settings import card as cards
 from quant_accuracy.settings import folders, options
 from quant_accuracy.settings import request as requests
+from quant_accuracy.settings.gates import OF_QUANTIZATION
 from quant_accuracy.settings.request import Request
 from quant_accuracy.settings.values import Values, from_environment
 
@@ -39,6 +40,10 @@ def _repair(values: Values) -> int:
 
     with folders.without_cache(requests.expanded(values)) as kept:
         wanted, cache = preflight.resolve(kept, ready.data_paths)
+        for request in wanted:
+            _require_repairable(request)
+            preflight.check_replaced(folders.output(kept, request.card.name) / REPAIR_FOLDER, request,
+                                     folders.cards(kept))
         progress.log(f"looking for a repair of {', '.join(request.card.name for request in wanted)}")
         status = command_line.MEASURED
         for request in wanted:
@@ -48,21 +53,14 @@ def _repair(values: Values) -> int:
 
 def _repair_one(values: Values, request: Request, cache: Cache) -> int:
     # TensorFlow takes seconds to import: not before the options are known to be right.
-    from quant_accuracy.pipeline import evaluation, trial
-    from quant_accuracy.quantization.records import BUILTIN
+    from quant_accuracy.pipeline import evaluation
     from quant_accuracy.reporting import gate_table, terminal
 
-    if not any(gate.name in trial.GATES for gate in request.card.gates):
-        raise ConfigurationError(f"{request.card.name}: has none of the gates {', '.join(trial.GATES)}, so there is "
-                                 "nothing that a repair could meet; give the card one")
-    if request.card.quantization.backend != BUILTIN:
-        raise ConfigurationError("--backend: a search quantizes the network dozens of times, which AIMET takes minutes "
-                                 "for each time; leave the option out, and run the repaired card with it")
     result = evaluation.evaluate(request, cache)
     target = folders.output(values, request.card.name)
     if not _red(result, bool(values.get("strict"))):
         terminal.print_table(result, gate_table.console())
-        print(f"\n{request.card.name}: nothing to repair: every gate on what quantization costs passes")
+        print(f"\n{request.card.name}: nothing to repair: {_why_not(result)}")
         return command_line.MEASURED
     return _search(values, result, target)
 
@@ -85,10 +83,35 @@ def _search(values: Values, result: "Evaluation", target: Path) -> int:
     return command_line.MEASURED if outcome.repaired else command_line.GATE_FAILED
 
 
-def _red(result: "Evaluation", strict: bool) -> bool:
-    """Whether a gate that a repair can meet is red."""
-    from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE
-    from quant_accuracy.pipeline import trial
+def _require_repairable(request: Request) -> None:
+    from quant_accuracy.quantization.records import BUILTIN
 
-    red = {FAIL, INCONCLUSIVE} if strict else {FAIL}
-    return any(verdict.outcome in red and verdict.gate in trial.GATES for verdict in result.verdicts)
+    if not any(gate.name in OF_QUANTIZATION for gate in request.card.gates):
+        raise ConfigurationError(f"{request.card.name}: has none of the gates {', '.join(OF_QUANTIZATION)}, so there "
+                                 "is nothing that a repair could meet; give the card one")
+    if request.card.quantization.backend != BUILTIN:
+        raise ConfigurationError("--backend: a search quantizes the network dozens of times, which AIMET takes minutes "
+                                 "for each time; leave the option out, and run the repaired card with it")
+
+
+def _red(result: "Evaluation", strict: bool) -> bool:
+    """Whether a gate that a repair can meet is red, or known to be; one whose known failure is over is not."""
+    from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, KNOWN
+
+    red = {FAIL, KNOWN, *([INCONCLUSIVE] if strict else [])}
+    return any(verdict.outcome in red and verdict.gate in OF_QUANTIZATION
+               and not (verdict.outcome == FAIL and verdict.known_failure) for verdict in result.verdicts)
+
+
+def _why_not(result: "Evaluation") -> str:
+    from quant_accuracy.judging.verdicts import INCONCLUSIVE
+
+    of = [verdict for verdict in result.verdicts if verdict.gate in OF_QUANTIZATION]
+    over = [verdict.gate for verdict in of if verdict.known_failure]
+    unsure = [verdict.gate for verdict in of if verdict.outcome == INCONCLUSIVE]
+    if over:
+        return f"{', '.join(over)}: known to fail, and passes now; remove known_failure from the card"
+    if unsure:
+        return (f"no gate on what quantization costs fails; {', '.join(unsure)}: inconclusive, which is red with "
+                "--strict, and more images may decide")
+    return "every gate on what quantization costs passes"

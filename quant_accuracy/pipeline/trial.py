@@ -19,10 +19,7 @@ from quant_accuracy.scoring import bootstrap, coco
 from quant_accuracy.scoring.intervals import Interval
 from quant_accuracy.scoring.partial import ClassImages, PartialAps
 from quant_accuracy.settings.card import ModelCard
-from quant_accuracy.settings.gates import CLASS_DROP
-
-# The gates that speak of the quantized variant alone, or of what it loses.
-GATES = ("mAP_floor", "mAP_drop", "mAP_ratio", CLASS_DROP)
+from quant_accuracy.settings.gates import OF_QUANTIZATION
 
 
 @dataclass(frozen=True)
@@ -34,7 +31,7 @@ class Trial:
         mean_ap: The quantized mAP.
         drop: Float mAP - quantized mAP.
         interval: Where the drop lies on any such images, 95 % confidence; None where no interval is honest.
-        verdicts: What those of `GATES` say that the card has.
+        verdicts: What those of `OF_QUANTIZATION` say that the card has.
     """
 
     images: int
@@ -98,7 +95,8 @@ def _verdicts(prepared: Prepared, both: Mapping[str, Variant]) -> List[Verdict]:
     card = prepared.request.card
     figures = Figures(both[FLOAT].metrics, both[QUANTIZED].metrics, classes, of_part, None, None, None, {},
                       prepared.request.remake)
-    return gates.judge([replace(gate, known_failure=None) for gate in card.gates if gate.name in GATES], figures)
+    return gates.judge([replace(gate, known_failure=None) for gate in card.gates if gate.name in OF_QUANTIZATION],
+                       figures)
 
 
 def _interval(prepared: Prepared, both: Mapping[str, Variant]) -> Optional[Interval]:

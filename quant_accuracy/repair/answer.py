@@ -3,14 +3,13 @@
 from typing import Any, Dict, List, Optional, Sequence
 
 from quant_accuracy.judging.verdicts import FAIL, PASS
-from quant_accuracy.pipeline import trial
 from quant_accuracy.repair import attempts, card_file
 from quant_accuracy.repair.attempts import Attempt
 from quant_accuracy.repair.plan import EXHAUSTED, INTERRUPTED, TIME, Plan
 from quant_accuracy.repair.search import Outcome
 from quant_accuracy.repair.tries import Proof
 from quant_accuracy.settings.card import ModelCard
-from quant_accuracy.settings.gates import ENCODINGS_DRIFT, OF_BASELINE, OF_DEVICE
+from quant_accuracy.settings.gates import ENCODINGS_DRIFT, OF_BASELINE, OF_DEVICE, OF_QUANTIZATION
 
 _ENDED = {EXHAUSTED: "nothing is left to be tried",
           TIME: "time ran out; the same command with a larger --budget resumes",
@@ -25,7 +24,7 @@ def line(outcome: Outcome, given: ModelCard) -> str:
     name = chosen.whole.candidate.name
     if not chosen.accepted:
         return (f"no repair: {name} comes closest, with a drop of {_figure(chosen.whole.drop)} on "
-                f"{chosen.whole.images} images{_limit(outcome)}; {_ended(outcome)}")
+                f"{chosen.whole.images} images{_limit(outcome)}{_lacking(outcome, chosen)}; {_ended(outcome)}")
     return (f"use {card_file.name_of(given)}: {name}; on all {chosen.whole.images} images the drop is "
             f"{_figure(chosen.whole.drop)}, and every gate that was judged passes{_unseen(outcome, chosen)}; make its "
             "baseline with --update-baselines")
@@ -41,6 +40,19 @@ def _limit(outcome: Outcome) -> str:
     return "" if outcome.allowed is None else f", where the gates allow {outcome.allowed:.4f}"
 
 
+def _lacking(outcome: Outcome, chosen: Proof) -> str:
+    """Why what comes closest is no repair, where its drop alone does not say it."""
+    whole = chosen.whole
+    if whole.error is not None:
+        return f", and could not be measured on all images: {whole.error}"
+    if chosen not in outcome.proofs:
+        return ", not yet measured on all images"
+    missed = [f"{gate} ({said})" for gate, said in whole.gates.items() if said != PASS]
+    if missed:
+        return f", misses {', '.join(missed)}"
+    return ", and the images that were held back contradict" if chosen.agrees == FAIL else ""
+
+
 def _unseen(outcome: Outcome, chosen: Proof) -> str:
     held, tries = chosen.held_back, len(outcome.attempts)
     if held is None or held.drop is None:
@@ -52,14 +64,15 @@ def _unseen(outcome: Outcome, chosen: Proof) -> str:
             f"{held.drop:.4f}{interval}, {says}")
 
 
-def as_document(outcome: Outcome, given: ModelCard, plan: Plan, float_map: Optional[float], card_text: str,
-                written: Sequence[str]) -> Dict[str, Any]:
+def as_document(outcome: Outcome, given: ModelCard, plan: Plan, images: int, float_map: Optional[float],
+                card_text: str, written: Sequence[str]) -> Dict[str, Any]:
     """JSON-like, as the reports show it.
 
     Args:
         outcome: What the search has found.
         given: The red card.
         plan: What could be tried.
+        images: How many all images are, for a search that has measured nothing on them.
         float_map: The mAP of the float variant on all images.
         card_text: The card of what was chosen; empty where nothing was.
         written: The files of what was chosen, relative to the report.
@@ -72,9 +85,9 @@ def as_document(outcome: Outcome, given: ModelCard, plan: Plan, float_map: Optio
         "line": line(outcome, given), "found": outcome.repaired, "ended": outcome.ended,
         "seconds": outcome.seconds, "budget_minutes": plan.minutes, "allowed_drop": outcome.allowed,
         "images": {"search": outcome.before.images, "held_back": sum(shard.records for shard in split.held_back),
-                   "all": max([proof.whole.images for proof in outcome.proofs], default=0)},
+                   "all": max([proof.whole.images for proof in outcome.proofs], default=0) or images},
         "not_held_back": split.reason,
-        "gates": [gate.name for gate in given.gates if gate.name in trial.GATES],
+        "gates": [gate.name for gate in given.gates if gate.name in OF_QUANTIZATION],
         "left_out": left_out(given),
         "float": {"search": None if outcome.before.mean_ap is None or outcome.before.drop is None
                   else outcome.before.mean_ap + outcome.before.drop, "all": float_map},
@@ -91,7 +104,7 @@ def left_out(card: ModelCard) -> List[str]:
                **dict.fromkeys(OF_DEVICE, "the device is not measured for each try; run the repaired card with it")}
     found = [f"{gate.name}: {reasons[gate.name]}" for gate in card.gates if gate.name in reasons]
     return found + [f"{gate.name}: it is about the float variant" for gate in card.gates
-                    if gate.name not in reasons and gate.name not in trial.GATES]
+                    if gate.name not in reasons and gate.name not in OF_QUANTIZATION]
 
 
 def _attempt(attempt: Attempt, front: bool = False) -> Dict[str, Any]:

@@ -11,15 +11,19 @@ from quant_accuracy.base.documents import read_json
 from quant_accuracy.base.errors import QuantAccuracyError
 from quant_accuracy.data.shards import Shard
 from quant_accuracy.graph import sessions
-from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS
+from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, OUTCOMES, PASS
 from quant_accuracy.pipeline import trial
 from quant_accuracy.pipeline.prepared import Prepared
 from quant_accuracy.pipeline.variant import Variant
 from quant_accuracy.repair import cost
 from quant_accuracy.repair.cost import Cost, Sizes
 from quant_accuracy.scoring.intervals import Interval
+from quant_accuracy.settings import device
 from quant_accuracy.settings.card import ModelCard
 from quant_accuracy.settings.gates import CLASS_DROP
+
+# What is kept of an attempt.
+_KEPT = {"images", "mean_ap", "drop", "interval", "gates", "seconds"}
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,7 @@ class Bench:
         """
         start = self._clock()
         try:
+            require_device(candidate.card, self.prepared.request.card)
             changed = trial.with_card(self.prepared, candidate.card)
             figures = self._kept(changed)
             if figures is None:
@@ -146,9 +151,9 @@ class Bench:
         path = self._path(changed)
         try:
             kept: Dict[str, Any] = read_json(path)
-            return kept
-        except (OSError, ValueError):
             # Missing, or damaged: both are made again.
+            return kept if is_whole(kept) else None
+        except (OSError, ValueError):
             return None
 
     def _cost(self, changed: Prepared) -> Cost:
@@ -164,6 +169,29 @@ class Bench:
             self._sizes[folder] = cost.measure(trial.network_of(changed), quantizers, card.graph.image_input,
                                                changed.calibration_images(1)[0])
         return cost.of(self._sizes[folder], quantizers)
+
+
+def is_whole(kept: Any) -> bool:
+    """Whether what was kept of an attempt is what `Bench.measure` keeps."""
+    def number(value: Any) -> bool:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+    if not isinstance(kept, dict) or set(kept) != _KEPT:
+        return False
+    ends, gates = kept["interval"], kept["gates"]
+    return (number(kept["images"]) and number(kept["seconds"])
+            and all(kept[key] is None or number(kept[key]) for key in ("mean_ap", "drop"))
+            and (ends is None or (isinstance(ends, list) and len(ends) == 2 and all(map(number, ends))))
+            and isinstance(gates, dict) and all(said in OUTCOMES for said in gates.values()))
+
+
+def require_device(card: ModelCard, red: ModelCard) -> None:
+    """Refuse what the device of the red card cannot express: it is not measured here, and the repair has to run there.
+
+    Raises:
+        ConfigurationError: It is refused; the message names the setting.
+    """
+    device.require(replace(card, device=red.device))
 
 
 def failed(candidate: Candidate, error: QuantAccuracyError, seconds: float) -> Attempt:

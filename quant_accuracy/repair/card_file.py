@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Collection, Dict, List, Sequence, Tuple
 
 import yaml
 
@@ -12,6 +12,7 @@ from quant_accuracy.quantization.records import Override
 from quant_accuracy.repair.weights import ENCODINGS
 from quant_accuracy.settings.card import ModelCard
 from quant_accuracy.settings.card_files import SUFFIXES
+from quant_accuracy.settings.gates import KNOWN_FAILURE
 
 CONFIGURATION = "quantsim_config.json"
 _SHOWN = 5
@@ -22,24 +23,29 @@ def name_of(card: ModelCard) -> str:
     return f"{card.name}_repaired"
 
 
-def document(given: ModelCard, repaired: ModelCard, folder: Path) -> Dict[str, Any]:
+def document(given: ModelCard, repaired: ModelCard, folder: Path, passing: Collection[str] = ()) -> Dict[str, Any]:
     """The card that says what changed; what it names lies beside it.
 
     Args:
         given: The red card as its file says it, without what options changed.
         repaired: The card that was measured.
         folder: Where the card will be.
+        passing: The gates that pass now: a failure that is known is over.
     """
+    over = {gate.name: {KNOWN_FAILURE: None} for gate in given.gates if gate.known_failure and gate.name in passing}
     return {"base": _base(given, folder), "name": name_of(given),
             **{section: content for section, content in (
-                ("quantization", _quantization(given, repaired)),
+                ("quantization", _quantization(given, repaired, folder)),
                 ("assumptions", {} if given.assumptions.symmetric_params == repaired.assumptions.symmetric_params
                  else {"symmetric_params": repaired.assumptions.symmetric_params}),
+                ("runtime", None if given.runtime == repaired.runtime else repaired.runtime),
+                ("gates", over),
                 ("calibration", {} if given.calibration_images == repaired.calibration_images
                  else {"images": repaired.calibration_images})) if content}}
 
 
-def write(given: ModelCard, repaired: ModelCard, folder: Path, place: Path) -> List[Path]:
+def write(given: ModelCard, repaired: ModelCard, folder: Path, place: Path,
+          passing: Collection[str] = ()) -> List[Path]:
     """Write the card, and its quantizer configuration where that is another one.
 
     Args:
@@ -47,6 +53,7 @@ def write(given: ModelCard, repaired: ModelCard, folder: Path, place: Path) -> L
         repaired: The card that was measured.
         folder: Where the files go.
         place: The folder that they will be in.
+        passing: The gates that pass now, see `document`.
 
     Returns:
         The files, the card first.
@@ -58,7 +65,7 @@ def write(given: ModelCard, repaired: ModelCard, folder: Path, place: Path) -> L
     if given.quantization.configuration != repaired.quantization.configuration:
         written.append(folder / CONFIGURATION)
         configuration.write(written[-1], repaired.quantization.configuration)
-    files.write_text(written[0], text(document(given, repaired, place)))
+    files.write_text(written[0], text(document(given, repaired, place, passing)))
     return written
 
 
@@ -74,7 +81,8 @@ def changes(given: ModelCard, repaired: ModelCard) -> List[str]:
         ("scheme", before.scheme, after.scheme),
         ("bits of weights", before.param_bitwidth, after.param_bitwidth),
         ("bits of activations", before.output_bitwidth, after.output_bitwidth),
-        ("calibration images", given.calibration_images, repaired.calibration_images)) if old != new]
+        ("calibration images", given.calibration_images, repaired.calibration_images),
+        ("runtime", given.runtime, repaired.runtime)) if old != new]
     if after.configuration.per_channel and not before.configuration.per_channel:
         found.append("weights have an encoding for each channel")
     if repaired.assumptions.symmetric_params and not given.assumptions.symmetric_params:
@@ -93,10 +101,15 @@ def changes(given: ModelCard, repaired: ModelCard) -> List[str]:
 def _base(given: ModelCard, folder: Path) -> str:
     name = given.given or given.name
     # Relative to the card that says it.
-    return os.path.relpath(name, str(folder)) if name.endswith(SUFFIXES) else name
+    return _relative(Path(name), folder) if name.endswith(SUFFIXES) else name
 
 
-def _quantization(given: ModelCard, repaired: ModelCard) -> Dict[str, Any]:
+def _relative(path: Path, folder: Path) -> str:
+    """A path as seen from a folder, which may be a link: what is above it is above where it leads."""
+    return os.path.relpath(os.path.realpath(str(path)), os.path.realpath(str(folder)))
+
+
+def _quantization(given: ModelCard, repaired: ModelCard, folder: Path) -> Dict[str, Any]:
     before, after = given.quantization, repaired.quantization
     plain = ("scheme", "percentile", "param_bitwidth", "output_bitwidth")
     found: Dict[str, Any] = {key: getattr(after, key) for key in plain
@@ -108,7 +121,7 @@ def _quantization(given: ModelCard, repaired: ModelCard) -> Dict[str, Any]:
     if repaired.quantized_checkpoint != given.quantized_checkpoint:
         found["checkpoint"] = export.PREFIX
     if after.encodings_file != before.encodings_file:
-        found.update(_encodings(given, repaired))
+        found.update(_encodings(given, repaired, folder))
     overrides: Dict[str, Dict[str, Any]] = {}
     for override in _added(given, repaired):
         overrides.setdefault(override.tensors, {}).update(
@@ -117,11 +130,16 @@ def _quantization(given: ModelCard, repaired: ModelCard) -> Dict[str, Any]:
     return {**found, **({"overrides": overrides} if overrides else {})}
 
 
-def _encodings(given: ModelCard, repaired: ModelCard) -> Dict[str, Any]:
+def _encodings(given: ModelCard, repaired: ModelCard, folder: Path) -> Dict[str, Any]:
     before, after = given.quantization, repaired.quantization
     keys = {True: "param_encodings", False: "encodings"}
     removed = {} if before.encodings_file is None else {keys[before.params_only]: None}
-    return {**removed, **({} if after.encodings_file is None else {keys[after.params_only]: ENCODINGS})}
+    if after.encodings_file is None:
+        return removed
+    exported = repaired.quantized_checkpoint != given.quantized_checkpoint
+    beside = exported and after.encodings_file.parent == repaired.quantized_checkpoint.parent
+    # What an option has named stays where it is.
+    return {**removed, keys[after.params_only]: ENCODINGS if beside else _relative(after.encodings_file, folder)}
 
 
 def _added(given: ModelCard, repaired: ModelCard) -> Tuple[Override, ...]:

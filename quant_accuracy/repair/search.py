@@ -89,7 +89,10 @@ def search(evaluation: Evaluation, plan: Plan, clock: Clock = time.monotonic) ->
     accepted = [proof for proof in tries.proofs if proof.accepted]
     chosen = min(accepted, key=_price) if accepted else None
     if chosen is None:
-        chosen = _closest(tries, before, proved=ended != INTERRUPTED)
+        try:
+            chosen = _closest(tries, before, proved=ended != INTERRUPTED)
+        except KeyboardInterrupt:
+            ended, chosen = INTERRUPTED, _closest(tries, before, proved=False)
     return Outcome(before, tries.attempts, tries.proofs, chosen, ended, tries.split, tries.allowed, clock() - start,
                    tries.unfinished)
 

@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any, List, Mapping, NamedTuple, Optional, Sequence
 
 from quant_accuracy.base import files
+from quant_accuracy.base.words import REPAIR_FOLDER
+from quant_accuracy.judging.verdicts import PASS
 from quant_accuracy.pipeline import trial
 from quant_accuracy.pipeline.evaluation import Evaluation
 from quant_accuracy.repair import answer, card_file
@@ -11,8 +13,6 @@ from quant_accuracy.repair.plan import Plan
 from quant_accuracy.repair.search import Outcome
 from quant_accuracy.reporting import output, repair_table
 from quant_accuracy.settings.card import ModelCard
-
-FOLDER = "repair"
 
 
 class Left(NamedTuple):
@@ -42,17 +42,18 @@ def write(evaluation: Evaluation, outcome: Outcome, plan: Plan, given: ModelCard
     Raises:
         StorageError: Something cannot be written.
     """
-    target = folder / FOLDER
+    target = folder / REPAIR_FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     with files.atomic_path(target, replace=True) as scratch:
         scratch.mkdir()
         written = _of_chosen(evaluation, outcome, given, scratch, target)
         text = written[0].read_text(encoding="utf-8") if written else ""
-        named = [f"{FOLDER}/{path.relative_to(scratch)}" for path in written]
-        document = answer.as_document(outcome, given, plan, evaluation.float.metrics.figures["mAP"], text, named)
+        named = [f"{REPAIR_FOLDER}/{path.relative_to(scratch)}" for path in written]
+        count = sum(shard.records for shard in evaluation.prepared.shards)
+        document = answer.as_document(outcome, given, plan, count, evaluation.float.metrics.figures["mAP"], text, named)
         files.write_json(scratch / "repair.json", document)
         files.write_text(scratch / "repair.md", repair_table.markdown(document))
-        names = [*(path.relative_to(scratch) for path in written), Path("repair.md"), Path("repair.json")]
+        names = [path.relative_to(scratch) for path in written]
     report = output.write(evaluation, folder, kept, repair=document)
     return Left(document, [*(target / name for name in names), *report])
 
@@ -62,7 +63,8 @@ def _of_chosen(evaluation: Evaluation, outcome: Outcome, given: ModelCard, scrat
     if outcome.chosen is None:
         return []
     card = outcome.chosen.whole.candidate.card
-    written = card_file.write(given, card, scratch, target)
+    passing = [gate for gate, said in outcome.chosen.whole.gates.items() if said == PASS]
+    written = card_file.write(given, card, scratch, target, passing if outcome.repaired else [])
     if card.quantized_checkpoint != given.quantized_checkpoint:
         written += output.export_quantsim(trial.with_card(evaluation.prepared, card).artifacts, scratch)
     return written

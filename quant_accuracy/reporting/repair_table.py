@@ -11,7 +11,6 @@ from quant_accuracy.reporting import gate_table
 from quant_accuracy.reporting.page import of_repair, pages
 from quant_accuracy.reporting.page.of_repair import Row
 
-FOLDER = "repair"
 _HEADINGS = ("attempt", "", "mAP", "drop", "95 % interval", "verdict", "W bits", "A bits", "bit ops", "images", "min")
 _LEFT = ("attempt", "", "verdict")
 # Of a long list of changes, so many are shown.
@@ -41,7 +40,7 @@ def lines(repair: Mapping[str, Any]) -> List[str]:
 
 
 def _rest(count: int) -> List[str]:
-    return [f"  and {count} more; {FOLDER}/repair.md has all"] if count > 0 else []
+    return [f"  and {count} more; {REPAIR_FOLDER}/repair.md has all"] if count > 0 else []
 
 
 def _one_line(text: str) -> str:

@@ -8,6 +8,8 @@ from quant_accuracy.base.documents import Section
 EXPECTED, CLASS_DROP, ENCODINGS_DRIFT = "float_mAP", "class_AP_drop", "encodings_drift"
 CLASS_BASELINES = ("float_class_AP_baseline", "class_AP_baseline")
 OF_BASELINE = ("float_mAP_baseline", "mAP_baseline", *CLASS_BASELINES)
+# Those that speak of the quantized variant alone, or of what it loses.
+OF_QUANTIZATION = ("mAP_floor", "mAP_drop", "mAP_ratio", CLASS_DROP)
 FLOAT_BASELINES = ("float_mAP_baseline", "float_class_AP_baseline")
 DEVICE_FLOOR, DEVICE_DROP, AGREEMENT = OF_DEVICE = ("device_mAP_floor", "device_mAP_drop", "device_agreement")
 GATES = (EXPECTED, "float_mAP_floor", "mAP_floor", "mAP_drop", "mAP_ratio", CLASS_DROP, *OF_BASELINE, *OF_DEVICE,

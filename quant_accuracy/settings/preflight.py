@@ -2,13 +2,13 @@
 
 import tempfile
 from pathlib import Path
-from typing import Callable, List, Tuple
+from typing import Callable, List, Sequence, Tuple
 
 from quant_accuracy.base import checkpoint_parts, files
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.errors import ConfigurationError, DataError, StorageError
 from quant_accuracy.data import annotations, shards
-from quant_accuracy.settings import folders
+from quant_accuracy.settings import card_bases, card_files, folders
 from quant_accuracy.settings import request as requests
 from quant_accuracy.settings.card import DataPaths
 from quant_accuracy.settings.request import Request
@@ -72,6 +72,33 @@ def check_places(values: Values, report: bool, update: bool = False) -> None:
         _check_folder("--history", history.parent)
         if history.exists():
             _check_opens("--history", history)
+
+
+def check_replaced(folder: Path, request: Request, places: Sequence[Path]) -> None:
+    """Check that a repair may replace a folder: that an earlier one has left it, and that nothing in it is needed.
+
+    Args:
+        folder: The folder.
+        request: What is to be repaired.
+        places: Where model cards are looked for by name.
+
+    Raises:
+        ConfigurationError: It holds something else, or the card builds on what lies in it.
+    """
+    if not folder.exists():
+        return
+    if not folder.is_dir() or (not (folder / "repair.json").is_file() and any(folder.iterdir())):
+        raise ConfigurationError(f"{folder}: no repair has left this, and one would replace it; move it away, or name "
+                                 "another folder with --output-dir")
+    document = card_bases.read(card_files.find(request.card.given or request.card.name, places), places)
+    named = [document.content.get(outer, {}).get(inner) for outer, inner in card_bases.PATHS]
+    data, file = request.data, request.card.quantization.encodings_file
+    used = [*document.origins.values(), *filter(None, named), data.checkpoint, data.dataset_dir, data.annotations,
+            *filter(None, [file])]
+    for path in map(str, used):
+        if folder.resolve() in Path(path).resolve().parents or folder.resolve() == Path(path).resolve():
+            raise ConfigurationError(f"{folder}: the repair would replace it, and {request.card.name} builds on {path} "
+                                     "in it; name another folder with --output-dir, or move this one")
 
 
 def check_bundle(folder: Path) -> None:

@@ -5,7 +5,8 @@ from typing import Optional
 
 import pytest
 
-from quant_accuracy.repair import attempts
+from quant_accuracy.base.errors import ConfigurationError
+from quant_accuracy.repair import attempts, settings
 from quant_accuracy.repair.attempts import Attempt, Candidate
 from quant_accuracy.repair.cost import Cost
 from quant_accuracy.settings.card import ModelCard
@@ -37,3 +38,28 @@ def test_on_the_front_is_what_nothing_beats_in_accuracy_and_bit_operations(demo_
 
     assert attempts.on_front(found) == [False, True, True, False, False, False, True]
     assert attempts.on_front([]) == []
+
+
+_KEPT = {"images": 20, "mean_ap": 0.5, "drop": 0.1, "interval": [0.05, 0.15], "gates": {"mAP_drop": "fail"},
+         "seconds": 1.5}
+
+
+@pytest.mark.parametrize("kept", [
+    [], {}, None, 3, {**_KEPT, "gates": None}, {**_KEPT, "gates": {"mAP_drop": "green"}}, {**_KEPT, "interval": [0.1]},
+    {**_KEPT, "drop": "0.1"}, {**_KEPT, "other": 1}, {key: value for key, value in _KEPT.items() if key != "drop"},
+])
+def test_an_attempt_that_is_kept_damaged_is_not_taken(kept: object) -> None:
+    assert attempts.is_whole(_KEPT)
+    assert attempts.is_whole({**_KEPT, "mean_ap": None, "drop": None, "interval": None, "gates": {}})
+    assert not attempts.is_whole(kept)
+
+
+def test_what_the_device_of_the_red_card_cannot_express_is_no_repair(demo_card: ModelCard) -> None:
+    red = replace(demo_card, device="tflite")
+    cards = {item.remedy: item.card for item in settings.of_card(attempts.without_device(red), 100)}
+
+    attempts.require_device(cards["scheme"], red)
+    attempts.require_device(cards["per-channel"], demo_card)
+    for card in (cards["per-channel"], settings.more_bits(demo_card, [], ["activations"])):
+        with pytest.raises(ConfigurationError, match="--device tflite: "):
+            attempts.require_device(card, red)

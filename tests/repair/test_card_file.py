@@ -95,3 +95,47 @@ def test_encodings_of_the_card_before_are_removed_where_weights_changed(red: Mod
     said = card_file.document(before, after, tmp_path)
 
     assert said["quantization"] == {"checkpoint": "model", "encodings": None}
+
+
+def test_encodings_that_an_option_names_stay_where_they_are(red: ModelCard, tmp_path: Path) -> None:
+    given = tmp_path / "of_an_option.encodings"
+    given.write_text("{}")
+    repaired = replace(red, quantization=replace(red.quantization, encodings_file=given, output_bitwidth=16))
+    folder = tmp_path / "output" / "repair"
+    folder.mkdir(parents=True)
+
+    written = card_file.write(red, repaired, folder, folder)
+
+    found = cards.load(str(written[0])).quantization.encodings_file
+    assert found is not None
+    assert found.resolve() == given.resolve()
+
+
+def test_the_runtime_that_an_option_names_is_said(red: ModelCard, tmp_path: Path) -> None:
+    repaired = replace(red, runtime="openvino")
+
+    assert card_file.document(red, repaired, tmp_path)["runtime"] == "openvino"
+    assert card_file.changes(red, repaired) == ["runtime: openvino instead of tensorflow"]
+
+
+def test_a_failure_that_is_known_is_over_where_its_gate_passes_and_stays_where_not(tmp_path: Path) -> None:
+    path = tmp_path / "red.yaml"
+    path.write_text(_RED.replace("mAP_drop: 0.02", "mAP_drop: {limit: 0.02, known_failure: low bits}, "
+                                                   "mAP_floor: {limit: 0.5, known_failure: low bits}"))
+    red = cards.load(str(path))
+
+    written = card_file.write(red, settings.of_card(red, 100)[0].card, tmp_path, tmp_path, ["mAP_drop"])
+
+    found = {gate.name: gate for gate in cards.load(str(written[0])).gates}
+    assert (found["mAP_drop"].limit, found["mAP_drop"].known_failure) == (0.02, None)
+    assert found["mAP_floor"].known_failure is not None
+
+
+def test_a_card_behind_a_link_finds_its_base(red: ModelCard, tmp_path: Path) -> None:
+    (tmp_path / "large" / "disk" / "repair").mkdir(parents=True)
+    (tmp_path / "output").symlink_to(tmp_path / "large" / "disk")
+    folder = tmp_path / "output" / "repair"
+
+    written = card_file.write(red, settings.of_card(red, 100)[0].card, folder, folder)
+
+    assert cards.load(str(written[0])).quantization.param_bitwidth == 4

@@ -10,8 +10,10 @@ import pytest
 
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.errors import ConfigurationError, QuantAccuracyError, StorageError
+from quant_accuracy.settings import card as cards
 from quant_accuracy.settings import preflight
 from quant_accuracy.settings.card import DataPaths, ModelCard
+from quant_accuracy.settings.card_files import SHIPPED
 from quant_accuracy.settings.request import Request
 from quant_accuracy.settings.values import Values
 from tests.support import suite
@@ -104,3 +106,40 @@ def test_resolving_checks_all_models_before_any_is_evaluated(demo: DataPaths, tm
 
     with pytest.raises(QuantAccuracyError, match=r"none.json: no such annotation file"):
         preflight.resolve(Values({}, root=tmp_path), ready)
+
+
+@pytest.fixture
+def repaired(tmp_path: Path) -> Path:
+    """The card that an earlier repair has left in `repair/`."""
+    folder = tmp_path / "repair"
+    folder.mkdir()
+    (folder / "repair.json").write_text("{}")
+    (folder / "mine_repaired.yaml").write_text("base: ssd_mobilenet_v2_demo\nname: mine_repaired\n"
+                                                "quantization: {scheme: tf_enhanced}\n")
+    return folder / "mine_repaired.yaml"
+
+
+def test_a_repair_may_replace_an_earlier_one(repaired: Path, demo: DataPaths, demo_card: ModelCard) -> None:
+    preflight.check_replaced(repaired.parent, Request(demo_card, demo, 1), (SHIPPED,))
+    preflight.check_replaced(repaired.parent / "none", Request(demo_card, demo, 1), (SHIPPED,))
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_repair_does_not_replace_the_card_that_it_builds_on(own: bool, repaired: Path, demo: DataPaths,
+                                                              tmp_path: Path) -> None:
+    (tmp_path / "on_top.yaml").write_text("base: repair/mine_repaired.yaml\nname: on_top\ncalibration: {images: 9}\n")
+    card = cards.load(str(repaired if own else tmp_path / "on_top.yaml"))
+
+    with pytest.raises(ConfigurationError, match=r"would replace it, and \w+ builds on .*mine_repaired.yaml in it; "
+                                                 "name another folder with --output-dir"):
+        preflight.check_replaced(repaired.parent, Request(card, demo, 1), (SHIPPED,))
+
+
+def test_a_repair_does_not_replace_a_folder_that_is_no_repair(demo: DataPaths, demo_card: ModelCard,
+                                                              tmp_path: Path) -> None:
+    (tmp_path / "repair").mkdir()
+    preflight.check_replaced(tmp_path / "repair", Request(demo_card, demo, 1), (SHIPPED,))
+    (tmp_path / "repair" / "thesis.tex").write_text("")
+
+    with pytest.raises(ConfigurationError, match="no repair has left this"):
+        preflight.check_replaced(tmp_path / "repair", Request(demo_card, demo, 1), (SHIPPED,))

@@ -77,7 +77,10 @@ def rows(repair: Repair) -> List[Row]:
         remarks = [remark for remark, holds in ((word, is_chosen), (_FRONT, attempt["front"])) if holds]
         found.append(Row(attempt, place, ", ".join(remarks), is_chosen or place in shown))
     if chosen is not None:
-        found.append(Row(chosen["all"], -1, f"{word}, all images", True))
+        # An interrupted search has measured what comes closest on its own images only.
+        part = chosen["held_back"] is None and chosen["all"]["images"] < repair["images"]["all"]
+        if chosen["all"]["error"] is not None or not part:
+            found.append(Row(chosen["all"], -1, f"{word}, all images", True))
         if chosen["held_back"] is not None:
             found.append(Row(chosen["held_back"], -1, f"{word}, held back", True))
     return found

@@ -173,3 +173,12 @@ def test_a_view_does_not_change_its_document() -> None:
     views.view(given)
 
     assert given == report_documents.document(repair=many(30))
+
+
+def test_what_an_interrupted_search_has_not_measured_on_all_images_is_not_shown_as_if_it_had() -> None:
+    closest = chosen("equalization", all=attempt("equalization", 0.05), held_back=None, agrees=None)
+
+    found = of_repair.rows(repair(found=False, ended="interrupted", chosen=closest))
+
+    assert [row.remark for row in found if row.remark] == ["before", "closest", "front", "front"]
+    assert "on 120 of 200 images" in of_repair.effort(repair(found=False, chosen=closest))

@@ -1,0 +1,31 @@
+"""The sentence that says what to do."""
+
+from dataclasses import replace
+
+import pytest
+
+from quant_accuracy.repair import answer
+from quant_accuracy.repair.attempts import Attempt, Candidate
+from quant_accuracy.repair.plan import EXHAUSTED, INTERRUPTED
+from quant_accuracy.repair.search import Outcome
+from quant_accuracy.repair.split import Split
+from quant_accuracy.repair.tries import Proof
+from quant_accuracy.settings.card import ModelCard
+
+
+@pytest.mark.parametrize(("gates", "agrees", "error", "proved", "said"), [
+    ({"mAP_drop": "pass", "class_AP_drop": "fail"}, "pass", None, True, "misses class_AP_drop (fail); nothing is left"),
+    ({"mAP_drop": "pass"}, "fail", None, True, "and the images that were held back contradict; nothing is left"),
+    ({"mAP_drop": "pass"}, None, None, False, "not yet measured on all images; it was interrupted"),
+    ({}, None, "the disk is full", True, "and could not be measured on all images: the disk is full; nothing is left"),
+], ids=["a class", "held back", "interrupted", "error"])
+def test_why_what_comes_closest_is_no_repair_is_said(gates: object, agrees: object, error: object, proved: bool,
+                                                     said: str, demo_card: ModelCard) -> None:
+    before = Attempt(Candidate("as it is", (), demo_card), 40, 0.4, 0.2, None, {"mAP_drop": "fail"}, None, 1.0)
+    found = replace(before, candidate=Candidate("scheme tf", ("scheme",), demo_card), drop=0.01, gates=gates,
+                    error=error)
+    proof = Proof(found, None, agrees, False)
+    outcome = Outcome(before, [found], [proof] if proved else [], proof, EXHAUSTED if proved else INTERRUPTED,
+                      Split([], [], "there is one shard only"), 0.02, 1.0, [])
+
+    assert f", where the gates allow 0.0200, {said}" in answer.line(outcome, demo_card)

@@ -1,12 +1,12 @@
 """What `quant-accuracy repair` makes of red cards of the demo.
 
-    ./run python -m benchmarks.repairs [NAME ...]    some rows; without names all, into docs/repair.md
+    ./run python -m benchmarks.repairs [NAME ...]    some rows, or all, into the table of docs/repair.md
 """
 
 import json
 import sys
-from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Sequence
+from dataclasses import dataclass
+from typing import Any, Dict, List, Mapping, Sequence
 
 from benchmarks import spoiled
 from benchmarks.places import ROOT
@@ -26,9 +26,11 @@ BEGIN, END = "<!-- the table of repairs -->", "<!-- end of the table of repairs 
 _FOLDER = ROOT / ".cache" / "repairs"
 _LOW = "FeatureExtractor/MobilenetV2/expanded_conv_8/add:0"
 _WEIGHTS = "equalization,bias-correction,adaround"
+_MIXED = "equalization,bias-correction,mixed-precision"
 
 
-class Row(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Row:
     """A red card, and what may be tried on it.
 
     Attributes:
@@ -46,30 +48,28 @@ class Row(NamedTuple):
 
 ROWS = (
     Row("w4a8", "W4A8 per tensor", {"param_bitwidth": 4}, _WEIGHTS),
-    Row("w4a8_mixed", "W4A8 per tensor", {"param_bitwidth": 4}, "equalization,bias-correction,mixed-precision"),
-    Row("w8a4", "W8A4", {"output_bitwidth": 4}, "mixed-precision"),
+    Row("w4a8_mixed", "W4A8 per tensor", {"param_bitwidth": 4}, _MIXED),
+    Row("w8a4", "W8A4", {"output_bitwidth": 4}, "scheme,mixed-precision"),
     Row("w4a8_per_channel", "W4A8 per channel", {"param_bitwidth": 4, "config": "per_channel.json"}, _WEIGHTS),
     Row("one_at_3_bits", "one activation at 3 bits", {"overrides": {_LOW: {"bitwidth": 3}}}, ""),
     Row("spoiled", "ranges spoiled on purpose", {"checkpoint": "spoiled/model"}, "equalization"),
 )
 
 
-def run(row: Row, folder: Path) -> Dict[str, Any]:
-    """Search for the repair of a row as its command does; gives what `repair.json` says."""
-    path = folder / f"{row.name}.yaml"
+def run(row: Row) -> None:
+    """Search for the repair of a row as its command does."""
+    path = _FOLDER / f"{row.name}.yaml"
     document = {"base": options.DEMO_CARD, "name": row.name, "quantization": row.quantization}
     files.write_text(path, json.dumps(document, indent=1))
-    console.main(["repair", "--model", str(path), "--output-dir", str(folder / row.name), "--cache-dir",
+    console.main(["repair", "--model", str(path), "--output-dir", str(_FOLDER / row.name), "--cache-dir",
                   str(ROOT / ".cache"), "--budget", "60", *(["--remedies", row.remedies] if row.remedies else [])])
-    found: Dict[str, Any] = json.loads((folder / row.name / "repair" / "repair.json").read_text())
-    return found
 
 
-def table(found: Sequence[Dict[str, Any]], rows: Sequence[Row]) -> str:
-    """The rows in Markdown."""
+def table(found: Mapping[Row, Mapping[str, Any]]) -> List[str]:
+    """What `repair.json` of each row says, in Markdown."""
     lines = ["| red card | remedies tried | before | repair | mAP, all images | drop held back (95 %) | "
              "bits of weights, activations | bit operations | minutes |", "|--|--|--|--|--|--|--|--|--|"]
-    for row, document in zip(rows, found):
+    for row, document in found.items():
         chosen, before = document["chosen"], document["before"]
         whole, held = chosen["all"], chosen["held_back"] or chosen["all"]
         low, high = held["drop_interval"] or (float("nan"), float("nan"))
@@ -78,11 +78,11 @@ def table(found: Sequence[Dict[str, Any]], rows: Sequence[Row]) -> str:
                      f"{held['drop']:.4f} ({low:.4f} .. {high:.4f}) | {whole['weight_bits']:.2f}, "
                      f"{whole['activation_bits']:.2f} | {whole['bit_operations']:.2f} | "
                      f"{document['seconds'] / 60:.1f} |")
-    return "\n".join(lines)
+    return lines
 
 
 def main(names: Sequence[str]) -> None:
-    """Run the rows, and write the table where all of them were asked for."""
+    """Run some rows, or all, and write the table of all that were run since the cache was emptied."""
     rows = [row for row in ROWS if row.name in names or not names]
     _FOLDER.mkdir(parents=True, exist_ok=True)
     configuration.write(_FOLDER / "per_channel.json", Configuration(per_channel=True))
@@ -90,11 +90,12 @@ def main(names: Sequence[str]) -> None:
     if any(row.name == "spoiled" for row in rows):
         spoiled.write(prepare(Request(cards.load(options.DEMO_CARD), ready.data_paths(cache), 1), cache),
                       _FOLDER / "spoiled")
-    lines: List[str] = table([run(row, _FOLDER) for row in rows], rows).splitlines()
-    print("\n".join(lines))
-    if not names:
-        before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-        files.write_text(PAGE, "\n".join([before + BEGIN, *lines, END + rest.partition(END)[2]]))
+    for row in rows:
+        run(row)
+    left = {row: _FOLDER / row.name / "repair" / "repair.json" for row in ROWS}
+    lines = table({row: json.loads(path.read_text()) for row, path in left.items() if path.is_file()})
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    files.write_text(PAGE, "\n".join([before + BEGIN, *lines, END + rest.partition(END)[2]]))
 
 
 if __name__ == "__main__":

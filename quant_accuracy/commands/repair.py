@@ -11,7 +11,7 @@ measured.
 from pathlib import Path
 from typing import TYPE_CHECKING, List, Optional
 
-from quant_accuracy.base import command_line
+from quant_accuracy.base import command_line, progress
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.base.words import REMEDIES, REPAIR_FOLDER
@@ -44,6 +44,7 @@ def _repair(values: Values) -> int:
             _require_repairable(request)
             preflight.check_replaced(folders.output(kept, request.card.name) / REPAIR_FOLDER, request,
                                      folders.cards(kept))
+        progress.log(f"looking for a repair of {', '.join(request.card.name for request in wanted)}")
         status = command_line.MEASURED
         for request in wanted:
             status = max(status, _repair_one(kept, request, cache))

@@ -13,8 +13,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item
 
     From 9.2 on pytest brings tests together that have the same value of any parameter, such as the name of a gate.
     """
-    places = [place for place, item in enumerate(items) if _card(item)]
-    names = [card.name for card in options.cards_of(config)] if places else []
+    names = [card.name for card in options.cards_of(config)] if any(map(_card, items)) else []
+    places = [place for place, item in enumerate(items) if _card(item) in names]
     ordered = sorted((items[place] for place in places), key=lambda item: names.index(_card(item)))
     for place, item in zip(places, ordered):
         items[place] = item

@@ -12,8 +12,8 @@ from quant_accuracy.settings.card import ModelCard
 from quant_accuracy.settings.gates import ENCODINGS_DRIFT, OF_BASELINE, OF_DEVICE, OF_QUANTIZATION
 
 _ENDED = {EXHAUSTED: "nothing is left to be tried",
-          TIME: "time ran out; the same command with a larger --budget goes on",
-          INTERRUPTED: "it was interrupted; the same command goes on"}
+          TIME: "time ran out; the same command with a larger --budget resumes",
+          INTERRUPTED: "it was interrupted; the same command resumes"}
 
 
 def line(outcome: Outcome, given: ModelCard) -> str:

@@ -7,6 +7,7 @@ from quant_accuracy.base.bisection import Measured
 from quant_accuracy.base.words import MIXED_PRECISION, NETWORK
 from quant_accuracy.pipeline import trial
 from quant_accuracy.pipeline.prepared import Prepared
+from quant_accuracy.quantization.records import PARAM, Quantizer
 from quant_accuracy.repair import cost, mixed_precision, settings
 from quant_accuracy.repair.attempts import Attempt
 from quant_accuracy.repair.mixed_precision import ACTIVATIONS, OPS, WEIGHTS, Choice
@@ -51,6 +52,28 @@ def find(tries: Tries, start: Attempt, kinds: Sequence[str] = (ACTIVATIONS, WEIG
         tries.unfinished.append(f"{start.candidate.name}: not even more bits for all {' and '.join(kinds)} are enough")
         return
     kind, whole = min(enough, key=lambda item: item[1].cost.bit_operations if item[1].cost else float("inf"))
+    _fewest(tries, start, quantizers, _ranked(tries, changed, kind), kind)
+    tries.finish(whole)
+
+
+def find_exceptions(tries: Tries, start: Attempt) -> None:
+    """Look for the fewest to raise among those that the card gives fewer bits than all the others: the first suspects.
+
+    Raises:
+        RepairedError: There is a repair.
+        OutOfTimeError: There is no time left.
+    """
+    changed = trial.with_card(tries.bench.prepared, start.candidate.card)
+    usual, quantizers = changed.request.card.quantization, changed.artifacts.quantizers
+    low = [quantizer.tensor for quantizer in quantizers if quantizer.enabled and quantizer.bitwidth < (
+        usual.param_bitwidth if quantizer.kind == PARAM else usual.output_bitwidth)]
+    if low:
+        _fewest(tries, start, quantizers, [Choice(tensor, (tensor,), 0.0, 0.0) for tensor in low], OPS)
+
+
+def _fewest(tries: Tries, start: Attempt, quantizers: Sequence[Quantizer], ranked: Sequence[Choice],
+            kind: str) -> None:
+    """The fewest of some quantizers that pass with more bits, and then those sets that passed with more of them."""
     measured: Dict[Tuple[str, ...], Attempt] = {}
 
     def measure(tensors: Sequence[str]) -> "Measured[Attempt]":
@@ -61,14 +84,13 @@ def find(tries: Tries, start: Attempt, kinds: Sequence[str] = (ACTIVATIONS, WEIG
         measured[tuple(tensors)] = found
         return Measured(found, tries.bench.seconds != before)
 
-    found = mixed_precision.search(_ranked(tries, changed, kind), measure, tries.lacking, tries.budget,
+    found = mixed_precision.search(ranked, measure, tries.lacking, tries.budget,
                                    tries.bench.seconds, 0 if tries.plan.exhaustive else _PARTS)
     if not found.smallest:
         tries.unfinished.append(f"{start.candidate.name}: perhaps fewer {_noun(kind, 2)} with more bits are enough; "
                                 "time ran out")
     for item in sorted((item for item in found.trials if item.met), key=lambda item: len(item.chosen)):
         tries.finish(measured[item.chosen])
-    tries.finish(whole)
 
 
 def weights_matter(tries: Tries, start: Attempt) -> bool:

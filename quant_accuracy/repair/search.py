@@ -111,6 +111,8 @@ def _closest(tries: Tries, before: Attempt, proved: bool) -> Optional[Proof]:
 
 
 def _try_all(tries: Tries, before: Attempt) -> None:
+    if MIXED_PRECISION in tries.plan.remedies:
+        bits.find_exceptions(tries, before)
     best = _try_settings(tries, before)
     for start in [before] if best is before else [before, best]:
         _try_weights(tries, start)

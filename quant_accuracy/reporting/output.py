@@ -13,7 +13,6 @@ from quant_accuracy.pipeline.evaluation import Evaluation
 from quant_accuracy.pipeline.variant import Variant
 from quant_accuracy.quantization import aimet_onnx, export, snapshot
 from quant_accuracy.quantization.records import AIMET
-from quant_accuracy.reporting import repair_table
 from quant_accuracy.reporting.document import contents, history
 from quant_accuracy.reporting.document.read_report import SNAPSHOT_FILE
 from quant_accuracy.reporting.page import pages
@@ -35,7 +34,7 @@ def write(evaluation: Evaluation, folder: Path, kept: Optional[Path] = None,
         repair: How it can be repaired, as the schema of the report has it, if that was asked for.
 
     Returns:
-        The files; `report.md` is among them. Pictures stand in `images`, and what tells of the repair in `repair`.
+        The files; `report.md` is among them. Pictures stand in `images`.
 
     Raises:
         QuantAccuracyError: An image cannot be read any more, the history cannot be read, or something cannot be
@@ -44,8 +43,7 @@ def write(evaluation: Evaluation, folder: Path, kept: Optional[Path] = None,
     document = contents.as_document(evaluation, folder, why, repair)
     if kept is not None:
         document = history.remember(kept, document)
-    written = [*pages.write(document, folder, REPORT_FORMS), *write_evidence(evaluation, folder)]
-    return written if repair is None else [*written, *repair_table.write(repair, folder)]
+    return [*pages.write(document, folder, REPORT_FORMS), *write_evidence(evaluation, folder)]
 
 
 def write_evidence(evaluation: Evaluation, folder: Path) -> List[Path]:

@@ -53,7 +53,7 @@ def write(evaluation: Evaluation, outcome: Outcome, plan: Plan, given: ModelCard
         document = answer.as_document(outcome, given, plan, count, evaluation.float.metrics.figures["mAP"], text, named)
         files.write_json(scratch / "repair.json", document)
         files.write_text(scratch / "repair.md", repair_table.markdown(document))
-        names = [path.relative_to(scratch) for path in written]
+        names = [*(path.relative_to(scratch) for path in written), Path("repair.md"), Path("repair.json")]
     report = output.write(evaluation, folder, kept, repair=document)
     return Left(document, [*(target / name for name in names), *report])
 

@@ -1,14 +1,12 @@
-"""A repair for readers outside the page: lines for the terminal, and the files `repair.md` and `repair.json`."""
+"""A repair for readers outside the page: as lines for the terminal, and as Markdown."""
 
 import io
-from pathlib import Path
 from typing import Any, List, Mapping
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from quant_accuracy.base import files
 from quant_accuracy.base.words import REPAIR_FOLDER
 from quant_accuracy.reporting import gate_table
 from quant_accuracy.reporting.page import of_repair, pages
@@ -23,18 +21,6 @@ _CHANGES = 20
 def markdown(repair: Mapping[str, Any]) -> str:
     """A report's `repair` as Markdown, without HTML."""
     return pages.filled("repair.md.j2", "md", {"repair": of_repair.view(repair)})
-
-
-def write(repair: Mapping[str, Any], folder: Path) -> List[Path]:
-    """Write `repair.md` and `repair.json` into the folder `repair` of a report; say where.
-
-    Raises:
-        StorageError: The disk is full or the folder cannot be written.
-    """
-    written = [folder / REPAIR_FOLDER / name for name in ("repair.md", "repair.json")]
-    files.write_text(written[0], markdown(repair))
-    files.write_json(written[1], repair)
-    return written
 
 
 def lines(repair: Mapping[str, Any]) -> List[str]:

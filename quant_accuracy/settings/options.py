@@ -177,7 +177,7 @@ REPORT_OPTIONS: Tuple[Option, ...] = (
 )
 # These have a meaning for the search for a repair only.
 REPAIR_OPTIONS: Tuple[Option, ...] = (
-    *OPTIONS,
+    *(option for option in OPTIONS if option.key not in ("why_budget", "jitter")),
     Option("--remedies", remedies, f"what may be tried, some of {','.join(REMEDIES)}", "LIST", "all, in this order"),
     Option("--budget", time_in("minutes"), "minutes for the search; what is finished is kept", "MINUTES",
            f"{DEFAULT_REPAIR_BUDGET:g}"),

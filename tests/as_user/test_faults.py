@@ -192,7 +192,7 @@ def test_sigterm_ends_the_suite_with_what_is_done_and_it_goes_on_from_there(tmp_
     shards = len(finished) // 2
     assert process.returncode == 2
     assert 0 < shards < 3
-    assert f"terminated, {shards} of 3 shards finished; finished shards are kept, the same command goes on" in said
+    assert f"terminated, {shards} of 3 shards finished; finished shards are kept, the same command resumes" in said
     assert not broken.temporary(tmp_path)
     again = suite.run(tmp_path, *arguments)
     assert again.status == 0, again.said
@@ -293,7 +293,7 @@ def test_nothing_depends_on_the_clock(demo: DataPaths, demo_card: ModelCard, pla
 
 
 @pytest.mark.parametrize(("words", "asking"), [
-    (("time.time(", "datetime"), ["contents.py"]),
+    (("time.time(", ".now(", "utcnow(", "gmtime("), ["contents.py"]),
     # To read a file again that was changed since this process has read it.
     (("mtime",), ["raw_outputs.py", "recorded_detections.py"])])
 def test_the_engine_asks_for_the_time_only_to_print_it_or_to_see_that_a_file_was_changed(

@@ -151,7 +151,7 @@ def test_an_interrupted_search_leaves_the_best_so_far_and_goes_on(folder: Path, 
 
     assert said
     assert process.returncode == 130, rest
-    assert "goes on" in rest
+    assert "resumes" in rest
     found = _left(red)
     assert found["ended"] == "interrupted"
     assert found["chosen"]["name"] == "per-channel weights"

@@ -1,14 +1,12 @@
-"""A repair outside the page: lines for the terminal, `repair.md` and `repair.json`."""
+"""A repair outside the page: lines for the terminal, and Markdown."""
 
-import json
-from pathlib import Path
 from typing import Any, Dict
 
 import pytest
 from markdown_it import MarkdownIt
 
 from quant_accuracy.reporting import gate_table, repair_table
-from tests.support.repair_documents import CARD, attempt, chosen, failed, many, repair, with_name
+from tests.support.repair_documents import CARD, failed, many, repair, with_name
 
 _MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable(["table"])
 _NONE: Dict[str, Any] = {"attempts": [], "chosen": None, "found": False, "ended": "interrupted"}
@@ -86,13 +84,3 @@ def test_names_cannot_change_the_markdown(name: str) -> None:
              for given in (name, "zebra")]
 
     assert kinds[0] == kinds[1]
-
-
-def test_both_files_are_written_into_the_folder_of_the_repair(tmp_path: Path) -> None:
-    given = repair(attempts=[attempt("as\u2028odd")], chosen=chosen(held_back=None))
-
-    written = repair_table.write(given, tmp_path)
-
-    assert written == [tmp_path / "repair" / "repair.md", tmp_path / "repair" / "repair.json"]
-    assert written[0].read_text(encoding="utf-8") == repair_table.markdown(given)
-    assert json.loads(written[1].read_text(encoding="utf-8")) == given

@@ -18,6 +18,8 @@ _ENDED = {"found": "It ended with an attempt that passes every gate with its who
           "time": "It ended because time ran out.",
           "interrupted": "It was interrupted; a second call goes on.",
           "exhausted": "It ended because there was nothing left to try."}
+_AGREES = {"pass": "the drop is within what the gates allow", "fail": "the drop is beyond what the gates allow",
+           "inconclusive": "too few images to be sure of the drop"}
 _COLUMNS = (Column("attempt", NAME), Column("#"), Column("mAP"), Column("drop"), Column("verdict", OUTCOME),
             Column("gates", PROSE), Column("weight bits"), Column("activation bits"), Column("bit operations"),
             Column("images"), Column("minutes"))
@@ -139,23 +141,26 @@ def effort(repair: Repair) -> str:
     images, count = repair["images"], len(repair["attempts"])
     failed = count - _measured(repair)
     tried = ("1 attempt" if count == 1 else f"{count} attempts") + (f" ({failed} {NOT_MEASURED})" if failed else "")
-    part = "" if images["search"] == images["all"] else f" of {images['all']}"
+    part = f" of {images['all']}" if images["all"] > images["search"] else ""
     held = f"; {images['held_back']} were held back" if images["held_back"] else ""
     return (f"{tried} on {images['search']}{part} images{held}. {minutes(repair['seconds'])} of "
             f"{repair['budget_minutes']:g} minutes. {_ENDED[repair['ended']]}")
 
 
 def proof(repair: Repair) -> str:
-    """What choosing the best of many is worth: what it did on images that it was not chosen by."""
+    """What the closest of many attempts did on images that it was not chosen by; the line says it of a repair."""
     chosen = repair["chosen"]
-    if chosen is None:
+    if chosen is None or repair["found"]:
         return ""
     count = _measured(repair)
     best = "The only attempt" if count == 1 else f"The best of {count} attempts"
     held = chosen["held_back"]
     if held is None:
-        return f"{best}, on images that it was chosen by: on others it may do worse."
-    return f"{best}, measured again on {held['images']} images that the search has not used: {outcome(held)}."
+        # Empty where images are held back, and an interrupted search has not come to them.
+        reason = f" ({repair['not_held_back']})" if repair["not_held_back"] else ""
+        return f"{best}, on images that it was chosen by: on others it may do worse{reason}."
+    agrees = f"; {_AGREES[chosen['agrees']]}" if chosen["agrees"] else ""
+    return f"{best}, measured again on {held['images']} images that the search has not used: {outcome(held)}{agrees}."
 
 
 def outcome(attempt: Attempt) -> str:

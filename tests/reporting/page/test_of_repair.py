@@ -12,7 +12,8 @@ from quant_accuracy.reporting.page.tables import Table
 from tests.support import report_documents
 from tests.support.repair_documents import attempt, chosen, failed, many, repair
 
-_CLOSEST = {"found": False, "ended": "exhausted", "chosen": chosen("equalization", held_back=None)}
+_CLOSEST = {"found": False, "ended": "exhausted", "not_held_back": "there is one shard only",
+            "chosen": chosen("equalization", held_back=None, agrees=None)}
 
 
 def _texts(table: Table) -> List[List[str]]:
@@ -61,13 +62,18 @@ def test_gates_that_are_not_passed_are_named_with_what_they_say() -> None:
 
 @pytest.mark.parametrize(("changes", "said"), [
     ({}, "The best of 4 attempts, measured again on 80 images that the search has not used: mAP 0.5768, drop 0.0232 "
-         "(0.0100 .. 0.0330), inconclusive."),
+         "(0.0100 .. 0.0330), inconclusive; too few images to be sure of the drop."),
     ({"attempts": [attempt("equalization + AdaRound", 0.018)]}, "The only attempt, measured again on 80 images"),
-    (_CLOSEST, "The best of 4 attempts, on images that it was chosen by: on others it may do worse."),
-    ({"chosen": chosen(held_back=failed(error="time ran out"))}, "has not used: not measured, time ran out."),
+    (_CLOSEST, "The best of 4 attempts, on images that it was chosen by: on others it may do worse (there is one shard "
+               "only)."),
+    ({"chosen": chosen(held_back=failed(error="time ran out"), agrees=None)}, "not measured, time ran out."),
 ])
 def test_the_best_of_many_is_told_by_images_that_it_was_not_chosen_by(changes: Dict[str, Any], said: str) -> None:
-    assert said in of_repair.proof(repair(**changes)).replace("\N{NO-BREAK SPACE}", " ")
+    assert said in of_repair.proof(repair(**{"found": False, **changes})).replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_of_what_was_found_the_line_says_so_once() -> None:
+    assert of_repair.proof(repair()) == ""
 
 
 @pytest.mark.parametrize(("changes", "said"), [
@@ -77,6 +83,7 @@ def test_the_best_of_many_is_told_by_images_that_it_was_not_chosen_by(changes: D
     ({"ended": "exhausted"}, "It ended because there was nothing left to try."),
     ({"attempts": [attempt()], "images": {"search": 40, "held_back": 0, "all": 40}}, "1 attempt on 40 images. 5.2 of"),
     ({"attempts": []}, "0 attempts on 120 of 200 images"),
+    ({"images": {"search": 120, "held_back": 80, "all": 0}}, "5 attempts (1 not measured) on 120 images; 80 were held"),
 ])
 def test_the_effort_and_how_it_ended_are_told(changes: Dict[str, Any], said: str) -> None:
     assert said in of_repair.effort(repair(**changes))
@@ -175,3 +182,4 @@ def test_what_an_interrupted_search_has_not_measured_on_all_images_is_not_shown_
 
     assert [row.remark for row in found if row.remark] == ["before", "closest", "front", "front"]
     assert "on 120 of 200 images" in of_repair.effort(repair(found=False, chosen=closest))
+    assert of_repair.proof(repair(found=False, chosen=closest)).endswith("on others it may do worse.")

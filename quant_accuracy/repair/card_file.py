@@ -136,8 +136,9 @@ def _encodings(given: ModelCard, repaired: ModelCard, folder: Path) -> Dict[str,
     removed = {} if before.encodings_file is None else {keys[before.params_only]: None}
     if after.encodings_file is None:
         return removed
-    exported = repaired.quantized_checkpoint != given.quantized_checkpoint
-    beside = exported and after.encodings_file.parent == repaired.quantized_checkpoint.parent
+    checkpoint = repaired.quantized_checkpoint
+    beside = (checkpoint is not None and checkpoint != given.quantized_checkpoint
+              and after.encodings_file.parent == checkpoint.parent)
     # What an option has named stays where it is.
     return {**removed, keys[after.params_only]: ENCODINGS if beside else _relative(after.encodings_file, folder)}
 

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from quant_accuracy.base.words import REPAIR_FOLDER
 from quant_accuracy.reporting import gate_table
 from quant_accuracy.reporting.page import of_repair, pages
 from quant_accuracy.reporting.page.of_repair import Row

@@ -1,5 +1,16 @@
-"""What brings a red model back: each remedy is a pass on graph, settings or encodings, measured by those who call it.
+"""What brings a red card back. Each remedy makes of a card another card, so that what is measured is what is deployed.
 
+    search              the stages, from cheap to dear, until one passes
+    tries               everything that was tried: measured, told, proved on all images
+    attempts            a candidate, measured on some shards; what gates allow together
+    split               which shards a search may see, and which are held back
+    plan                what a search may do, and how it ends
+    answer              what to do, in one sentence, and what it rests on
+    card_file           a repair as a card: its base, and only what changed
+
+    settings            remedies in settings: scheme, calibration, finer and symmetric grids, more bits
+    weights             remedies in weights: from a card to one that quantizes another checkpoint
+    bits                more bits, for all and then for the fewest
     equalization/       ranges of neighbouring layers evened out, the float function kept
     bias_correction/    biases that take back what quantized weights shift, measured or computed
     adaround/           weights rounded for the output of their layer, not each to its nearest

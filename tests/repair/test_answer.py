@@ -1,7 +1,7 @@
 """The sentence that says what to do."""
 
 from dataclasses import replace
-from typing import Dict, Optional
+from typing import Any
 
 import pytest
 
@@ -20,8 +20,7 @@ from quant_accuracy.settings.card import ModelCard
     ({"mAP_drop": "pass"}, None, None, False, "not yet measured on all images; it was interrupted"),
     ({}, None, "the disk is full", True, "and could not be measured on all images: the disk is full; nothing is left"),
 ], ids=["a class", "held back", "interrupted", "error"])
-def test_why_what_comes_closest_is_no_repair_is_said(gates: Dict[str, str], agrees: Optional[str],
-                                                     error: Optional[str], proved: bool,
+def test_why_what_comes_closest_is_no_repair_is_said(gates: Any, agrees: Any, error: Any, proved: bool,
                                                      said: str, demo_card: ModelCard) -> None:
     before = Attempt(Candidate("as it is", (), demo_card), 40, 0.4, 0.2, None, {"mAP_drop": "fail"}, None, 1.0)
     found = replace(before, candidate=Candidate("scheme tf", ("scheme",), demo_card), drop=0.01, gates=gates,

@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks import fidelity
 from benchmarks.fidelity import Agreement, Reference
-from quant_accuracy.quantization.records import SCHEMES
+from quant_accuracy.quantization.records import TF, TF_ENHANCED
 from tests.support.places import ROOT
 
 
@@ -14,7 +14,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Reference:
     return fidelity.reference(tmp_path_factory.mktemp("fidelity"))
 
 
-@pytest.fixture(scope="module", params=SCHEMES)
+@pytest.fixture(scope="module", params=(TF, TF_ENHANCED))
 def agreement(request: pytest.FixtureRequest, network: Reference) -> Agreement:
     return fidelity.measure(request.param, network)
 

@@ -90,6 +90,7 @@ def test_from_red_to_green_the_one_low_activation_is_raised_and_nothing_else(
     assert again["attempts"] == found["attempts"]
 
 
+@pytest.mark.soak
 def test_spoiled_ranges_are_brought_back_by_equalization_alone_and_are_exported(folder: Path, demo: DataPaths) -> None:
     whole = _card(folder, demo, "whole", {})
     cache = Cache(ROOT / ".cache")
@@ -132,7 +133,7 @@ def test_a_green_card_has_nothing_to_be_repaired(folder: Path, demo: DataPaths,
     assert not (green.with_suffix("") / "repair").exists()
 
 
-@pytest.mark.one_lane
+@pytest.mark.soak
 def test_an_interrupted_search_leaves_the_best_so_far_and_goes_on(folder: Path, demo: DataPaths) -> None:
     red = _card(folder, demo, "slow", {"param_bitwidth": 4})
     arguments = [sys.executable, "-W", "ignore", "-m", "quant_accuracy", "repair", "--model", str(red), "--cache-dir",

@@ -49,7 +49,7 @@ class Row:
 ROWS = (
     Row("w4a8", "W4A8 per tensor", {"param_bitwidth": 4}, _WEIGHTS),
     Row("w4a8_mixed", "W4A8 per tensor", {"param_bitwidth": 4}, _MIXED),
-    Row("w8a4", "W8A4", {"output_bitwidth": 4}, "scheme,mixed-precision"),
+    Row("w8a4", "W8A4", {"output_bitwidth": 4}, "mixed-precision"),
     Row("w4a8_per_channel", "W4A8 per channel", {"param_bitwidth": 4, "config": "per_channel.json"}, _WEIGHTS),
     Row("one_at_3_bits", "one activation at 3 bits", {"overrides": {_LOW: {"bitwidth": 3}}}, ""),
     Row("spoiled", "ranges spoiled on purpose", {"checkpoint": "spoiled/model"}, "equalization"),

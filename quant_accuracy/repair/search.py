@@ -158,7 +158,7 @@ def _try_rounding(tries: Tries, before: Attempt) -> Optional[Attempt]:
         return None
     reference = start.candidate.card
 
-    def round_weights(prepared: Prepared, card: ModelCard) -> ModelCard:
+    def round_weights(prepared: Prepared, card: ModelCard) -> weights.Remedied:
         return weights.rounded(prepared, card, go_on=tries.go_on)
 
     rounded = tries.remedied(start, ADAROUND, "AdaRound", round_weights)

@@ -84,6 +84,21 @@ def find(network: Network) -> Spaces:
     return finder.found()
 
 
+def before_layers(network: Network) -> Set[str]:
+    """The ops that layers of a network need; one that is not among them has no layer behind to be equalized with.
+
+    Raises:
+        GraphError: A named op is missing or not connected.
+    """
+    nodes, inside = network.nodes(), network.inside()
+
+    def sources(name: str) -> List[str]:
+        return [source for source in map(graph_nodes.op_of, graph_nodes.data_inputs(nodes[name])) if source in inside]
+
+    layers = [name for name in inside if nodes[name].op in graph_nodes.LINEAR]
+    return graph_nodes.reach({source for name in layers for source in sources(name)}, sources)
+
+
 @dataclass
 class _Parts:
     """A space while it is gathered."""

@@ -116,6 +116,14 @@ def test_every_layer_is_in_a_space_or_left_with_a_reason() -> None:
     assert "'end' gives an output" in _reason(found, "three")
 
 
+def test_a_layer_that_no_layer_is_behind_has_none_to_be_equalized_with() -> None:
+    network = _built(lambda x: tf.sigmoid(_conv(tf.sigmoid(_conv(x, "one")), "two")))
+
+    before = spaces.before_layers(network)
+
+    assert ("one" in before, "two" in before) == (True, False)
+
+
 def test_channels_that_are_added_to_an_input_of_the_network_stay() -> None:
     found = spaces.find(_built(lambda x: _conv(x + _conv(x, "one", 3), "two")))
 

@@ -14,6 +14,7 @@ from quant_accuracy.settings.gates import ENCODINGS_DRIFT, OF_BASELINE, OF_DEVIC
 _ENDED = {EXHAUSTED: "nothing is left to be tried",
           TIME: "time ran out; the same command with a larger --budget resumes",
           INTERRUPTED: "it was interrupted; the same command resumes"}
+_NO_DEVICE = "the device is not measured for each try; run the repaired card with it"
 
 
 def line(outcome: Outcome, given: ModelCard) -> str:
@@ -98,11 +99,13 @@ def as_document(outcome: Outcome, given: ModelCard, plan: Plan, images: int, flo
 
 
 def left_out(card: ModelCard) -> List[str]:
-    """The gates that a repair is not judged by, each with the reason."""
+    """The gates that a repair is not judged by, and the device that is not measured, each with the reason."""
     reasons = {**dict.fromkeys(OF_BASELINE, "its baseline is that of the card before"),
                ENCODINGS_DRIFT: "its snapshot is that of the card before",
-               **dict.fromkeys(OF_DEVICE, "the device is not measured for each try; run the repaired card with it")}
+               **dict.fromkeys(OF_DEVICE, _NO_DEVICE)}
     found = [f"{gate.name}: {reasons[gate.name]}" for gate in card.gates if gate.name in reasons]
+    if card.device is not None and not any(gate.name in OF_DEVICE for gate in card.gates):
+        found.append(f"{card.device}: {_NO_DEVICE}")
     return found + [f"{gate.name}: it is about the float variant" for gate in card.gates
                     if gate.name not in reasons and gate.name not in OF_QUANTIZATION]
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from quant_accuracy.base.words import TFLITE
 from quant_accuracy.repair import answer
 from quant_accuracy.repair.attempts import Attempt, Candidate
 from quant_accuracy.repair.plan import EXHAUSTED, INTERRUPTED
@@ -30,3 +31,8 @@ def test_why_what_comes_closest_is_no_repair_is_said(gates: Any, agrees: Any, er
                       Split([], [], "there is one shard only"), 0.02, 1.0, [])
 
     assert f", where the gates allow 0.0200, {said}" in answer.line(outcome, demo_card)
+
+
+def test_a_device_that_no_gate_judges_is_said_not_to_be_measured(demo_card: ModelCard) -> None:
+    assert answer.left_out(replace(demo_card, gates=(), device=TFLITE)) == [
+        "tflite: the device is not measured for each try; run the repaired card with it"]

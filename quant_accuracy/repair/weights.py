@@ -17,7 +17,7 @@ from quant_accuracy.artifacts.records import Artifacts
 from quant_accuracy.base import files
 from quant_accuracy.base.code import code_digest
 from quant_accuracy.base.documents import read_json
-from quant_accuracy.base.errors import GraphError
+from quant_accuracy.base.errors import ConfigurationError, GraphError, QuantAccuracyError
 from quant_accuracy.base.words import CLIP, KEEP, NETWORK, REPLACE
 from quant_accuracy.data import images
 from quant_accuracy.graph import sessions
@@ -39,6 +39,10 @@ _OVERRIDES, _UNTREATED = "overrides.json", "untreated.json"
 _KIND = "repair"
 _SHOWN = 3
 _REMEDIES = ("repair/equalization", "repair/bias_correction", "repair/adaround")
+
+
+class _DeviceError(ConfigurationError):
+    """The device of the red card cannot run what a remedy has made."""
 
 
 class Remedied(NamedTuple):
@@ -82,6 +86,7 @@ def equalized(prepared: Prepared, card: ModelCard, relu6: str = CLIP) -> Remedie
 
     Raises:
         GraphError: The function is not kept, as the outputs on the calibration images tell.
+        ConfigurationError: The device of the red card cannot run it.
         QuantAccuracyError: As the parts.
     """
     def make(network: Network, artifacts: Artifacts, batches: Sequence[np.ndarray]) -> _Made:
@@ -98,7 +103,10 @@ def equalized(prepared: Prepared, card: ModelCard, relu6: str = CLIP) -> Remedie
         return _Made(found.graph, len(found.spaces), [left for left in found.left if left.layer in before],
                      _in_one(found.overrides, found.graph))
 
-    return _remedied(prepared, card, EQUALIZED[relu6], {}, make)
+    try:
+        return _remedied(prepared, card, EQUALIZED[relu6], {}, make)
+    except _DeviceError as error:
+        raise ConfigurationError(str(error) + (f", or give --relu6 {KEEP}" if relu6 == CLIP else "")) from error
 
 
 def corrected(prepared: Prepared, card: ModelCard, reference: Optional[ModelCard] = None) -> Remedied:
@@ -177,8 +185,19 @@ def _remedied(prepared: Prepared, card: ModelCard, name: str, more: Dict[str, ob
     frozen = folder / ENCODINGS
     settings = replace(card.quantization, overrides=(*card.quantization.overrides, *overrides),
                        encodings_file=frozen if frozen.is_file() else None, params_only=frozen.is_file())
-    return Remedied(replace(with_settings(card, settings), quantized_checkpoint=folder / export.PREFIX),
-                    [(layer, reason) for layer, reason in read_json(folder / _UNTREATED)])
+    remedied = replace(with_settings(card, settings), quantized_checkpoint=folder / export.PREFIX)
+    _require_device(prepared, remedied)
+    return Remedied(remedied, [(layer, reason) for layer, reason in read_json(folder / _UNTREATED)])
+
+
+def _require_device(prepared: Prepared, card: ModelCard) -> None:
+    """Make the integer model that the red card asks for: it is not measured here, and the repair has to run there."""
+    if prepared.request.card.device is None:
+        return
+    try:
+        trial.with_card(prepared, replace(card, device=prepared.request.card.device))
+    except QuantAccuracyError as error:
+        raise _DeviceError(str(error)) from error
 
 
 def few(untreated: Sequence[Tuple[str, str]]) -> str:

@@ -8,8 +8,8 @@ import tensorflow.compat.v1 as tf
 
 from quant_accuracy.artifacts.records import Artifacts
 from quant_accuracy.base.cache import Cache
-from quant_accuracy.base.errors import GraphError
-from quant_accuracy.base.words import KEEP, NETWORK, REPLACE
+from quant_accuracy.base.errors import ConfigurationError, GraphError
+from quant_accuracy.base.words import KEEP, NETWORK, REPLACE, TFLITE
 from quant_accuracy.pipeline.prepared import Prepared, prepare
 from quant_accuracy.quantization.records import Override
 from quant_accuracy.repair import weights
@@ -44,20 +44,28 @@ def test_equalization_treats_every_layer_of_the_demo_that_another_one_is_behind(
 
 
 def test_what_a_remedy_cannot_treat_is_named_with_its_reason(prepared: Prepared) -> None:
-    off, on = Override("*weights/read:0", enabled=False), Override("*/Conv/weights/read:0", enabled=True)
+    untreated = weights.equalized(prepared, prepared.request.card, REPLACE).untreated
 
-    made = weights.corrected(prepared, _overridden(prepared.request.card, off, on))
-
-    reasons = dict(made.untreated)
-    assert "FeatureExtractor/MobilenetV2/Conv/Conv2D" not in reasons
-    assert reasons["FeatureExtractor/MobilenetV2/Conv_1/Conv2D"] == "its weights are not quantized"
-    assert f"{weights.few(made.untreated)}".endswith(f" and {len(reasons) - 3} more")
+    reason = dict(untreated)["FeatureExtractor/MobilenetV2/expanded_conv/depthwise/depthwise"]
+    assert reason.endswith("at which AIMET 1.19.1 stops")
+    assert weights.few([("it", reason)] * 5) == f"{', '.join([f'it ({reason})'] * 3)} and 2 more"
 
 
 def test_a_remedy_that_finds_nothing_to_treat_is_refused_and_names_what_it_found(prepared: Prepared) -> None:
     with pytest.raises(GraphError, match=r"bias correction finds no layer that it can treat: .*Conv/Conv2D \(its "
                                          r"weights are not quantized\).* and \d+ more; leave it out with --remedies"):
         weights.corrected(prepared, _overridden(prepared.request.card, Override("*weights/read:0", enabled=False)))
+
+
+@pytest.mark.soak
+def test_what_the_device_of_the_card_cannot_run_is_refused_and_its_remedy_is_not(prepared: Prepared) -> None:
+    request = prepared.request
+    on_device = replace(prepared, request=replace(request, card=replace(request.card, device=TFLITE)))
+
+    with pytest.raises(ConfigurationError, match=f"--device tflite: nothing quantizes .*, or give --relu6 {KEEP}$"):
+        weights.equalized(on_device, request.card)
+
+    assert weights.equalized(on_device, request.card, KEEP).card.quantized_checkpoint is not None
 
 
 def _overridden(card: ModelCard, *overrides: Override) -> ModelCard:

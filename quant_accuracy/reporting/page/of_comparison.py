@@ -12,7 +12,7 @@ from quant_accuracy.reporting.comparison import Change, Comparison, meaning, sig
 from quant_accuracy.reporting.document.read_report import ReportedRun
 from quant_accuracy.reporting.document.read_shown import DROP, Shown
 from quant_accuracy.reporting.gate_table import NOTHING, number
-from quant_accuracy.reporting.page import tables, verdict_tables
+from quant_accuracy.reporting.page import bars, tables, verdict_tables
 from quant_accuracy.reporting.page.tables import NAME, OUTCOME, TEXT, Cell, Column, Fact, Table
 from quant_accuracy.reporting.paired import DEVICE_MAP
 
@@ -171,16 +171,20 @@ def _encodings(runs: Sequence[Run], found: Sequence[Comparison]) -> Table:
     for item in runs[1:]:
         columns += [Column(f"range, {item.letter}"), Column(f"moved, {item.letter}",
                                                             order="descending" if item.letter == "B" else "")]
-    rows = [[Cell(name), *(cell for of_run in by_tensor for cell in _moved(of_run.get(name)))]
-            for name in sorted(names, key=lambda name: (-names[name], name))]
+    rows = []
+    for name in sorted(names, key=lambda name: (-names[name], name)):
+        drifts = [of_run.get(name) for of_run in by_tensor]
+        ends = [ends for drift in drifts if drift is not None for ends in (drift.before, drift.after)]
+        rows.append([Cell(name), *(cell for drift in drifts for cell in _moved(drift, ends))])
     return Table("Encodings that moved", columns, rows, sortable=True)
 
 
-def _moved(drift: Optional[Drift]) -> List[Cell]:
+def _moved(drift: Optional[Drift], beside: Sequence[Sequence[float]]) -> List[Cell]:
     """Where an encoding is now and was in A, and how far it is from there; of channels, the one that moved most."""
     if drift is None:
         return [Cell(NOTHING), Cell(NOTHING)]
-    return [Cell(_range(drift.after), f"A: {_range(drift.before)}", f"{drift.after[1] - drift.after[0]:.6g}"),
+    return [Cell(_range(drift.after), f"A: {_range(drift.before)}", f"{drift.after[1] - drift.after[0]:.6g}",
+                 svg=bars.ranges(drift.before, drift.after, beside)),
             Cell(f"{100 * drift.change:.3g} %")]
 
 

@@ -21,7 +21,6 @@ IOU_STYLES = {"0.50": "-", "0.75": "--", "0.50:0.95": ":"}
 CLASSES, HARMFUL, RUNS = 12, 15, 200
 _WIDTH = 400
 _NAN = float("nan")
-_QUARTERS = {0.0: "0", 0.25: "0.25", 0.5: "0.5", 0.75: "0.75", 1.0: "1"}
 # Of more runs, or more changes, dots and numbers would run into each other.
 _DOTTED, _NUMBERED = 60, 12
 
@@ -50,7 +49,7 @@ def draw(document: Mapping[str, Any]) -> Plots:
                      [plot for plot in placed if plot is not None],
                      None if why is None else _sensitivity(why["sensitivity"]), _history(document["history"]),
                      None if document[DEPTH_KEY] is None else depth_plot.draw(document[DEPTH_KEY]),
-                     calibration_plot.draw(document["calibration"]),
+                     calibration_plot.draw(_of_sides(document, "calibration")),
                      None if document[REPAIR_KEY] is None else repair_plot.draw(document[REPAIR_KEY]))
 
 
@@ -74,11 +73,7 @@ def _curves(document: Mapping[str, Any]) -> Optional[Plot]:
     if not known:
         return None
     sheet = Sheet(_WIDTH, 292)
-    axes = sheet.axes(44, 24, _WIDTH - 14, 252, (0, 1), (0, 1))
-    sheet.levels(axes, _QUARTERS)
-    sheet.columns(axes, _QUARTERS)
-    sheet.write(_WIDTH / 2 + 15, 284, "recall", "middle")
-    sheet.write(0, 6, "precision")
+    axes = sheet.unit_axes("recall", "precision")
     for variant, iou, values in known:
         sheet.line(axes, curves["recall"], values, variant, style=IOU_STYLES.get(iou, "-."))
     areas = {(variant, iou): number(sum(values) / len(values)) for variant, iou, values in known}

@@ -11,7 +11,7 @@ from quant_accuracy.reporting.gate_table import NOTHING, number
 from quant_accuracy.reporting.page import (
     depth,
     evidence,
-    heat_maps,
+    of_confusion,
     of_device,
     of_repair,
     quantizer_table,
@@ -50,7 +50,7 @@ def view(document: Mapping[str, Any]) -> Dict[str, Any]:
         "figures": side_by_side.figures(document),
         "classes": side_by_side.classes(document),
         "errors": side_by_side.errors(document),
-        "confusion": heat_maps.view(document["confusion"]),
+        "confusion": of_confusion.view(document),
         "depth": None if document[DEPTH_KEY] is None else depth.view(document[DEPTH_KEY]),
         "quantized_tensors": quantizer_table.summary(document["quantizers"]),
         "quantizers": quantizer_table.show(document, proofs),

@@ -5,7 +5,7 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Seq
 
 from quant_accuracy.base.words import QUANTIZED
 from quant_accuracy.judging import jitter
-from quant_accuracy.judging.verdicts import CHECK, Verdict
+from quant_accuracy.judging.verdicts import CHECK, PASS, Verdict
 from quant_accuracy.quantization.snapshot import Drift
 from quant_accuracy.reporting import gate_table
 from quant_accuracy.reporting.comparison import Change, Comparison, meaning, signed
@@ -47,15 +47,16 @@ def view(found: Sequence[Comparison], shown: Sequence[Shown]) -> Dict[str, Any]:
     """
     runs = [Run(letter, run, own) for letter, run, own in zip(
         LETTERS, [found[0].before, *(item.after for item in found)], shown)]
+    variants = list(dict.fromkeys(variant for item in found for variant in item.figures))
     return {
-        "title": f"{', '.join(run.letter for run in runs[1:])} against A",
+        "title": f"{_models(runs)}: {', '.join(run.letter for run in runs[1:])} against A",
         "runs": _runs(runs),
         "notes": [Fact(f"{run.letter} against A", item.paired.note) for run, item in zip(runs[1:], found)
                   if item.paired.note],
         "headline": _headline(runs, found),
-        "figures": [_figures(runs, found, variant) for variant in found[0].figures],
+        "figures": [_figures(runs, found, variant) for variant in variants],
         "classes": [_classes(runs, found, variant) for variant in (QUANTIZED, *(
-            name for name in found[0].classes if name != QUANTIZED))],
+            name for name in variants if name != QUANTIZED))],
         "verdicts": _verdicts(runs, found),
         "quantizers": _listed("Quantizers that changed", runs, found, _placement),
         "encodings": _encodings(runs, found),
@@ -63,6 +64,11 @@ def view(found: Sequence[Comparison], shown: Sequence[Shown]) -> Dict[str, Any]:
         "provenance": _listed("Provenance that differs", runs, found, lambda item: item.provenance),
         "few_rows": FEW,
     }
+
+
+def _models(runs: Sequence[Run]) -> str:
+    """The models, each once."""
+    return tables.named(list(dict.fromkeys(item.run.model for item in runs)))
 
 
 def _runs(runs: Sequence[Run]) -> Table:
@@ -84,7 +90,7 @@ def _headline(runs: Sequence[Run], found: Sequence[Comparison]) -> Table:
     by_name = [{change.name: change for change in item.headline} for item in found]
     columns = [Column("figure", NAME), Column("A")]
     for item in runs[1:]:
-        columns += [Column(item.letter), Column(f"{item.letter} - A"), Column("which is", TEXT)]
+        columns += [Column(item.letter), Column(f"{item.letter} - A"), Column("change", TEXT)]
     rows = []
     for name in names:
         changes = [changes.get(name, Change(name, None, None)) for changes in by_name]
@@ -147,7 +153,7 @@ def _judged(verdict: Optional[Verdict]) -> Cell:
     if verdict is None:
         return Cell(NOTHING)
     if verdict.kind == CHECK:
-        return Cell(verdict.outcome, gate_table.shortened(verdict.message))
+        return Cell(verdict.outcome, "" if verdict.outcome == PASS else gate_table.shortened(verdict.message))
     return Cell(verdict.outcome, f"{number(verdict.value)} ({gate_table.limit(verdict.lower, verdict.upper)})")
 
 

@@ -2,7 +2,7 @@
 
 from typing import List, Optional, Sequence
 
-from quant_accuracy.base.words import FLOAT, QUANTIZED
+from quant_accuracy.base.words import QUANTIZED
 
 _WIDTH = 100.0
 
@@ -17,7 +17,7 @@ class Scale:
         """A bar as long as the noise is strong (its amplitude) beside the strongest; none where there is no noise."""
         if decibels is None:
             return ""
-        return _svg([_rect(0, 0, _WIDTH * 10 ** ((self._least - decibels) / 20), 6, FLOAT)], 6)
+        return _svg([_rect(0, 0, _WIDTH * 10 ** ((self._least - decibels) / 20), 6, "ink")], 6)
 
 
 def ranges(before: Sequence[float], after: Sequence[float], beside: Sequence[Sequence[float]] = ()) -> str:

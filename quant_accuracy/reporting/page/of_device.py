@@ -71,7 +71,8 @@ def _agreement(agreed: Mapping[str, Any]) -> List[Fact]:
     lacking = ", ".join(f"{reason} {count}" for reason, count in agreed["lacking"].items() if count)
     found = [Fact("found by the device", f"{share}, 95 % interval {ends}" if ends else share),
              Fact("not found", lacking or "none"),
-             Fact("found by the device only", f"{alone} of its {agreed['device']} with a score of at least {agreed['score']:g}")]
+             Fact("found by the device only",
+                  f"{alone} of its {agreed['device']} with a score of at least {agreed['score']:g}")]
     if agreed["mean_iou"] is not None:
         found += [Fact("mean IoU", number(agreed["mean_iou"])),
                   Fact("score, device - simulation", f"mean {agreed['mean_score_difference']:+.4f}, 95 % within "

@@ -56,7 +56,7 @@ def view(repair: Repair) -> Dict[str, Any]:
     found, chosen = rows(repair), repair["chosen"]
     few = [row for row in found if row.few]
     card = "" if chosen is None else chosen["card"].rstrip("\n")
-    first, *others = map(sentence, repair["line"].split("; "))
+    first, *others = re.split("; (?=[a-z])", repair["line"])
     return {"line": repair["line"], "first": first, "others": others, "proof": proof(repair), "effort": effort(repair),
             "few": table("What was measured", few if len(found) > FEW else found),
             "all": table("Everything that was measured", found, sortable=True), "folded": len(found) > FEW,
@@ -65,11 +65,6 @@ def view(repair: Repair) -> Dict[str, Any]:
             "gates": ", ".join(repair["gates"]) or "none",
             "not_done": [*(Fact("not judged", line) for line in by_reason(repair["left_out"])),
                          *(Fact("not tried", line) for line in repair["without"])]}
-
-
-def sentence(text: str) -> str:
-    """A text that begins like a sentence, unless its first word is a name."""
-    return text[:1].upper() + text[1:] if re.match(r"[a-z]+[ ,:;]", text) else text
 
 
 def by_reason(lines: Sequence[str]) -> List[str]:

@@ -184,8 +184,8 @@ def _sensitivity(sensitivity: Mapping[str, Any]) -> Optional[Plot]:
     noises = [0.0 if item["only_on"] is None else 100 * 10 ** ((all_on - item["only_on"]) / 10) for item in worst]
     gains = [math.inf if item["only_off"] is None else item["only_off"] - all_on for item in worst]
     sheet = Sheet(_WIDTH, 38 * len(worst) + 44)
-    _bars(sheet, 0, ("noise with this one alone on,", "% of that with all on"), noises, FLOAT, 1)
-    _bars(sheet, _WIDTH / 2 + 6, ("SQNR gain with it alone off,", "dB"), gains, QUANTIZED, 2)
+    _bars(sheet, 0, ("noise with this one alone on,", "% of that with all on"), noises, drawing.INK, 1)
+    _bars(sheet, _WIDTH / 2 + 6, ("SQNR gain with it alone off,", "dB"), gains, drawing.SOFT, 2)
     for row, item in enumerate(worst):
         sheet.write(0, 38 * row + 46, _shortened(with_layer(item["tensor"], item["layer"])), colour=drawing.INK)
     first = _apart(with_layer(worst[0]["tensor"], worst[0]["layer"]))

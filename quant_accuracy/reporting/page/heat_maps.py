@@ -9,7 +9,7 @@ from rich.cells import cell_len, set_cell_size
 NO_OBJECT, NOT_FOUND = "no object", "not found"
 # Of a difference, in the page's colours of verdicts.
 BETTER, WORSE = "pass-ink", "fail-ink"
-_SQUARE, _LABEL, _LETTER = 20, 17, 6.6
+_SQUARE, _LABEL, _LETTER = 20, 17, 7.0
 Pair = Tuple[int, int]
 Counts = Mapping[Pair, int]
 
@@ -77,7 +77,8 @@ def _square(left: float, top: float, text: str, colour: str, strength: float, no
     return (f'<g><title>{html.escape(note)}</title><rect x="{left + 0.5:.1f}" y="{top + 0.5:.1f}" '
             f'width="{_SQUARE - 1}" height="{_SQUARE - 1}" '
             f'style="fill: var(--{colour}); fill-opacity: {0.08 + 0.42 * strength:.2f}{frame}"/>'
-            f'<text x="{left + _SQUARE / 2:.1f}" y="{top + _SQUARE * 0.66:.1f}" text-anchor="middle" font-size="9" '
+            f'<text x="{left + _SQUARE / 2:.1f}" y="{top + _SQUARE * 0.66:.1f}" text-anchor="middle" '
+            f'font-size="{9 if len(text) < 4 else 7.5:g}" '
             f'style="fill: var(--ink)">{text}</text></g>')
 
 

@@ -29,10 +29,10 @@ def view(document: Mapping[str, Any]) -> Dict[str, Any]:
         steps["device difference"] = (of_device["errors"][QUANTIZED], errors[DEVICE])
     shape = Shape(known["classes"], _chosen(len(known["classes"]), counts, differences))
     maps = [*(heat_maps.draw(side, shape, of_side, side) for side, of_side in counts.items()),
-            *(heat_maps.draw(name, shape, of_step) for name, of_step in differences.items())]
+            *(heat_maps.draw(name, shape, of_step) for name, of_step in differences.items())] if shape.chosen else []
     return {"score": f"{known['score']:.2f}", "maps": maps, "pairs": _pairs(shape.names, counts, differences),
             "errors": _errors(errors, steps), "sides": " → ".join(counts),
-            "left_out": len(shape.names) - len(shape.chosen)}
+            "left_out": len(shape.names) - len(shape.chosen) if maps else 0}
 
 
 def _counts(confusion: Mapping[str, Any], side: str) -> Dict[Pair, int]:

@@ -40,6 +40,14 @@ def test_errors_of_a_class_are_told_by_kind_most_changed_first() -> None:
         ("cat", "0 → 1", "0 → 4", "+5"), ("dog", "1", "2", "0")]
 
 
+def test_without_objects_and_detections_there_is_no_map() -> None:
+    given = confusion("cat", "dog")
+    given.update(counts={"float": [], "quantized": []}, errors={"float": {}, "quantized": {}})
+
+    assert _view(given)["maps"] == []
+    assert _view(given)["left_out"] == 0
+
+
 def test_a_device_has_its_map_its_columns_and_its_difference_on_the_images_that_it_has_run() -> None:
     on_its_images = confusion("cat", "dog", "emu", "fox")
     counts = {"quantized": [[0, 0, 10], [0, 1, 2]], "device": [[0, 0, 9], [0, 1, 6]]}

@@ -60,7 +60,7 @@ def _unseen(outcome: Outcome, chosen: Proof) -> str:
     says = {PASS: "within what the gates allow", FAIL: "beyond what the gates allow"}.get(
         chosen.agrees or "", "too few images to be sure")
     interval = "" if held.interval is None else f" ({held.interval.low:.4f} .. {held.interval.high:.4f})"
-    return (f"; the best of {tries}, measured again on {held.images} images that the search has not used: "
+    return (f"; the best of {tries}, measured again on {held.images} images that the search did not use: "
             f"{held.drop:.4f}{interval}, {says}")
 
 
@@ -99,11 +99,11 @@ def as_document(outcome: Outcome, given: ModelCard, plan: Plan, images: int, flo
 
 def left_out(card: ModelCard) -> List[str]:
     """The gates that a repair is not judged by, each with the reason."""
-    reasons = {**dict.fromkeys(OF_BASELINE, "its baseline is that of the card before"),
-               ENCODINGS_DRIFT: "its snapshot is that of the card before",
+    reasons = {**dict.fromkeys(OF_BASELINE, "the baseline is that of the original card"),
+               ENCODINGS_DRIFT: "the snapshot is that of the original card",
                **dict.fromkeys(OF_DEVICE, "the device is not measured for each try; run the repaired card with it")}
     found = [f"{gate.name}: {reasons[gate.name]}" for gate in card.gates if gate.name in reasons]
-    return found + [f"{gate.name}: it is about the float variant" for gate in card.gates
+    return found + [f"{gate.name}: about the float variant" for gate in card.gates
                     if gate.name not in reasons and gate.name not in OF_QUANTIZATION]
 
 

@@ -1,4 +1,4 @@
-"""The histories of several models in one plot: the quantized mAP and its drop, run after run; imports matplotlib."""
+"""The histories of several models in one plot: the quantized mAP and its drop over time; imports matplotlib."""
 
 from typing import List, Mapping, NamedTuple, Optional, Sequence
 

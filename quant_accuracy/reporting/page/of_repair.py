@@ -63,7 +63,7 @@ def view(repair: Repair) -> Dict[str, Any]:
             "card": card, "fence": _fence(card), "changes": [] if chosen is None else list(chosen["changes"]),
             "files": [] if chosen is None else list(chosen["files"]), "few_changes": FEW_CHANGES,
             "gates": ", ".join(repair["gates"]) or "none",
-            "not_done": [*(Fact("not judged", line) for line in by_reason(repair["left_out"])),
+            "not_done": [*(Fact("not judged by", line) for line in by_reason(repair["left_out"])),
                          *(Fact("not tried", line) for line in repair["without"])]}
 
 

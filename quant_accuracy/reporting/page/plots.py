@@ -227,7 +227,7 @@ def _apart(name: str) -> str:
 
 
 def _history(history: Sequence[Mapping[str, Any]]) -> Optional[Plot]:
-    """The mAP of both variants and its drop, run after run; vertical lines where something else was measured."""
+    """The mAP of both variants and its drop over runs; vertical lines where something else was measured."""
     runs = list(enumerate(history, start=1))[-RUNS:]
     known = [item for _, item in runs if item["drop"] is not None]
     if len(known) < 2:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import List, Optional
 
 from quant_accuracy.base import command_line, progress
+from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.data import annotations
 
 
@@ -30,6 +31,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
 
 def _create(values: argparse.Namespace) -> int:
     annotations.require(values.annotations_file)
+    if not values.image_dir.is_dir():
+        raise ConfigurationError(f"{values.image_dir}: no such folder; name that of the images with --image-dir")
     progress.log(f"converting the images of {values.annotations_file}")
     # TensorFlow takes seconds to import: not before the options are known to be right.
     from quant_accuracy.preparation import coco_tfrecords

@@ -72,7 +72,7 @@ def _search(values: Values, result: "Evaluation", target: Path) -> int:
 
     plan = Plan(values.get("remedies") or REMEDIES, values.get("budget") or options.DEFAULT_REPAIR_BUDGET,
                 values.get("search_images") or options.DEFAULT_SEARCH_IMAGES, bool(values.get("exhaustive")),
-                bool(values.get("strict")))
+                bool(values.get("strict")), not values.get("no_cache"))
     outcome = search(result, plan)
     given = cards.load(result.request.card.given or result.request.card.name, folders.cards(values))
     left = repair_output.write(result, outcome, plan, given, target, values.get("history"))

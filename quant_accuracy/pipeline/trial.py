@@ -89,6 +89,16 @@ def measure(prepared: Prepared, floats: Variant) -> Trial:
     return Trial(len(found.matches.image_ids), mean_ap, drop, _interval(prepared, both), verdicts)
 
 
+def verdicts_on_float(prepared: Prepared, floats: Variant) -> List[Verdict]:
+    """What the gates on the quantized variant say of the float one in its place: the best that they can say of any.
+
+    Args:
+        prepared: The evaluation.
+        floats: The float variant on its images, with ground truth.
+    """
+    return _verdicts(prepared, {FLOAT: floats, QUANTIZED: floats})
+
+
 def _verdicts(prepared: Prepared, both: Mapping[str, Variant]) -> List[Verdict]:
     aps = certainty.resampled(prepared, both)
     classes, of_part = certainty.of_variants(prepared, both, aps)

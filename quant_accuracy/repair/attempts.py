@@ -15,8 +15,10 @@ from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, OUTCOMES, PASS
 from quant_accuracy.pipeline import trial
 from quant_accuracy.pipeline.prepared import Prepared
 from quant_accuracy.pipeline.variant import Variant
+from quant_accuracy.quantization.records import Quantizer
 from quant_accuracy.repair import cost
 from quant_accuracy.repair.cost import Cost, Sizes
+from quant_accuracy.repair.goal import Goal
 from quant_accuracy.scoring.intervals import Interval
 from quant_accuracy.settings import device
 from quant_accuracy.settings.card import ModelCard
@@ -84,16 +86,16 @@ class Bench:
     Args:
         prepared: The evaluation of the red card.
         shards: On which of its shards.
-        allowed: The largest drop of mAP that the gates allow, see `allowed_drop`.
+        goal: What the gates ask for.
         clock: Gives the time in seconds.
         sizes: Those of networks that were measured, by the name of their folder; grows.
     """
 
-    def __init__(self, prepared: Prepared, shards: Sequence[Shard], allowed: Optional[float], clock: Clock,
+    def __init__(self, prepared: Prepared, shards: Sequence[Shard], goal: Goal, clock: Clock,
                  sizes: Dict[str, Sizes]) -> None:
         self.prepared = trial.part(prepared, shards)
         self.seconds = 0.0
-        self._allowed, self._clock = allowed, clock
+        self._goal, self._clock = goal, clock
         self._floats: Optional[Variant] = None
         self._sizes = sizes
 
@@ -115,20 +117,21 @@ class Bench:
                 figures["seconds"] = spent + self.seconds
                 files.write_json(self._path(changed), figures)
             return Attempt(candidate, **{**figures, "interval": figures["interval"] and Interval(*figures["interval"])},
-                           cost=self._cost(changed))
+                           cost=cost.of(self.sizes(changed), self._counted(changed)))
         except QuantAccuracyError as error:
             return failed(candidate, error, spent + self._clock() - start)
 
     def lacking(self, attempt: Attempt) -> float:
         """By how much mAP all of an attempt's interval misses what the gates ask for; 0 or less where it does not.
 
-        The gate on classes counts only where it fails: a part of the images is seldom sure of every class.
+        Gates that say nothing of that, since a part of the images is seldom sure of them, count only where they fail.
         """
         if attempt.drop is None:
             return float("inf")
         high = attempt.drop if attempt.interval is None else attempt.interval.high
-        missing = min(0.0, high) if self._allowed is None else high - self._allowed
-        return max(missing, attempt.drop, 1e-6) if attempt.gates.get(CLASS_DROP) == FAIL else missing
+        missing = min(0.0, high) if self._goal.allowed is None else high - self._goal.allowed
+        fails = any(attempt.gates.get(gate) == FAIL for gate in (CLASS_DROP, *self._goal.unsure))
+        return max(missing, attempt.drop, 1e-6) if fails else missing
 
     def _measured(self, changed: Prepared) -> Dict[str, Any]:
         if self._floats is None:
@@ -156,19 +159,27 @@ class Bench:
         except (OSError, ValueError):
             return None
 
-    def _cost(self, changed: Prepared) -> Cost:
-        artifacts, card = changed.artifacts, changed.request.card
+    def sizes(self, changed: Prepared) -> Sizes:
+        """The sizes of the network of a changed card, each network measured once.
+
+        Raises:
+            QuantAccuracyError: TensorFlow fails on the network, or an image cannot be read.
+        """
+        artifacts = changed.artifacts
         folder = (artifacts.network_folder or artifacts.float_folder).name
-        # What a remedy has switched off is computed together with the op behind it.
-        before = set(self.prepared.request.card.quantization.overrides)
-        joined = [override.tensors for override in card.quantization.overrides
-                  if override.enabled is False and override not in before]
-        quantizers = [quantizer for quantizer in artifacts.quantizers
-                      if not any(fnmatch.fnmatchcase(quantizer.tensor, pattern) for pattern in joined)]
         if folder not in self._sizes:
-            self._sizes[folder] = cost.measure(trial.network_of(changed), quantizers, card.graph.image_input,
-                                               changed.calibration_images(1)[0])
-        return cost.of(self._sizes[folder], quantizers)
+            self._sizes[folder] = cost.measure(
+                trial.network_of(changed), self._counted(changed), changed.request.card.graph.image_input,
+                changed.calibration_images(1)[0])
+        return self._sizes[folder]
+
+    def _counted(self, changed: Prepared) -> List[Quantizer]:
+        """The quantizers that count: what a remedy has switched off is computed together with the op behind it."""
+        before = set(self.prepared.request.card.quantization.overrides)
+        joined = [override.tensors for override in changed.request.card.quantization.overrides
+                  if override.enabled is False and override not in before]
+        return [quantizer for quantizer in changed.artifacts.quantizers
+                if not any(fnmatch.fnmatchcase(quantizer.tensor, pattern) for pattern in joined)]
 
 
 def is_whole(kept: Any) -> bool:
@@ -197,26 +208,6 @@ def require_device(card: ModelCard, red: ModelCard) -> None:
 def failed(candidate: Candidate, error: QuantAccuracyError, seconds: float) -> Attempt:
     """An attempt that could not be measured."""
     return Attempt(candidate, 0, None, None, None, {}, None, seconds, str(error))
-
-
-def allowed_drop(card: ModelCard, of_float: float) -> Optional[float]:
-    """The largest drop of mAP that the gates of a card allow together; None where it has no gate on mAP.
-
-    Args:
-        card: The card.
-        of_float: The mAP of the float variant on all images.
-    """
-    limits: List[float] = []
-    for gate in card.gates:
-        if gate.limit is None:
-            continue
-        if gate.name == "mAP_drop":
-            limits.append(gate.limit)
-        elif gate.name == "mAP_floor":
-            limits.append(of_float - gate.limit)
-        elif gate.name == "mAP_ratio":
-            limits.append(of_float * (1.0 - gate.limit))
-    return min(limits, default=None)
 
 
 def on_front(attempts: Sequence[Attempt]) -> List[bool]:

@@ -8,7 +8,7 @@ from quant_accuracy.base.words import MIXED_PRECISION, NETWORK
 from quant_accuracy.pipeline import trial
 from quant_accuracy.pipeline.prepared import Prepared
 from quant_accuracy.quantization.records import PARAM, Quantizer
-from quant_accuracy.repair import cost, mixed_precision, settings
+from quant_accuracy.repair import mixed_precision, settings
 from quant_accuracy.repair.attempts import Attempt
 from quant_accuracy.repair.mixed_precision import ACTIVATIONS, OPS, WEIGHTS, Choice
 from quant_accuracy.repair.tries import Tries, drop, stacked
@@ -111,15 +111,13 @@ def _for_all(tries: Tries, start: Attempt, changed: Prepared, kinds: Sequence[st
 
 def _ranked(tries: Tries, changed: Prepared, kind: str) -> List[Choice]:
     """What may have more bits, the most harmful first; of weights the most harmful for their size."""
-    card, artifacts = changed.request.card, changed.artifacts
+    artifacts = changed.artifacts
     able = mixed_precision.able(artifacts.quantizers, kind)
     with investigation.of_evaluation(replace(tries.evaluation, prepared=changed), _IMAGES,
                                      tries.budget.part(_RANKING)) as asked:
         harm = asked.harm([quantizer.tensor for quantizer in able])
-    sizes = cost.measure(trial.network_of(changed), artifacts.quantizers, card.graph.image_input,
-                         changed.calibration_images(1)[0])
-    return mixed_precision.choices(artifacts.graph(NETWORK), artifacts.quantizers, kind, harm, sizes,
-                                   by_price=kind == WEIGHTS)
+    return mixed_precision.choices(artifacts.graph(NETWORK), artifacts.quantizers, kind, harm,
+                                   tries.bench.sizes(changed), by_price=kind == WEIGHTS)
 
 
 def _bits(card: ModelCard, kinds: Sequence[str]) -> str:

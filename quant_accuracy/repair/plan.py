@@ -19,6 +19,7 @@ class Plan:
         images: How many images are enough to search on.
         exhaustive: Go on when a repair is found, until nothing is left to be tried.
         strict: An inconclusive gate is no pass.
+        keeps: What is measured stays in the cache, so that a second call goes on.
     """
 
     remedies: Collection[str] = REMEDIES
@@ -26,3 +27,4 @@ class Plan:
     images: int = DEFAULT_SEARCH_IMAGES
     exhaustive: bool = False
     strict: bool = False
+    keeps: bool = True

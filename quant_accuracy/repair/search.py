@@ -17,6 +17,7 @@ from quant_accuracy.pipeline.evaluation import Evaluation
 from quant_accuracy.pipeline.prepared import Prepared
 from quant_accuracy.repair import attempts, bits, settings, weights
 from quant_accuracy.repair.attempts import Attempt, Candidate
+from quant_accuracy.repair.goal import Goal
 from quant_accuracy.repair.mixed_precision import ACTIVATIONS
 from quant_accuracy.repair.plan import EXHAUSTED, FOUND, INTERRUPTED, TIME, Plan
 from quant_accuracy.repair.split import Split
@@ -39,7 +40,7 @@ class Outcome:
             on all images; None where nothing is better than the red card.
         ended: `found`, `time`, `interrupted` or `exhausted`.
         split: On which shards.
-        allowed: The largest drop of mAP that the gates allow; None where no gate is on mAP.
+        goal: What the gates ask for.
         seconds: How long it took.
         unfinished: What was not tried to its end, and why.
     """
@@ -50,7 +51,7 @@ class Outcome:
     chosen: Optional[Proof]
     ended: str
     split: Split
-    allowed: Optional[float]
+    goal: Goal
     seconds: float
     unfinished: Sequence[str]
 
@@ -79,7 +80,8 @@ def search(evaluation: Evaluation, plan: Plan, clock: Clock = time.monotonic) ->
         raise QuantAccuracyError(before.error)
     ended = EXHAUSTED
     try:
-        _try_all(tries, before)
+        if not tries.goal.out_of_reach(plan.strict):
+            _try_all(tries, before)
     except RepairedError:
         ended = FOUND
     except OutOfTimeError:
@@ -93,7 +95,7 @@ def search(evaluation: Evaluation, plan: Plan, clock: Clock = time.monotonic) ->
             chosen = _closest(tries, before, proved=ended != INTERRUPTED)
         except KeyboardInterrupt:
             ended, chosen = INTERRUPTED, _closest(tries, before, proved=False)
-    return Outcome(before, tries.attempts, tries.proofs, chosen, ended, tries.split, tries.allowed, clock() - start,
+    return Outcome(before, tries.attempts, tries.proofs, chosen, ended, tries.split, tries.goal, clock() - start,
                    tries.unfinished)
 
 

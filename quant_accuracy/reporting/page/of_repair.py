@@ -16,7 +16,7 @@ NOT_MEASURED = "not measured"
 _FRONT = "front"
 _ENDED = {"found": "It ended with an attempt that passes every gate with its whole interval.",
           "time": "It ended because time ran out.",
-          "interrupted": "It was interrupted; a second call goes on.",
+          "interrupted": "It was interrupted.",
           "exhausted": "It ended because there was nothing left to try."}
 _AGREES = {"pass": "the drop is within what the gates allow", "fail": "the drop is beyond what the gates allow",
            "inconclusive": "too few images to be sure of the drop"}

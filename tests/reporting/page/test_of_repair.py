@@ -79,7 +79,7 @@ def test_of_what_was_found_the_line_says_so_once() -> None:
 @pytest.mark.parametrize(("changes", "said"), [
     ({}, "5 attempts (1 not measured) on 120 of 200 images; 80 were held back. 5.2 of 30 minutes. It ended with"),
     ({"ended": "time"}, "It ended because time ran out."),
-    ({"ended": "interrupted"}, "It was interrupted; a second call goes on."),
+    ({"ended": "interrupted"}, "It was interrupted."),
     ({"ended": "exhausted"}, "It ended because there was nothing left to try."),
     ({"attempts": [attempt()], "images": {"search": 40, "held_back": 0, "all": 40}}, "1 attempt on 40 images. 5.2 of"),
     ({"attempts": []}, "0 attempts on 120 of 200 images"),

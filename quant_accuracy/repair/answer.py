@@ -38,8 +38,8 @@ def _out_of_reach(outcome: Outcome) -> str:
     """Why no way to quantize the float variant passes, and where to look instead."""
     goal = outcome.goal
     if goal.impossible:
-        return (f"the float variant itself misses {', '.join(goal.impossible)} with its mAP of {goal.of_float:.4f}, so "
-                "no way to quantize it passes; look at its checkpoint, preprocessing and data, or at the limit")
+        return (f"the float variant itself (mAP {goal.of_float:.4f}) misses {', '.join(goal.impossible)}, so no way to "
+                "quantize it passes; look at its checkpoint, preprocessing and data, or at the limit")
     return (f"on so few images not even the float variant passes {', '.join(goal.unsure)} for sure, and inconclusive "
             "is red with --strict; evaluate more shards, or leave --strict out")
 

@@ -1,14 +1,14 @@
 """Ways to quantize a red model, each measured on the same images."""
 
 import fnmatch
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from quant_accuracy.base import files
 from quant_accuracy.base.budget import Clock
 from quant_accuracy.base.code import code_digest
 from quant_accuracy.base.documents import read_json
-from quant_accuracy.base.errors import QuantAccuracyError
+from quant_accuracy.base.errors import QuantAccuracyError, StorageError, WorkerError
 from quant_accuracy.data.shards import Shard
 from quant_accuracy.graph import sessions
 from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, OUTCOMES, PASS
@@ -25,7 +25,7 @@ from quant_accuracy.settings.card import ModelCard
 from quant_accuracy.settings.gates import CLASS_DROP
 
 # What is kept of an attempt.
-_KEPT = {"images", "mean_ap", "drop", "interval", "gates", "seconds"}
+_KEPT = {"images", "mean_ap", "drop", "interval", "gates", "seconds", "class_drops"}
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ class Attempt:
         gates: What each gate says, by name.
         cost: What its bit widths cost; None where it could not be measured.
         seconds: How long it took, without what it builds on.
+        class_drops: The same as `drop` for the AP of each class.
         error: Why it could not be measured; then the rest is empty.
     """
 
@@ -67,6 +68,7 @@ class Attempt:
     gates: Mapping[str, str]
     cost: Optional[Cost]
     seconds: float
+    class_drops: Mapping[str, float] = field(default_factory=dict)
     error: Optional[str] = None
 
     @property
@@ -105,6 +107,9 @@ class Bench:
         Args:
             candidate: What to measure.
             spent: Seconds that making it took.
+
+        Raises:
+            QuantAccuracyError: What is of the machine, see `of_the_machine`.
         """
         start = self._clock()
         try:
@@ -119,18 +124,23 @@ class Bench:
             return Attempt(candidate, **{**figures, "interval": figures["interval"] and Interval(*figures["interval"])},
                            cost=cost.of(self.sizes(changed), self._counted(changed)))
         except QuantAccuracyError as error:
+            if of_the_machine(error):
+                raise
             return failed(candidate, error, spent + self._clock() - start)
 
     def lacking(self, attempt: Attempt) -> float:
         """By how much mAP all of an attempt's interval misses what the gates ask for; 0 or less where it does not.
 
-        Gates that say nothing of that, since a part of the images is seldom sure of them, count only where they fail.
+        Gates that say nothing of that, since a part of the images is seldom sure of them, count only where they fail;
+        classes that the red card loses too much of have to lose no more than they may.
         """
         if attempt.drop is None:
             return float("inf")
         high = attempt.drop if attempt.interval is None else attempt.interval.high
         missing = min(0.0, high) if self._goal.allowed is None else high - self._goal.allowed
         fails = any(attempt.gates.get(gate) == FAIL for gate in (CLASS_DROP, *self._goal.unsure))
+        missing = max([missing, *(attempt.class_drops[name] - limit for name, limit in self._goal.classes.items()
+                                  if name in attempt.class_drops)])
         return max(missing, attempt.drop, 1e-6) if fails else missing
 
     def _measured(self, changed: Prepared) -> Dict[str, Any]:
@@ -138,7 +148,8 @@ class Bench:
             self._floats = trial.float_variant(self.prepared)
         found = trial.measure(changed, self._floats)
         return {"images": found.images, "mean_ap": found.mean_ap, "drop": found.drop, "interval": found.interval,
-                "gates": {verdict.gate: verdict.outcome for verdict in found.verdicts}}
+                "gates": {verdict.gate: verdict.outcome for verdict in found.verdicts},
+                "class_drops": dict(found.class_drops)}
 
     def _path(self, changed: Prepared) -> Any:
         request, artifacts = changed.request, changed.artifacts
@@ -193,7 +204,8 @@ def is_whole(kept: Any) -> bool:
     return (number(kept["images"]) and number(kept["seconds"])
             and all(kept[key] is None or number(kept[key]) for key in ("mean_ap", "drop"))
             and (ends is None or (isinstance(ends, list) and len(ends) == 2 and all(map(number, ends))))
-            and isinstance(gates, dict) and all(said in OUTCOMES for said in gates.values()))
+            and isinstance(gates, dict) and all(said in OUTCOMES for said in gates.values())
+            and isinstance(kept["class_drops"], dict) and all(map(number, kept["class_drops"].values())))
 
 
 def require_device(card: ModelCard, red: ModelCard) -> None:
@@ -205,9 +217,14 @@ def require_device(card: ModelCard, red: ModelCard) -> None:
     device.require(replace(card, device=red.device))
 
 
+def of_the_machine(error: QuantAccuracyError) -> bool:
+    """Whether no other candidate would fare better: a disk that is full, workers that are lost."""
+    return isinstance(error, WorkerError) or (isinstance(error, StorageError) and isinstance(error.__cause__, OSError))
+
+
 def failed(candidate: Candidate, error: QuantAccuracyError, seconds: float) -> Attempt:
     """An attempt that could not be measured."""
-    return Attempt(candidate, 0, None, None, None, {}, None, seconds, str(error))
+    return Attempt(candidate, 0, None, None, None, {}, None, seconds, error=str(error))
 
 
 def on_front(attempts: Sequence[Attempt]) -> List[bool]:

@@ -1,6 +1,6 @@
 """What the gates of a card ask of a repair, as far as the evaluated images can tell."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Callable, Collection, Dict, Mapping, Optional, Sequence, Tuple
 
 from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS
@@ -25,12 +25,14 @@ class Goal:
             no way to quantize it passes them.
         unsure: The gates that not even the float variant passes for sure, since there are too few images: a repair
             need not either, as long as it does not fail them.
+        classes: What the classes may lose that the red card loses more of, by name.
     """
 
     of_float: float
     allowed: Optional[float]
     impossible: Tuple[str, ...] = ()
     unsure: Tuple[str, ...] = ()
+    classes: Mapping[str, float] = field(default_factory=dict)
 
     def out_of_reach(self, strict: bool) -> bool:
         """Whether no way to quantize the float variant is a repair.
@@ -54,16 +56,20 @@ class Goal:
                                       for gate, said in outcomes.items())
 
 
-def of_gates(gates: Sequence[Gate], of_float: float, outcomes: Mapping[str, str]) -> Goal:
+def of_gates(gates: Sequence[Gate], of_float: float, outcomes: Mapping[str, str],
+             class_drops: Mapping[str, float]) -> Goal:
     """What gates ask for.
 
     Args:
         gates: Those of the card; what is none of `OF_QUANTIZATION` asks for nothing here.
         of_float: The mAP of the float variant.
         outcomes: What each gate says, by name, of the float variant in place of the quantized one.
+        class_drops: What the red card loses of the AP of each class.
     """
     limits = {gate.name: gate.limit for gate in gates if gate.name in OF_QUANTIZATION and gate.limit is not None}
     unsure = tuple(name for name in limits if outcomes.get(name) == INCONCLUSIVE)
     drops = [_DROPS[name](of_float, limit) for name, limit in limits.items() if name in _DROPS and name not in unsure]
+    of_class = limits.get(CLASS_DROP)
     return Goal(of_float, min(drops, default=None),
-                tuple(f"{name} {limit:g}" for name, limit in limits.items() if outcomes.get(name) == FAIL), unsure)
+                tuple(f"{name} {limit:g}" for name, limit in limits.items() if outcomes.get(name) == FAIL), unsure,
+                {} if of_class is None else {name: of_class for name, drop in class_drops.items() if drop > of_class})

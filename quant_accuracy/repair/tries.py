@@ -63,8 +63,11 @@ class Tries:
         card = prepared.request.card
         self.evaluation, self.plan, self.clock = evaluation, plan, clock
         self.budget = Budget(60.0 * plan.minutes, clock)
-        self.goal = goals.of_gates(card.gates, evaluation.float.metrics.figures["mAP"] or 0.0, {
-            verdict.gate: verdict.outcome for verdict in trial.verdicts_on_float(prepared, evaluation.float)})
+        floats, quantized = evaluation.float, evaluation.quantized
+        self.goal = goals.of_gates(
+            card.gates, floats.metrics.figures["mAP"] or 0.0,
+            {verdict.gate: verdict.outcome for verdict in trial.verdicts_on_float(prepared, floats)},
+            trial.class_drops(floats.metrics, quantized.metrics))
         self.split = splits.split(prepared.shards, calibration_shards(prepared.every_shard, card.calibration_images),
                                   plan.images)
         sizes: Dict[str, Sizes] = {}
@@ -148,6 +151,8 @@ class Tries:
             self.unfinished.append(f"{candidate.name}: time ran out; what is finished of it is kept")
             raise
         except QuantAccuracyError as error:
+            if attempts.of_the_machine(error):
+                raise
             self.attempts.append(attempts.failed(candidate, error, self.clock() - began))
             progress.say(f"repair: {line(self.attempts[-1])}")
             return None

@@ -35,7 +35,7 @@ def test_why_what_comes_closest_is_no_repair_is_said(gates: Any, agrees: Any, er
 
 @pytest.mark.parametrize(("goal", "strict", "said"), [
     (Goal(0.6, -0.1, ("mAP_floor 0.7",)), False,
-     "no repair: the float variant itself misses mAP_floor 0.7 with its mAP of 0.6000, so no way "),
+     "no repair: the float variant itself (mAP 0.6000) misses mAP_floor 0.7, so no way to quantize it passes; "),
     (Goal(0.6, None, (), ("mAP_floor",)), True,
      "no repair: on so few images not even the float variant passes mAP_floor for sure, and inconclusive "),
 ])

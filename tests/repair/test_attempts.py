@@ -26,12 +26,13 @@ def test_on_the_front_is_what_nothing_beats_in_accuracy_and_bit_operations(demo_
 
 
 _KEPT = {"images": 20, "mean_ap": 0.5, "drop": 0.1, "interval": [0.05, 0.15], "gates": {"mAP_drop": "fail"},
-         "seconds": 1.5}
+         "seconds": 1.5, "class_drops": {"cat": 0.1}}
 
 
 @pytest.mark.parametrize("kept", [
     [], {}, None, 3, {**_KEPT, "gates": None}, {**_KEPT, "gates": {"mAP_drop": "green"}}, {**_KEPT, "interval": [0.1]},
-    {**_KEPT, "drop": "0.1"}, {**_KEPT, "other": 1}, {key: value for key, value in _KEPT.items() if key != "drop"},
+    {**_KEPT, "drop": "0.1"}, {**_KEPT, "other": 1},
+    {**_KEPT, "class_drops": {"cat": "0.1"}}, {key: value for key, value in _KEPT.items() if key != "drop"},
 ])
 def test_an_attempt_that_is_kept_damaged_is_not_taken(kept: object) -> None:
     assert attempts.is_whole(_KEPT)

@@ -18,7 +18,7 @@ _PASSES = {"mAP_drop": "pass", "mAP_floor": "pass", "mAP_ratio": "pass", "class_
     ([Gate("class_AP_drop", 0.05), Gate("float_mAP_floor", 0.5)], None),
 ])
 def test_the_strictest_gate_says_how_large_a_drop_is_allowed(gates: Sequence[Gate], allowed: Optional[float]) -> None:
-    found = goal.of_gates(gates, 0.6, _PASSES).allowed
+    found = goal.of_gates(gates, 0.6, _PASSES, {}).allowed
 
     assert found == (None if allowed is None else pytest.approx(allowed))
 
@@ -26,7 +26,7 @@ def test_the_strictest_gate_says_how_large_a_drop_is_allowed(gates: Sequence[Gat
 def test_gates_that_the_float_variant_fails_are_out_of_reach_and_are_named_with_their_limit() -> None:
     gates = [Gate("mAP_drop", 0.02), Gate("mAP_floor", 0.7), Gate("class_AP_drop", -0.01), Gate("float_mAP_floor", 0.9)]
 
-    found = goal.of_gates(gates, 0.6, {**_PASSES, "mAP_floor": "fail", "class_AP_drop": "fail"})
+    found = goal.of_gates(gates, 0.6, {**_PASSES, "mAP_floor": "fail", "class_AP_drop": "fail"}, {})
 
     assert found.impossible == ("mAP_floor 0.7", "class_AP_drop -0.01")
     assert found.out_of_reach(strict=False)
@@ -35,7 +35,7 @@ def test_gates_that_the_float_variant_fails_are_out_of_reach_and_are_named_with_
 def test_what_not_even_the_float_variant_passes_for_sure_is_not_asked_of_a_repair() -> None:
     gates = [Gate("mAP_drop", 0.02), Gate("mAP_floor", 0.59)]
 
-    found = goal.of_gates(gates, 0.6, {**_PASSES, "mAP_floor": "inconclusive"})
+    found = goal.of_gates(gates, 0.6, {**_PASSES, "mAP_floor": "inconclusive"}, {})
 
     assert found.allowed == 0.02
     assert not found.out_of_reach(strict=False)
@@ -55,3 +55,10 @@ def test_what_not_even_the_float_variant_passes_for_sure_is_not_asked_of_a_repai
 def test_a_repair_passes_what_the_float_variant_passes(outcomes: Dict[str, str], strict: bool,
                                                        accepted: bool) -> None:
     assert goal.Goal(0.6, 0.02, (), ("mAP_floor",)).accepts(outcomes, strict) is accepted
+
+
+def test_of_classes_those_count_that_the_red_card_loses_too_much_of() -> None:
+    drops = {"cat": 0.06, "dog": 0.04, "eel": -0.1}
+
+    assert goal.of_gates([Gate("class_AP_drop", 0.05)], 0.6, _PASSES, drops).classes == {"cat": 0.05}
+    assert goal.of_gates([Gate("mAP_drop", 0.05)], 0.6, _PASSES, drops).classes == {}

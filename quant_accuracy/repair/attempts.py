@@ -1,6 +1,7 @@
 """Ways to quantize a red model, each measured on the same images."""
 
 import fnmatch
+import itertools
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -215,6 +216,13 @@ def require_device(card: ModelCard, red: ModelCard) -> None:
         ConfigurationError: It is refused; the message names the setting.
     """
     device.require(replace(card, device=red.device))
+
+
+def told_apart(candidate: Candidate, others: Sequence[Attempt]) -> Candidate:
+    """A candidate under a name that no other one has: `more bits for 3 weights (set 2)` is another set of as many."""
+    known = {other.candidate.name: other.candidate.card for other in others}
+    names = (candidate.name if number == 1 else f"{candidate.name} (set {number})" for number in itertools.count(1))
+    return replace(candidate, name=next(name for name in names if known.get(name, candidate.card) == candidate.card))
 
 
 def of_the_machine(error: QuantAccuracyError) -> bool:

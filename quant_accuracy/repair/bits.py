@@ -8,7 +8,7 @@ from quant_accuracy.base.words import MIXED_PRECISION, NETWORK
 from quant_accuracy.pipeline import trial
 from quant_accuracy.pipeline.prepared import Prepared
 from quant_accuracy.quantization.records import Quantizer
-from quant_accuracy.repair import mixed_precision, settings
+from quant_accuracy.repair import attempts, mixed_precision, settings
 from quant_accuracy.repair.attempts import Attempt
 from quant_accuracy.repair.mixed_precision import ACTIVATIONS, OPS, WEIGHTS, Choice
 from quant_accuracy.repair.tries import Tries, drop, stacked
@@ -21,6 +21,8 @@ _IMAGES = 4
 _PARTS = 12
 # Of the time that is left.
 _RANKING = 1 / 3
+# So many are tried in any order.
+_FEW = 2
 _GAIN = 0.05
 
 
@@ -73,7 +75,9 @@ def find_exceptions(tries: Tries, start: Attempt) -> Attempt:
            if quantizer.enabled and quantizer.bitwidth < settings.usual_bits(quantizer, usual)]
     if not low:
         return start
-    raised = _fewest(tries, start, quantizers, [Choice(tensor, (tensor,), 0.0, 0.0) for tensor in low], OPS)
+    harm = _harm(tries, changed, low) if len(low) > _FEW else dict.fromkeys(low, 0.0)
+    ranked = sorted((Choice(tensor, (tensor,), harm[tensor], 0.0) for tensor in low), key=lambda item: -item.harm)
+    raised = _fewest(tries, start, quantizers, ranked, OPS)
     return min([start, *raised], key=drop)
 
 
@@ -90,7 +94,8 @@ def _fewest(tries: Tries, start: Attempt, quantizers: Sequence[Quantizer], ranke
         card = settings.with_bits(start.candidate.card, quantizers, tensors)
         before = tries.bench.seconds
         name = f"more bits for {len(tensors)} {_noun(kind, len(tensors))}"
-        found = tries.measure(stacked(start.candidate, name, MIXED_PRECISION, card))
+        found = tries.measure(attempts.told_apart(stacked(start.candidate, name, MIXED_PRECISION, card),
+                                                  tries.attempts))
         measured[tuple(tensors)] = found
         return Measured(found, tries.bench.seconds != before)
 
@@ -123,11 +128,16 @@ def _ranked(tries: Tries, changed: Prepared, kind: str) -> List[Choice]:
     """What may have more bits, the most harmful first; of weights the most harmful for their size."""
     artifacts = changed.artifacts
     able = mixed_precision.able(settings.below(artifacts.quantizers, changed.request.card.quantization), kind)
-    with investigation.of_evaluation(replace(tries.evaluation, prepared=changed), _IMAGES,
-                                     tries.budget.part(_RANKING)) as asked:
-        harm = asked.harm([quantizer.tensor for quantizer in able])
+    harm = _harm(tries, changed, [quantizer.tensor for quantizer in able])
     return mixed_precision.choices(artifacts.graph(NETWORK), able, kind, harm, tries.bench.sizes(changed),
                                    by_price=kind == WEIGHTS)
+
+
+def _harm(tries: Tries, changed: Prepared, tensors: Sequence[str]) -> Dict[str, float]:
+    """How much the quantizers on some tensors harm, each by itself."""
+    with investigation.of_evaluation(replace(tries.evaluation, prepared=changed), _IMAGES,
+                                     tries.budget.part(_RANKING)) as asked:
+        return asked.harm(tensors)
 
 
 def _bits(card: ModelCard, kinds: Sequence[str]) -> str:

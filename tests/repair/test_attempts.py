@@ -1,11 +1,15 @@
 """What is kept of attempts, and which of them no other beats."""
 
+import errno
 from dataclasses import replace
-from typing import Optional
+from pathlib import Path
+from typing import List, Optional
 
 import pytest
 
+from quant_accuracy.base import errors, files
 from quant_accuracy.base.errors import ConfigurationError
+from quant_accuracy.quantization.records import PARAM, Quantizer, Symmetry
 from quant_accuracy.repair import attempts, settings
 from quant_accuracy.repair.attempts import Attempt, Candidate
 from quant_accuracy.repair.cost import Cost
@@ -49,3 +53,31 @@ def test_what_the_device_of_the_red_card_cannot_express_is_no_repair(demo_card: 
     for card in (cards["per-channel"], settings.more_bits(demo_card, [], ["activations"])):
         with pytest.raises(ConfigurationError, match="--device tflite: "):
             attempts.require_device(card, red)
+
+
+def test_sets_of_as_many_quantizers_have_names_of_their_own(demo_card: ModelCard) -> None:
+    quantizers = [Quantizer(f"{name}_quantized", f"{name}:0", PARAM, 4, Symmetry(), True, "") for name in "abc"]
+    cards = [settings.with_bits(demo_card, quantizers, [item.tensor]) for item in quantizers]
+    tried: List[Attempt] = []
+    for card in [*cards, cards[1]]:
+        found = attempts.told_apart(Candidate("more bits for 1 weight", (), card), tried)
+        tried.append(Attempt(found, 10, 0.5, 0.1, None, {}, None, 1.0))
+
+    assert [item.candidate.name for item in tried] == [
+        "more bits for 1 weight", "more bits for 1 weight (set 2)", "more bits for 1 weight (set 3)",
+        "more bits for 1 weight (set 2)"]
+
+
+@pytest.mark.parametrize(("error", "ends"), [
+    (errors.GraphError("it cannot be quantized so"), False), (errors.StorageError("no such encoding"), False),
+    (errors.WorkerError("no worker is left"), True)])
+def test_what_is_of_the_machine_and_not_of_a_candidate_ends_a_search(error: errors.QuantAccuracyError,
+                                                                     ends: bool) -> None:
+    assert attempts.of_the_machine(error) is ends
+
+
+def test_a_full_disk_ends_a_search() -> None:
+    with pytest.raises(errors.StorageError) as full, files.storage_errors(Path("attempts")):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    assert attempts.of_the_machine(full.value)

@@ -6,12 +6,13 @@
 import json
 import sys
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Sequence
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from benchmarks import spoiled
 from benchmarks.places import ROOT
 from quant_accuracy.base import files
 from quant_accuracy.base.cache import Cache
+from quant_accuracy.base.words import KEEP, REPLACE
 from quant_accuracy.commands import console
 from quant_accuracy.demo import ready
 from quant_accuracy.pipeline.prepared import prepare
@@ -38,12 +39,14 @@ class Row:
         what: What is wrong with it.
         quantization: What its card says.
         remedies: What may be tried; empty for all.
+        options: Other options of the command.
     """
 
     name: str
     what: str
     quantization: Dict[str, Any]
     remedies: str
+    options: Tuple[str, ...] = ()
 
 
 ROWS = (
@@ -53,6 +56,8 @@ ROWS = (
     Row("w4a8_per_channel", "W4A8 per channel", {"param_bitwidth": 4, "config": "per_channel.json"}, _WEIGHTS),
     Row("one_at_3_bits", "one activation at 3 bits", {"overrides": {_LOW: {"bitwidth": 3}}}, ""),
     Row("spoiled", "ranges spoiled on purpose", {"checkpoint": "spoiled/model"}, "equalization"),
+    *(Row(f"spoiled_{relu6}", "ranges spoiled on purpose", {"checkpoint": "spoiled/model"}, "equalization",
+          ("--relu6", relu6)) for relu6 in (KEEP, REPLACE)),
 )
 
 
@@ -61,8 +66,9 @@ def run(row: Row) -> None:
     path = _FOLDER / f"{row.name}.yaml"
     document = {"base": options.DEMO_CARD, "name": row.name, "quantization": row.quantization}
     files.write_text(path, json.dumps(document, indent=1))
+    remedies = ["--remedies", row.remedies] if row.remedies else []
     console.main(["repair", "--model", str(path), "--output-dir", str(_FOLDER / row.name), "--cache-dir",
-                  str(ROOT / ".cache"), "--budget", "60", *(["--remedies", row.remedies] if row.remedies else [])])
+                  str(ROOT / ".cache"), "--budget", "60", *remedies, *row.options])
 
 
 def table(found: Mapping[Row, Mapping[str, Any]]) -> List[str]:
@@ -74,7 +80,8 @@ def table(found: Mapping[Row, Mapping[str, Any]]) -> List[str]:
         whole, held = chosen["all"], chosen["held_back"] or chosen["all"]
         low, high = held["drop_interval"] or (float("nan"), float("nan"))
         name = chosen["name"] if document["found"] else f"none; closest: {chosen['name']}"
-        lines.append(f"| {row.what} | {row.remedies or 'all'} | {before['mAP']:.4f} | {name} | {whole['mAP']:.4f} | "
+        tried = " ".join((row.remedies or "all", *row.options))
+        lines.append(f"| {row.what} | {tried} | {before['mAP']:.4f} | {name} | {whole['mAP']:.4f} | "
                      f"{held['drop']:.4f} ({low:.4f} .. {high:.4f}) | {whole['weight_bits']:.2f}, "
                      f"{whole['activation_bits']:.2f} | {whole['bit_operations']:.2f} | "
                      f"{document['seconds'] / 60:.1f} |")
@@ -87,7 +94,7 @@ def main(names: Sequence[str]) -> None:
     _FOLDER.mkdir(parents=True, exist_ok=True)
     configuration.write(_FOLDER / "per_channel.json", Configuration(per_channel=True))
     cache = Cache(ROOT / ".cache")
-    if any(row.name == "spoiled" for row in rows):
+    if any("checkpoint" in row.quantization for row in rows):
         spoiled.write(prepare(Request(cards.load(options.DEMO_CARD), ready.data_paths(cache), 1), cache),
                       _FOLDER / "spoiled")
     for row in rows:

@@ -10,7 +10,7 @@ from quant_accuracy.base import documents
 from quant_accuracy.base.errors import StorageError
 from quant_accuracy.base.words import NETWORK, QUANTIZED, TENSORFLOW
 from quant_accuracy.detection.postprocessing import Postprocessing, Suppression
-from quant_accuracy.folding.fold import NotFolded
+from quant_accuracy.folding.fold import Folded, NotFolded
 from quant_accuracy.quantization import encodings_file
 from quant_accuracy.quantization.records import Encodings, Quantization, Quantizer, Symmetry
 
@@ -116,6 +116,19 @@ class Artifacts:
     def graph(self, variant: str) -> tf.GraphDef:
         """Load a variant's graph."""
         return read_graph(self.graph_file(variant))
+
+    def before_folding(self) -> Tuple[tf.GraphDef, Sequence[Folded]]:
+        """Load the float graph that was quantized as it was before folding, and what was folded.
+
+        Raises:
+            StorageError: A file is missing or damaged.
+        """
+        folder = self.network_folder or self.float_folder
+        try:
+            folded = [Folded(**item) for item in read_json(folder / "fold.json")["folded"]]
+        except (KeyError, TypeError) as error:
+            raise StorageError(f"{folder}: damaged ({error}); delete it, it will be rebuilt") from error
+        return read_graph(folder / "float.pb"), folded
 
 
 def read(float_folder: Path, quantsim_folder: Path, network_folder: Optional[Path] = None) -> Artifacts:

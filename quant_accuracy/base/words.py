@@ -12,6 +12,8 @@ TFLITE, OPENVINO_INT8 = DEVICES = ("tflite", "openvino-int8")
 SCHEME, CALIBRATION, PER_CHANNEL, SYMMETRIC, EQUALIZATION, BIAS_CORRECTION, ADAROUND, MIXED_PRECISION = REMEDIES = (
     "scheme", "calibration", "per-channel", "symmetric", "equalization", "bias-correction", "adaround",
     "mixed-precision")
+# What equalization does where a ReLU6 stands between two layers.
+CLIP, KEEP, REPLACE = RELU6_WAYS = ("clip", "keep", "replace")
 # Where a repair lies beside its report.
 REPAIR_FOLDER = "repair"
 REPORT_SCHEMA_VERSION = 7

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Dict, List, Optional
 from quant_accuracy.base import command_line, progress
 from quant_accuracy.base.cache import Cache
 from quant_accuracy.base.errors import ConfigurationError
-from quant_accuracy.base.words import REMEDIES, REPAIR_FOLDER
+from quant_accuracy.base.words import CLIP, REMEDIES, REPAIR_FOLDER
 from quant_accuracy.settings import card as cards
 from quant_accuracy.settings import folders, options
 from quant_accuracy.settings import request as requests
@@ -80,7 +80,7 @@ def _search(values: Values, result: "Evaluation", target: Path) -> int:
 
     plan = Plan(values.get("remedies") or REMEDIES, values.get("budget") or options.DEFAULT_REPAIR_BUDGET,
                 values.get("search_images") or options.DEFAULT_SEARCH_IMAGES, bool(values.get("exhaustive")),
-                bool(values.get("strict")), not values.get("no_cache"))
+                bool(values.get("strict")), values.get("relu6") or CLIP, not values.get("no_cache"))
     outcome = search(result, plan)
     given = cards.load(result.request.card.given or result.request.card.name, folders.cards(values))
     left = repair_output.write(result, outcome, plan, given, target, values.get("history"))

@@ -2,7 +2,7 @@
 
 from typing import Any, Dict, List, Optional, Sequence
 
-from quant_accuracy.judging.verdicts import FAIL, PASS
+from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS
 from quant_accuracy.repair import attempts, card_file
 from quant_accuracy.repair.attempts import Attempt
 from quant_accuracy.repair.plan import EXHAUSTED, INTERRUPTED, TIME, Plan
@@ -28,10 +28,11 @@ def line(outcome: Outcome, given: ModelCard, plan: Plan) -> str:
     name = chosen.whole.candidate.name
     if not chosen.accepted:
         return (f"no repair: {name} comes closest, with a drop of {_figure(chosen.whole.drop)} on "
-                f"{chosen.whole.images} images{_limit(outcome)}{_lacking(outcome, chosen)}; {_ended(outcome, plan)}")
+                f"{chosen.whole.images} images{_limit(outcome)}"
+                f"{_lacking(outcome, chosen, plan)}; {_ended(outcome, plan)}")
     return (f"use {card_file.name_of(given)}: {name}; on all {chosen.whole.images} images the drop is "
-            f"{_figure(chosen.whole.drop)}, and every gate that was judged passes{_unseen(outcome, chosen)}; make its "
-            "baseline with --update-baselines")
+            f"{_figure(chosen.whole.drop)}, and every gate that was judged passes{_inconclusive(chosen.whole)}"
+            f"{_unseen(outcome, chosen)}; make its baseline with --update-baselines")
 
 
 def _out_of_reach(outcome: Outcome) -> str:
@@ -52,17 +53,23 @@ def _limit(outcome: Outcome) -> str:
     return "" if outcome.goal.allowed is None else f", where the gates allow {outcome.goal.allowed:.4f}"
 
 
-def _lacking(outcome: Outcome, chosen: Proof) -> str:
+def _lacking(outcome: Outcome, chosen: Proof, plan: Plan) -> str:
     """Why what comes closest is no repair, where its drop alone does not say it."""
     whole = chosen.whole
     if whole.error is not None:
         return f", and could not be measured on all images: {whole.error}"
     if chosen not in outcome.proofs:
         return ", not yet measured on all images"
-    missed = [f"{gate} ({said})" for gate, said in whole.gates.items() if said != PASS]
+    missed = [f"{gate} ({said})" for gate, said in whole.gates.items()
+              if not outcome.goal.accepts({gate: said}, plan.strict)]
     if missed:
         return f", misses {', '.join(missed)}"
     return ", and the images that were held back contradict" if chosen.agrees == FAIL else ""
+
+
+def _inconclusive(whole: Attempt) -> str:
+    unsure = [gate for gate, said in whole.gates.items() if said == INCONCLUSIVE]
+    return f", but for {' and '.join(unsure)}: inconclusive" if unsure else ""
 
 
 def _unseen(outcome: Outcome, chosen: Proof) -> str:

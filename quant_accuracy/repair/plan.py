@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Collection
 
-from quant_accuracy.base.words import REMEDIES
+from quant_accuracy.base.words import CLIP, REMEDIES
 from quant_accuracy.settings.options import DEFAULT_REPAIR_BUDGET, DEFAULT_SEARCH_IMAGES
 
 FOUND, TIME, INTERRUPTED, EXHAUSTED = "found", "time", "interrupted", "exhausted"
@@ -19,6 +19,7 @@ class Plan:
         images: How many images are enough to search on.
         exhaustive: Go on when a repair is found, until nothing is left to be tried.
         strict: An inconclusive gate is no pass.
+        relu6: What equalization does with a ReLU6, of `words.RELU6_WAYS`.
         keeps: What is measured stays in the cache, so that a second call goes on.
     """
 
@@ -27,4 +28,5 @@ class Plan:
     images: int = DEFAULT_SEARCH_IMAGES
     exhaustive: bool = False
     strict: bool = False
+    relu6: str = CLIP
     keeps: bool = True

@@ -145,7 +145,9 @@ def _try_settings(tries: Tries, before: Attempt) -> Attempt:
 
 def _try_weights(tries: Tries, start: Attempt) -> List[Attempt]:
     """Equalization and bias correction, alone and together; gives what was measured."""
-    equalized = tries.remedied(start, EQUALIZATION, "equalization", weights.equalized)
+    relu6 = tries.plan.relu6
+    equalized = tries.remedied(start, EQUALIZATION, weights.EQUALIZED[relu6],
+                               lambda prepared, card: weights.equalized(prepared, card, relu6))
     corrected = [tries.remedied(of, BIAS_CORRECTION, "bias correction", weights.corrected)
                  for of in (start, equalized) if of is not None]
     return [item for item in (equalized, *corrected) if item is not None]

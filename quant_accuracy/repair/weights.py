@@ -18,7 +18,7 @@ from quant_accuracy.base import files
 from quant_accuracy.base.code import code_digest
 from quant_accuracy.base.documents import read_json
 from quant_accuracy.base.errors import GraphError
-from quant_accuracy.base.words import NETWORK
+from quant_accuracy.base.words import CLIP, KEEP, NETWORK, REPLACE
 from quant_accuracy.data import images
 from quant_accuracy.graph import sessions
 from quant_accuracy.graph.network import Network
@@ -28,11 +28,13 @@ from quant_accuracy.quantization import encodings_file, export
 from quant_accuracy.quantization.records import PARAM, Override, Quantization
 from quant_accuracy.repair.adaround import network as adaround
 from quant_accuracy.repair.bias_correction import correct
-from quant_accuracy.repair.equalization import equalize, verification
+from quant_accuracy.repair.equalization import aimet, equalize, verification
 from quant_accuracy.repair.settings import with_settings
 from quant_accuracy.settings.card import ModelCard
 
 ENCODINGS = export.PREFIX + ".encodings"
+# What equalization is called, by what it does with a ReLU6.
+EQUALIZED = {CLIP: "equalization", KEEP: "equalization that keeps ReLU6", REPLACE: "AIMET's equalization"}
 _OVERRIDES = "overrides.json"
 _KIND = "repair"
 _REMEDIES = ("repair/equalization", "repair/bias_correction", "repair/adaround")
@@ -53,15 +55,22 @@ class _Made:
     params: Optional[Quantization] = None
 
 
-def equalized(prepared: Prepared, card: ModelCard) -> ModelCard:
-    """Even out the ranges of neighbouring layers, the float function kept exactly.
+def equalized(prepared: Prepared, card: ModelCard, relu6: str = CLIP) -> ModelCard:
+    """Even out the ranges of neighbouring layers, the float function kept exactly unless AIMET's way is asked for.
+
+    Args:
+        prepared: The evaluation that a repair is looked for.
+        card: What is to be repaired.
+        relu6: One of `words.RELU6_WAYS`.
 
     Raises:
         GraphError: The function is not kept, as the outputs on the calibration images tell.
         QuantAccuracyError: As the parts.
     """
     def make(network: Network, artifacts: Artifacts, batches: Sequence[np.ndarray]) -> _Made:
-        found = equalize.equalize(network, card.graph.image_input, batches)
+        if relu6 == REPLACE:
+            return _Made(aimet.equalize(network, aimet.norms(*artifacts.before_folding())).graph)
+        found = equalize.equalize(network, card.graph.image_input, batches, relu6)
         # A comparison that NaN fails, too.
         if not found.difference <= verification.ROUNDING:
             raise GraphError(f"equalization changes the outputs of the float network by {found.difference:.1e} of "
@@ -69,7 +78,7 @@ def equalized(prepared: Prepared, card: ModelCard) -> ModelCard:
                              "with --remedies, and please report it")
         return _Made(found.graph, _in_one(found.overrides, found.graph))
 
-    return _remedied(prepared, card, "equalization", {}, make)
+    return _remedied(prepared, card, EQUALIZED[relu6], {}, make)
 
 
 def corrected(prepared: Prepared, card: ModelCard, reference: Optional[ModelCard] = None) -> ModelCard:

@@ -13,7 +13,7 @@ HEADINGS: Dict[str, Tuple[str, ...]] = {
     "computation": ("runtime", "eval_batch_size", "threads", "executor", "jobs", "ray_address", "shard_timeout"),
     "verdicts": ("strict", "jitter", "baseline_dir", "update_baselines"),
     "why a gate is red": ("why", "no_why", "why_budget"),
-    "repair": ("remedies", "budget", "search_images", "exhaustive"),
+    "repair": ("remedies", "relu6", "budget", "search_images", "exhaustive"),
     "files": ("report", "output_dir", "history", "quantsim_output_dir", "cache_dir", "no_cache"),
 }
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Sequence, Tuple
 
-from quant_accuracy.base.words import DEVICES, REMEDIES, RUNTIMES, SCHEMES
+from quant_accuracy.base.words import DEVICES, RELU6_WAYS, REMEDIES, RUNTIMES, SCHEMES
 from quant_accuracy.settings import option_groups
 from quant_accuracy.settings.converters import (
     bitwidth,
@@ -179,6 +179,9 @@ REPORT_OPTIONS: Tuple[Option, ...] = (
 REPAIR_OPTIONS: Tuple[Option, ...] = (
     *(option for option in OPTIONS if option.key not in ("why_budget", "jitter")),
     Option("--remedies", remedies, f"what may be tried, some of {','.join(REMEDIES)}", "LIST", "all, in this order"),
+    Option("--relu6", choice(*RELU6_WAYS), "what equalization does with a ReLU6: clip each channel where the 6 has "
+           "gone, keep it and scale less, or replace it by a ReLU as AIMET does, which changes the float network",
+           "NAME", "clip"),
     Option("--budget", time_in("minutes"), "minutes for the search; what is finished is kept", "MINUTES",
            f"{DEFAULT_REPAIR_BUDGET:g}"),
     Option("--search-images", positive, "how many images are enough to search on; what passes there is measured on all "

@@ -53,3 +53,17 @@ def test_without_a_cache_no_second_call_is_said_to_resume(ended: str, demo_card:
 
     assert answer.line(outcome, demo_card, Plan()).endswith("resumes")
     assert "resumes" not in answer.line(outcome, demo_card, Plan(keeps=False))
+
+
+def test_a_gate_that_stays_inconclusive_is_named_and_is_not_what_a_search_misses(demo_card: ModelCard) -> None:
+    goal, gates = Goal(0.6, 0.02, (), ("mAP_floor",)), {"mAP_drop": "pass", "mAP_floor": "inconclusive"}
+    before = Attempt(Candidate("as it is", (), demo_card), 40, 0.4, 0.2, None, {"mAP_drop": "fail"}, None, 1.0)
+    found = replace(before, candidate=Candidate("scheme tf", ("scheme",), demo_card), drop=0.01, gates=gates)
+
+    repaired, missed = (answer.line(Outcome(before, [item], [proof], proof, EXHAUSTED, Split([], [], "one"), goal, 1.0,
+                                            []), demo_card, Plan())
+                        for item in (found, replace(found, gates={**gates, "mAP_drop": "fail"}))
+                        for proof in [Proof(item, None, None, item is found)])
+
+    assert "every gate that was judged passes, but for mAP_floor: inconclusive" in repaired
+    assert ", misses mAP_drop (fail); " in missed

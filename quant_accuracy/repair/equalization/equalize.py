@@ -9,7 +9,7 @@ the function that it is, but for a ReLU6 between, which clips at 6 whatever the 
   below it. The ReLU6 stays; the function is the same as long as no channel grows by more than the headroom beyond what
   it has on the calibration images, which `verification.difference` has to show on other images.
 
-(The third, to replace ReLU6 by ReLU whatever that does, is AIMET's: see `aimet`.)
+(The third, `REPLACE`, to replace ReLU6 by ReLU whatever that does, is AIMET's: see `aimet`.)
 """
 
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base.errors import ConfigurationError
+from quant_accuracy.base.words import CLIP, KEEP
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization.calibrate import Batch
@@ -27,7 +28,6 @@ from quant_accuracy.repair.equalization import absorption, activations, exact, r
 from quant_accuracy.repair.equalization.exact import Bounds, Solution
 from quant_accuracy.repair.equalization.spaces import Left, Space, Spaces
 
-CLIP, KEEP = "clip", "keep"
 HEADROOM = 0.25
 _SIX = 6.0
 # Ops that are computed together with what gives them their input, so that no quantizer stands between.

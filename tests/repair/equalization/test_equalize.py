@@ -9,6 +9,7 @@ import tensorflow.compat.v1 as tf
 
 from benchmarks.fidelity import Reference
 from quant_accuracy.base.errors import ConfigurationError, DataError
+from quant_accuracy.base.words import KEEP
 from quant_accuracy.folding import fold
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph.network import Network
@@ -59,7 +60,7 @@ def test_a_clip_for_each_channel_keeps_the_function_far_outside_of_what_calibrat
 def test_to_keep_relu6_no_channel_is_moved_near_to_the_clip_and_none_that_is_clipped_is_scaled() -> None:
     network = _clipping()
 
-    found = equalize.equalize(network, "image_tensor", _images(), relu6=equalize.KEEP)
+    found = equalize.equalize(network, "image_tensor", _images(), relu6=KEEP)
 
     types = {node.name: node.op for node in found.graph.node}
     assert types == {node.name: node.op for node in network.graph.node}

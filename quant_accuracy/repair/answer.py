@@ -16,6 +16,7 @@ _ENDED = {EXHAUSTED: "nothing is left to be tried",
           INTERRUPTED: "it was interrupted; the same command resumes"}
 _NOTHING_KEPT = {TIME: "time ran out; give a larger --budget, and leave out --no-cache, which keeps nothing",
                  INTERRUPTED: "it was interrupted, and --no-cache keeps nothing of it"}
+_NO_DEVICE = "the device is not measured for each try; run the repaired card with it"
 
 
 def line(outcome: Outcome, given: ModelCard, plan: Plan) -> str:
@@ -117,11 +118,13 @@ def as_document(outcome: Outcome, given: ModelCard, plan: Plan, images: int, flo
 
 
 def left_out(card: ModelCard) -> List[str]:
-    """The gates that a repair is not judged by, each with the reason."""
+    """The gates that a repair is not judged by, and the device that is not measured, each with the reason."""
     reasons = {**dict.fromkeys(OF_BASELINE, "the baseline is that of the original card"),
                ENCODINGS_DRIFT: "the snapshot is that of the original card",
-               **dict.fromkeys(OF_DEVICE, "the device is not measured for each try; run the repaired card with it")}
+               **dict.fromkeys(OF_DEVICE, _NO_DEVICE)}
     found = [f"{gate.name}: {reasons[gate.name]}" for gate in card.gates if gate.name in reasons]
+    if card.device is not None and not any(gate.name in OF_DEVICE for gate in card.gates):
+        found.append(f"{card.device}: {_NO_DEVICE}")
     return found + [f"{gate.name}: about the float variant" for gate in card.gates
                     if gate.name not in reasons and gate.name not in OF_QUANTIZATION]
 

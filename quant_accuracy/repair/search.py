@@ -161,7 +161,7 @@ def _try_rounding(tries: Tries, same_bits: Sequence[Attempt]) -> Optional[Attemp
         return None
     reference = start.candidate.card
 
-    def round_weights(prepared: Prepared, card: ModelCard) -> ModelCard:
+    def round_weights(prepared: Prepared, card: ModelCard) -> weights.Remedied:
         return weights.rounded(prepared, card, go_on=tries.go_on)
 
     rounded = tries.remedied(start, ADAROUND, "AdaRound", round_weights)

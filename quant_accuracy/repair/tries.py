@@ -12,7 +12,7 @@ from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS
 from quant_accuracy.pipeline import trial
 from quant_accuracy.pipeline.evaluation import Evaluation
 from quant_accuracy.pipeline.prepared import Prepared
-from quant_accuracy.repair import attempts
+from quant_accuracy.repair import attempts, weights
 from quant_accuracy.repair import goal as goals
 from quant_accuracy.repair import split as splits
 from quant_accuracy.repair.attempts import Attempt, Bench, Candidate
@@ -126,14 +126,14 @@ class Tries:
         return found
 
     def remedied(self, start: Attempt, remedy: str, name: str,
-                 apply: Callable[[Prepared, ModelCard], ModelCard]) -> Optional[Attempt]:
+                 apply: Callable[[Prepared, ModelCard], weights.Remedied]) -> Optional[Attempt]:
         """What a remedy on weights makes of an attempt; None where the plan leaves it out, or it cannot be done.
 
         Args:
             start: The attempt.
             remedy: One of `words.REMEDIES`.
             name: The same in words.
-            apply: From the evaluation and the attempt's card to the card with the remedy.
+            apply: What the remedy makes of the attempt's card, given the evaluation.
 
         Raises:
             RepairedError: It is a repair.
@@ -146,7 +146,7 @@ class Tries:
         candidate = stacked(start.candidate, name, remedy, start.candidate.card)
         progress.say(f"repair: {candidate.name} ...")
         try:
-            candidate = replace(candidate, card=apply(self.evaluation.prepared, start.candidate.card))
+            made = apply(self.evaluation.prepared, start.candidate.card)
         except OutOfTimeError:
             self.unfinished.append(f"{candidate.name}: time ran out; what is finished of it is kept")
             raise
@@ -156,7 +156,15 @@ class Tries:
             self.attempts.append(attempts.failed(candidate, error, self.clock() - began))
             progress.say(f"repair: {line(self.attempts[-1])}")
             return None
-        return self.attempt(candidate, self.clock() - began)
+        if made.untreated:
+            self._note(f"{name} of {weights.few(made.untreated)}")
+        return self.attempt(replace(candidate, card=made.card), self.clock() - began)
+
+    def _note(self, line: str) -> None:
+        """Say once what was not tried."""
+        if line not in self.unfinished:
+            self.unfinished.append(line)
+            progress.say(f"repair: not tried: {line}")
 
     def finish(self, attempt: Attempt) -> None:
         """Prove what passed on a part of the images.

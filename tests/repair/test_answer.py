@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from quant_accuracy.base.words import TFLITE
 from quant_accuracy.repair import answer
 from quant_accuracy.repair.attempts import Attempt, Candidate
 from quant_accuracy.repair.goal import Goal
@@ -67,3 +68,8 @@ def test_a_gate_that_stays_inconclusive_is_named_and_is_not_what_a_search_misses
 
     assert "every gate that was judged passes, but for mAP_floor: inconclusive" in repaired
     assert ", misses mAP_drop (fail); " in missed
+
+
+def test_a_device_that_no_gate_judges_is_said_not_to_be_measured(demo_card: ModelCard) -> None:
+    assert answer.left_out(replace(demo_card, gates=(), device=TFLITE)) == [
+        "tflite: the device is not measured for each try; run the repaired card with it"]

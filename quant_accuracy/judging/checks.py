@@ -194,8 +194,8 @@ def _activations(network: QuantizedNetwork, free: Sequence[Quantizer]) -> Verdic
     if not lines and not on and (left or not every):
         lines = ["no activation of the network is quantized"]
     return _verdict(ACTIVATIONS, "activations without a quantizer", lines,
-                    f"{on} of {len(every)} activations are quantized, the others are inside of supergroups, or the "
-                    "card switches them off")
+                    f"{on} of {len(every)} activations are quantized; the rest are inside supergroups or switched off "
+                    "by the card")
 
 
 def _as_assumed(name: str, what: str, quantizers: Sequence[Quantizer], wanted: bool) -> Verdict:

@@ -35,8 +35,8 @@ def lines(repair: Mapping[str, Any]) -> List[str]:
     changes = [] if repair["chosen"] is None else repair["chosen"]["changes"]
     told += ["", "changes:", *(f"  {change}" for change in changes[:_CHANGES])] if changes else []
     told += _rest(len(changes) - _CHANGES)
-    told += [f"{kind}: {line}" for kind, key in (("not judged by", "left_out"), ("not tried", "without"))
-             for line in repair[key]]
+    told += [f"not judged by: {line}" for line in of_repair.by_reason(repair["left_out"])]
+    told += [f"not tried: {line}" for line in repair["without"]]
     return list(map(_one_line, told))
 
 

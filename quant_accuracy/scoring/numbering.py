@@ -107,7 +107,7 @@ def unknown_line(unknown: Mapping[int, int], detections: int) -> str:
     most = sorted(unknown, key=lambda category: (-unknown[category], category))[:_SHOWN]
     return (f"{sum(unknown.values())} of {detections} detections have a category id that the annotations lack "
             f"({', '.join(map(str, most))}{', ...' if len(unknown) > _SHOWN else ''}), and do not count; "
-            "that is as it should be where the annotations hold a part of the model's classes")
+            "expected if the annotations cover only part of the model's classes")
 
 
 def compare(merged: Merged, annotations: Annotations) -> Numbering:

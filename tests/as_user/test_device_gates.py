@@ -104,6 +104,21 @@ def test_the_report_sets_the_device_beside_the_other_variants(document: Dict[str
     assert "device agreement" in (reported / "report.md").read_text(encoding="utf-8")
 
 
+def test_confusion_and_calibration_of_the_device_stand_beside_those_of_the_simulation(document: Dict[str, Any]) -> None:
+    device, classes = document[DEVICE], len(document["confusion"]["classes"])
+    counts = {**document["confusion"]["counts"], DEVICE: device["confusion"]["counts"][DEVICE]}
+    objects = {side: sum(count for row, _, count in found if row < classes) for side, found in counts.items()}
+    right = {side: sum(count for row, column, count in found if row == column < classes)
+             for side, found in counts.items()}
+
+    # The same images, of which the device finds fewer objects.
+    assert device["confusion"]["counts"][QUANTIZED] == counts[QUANTIZED]
+    assert device["calibration"][QUANTIZED] == document["calibration"][QUANTIZED]
+    assert len(set(objects.values())) == 1
+    assert 0 < right[DEVICE] < right[QUANTIZED]
+    assert device["calibration"][DEVICE]["error"] > device["calibration"][QUANTIZED]["error"]
+
+
 def test_runs_with_and_without_a_device_are_compared(given: _Given, reported: Path, document: Dict[str, Any]) -> None:
     came = comparison.compare(given.without, reported)
     again = comparison.compare(reported, reported)

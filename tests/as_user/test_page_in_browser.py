@@ -15,11 +15,14 @@ from tests.support.browser import Opened
 from tests.support.report_documents import (
     changed_image,
     check,
+    confusion,
+    curves,
     depth,
     device,
     distribution,
     document,
     past_run,
+    variant,
     verdict,
     why,
 )
@@ -214,6 +217,30 @@ def test_nothing_is_cut_off_at_the_side_and_sort_buttons_stay(chromium: Any, rep
         assert shown.page.locator("#quantizers thead button >> nth=0").is_visible()
         if width == 1920:
             assert shown.page.locator("main").bounding_box()["width"] > 1700
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_link_leads_to_a_row_that_no_heading_covers(chromium: Any, report: Path, width: int) -> None:
+    with browser.opened(chromium, report, viewport={"width": width, "height": 500}) as shown:
+        shown.page.click("#culprits ul.names a >> nth=0")
+        shown.page.wait_for_selector("tr:target")
+        on_top = shown.page.evaluate("""() => {
+          const {left, top} = document.querySelector(":target").getBoundingClientRect();
+          return document.elementFromPoint(left + 12, top + 8).closest("tr").id; }""")
+
+        assert on_top == shown.page.url.split("#")[1]
+
+
+def test_long_names_of_classes_do_not_widen_the_page(chromium: Any, tmp_path: Path) -> None:
+    long = "x" * 80
+    image = changed_image(17, "17.jpg")
+    image["objects"][0]["name"] = long
+    Image.new("RGB", (320, 240)).save(str(tmp_path / "17.jpg"))
+    given = document(changed_images=[image], metrics={side: variant(0.6, **{long: 0.5}) for side in (
+        "float", "quantized")}, curves=curves(long), confusion=confusion(long, "dog"), why=why())
+    path, = pages.write(given, tmp_path, ["html"])
+    with browser.opened(chromium, path, viewport={"width": 390, "height": 800}) as shown:
+        assert shown.page.evaluate("document.documentElement.scrollWidth") == 390
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -62,6 +62,12 @@ def confusion(*classes: str) -> Dict[str, Any]:
                        for side, count in (("float", 1), ("quantized", 6))}}
 
 
+def calibration(last: float, error: float) -> Dict[str, Any]:
+    """Of detections with a score of at least a half, as many in each tenth; of the last, so many are right."""
+    return {"counts": [0] * 5 + [10] * 5, "scores": [None] * 5 + [0.55, 0.65, 0.75, 0.85, 0.95],
+            "precisions": [None] * 5 + [0.5, 0.6, 0.6, 0.7, last], "error": error}
+
+
 def quantizer(tensor: str, kind: str = "param", **changes: Any) -> Dict[str, Any]:
     return {"tensor": tensor, "kind": kind, "enabled": True, "bitwidth": 8, "symmetric": False,
             "rule": "defaults: params are quantized", "ranges": [[-0.5, 1.5]], **changes}
@@ -186,6 +192,10 @@ def device(missing: int = 0, **changes: Any) -> Dict[str, Any]:
         "errors": {name: {"ap50": 0.8, "counts": dict.fromkeys(KINDS, 1240), "dap": {**dict.fromkeys(KINDS, dap),
                                                                                      "missed": None}}
                    for name, dap in (("device", 0.135), ("difference", 0.01))},
+        "confusion": {**confusion("cat", "dog", "emu", "fox"), **{
+            key: {"quantized": of["quantized"], "device": of["float"]}
+            for key, of in confusion("cat", "dog", "emu", "fox").items() if key in ("counts", "errors")}},
+        "calibration": {"quantized": calibration(0.8, 0.11), "device": calibration(0.7, 0.14)},
         "curves": {"recall": RECALL,
                    "mean": {"device": {"0.50": curve(0.85), "0.75": curve(0.66), "0.50:0.95": curve(0.55)}},
                    "classes": {name: {"device": None if name == "emu" else curve(0.7)} for name in names}},
@@ -218,9 +228,7 @@ def document(**changes: Any) -> Dict[str, Any]:
         "curves": {**curves("cat", "dog", "emu", "fox"),
                    "classes": {**curves("cat", "dog", "fox")["classes"], "emu": {"float": None, "quantized": None}}},
         "confusion": confusion("cat", "dog", "emu", "fox"),
-        "calibration": {name: {"counts": [0] * 5 + [10] * 5, "scores": [None] * 5 + [0.55, 0.65, 0.75, 0.85, 0.95],
-                               "precisions": [None] * 5 + [0.5, 0.6, 0.6, 0.7, end], "error": error}
-                        for name, end, error in (("float", 0.9, 0.06), ("quantized", 0.8, 0.11))},
+        "calibration": {"float": calibration(0.9, 0.06), "quantized": calibration(0.8, 0.11)},
         "quantizers": quantizers(),
         "distributions": None,
         "snapshot": None,

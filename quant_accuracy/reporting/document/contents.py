@@ -45,7 +45,8 @@ def as_document(evaluation: Evaluation, folder: Path, why: Optional[Answer] = No
     with watch.step("errors"):
         errors = parts.errors(evaluation, VARIANTS)
     with watch.step("confusion"):
-        confusion, calibration = parts.confusions(evaluation, VARIANTS), parts.calibration(evaluation, VARIANTS)
+        both = {name: evaluation.variants[name] for name in VARIANTS}
+        confusion, calibration = parts.confusions(both, evaluation.prepared.truth), parts.calibration(both)
     with watch.step("curves"):
         curves = parts.curves(evaluation, VARIANTS)
     with watch.step("pictures"):

@@ -88,7 +88,7 @@ def complete(evaluation: Evaluation, known: Optional[Mapping[str, Any]], found: 
                       "class_drop": parts.pairs(found.class_drops[_ADDED]),
                       "whole_drop": parts.pairs(found.drops[_WHOLE]),
                       "whole_class_drop": parts.pairs(found.class_drops[_WHOLE])},
-        "errors": _errors(evaluation),
+        **_on_its_images(evaluation),
         "curves": parts.curves(evaluation, [DEVICE]),
         "changed_images": changed_images.draw_of_device(evaluation, folder),
     }
@@ -99,12 +99,13 @@ def _lost(before: Metrics, after: Metrics) -> Optional[float]:
     return None if one is None or other is None else one - other
 
 
-def _errors(evaluation: Evaluation) -> Dict[str, Any]:
-    """The six kinds of error of the device, and what it has more than the simulation."""
-    sides, truth = device_figures.on_its_images(evaluation.prepared, evaluation.variants), evaluation.prepared.truth
-    simulated, device = (error_kinds.analyse(sides[name].merged, truth, sides[name].matches)
-                         for name in (QUANTIZED, DEVICE))
-    return {DEVICE: asdict(device), "difference": asdict(error_kinds.difference(simulated, device))}
+def _on_its_images(evaluation: Evaluation) -> Dict[str, Any]:
+    """The device's kinds of error, confusion of classes and calibration, beside the simulation on the same images."""
+    found, truth = device_figures.on_its_images(evaluation.prepared, evaluation.variants), evaluation.prepared.truth
+    sides = {name: found[name] for name in _ADDED}
+    simulated, device = (error_kinds.analyse(side.merged, truth, side.matches) for side in sides.values())
+    return {"errors": {DEVICE: asdict(device), "difference": asdict(error_kinds.difference(simulated, device))},
+            "confusion": parts.confusions(sides, truth), "calibration": parts.calibration(sides)}
 
 
 def _agreement(device: DeviceFigures, categories: Mapping[int, str]) -> Dict[str, Any]:

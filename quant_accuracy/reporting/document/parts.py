@@ -1,12 +1,16 @@
-"""Parts of a report's document that are alike for all variants: unknown categories, intervals, errors, curves."""
+"""Parts of a report's document that are alike for all variants: unknown categories, intervals, errors, confusion,
+calibration, curves.
+"""
 
 from dataclasses import asdict
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 import numpy as np
 
 from quant_accuracy.base.words import FLOAT, QUANTIZED
+from quant_accuracy.data.annotations import Annotations
 from quant_accuracy.pipeline.evaluation import Evaluation
+from quant_accuracy.pipeline.variant import Variant
 from quant_accuracy.scoring import coco, confusion, error_kinds, matching, numbering, score_calibration
 from quant_accuracy.scoring.figure_intervals import Intervals
 
@@ -35,13 +39,13 @@ def errors(evaluation: Evaluation, names: Sequence[str]) -> Dict[str, Any]:
     return {name: asdict(kinds) for name, kinds in found.items()}
 
 
-def confusions(evaluation: Evaluation, names: Sequence[str]) -> Dict[str, Any]:
+def confusions(variants: Mapping[str, Variant], truth: Annotations) -> Dict[str, Any]:
     """What is taken for what, and the errors of each class, by variant: of the detections that an application shows."""
-    truth, score = evaluation.prepared.truth, confusion.SCORE
+    score = confusion.SCORE
     classes = [truth.categories[key] for key in sorted(truth.categories)]
     counts, errors = {}, {}
-    for name in names:
-        merged = evaluation.variants[name].merged
+    for name, variant in variants.items():
+        merged = variant.merged
         found = confusion.measure(merged, truth).counts
         counts[name] = [[int(row), int(column), int(found[row, column])] for row, column in zip(*np.nonzero(found))]
         by_class = error_kinds.by_class(merged, truth, score)
@@ -50,9 +54,9 @@ def confusions(evaluation: Evaluation, names: Sequence[str]) -> Dict[str, Any]:
     return {"score": score, "iou": confusion.IOU, "classes": classes, "counts": counts, "errors": errors}
 
 
-def calibration(evaluation: Evaluation, names: Sequence[str]) -> Dict[str, Any]:
+def calibration(variants: Mapping[str, Variant]) -> Dict[str, Any]:
     """How far scores are probabilities, by variant."""
-    found = {name: score_calibration.measure(evaluation.variants[name].matches, LEAST_SCORE) for name in names}
+    found = {name: score_calibration.measure(variant.matches, LEAST_SCORE) for name, variant in variants.items()}
     return {name: {"counts": of.counts.tolist(), "scores": _known(of.scores), "precisions": _known(of.precisions),
                    "error": of.error} for name, of in found.items()}
 

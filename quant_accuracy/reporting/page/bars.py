@@ -2,7 +2,7 @@
 
 from typing import List, Optional, Sequence
 
-from quant_accuracy.base.words import FLOAT, QUANTIZED
+from quant_accuracy.base.words import QUANTIZED
 
 _WIDTH = 100.0
 
@@ -17,12 +17,19 @@ class Scale:
         """A bar as long as the noise is strong (its amplitude) beside the strongest; none where there is no noise."""
         if decibels is None:
             return ""
-        return _svg([_rect(0, 0, _WIDTH * 10 ** ((self._least - decibels) / 20), 6, FLOAT)], 6)
+        return _svg([_rect(0, 0, _WIDTH * 10 ** ((self._least - decibels) / 20), 6, "ink")], 6)
 
 
-def ranges(before: Sequence[float], after: Sequence[float]) -> str:
-    """Two ranges above each other on one scale, with a line at zero: that of the snapshot, and that of now."""
-    low, high = min(0.0, before[0], after[0]), max(0.0, before[1], after[1])
+def ranges(before: Sequence[float], after: Sequence[float], beside: Sequence[Sequence[float]] = ()) -> str:
+    """Two ranges above each other on one scale, with a line at zero.
+
+    Args:
+        before: The upper one, of the snapshot or of the first run.
+        after: The lower one.
+        beside: Further ranges that the scale has to hold, because other bars are compared with this one.
+    """
+    all_of_them = [before, after, *beside]
+    low, high = min(0.0, *(ends[0] for ends in all_of_them)), max(0.0, *(ends[1] for ends in all_of_them))
     unit = _WIDTH / (high - low if high > low else 1.0)
     parts = [_rect(unit * (ends[0] - low), top, unit * (ends[1] - ends[0]), 5, colour)
              for ends, top, colour in ((before, 0, "soft"), (after, 7, QUANTIZED))]

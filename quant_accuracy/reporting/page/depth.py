@@ -23,7 +23,7 @@ def view(depth: Mapping[str, Any]) -> Dict[str, Any]:
 def _worst(ops: Sequence[Mapping[str, Any]]) -> Table:
     """The ops that are not healthy, worst first, with what is known of the cause."""
     rows = [[*_op(op), *_figures(op), Cell("; ".join(op["causes"]) or NOTHING)] for op in ops]
-    return Table("Ops that differ by themselves, worst first",
+    return Table("Ops with a local error, worst first",
                  [Column("tensor", NAME), Column("#"), Column("op", TEXT), *_STEPS, Column("cause", PROSE)], rows)
 
 

@@ -46,15 +46,17 @@ def draw(depth: Mapping[str, Any]) -> Optional[Plot]:
         if any(abs(x - other) < _APART for other in told):
             continue
         told.append(x)
-        sheet.write(x, y - 12, f"#{ops[place]['place']}", "middle", drawing.MARK)
+        # The first op lies on the axis, whose names end there.
+        align = "start" if place == 0 else "middle"
+        sheet.write(x, y - 12, f"#{ops[place]['place']}", align, drawing.MARK)
     title = "Difference of integer model and simulation over the depth of the network"
     return Plot(title, _summary(depth, ops, accumulated), sheet.svg(title))
 
 
 def _summary(depth: Mapping[str, Any], ops: Sequence[Mapping[str, Any]], accumulated: Sequence[float]) -> str:
     worst: List[int] = depth["unhealthy"]
-    alone = "No op differs by itself" if not worst else f"Most by itself differs #{ops[worst[0]]['place']} " \
-        f"{ops[worst[0]]['label']}, by {sections.steps(ops[worst[0]]['local']['rms'])} steps"
+    alone = "No op is unhealthy" if not worst else f"Worst local difference: #{ops[worst[0]]['place']} " \
+        f"{ops[worst[0]]['label']}, {sections.steps(ops[worst[0]]['local']['rms'])} steps"
     last = max(range(len(ops)), key=lambda place: accumulated[place])
-    return (f"{alone}; accumulated it is at most {sections.steps(accumulated[last])} steps, at #{ops[last]['place']} "
+    return (f"{alone}; accumulated: at most {sections.steps(accumulated[last])} steps, at #{ops[last]['place']} "
             f"{ops[last]['label']}.")

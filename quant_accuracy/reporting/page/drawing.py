@@ -31,6 +31,7 @@ _FONT_SIZE = 12
 # From the middle of a line of digits to its baseline, in sizes of the font.
 _BASELINE = 0.35
 _DECIMALS = re.compile(r"-?\d+\.\d+")
+_QUARTERS = {0.0: "0", 0.25: "0.25", 0.5: "0.5", 0.75: "0.75", 1.0: "1"}
 # Inch, the unit of matplotlib: a point is a pixel of the drawing then.
 _INCH = 72
 
@@ -70,6 +71,15 @@ class Sheet:
         axes.set_axis_off()
         axes.set_xlim(*x)
         axes.set_ylim(*y)
+        return axes
+
+    def unit_axes(self, x: str, y: str) -> Axes:
+        """Axes that fill the sheet, both for values of 0 to 1, with their names below and above."""
+        axes = self.axes(44, 24, self.width - 14, self.height - 40, (0, 1), (0, 1))
+        self.levels(axes, _QUARTERS)
+        self.columns(axes, _QUARTERS)
+        self.write(self.width / 2 + 15, self.height - 8, x, "middle")
+        self.write(0, 6, y)
         return axes
 
     def place(self, axes: Axes, x: float, y: float) -> Tuple[float, float]:

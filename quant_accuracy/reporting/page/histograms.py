@@ -74,7 +74,7 @@ def _of_channels(channels: Sequence[Sequence[float]], low: float, high: float, t
                         for place, ends in enumerate(channels)]
     zero = f'<path d="M0 {y(0.0):.1f}H{_WIDTH:g}" style="stroke: var(--soft); stroke-width: .5"/>' if low <= 0 <= high \
         else ""
-    return (f'{zero}<path d="{"".join(lines)}" style="stroke: var(--quantized); '
+    return (f'{zero}<path d="{"".join(lines)}" style="stroke: var(--float); '
             f'stroke-width: {min(max(step * 0.7, 0.8), 6.0):.1f}"/>')
 
 

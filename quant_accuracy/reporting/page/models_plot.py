@@ -1,4 +1,4 @@
-"""The histories of several models in one plot: the quantized mAP and its drop, run after run; imports matplotlib."""
+"""The histories of several models in one plot: the quantized mAP and its drop over time; imports matplotlib."""
 
 from typing import List, Mapping, NamedTuple, Optional, Sequence
 
@@ -59,7 +59,7 @@ def draw(histories: Mapping[str, Sequence[PastRun]]) -> Optional[Plot]:
     ended = sorted(run.ended for runs in known.values() for run in runs)
     sheet.write(60, _HEIGHT - 14, f"{ended[0]:%Y-%m-%d}")
     sheet.write(_WIDTH - 14, _HEIGHT - 14, f"{ended[-1]:%Y-%m-%d}", "end")
-    title = "mAP drop of each model, run after run"
+    title = "mAP drop of each model over time"
     told = "; ".join(f"{name}: {len(runs)} runs, last {number(runs[-1].drop)}" for name, runs in known.items())
     return Plot(title, f"{told}.", sheet.svg(f"{title}. {told}."))
 

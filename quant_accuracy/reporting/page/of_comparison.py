@@ -5,14 +5,14 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Seq
 
 from quant_accuracy.base.words import QUANTIZED
 from quant_accuracy.judging import jitter
-from quant_accuracy.judging.verdicts import CHECK, Verdict
+from quant_accuracy.judging.verdicts import CHECK, PASS, Verdict
 from quant_accuracy.quantization.snapshot import Drift
 from quant_accuracy.reporting import gate_table
 from quant_accuracy.reporting.comparison import Change, Comparison, meaning, signed
 from quant_accuracy.reporting.document.read_report import ReportedRun
 from quant_accuracy.reporting.document.read_shown import DROP, Shown
 from quant_accuracy.reporting.gate_table import NOTHING, number
-from quant_accuracy.reporting.page import tables, verdict_tables
+from quant_accuracy.reporting.page import bars, tables, verdict_tables
 from quant_accuracy.reporting.page.tables import NAME, OUTCOME, TEXT, Cell, Column, Fact, Table
 from quant_accuracy.reporting.paired import DEVICE_MAP
 
@@ -47,15 +47,16 @@ def view(found: Sequence[Comparison], shown: Sequence[Shown]) -> Dict[str, Any]:
     """
     runs = [Run(letter, run, own) for letter, run, own in zip(
         LETTERS, [found[0].before, *(item.after for item in found)], shown)]
+    variants = list(dict.fromkeys(variant for item in found for variant in item.figures))
     return {
-        "title": f"{', '.join(run.letter for run in runs[1:])} against A",
+        "title": f"{_models(runs)}: {', '.join(run.letter for run in runs[1:])} against A",
         "runs": _runs(runs),
         "notes": [Fact(f"{run.letter} against A", item.paired.note) for run, item in zip(runs[1:], found)
                   if item.paired.note],
         "headline": _headline(runs, found),
-        "figures": [_figures(runs, found, variant) for variant in found[0].figures],
+        "figures": [_figures(runs, found, variant) for variant in variants],
         "classes": [_classes(runs, found, variant) for variant in (QUANTIZED, *(
-            name for name in found[0].classes if name != QUANTIZED))],
+            name for name in variants if name != QUANTIZED))],
         "verdicts": _verdicts(runs, found),
         "quantizers": _listed("Quantizers that changed", runs, found, _placement),
         "encodings": _encodings(runs, found),
@@ -63,6 +64,11 @@ def view(found: Sequence[Comparison], shown: Sequence[Shown]) -> Dict[str, Any]:
         "provenance": _listed("Provenance that differs", runs, found, lambda item: item.provenance),
         "few_rows": FEW,
     }
+
+
+def _models(runs: Sequence[Run]) -> str:
+    """The models, each once."""
+    return tables.named(list(dict.fromkeys(item.run.model for item in runs)))
 
 
 def _runs(runs: Sequence[Run]) -> Table:
@@ -84,7 +90,7 @@ def _headline(runs: Sequence[Run], found: Sequence[Comparison]) -> Table:
     by_name = [{change.name: change for change in item.headline} for item in found]
     columns = [Column("figure", NAME), Column("A")]
     for item in runs[1:]:
-        columns += [Column(item.letter), Column(f"{item.letter} - A"), Column("which is", TEXT)]
+        columns += [Column(item.letter), Column(f"{item.letter} - A"), Column("change", TEXT)]
     rows = []
     for name in names:
         changes = [changes.get(name, Change(name, None, None)) for changes in by_name]
@@ -147,7 +153,7 @@ def _judged(verdict: Optional[Verdict]) -> Cell:
     if verdict is None:
         return Cell(NOTHING)
     if verdict.kind == CHECK:
-        return Cell(verdict.outcome, gate_table.shortened(verdict.message))
+        return Cell(verdict.outcome, "" if verdict.outcome == PASS else gate_table.shortened(verdict.message))
     return Cell(verdict.outcome, f"{number(verdict.value)} ({gate_table.limit(verdict.lower, verdict.upper)})")
 
 
@@ -171,16 +177,20 @@ def _encodings(runs: Sequence[Run], found: Sequence[Comparison]) -> Table:
     for item in runs[1:]:
         columns += [Column(f"range, {item.letter}"), Column(f"moved, {item.letter}",
                                                             order="descending" if item.letter == "B" else "")]
-    rows = [[Cell(name), *(cell for of_run in by_tensor for cell in _moved(of_run.get(name)))]
-            for name in sorted(names, key=lambda name: (-names[name], name))]
+    rows = []
+    for name in sorted(names, key=lambda name: (-names[name], name)):
+        drifts = [of_run.get(name) for of_run in by_tensor]
+        ends = [ends for drift in drifts if drift is not None for ends in (drift.before, drift.after)]
+        rows.append([Cell(name), *(cell for drift in drifts for cell in _moved(drift, ends))])
     return Table("Encodings that moved", columns, rows, sortable=True)
 
 
-def _moved(drift: Optional[Drift]) -> List[Cell]:
+def _moved(drift: Optional[Drift], beside: Sequence[Sequence[float]]) -> List[Cell]:
     """Where an encoding is now and was in A, and how far it is from there; of channels, the one that moved most."""
     if drift is None:
         return [Cell(NOTHING), Cell(NOTHING)]
-    return [Cell(_range(drift.after), f"A: {_range(drift.before)}", f"{drift.after[1] - drift.after[0]:.6g}"),
+    return [Cell(_range(drift.after), f"A: {_range(drift.before)}", f"{drift.after[1] - drift.after[0]:.6g}",
+                 svg=bars.ranges(drift.before, drift.after, beside)),
             Cell(f"{100 * drift.change:.3g} %")]
 
 

@@ -60,8 +60,8 @@ def view(device: Device) -> Optional[Dict[str, Any]]:
 def _missing(device: Mapping[str, Any]) -> str:
     if not device["missing"]:
         return ""
-    return (f"The device has run {device['images']} of {device['images'] + device['missing']} evaluated images. Its "
-            f"figures, and what they are compared with in {DROP} and {WHOLE}, are of these.")
+    return (f"The device ran {device['images']} of the {device['images'] + device['missing']} evaluated images. Its "
+            f"figures, {DROP} and {WHOLE} are of these.")
 
 
 def _agreement(agreed: Mapping[str, Any]) -> List[Fact]:
@@ -69,9 +69,10 @@ def _agreement(agreed: Mapping[str, Any]) -> List[Fact]:
     ends = tables.between(agreed["interval"])
     alone = agreed["device"] - agreed["device_agreed"]
     lacking = ", ".join(f"{reason} {count}" for reason, count in agreed["lacking"].items() if count)
-    found = [Fact("the device has too", f"{share}, 95 % interval {ends}" if ends else share),
-             Fact("it lacks", lacking or "none"),
-             Fact("it has alone", f"{alone} of its {agreed['device']} from score {agreed['score']:g} on")]
+    found = [Fact("found by the device", f"{share}, 95 % interval {ends}" if ends else share),
+             Fact("not found", lacking or "none"),
+             Fact("found by the device only",
+                  f"{alone} of its {agreed['device']} with a score of at least {agreed['score']:g}")]
     if agreed["mean_iou"] is not None:
         found += [Fact("mean IoU", number(agreed["mean_iou"])),
                   Fact("score, device - simulation", f"mean {agreed['mean_score_difference']:+.4f}, 95 % within "

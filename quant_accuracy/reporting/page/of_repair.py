@@ -14,11 +14,11 @@ Repair = Mapping[str, Any]
 FEW, FEW_CHANGES = 12, 8
 NOT_MEASURED = "not measured"
 _FRONT = "front"
-_ENDED = {"found": "It ended with an attempt that passes every gate with its whole interval.",
-          "time": "It ended because time ran out.",
-          "interrupted": "It was interrupted; a second call goes on.",
-          "exhausted": "It ended because there was nothing left to try."}
-_AGREES = {"pass": "the drop is within what the gates allow", "fail": "the drop is beyond what the gates allow",
+_ENDED = {"found": "The search stopped at the first repair that passes on all images.",
+          "time": "The search ran out of time.",
+          "interrupted": "The search was interrupted.",
+          "exhausted": "The search had nothing left to try."}
+_AGREES = {"pass": "the drop is within what the gates allow", "fail": "the drop exceeds what the gates allow",
            "inconclusive": "too few images to be sure of the drop"}
 _COLUMNS = (Column("attempt", NAME), Column("#"), Column("mAP"), Column("drop"), Column("verdict", OUTCOME),
             Column("gates", PROSE), Column("weight bits"), Column("activation bits"), Column("bit operations"),
@@ -56,14 +56,24 @@ def view(repair: Repair) -> Dict[str, Any]:
     found, chosen = rows(repair), repair["chosen"]
     few = [row for row in found if row.few]
     card = "" if chosen is None else chosen["card"].rstrip("\n")
-    return {"line": repair["line"], "proof": proof(repair), "effort": effort(repair),
+    first, *others = re.split("; (?=[a-z])", repair["line"])
+    return {"line": repair["line"], "first": first, "others": others, "proof": proof(repair), "effort": effort(repair),
             "few": table("What was measured", few if len(found) > FEW else found),
             "all": table("Everything that was measured", found, sortable=True), "folded": len(found) > FEW,
             "card": card, "fence": _fence(card), "changes": [] if chosen is None else list(chosen["changes"]),
             "files": [] if chosen is None else list(chosen["files"]), "few_changes": FEW_CHANGES,
             "gates": ", ".join(repair["gates"]) or "none",
-            "not_done": [*(Fact("not judged by", line) for line in repair["left_out"]),
+            "not_done": [*(Fact("not judged by", line) for line in by_reason(repair["left_out"])),
                          *(Fact("not tried", line) for line in repair["without"])]}
+
+
+def by_reason(lines: Sequence[str]) -> List[str]:
+    """Lines `name: reason` as one for each reason: `name, name: reason`."""
+    found: Dict[str, List[str]] = {}
+    for line in lines:
+        name, _, reason = line.partition(": ")
+        found.setdefault(reason, []).append(name)
+    return [f"{', '.join(names)}: {reason}" if reason else ", ".join(names) for reason, names in found.items()]
 
 
 def rows(repair: Repair) -> List[Row]:
@@ -122,8 +132,10 @@ def gates(attempt: Attempt) -> str:
     if attempt["error"] is not None:
         return str(attempt["error"])
     judged = attempt["gates"]
-    lacking = [f"{name}: {outcome}" for name, outcome in judged.items() if outcome != PASS]
-    return "; ".join(lacking) or (f"{len(judged)} of {len(judged)} pass" if judged else NOTHING)
+    lacking = {outcome: [name for name, said in judged.items() if said == outcome] for outcome in judged.values()
+               if outcome != PASS}
+    return "; ".join(f"{outcome}: {', '.join(names)}" for outcome, names in sorted(lacking.items())) \
+        or (f"all {len(judged)} pass" if judged else NOTHING)
 
 
 def short(value: Optional[float]) -> str:
@@ -143,7 +155,7 @@ def effort(repair: Repair) -> str:
     tried = ("1 attempt" if count == 1 else f"{count} attempts") + (f" ({failed} {NOT_MEASURED})" if failed else "")
     part = f" of {images['all']}" if images["all"] > images["search"] else ""
     held = f"; {images['held_back']} were held back" if images["held_back"] else ""
-    return (f"{tried} on {images['search']}{part} images{held}. {minutes(repair['seconds'])} of "
+    return (f"{tried} on {images['search']}{part} images{held}. Took {minutes(repair['seconds'])} of "
             f"{repair['budget_minutes']:g} minutes. {_ENDED[repair['ended']]}")
 
 
@@ -158,9 +170,9 @@ def proof(repair: Repair) -> str:
     if held is None:
         # Empty where images are held back, and an interrupted search has not come to them.
         reason = f" ({repair['not_held_back']})" if repair["not_held_back"] else ""
-        return f"{best}, on images that it was chosen by: on others it may do worse{reason}."
+        return f"{best}, on the images it was chosen on; on others it may do worse{reason}."
     agrees = f"; {_AGREES[chosen['agrees']]}" if chosen["agrees"] else ""
-    return f"{best}, measured again on {held['images']} images that the search has not used: {outcome(held)}{agrees}."
+    return f"{best}, measured again on {held['images']} images that the search did not use: {outcome(held)}{agrees}."
 
 
 def outcome(attempt: Attempt) -> str:

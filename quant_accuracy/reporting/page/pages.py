@@ -20,6 +20,8 @@ SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
 # What Markdown reads as its own. Names are full of underscores; only one that ends a word can end emphasis.
 _MARKDOWN = re.compile(r"[\\|`*~$\[]|_(?![^\W_])")
+# A plain word; names have other characters in them, or nothing behind them.
+_FIRST_WORD = re.compile(r"[a-z]+[ ,:;]")
 _PICTURES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG": "image/png"}
 
 
@@ -114,8 +116,13 @@ def _environment(form: str) -> jinja2.Environment:
     found = jinja2.Environment(loader=jinja2.FileSystemLoader(str(_TEMPLATES)), autoescape=True,
                                finalize=_escape_markdown if form == "md" else None, undefined=jinja2.StrictUndefined,
                                trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
-    found.filters["breakable"] = _breakable
+    found.filters.update(breakable=_breakable, sentence=_sentence)
     return found
+
+
+def _sentence(text: str) -> str:
+    """A text that begins with a capital letter, unless its first word is a name."""
+    return text[:1].upper() + text[1:] if _FIRST_WORD.match(text) else text
 
 
 def _breakable(name: object) -> Markup:

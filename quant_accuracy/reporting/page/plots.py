@@ -21,7 +21,6 @@ IOU_STYLES = {"0.50": "-", "0.75": "--", "0.50:0.95": ":"}
 CLASSES, HARMFUL, RUNS = 12, 15, 200
 _WIDTH = 400
 _NAN = float("nan")
-_QUARTERS = {0.0: "0", 0.25: "0.25", 0.5: "0.5", 0.75: "0.75", 1.0: "1"}
 # Of more runs, or more changes, dots and numbers would run into each other.
 _DOTTED, _NUMBERED = 60, 12
 
@@ -50,7 +49,7 @@ def draw(document: Mapping[str, Any]) -> Plots:
                      [plot for plot in placed if plot is not None],
                      None if why is None else _sensitivity(why["sensitivity"]), _history(document["history"]),
                      None if document[DEPTH_KEY] is None else depth_plot.draw(document[DEPTH_KEY]),
-                     calibration_plot.draw(document["calibration"]),
+                     calibration_plot.draw(_of_sides(document, "calibration")),
                      None if document[REPAIR_KEY] is None else repair_plot.draw(document[REPAIR_KEY]))
 
 
@@ -74,11 +73,7 @@ def _curves(document: Mapping[str, Any]) -> Optional[Plot]:
     if not known:
         return None
     sheet = Sheet(_WIDTH, 292)
-    axes = sheet.axes(44, 24, _WIDTH - 14, 252, (0, 1), (0, 1))
-    sheet.levels(axes, _QUARTERS)
-    sheet.columns(axes, _QUARTERS)
-    sheet.write(_WIDTH / 2 + 15, 284, "recall", "middle")
-    sheet.write(0, 6, "precision")
+    axes = sheet.unit_axes("recall", "precision")
     for variant, iou, values in known:
         sheet.line(axes, curves["recall"], values, variant, style=IOU_STYLES.get(iou, "-."))
     areas = {(variant, iou): number(sum(values) / len(values)) for variant, iou, values in known}
@@ -149,12 +144,13 @@ def _ranges(quantizers: Sequence[Mapping[str, Any]], kind: str, title: str) -> O
     low, high = min(0.0, *(item[2] for item in ranges)), max(0.0, *(item[3] for item in ranges))
     linear = _linear_part(ranges)
     sheet = Sheet(_WIDTH, 260)
-    axes = sheet.axes(52, 10, _WIDTH - 8, 226, (-1, len(ranges)), (low, high if high > low else low + 1))
+    axes = sheet.axes(52, 24, _WIDTH - 8, 226, (-1, len(ranges)), (low, high if high > low else low + 1))
     axes.set_yscale("symlog", linthresh=linear)
     sheet.levels(axes, _powers(linear, low, high))
     for column, (tensor, place, bottom, top) in enumerate(ranges):
         sheet.box(axes, (column - 0.35, column + 0.35), (bottom, top), QUANTIZED,
                   f"#{place} {tensor}: {bottom:.4g} .. {top:.4g}")
+    sheet.write(0, 6, "range, symmetric log scale")
     sheet.write(52, 246, "input")
     sheet.write(_WIDTH - 8, 246, "output", "end")
     widest = max(ranges, key=lambda item: item[3] - item[2])
@@ -188,13 +184,13 @@ def _sensitivity(sensitivity: Mapping[str, Any]) -> Optional[Plot]:
     noises = [0.0 if item["only_on"] is None else 100 * 10 ** ((all_on - item["only_on"]) / 10) for item in worst]
     gains = [math.inf if item["only_off"] is None else item["only_off"] - all_on for item in worst]
     sheet = Sheet(_WIDTH, 38 * len(worst) + 44)
-    _bars(sheet, 0, ("noise with only this one on,", "% of that with all on"), noises, FLOAT, 1)
-    _bars(sheet, _WIDTH / 2 + 6, ("gain with only this one off,", "dB"), gains, QUANTIZED, 2)
+    _bars(sheet, 0, ("noise with this one alone on,", "% of that with all on"), noises, drawing.INK, 1)
+    _bars(sheet, _WIDTH / 2 + 6, ("SQNR gain with it alone off,", "dB"), gains, drawing.SOFT, 2)
     for row, item in enumerate(worst):
         sheet.write(0, 38 * row + 46, _shortened(with_layer(item["tensor"], item["layer"])), colour=drawing.INK)
     first = _apart(with_layer(worst[0]["tensor"], worst[0]["layer"]))
     return _named(sheet, "The most harmful quantizers",
-                  f"{first} alone makes {noises[0]:.1f} % of the noise that all make; without it the outputs gain "
+                  f"{first} alone causes {noises[0]:.1f} % of the noise of all; without it the outputs gain "
                   f"{_signed(gains[0], 2)} dB.")
 
 
@@ -231,7 +227,7 @@ def _apart(name: str) -> str:
 
 
 def _history(history: Sequence[Mapping[str, Any]]) -> Optional[Plot]:
-    """The mAP of both variants and its drop, run after run; vertical lines where something else was measured."""
+    """The mAP of both variants and its drop over runs; vertical lines where something else was measured."""
     runs = list(enumerate(history, start=1))[-RUNS:]
     known = [item for _, item in runs if item["drop"] is not None]
     if len(known) < 2:
@@ -244,13 +240,15 @@ def _history(history: Sequence[Mapping[str, Any]]) -> Optional[Plot]:
     if any(item["device_mAP"] is not None for _, item in runs):
         above.append(("device_mAP", DEVICE))
         lost.append(("device_drop", DEVICE))
-    panels = [(22, 172, "mAP", above), (204, 294, "drop" if len(lost) == 1 else "drop, device drop", lost)]
-    for top, bottom, name, lines in panels:
+    panels = [(22, 172, (("mAP", drawing.INK),), above),
+              (204, 294, (("drop", drawing.INK), ("device drop", DEVICE))[:len(lost)], lost)]
+    for top, bottom, names, lines in panels:
         series = [([_NAN if item[key] is None else item[key] for _, item in runs], colour) for key, colour in lines]
         ticks = _ticks([value for values, _ in series for value in values if value == value])
         axes = sheet.axes(52, top, _WIDTH - 10, bottom, x, (ticks[0], ticks[-1]))
         sheet.levels(axes, {value: f"{value:.4g}" for value in ticks})
-        sheet.write(0, top - 16, name, colour=drawing.INK)
+        for place, (name, colour) in enumerate(names):
+            sheet.write(44 * place, top - 16, name, colour=colour)
         for place in changed:
             sheet.line(axes, (place, place), (ticks[0], ticks[-1]), drawing.MARK, 1.5, "--")
         for values, colour in series:
@@ -263,8 +261,8 @@ def _history(history: Sequence[Mapping[str, Any]]) -> Optional[Plot]:
     sheet.write(_WIDTH - 10, 316, f"#{places[-1]}: {runs[-1][1]['time'][:10]}", "end")
     drops = [item["drop"] for item in known]
     times = "once" if len(changed) == 1 else f"{len(changed)} times"
-    return _named(sheet, "mAP and its drop, run after run",
-                  f"{len(runs)} runs; the provenance changed {times}; the drop was {number(min(drops))} .. "
+    return _named(sheet, "mAP and its drop over runs",
+                  f"{len(runs)} runs; the provenance changed {times}; the drop ranged from {number(min(drops))} to "
                   f"{number(max(drops))}.")
 
 

@@ -52,8 +52,11 @@ def _axes(sheet: Sheet, found: Sequence[Row], limit: Optional[float]) -> Tuple[A
     """Bare axes with ticks, small drops on top, and the drop of the floor, on which all lie that lose more."""
     drops = [row.attempt["drop"] for row in found]
     # What loses more than there was lost before is nobody's choice: it would press all else together.
-    wanted = [0.0, *(() if limit is None else (limit,)), *(row.attempt["drop"] for row in found if row.few)]
-    ticks = _ticks(min([*wanted, *drops]), max(wanted))
+    few = [row.attempt for row in found if row.few]
+    wanted = [0.0, *(() if limit is None else (limit,)), *(attempt["drop"] for attempt in few)]
+    ends = [end for attempt in few for end in attempt["drop_interval"] or ()]
+    # Intervals of some attempts only are wider than what is to be seen.
+    ticks = _ticks(min([*wanted, *drops, *ends]), min(max([*wanted, *ends]), 1.5 * max(wanted)))
     costs = _costs([row.attempt["bit_operations"] for row in found])
     axes = sheet.axes(_LEFT, _TOP, _RIGHT, _BOTTOM, _ends(costs), (ticks[-1], ticks[0]))
     if _doubling(costs):

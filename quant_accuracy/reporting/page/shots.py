@@ -14,7 +14,7 @@ from quant_accuracy.reporting.page import evidence
 from quant_accuracy.scoring import matching
 
 # What becomes of an item from one variant to the other.
-LOST, GAINED, MOVED, SCORE, SAME, MISSED = CHANGES = ("lost", "gained", "moved", "score", "same", "missed")
+LOST, GAINED, MOVED, IOU, SCORE, SAME, MISSED = CHANGES = ("lost", "gained", "moved", "IoU", "score", "same", "missed")
 # Of less overlap with where it was a detection has moved; of less difference its score is the same.
 MOVED_IOU, SCORE_CHANGE = 0.8, 0.05
 _SAME_PLACE = 0.5
@@ -41,7 +41,7 @@ class Item(NamedTuple):
         name: Its class.
         marks: Its boxes, ground truth first.
         scores: Score by variant, empty where a variant does not have it.
-        moved: Whether the two variants that are compared have it in other places.
+        moved: How its place differs between the two variants that are compared: `MOVED`, `IOU` or empty.
         change: What became of it, from the first score on.
         seen: Whether it is shown at first.
         told_scores: The scores in words.
@@ -52,7 +52,7 @@ class Item(NamedTuple):
     name: str
     marks: Sequence[Mark]
     scores: Mapping[str, str]
-    moved: bool
+    moved: str
     change: str
     seen: bool
     told_scores: str
@@ -86,13 +86,13 @@ def items(image: Mapping[str, Any], first: str, second: str) -> List[Item]:
     return [item._replace(number=place) for place, item in enumerate(made, start=1)]
 
 
-def change(before: Optional[float], after: Optional[float], moved: bool, score: float) -> str:
+def change(before: Optional[float], after: Optional[float], moved: str, score: float) -> str:
     """What became of an item from one variant to the other, by its scores: below `score` it is not there."""
     was, now = before is not None and before >= score, after is not None and after >= score
     if not was or not now:
         return LOST if was else GAINED if now else MISSED
     if moved:
-        return MOVED
+        return moved
     assert before is not None
     assert after is not None
     return SCORE if round(abs(after - before), 4) >= SCORE_CHANGE else SAME
@@ -114,7 +114,7 @@ def _item(item: Mapping[str, Any], image: Mapping[str, Any], first: str, second:
     truth: Optional[Found] = item.get("truth")
     sides: Dict[str, Found] = {variant: item[variant] for variant in image["detections"] if variant in item}
     before, after = sides.get(first), sides.get(second)
-    moved = before is not None and after is not None and _overlap(before["box"], after["box"]) < MOVED_IOU
+    moved = "" if before is None or after is None else _moved(before, after)
     marks = [] if truth is None else [Mark("truth", "crowd" if truth["crowd"] else "object", 1.0, *truth["box"])]
     marks += [Mark(variant, found["outcome"], found["score"], *found["box"]) for variant, found in sides.items()]
     return Item(0, item["name"], marks, {variant: f"{sides[variant]['score']:.4f}" if variant in sides else ""
@@ -123,6 +123,14 @@ def _item(item: Mapping[str, Any], image: Mapping[str, Any], first: str, second:
                        image["score"]),
                 truth is not None or any(found["score"] >= image["score"] for found in sides.values()),
                 _told(image, sides, "score"), _told(image, sides, "iou") if truth is not None else "")
+
+
+def _moved(before: Found, after: Found) -> str:
+    """Whether a detection is in another place, or passes more or fewer of the IoU that AP averages over."""
+    if _overlap(before["box"], after["box"]) < MOVED_IOU:
+        return MOVED
+    passed = [sum(found["iou"] >= matching.IOU_THRESHOLDS) for found in (before, after) if found["object"] is not None]
+    return IOU if len(set(passed)) > 1 else ""
 
 
 def _told(image: Mapping[str, Any], sides: Mapping[str, Found], key: str) -> str:

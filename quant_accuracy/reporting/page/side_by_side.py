@@ -3,6 +3,7 @@
 from typing import Any, Mapping
 
 from quant_accuracy.base.words import DEVICE, VARIANTS
+from quant_accuracy.reporting.gate_table import number
 from quant_accuracy.reporting.page import of_device, tables
 from quant_accuracy.reporting.page.tables import NAME, Cell, Column, Figures, Table
 from quant_accuracy.scoring.metrics import FIGURES
@@ -36,7 +37,6 @@ def errors(document: Mapping[str, Any]) -> Table:
     if device is not None:
         sides[DEVICE] = device["errors"][DEVICE]
         lost = {**sides, "difference": found["difference"], "device difference": device["errors"]["difference"]}
-    rows = [[Cell(kind), *tables.numbers(*(side["dap"][kind] for side in lost.values())),
-             *(Cell(f"{side['counts'][kind]:,}") for side in sides.values())] for kind in found[VARIANTS[0]]["counts"]]
-    return Table("Kinds of error", [Column("kind of error", NAME), *map(Column, lost),
-                                    *(Column(f"count, {side}") for side in sides)], rows)
+    rows = [[Cell(kind), *(Cell(number(side["dap"][kind]), f"{side['counts'][kind]:,}" if name in sides else "")
+                           for name, side in lost.items())] for kind in found[VARIANTS[0]]["counts"]]
+    return Table("Kinds of error", [Column("kind of error", NAME), *map(Column, lost)], rows)

@@ -73,13 +73,16 @@ class Table(NamedTuple):
 
     @property
     def judged(self) -> bool:
-        """Whether its rows end in a verdict."""
-        return any(column.form == OUTCOME for column in self.columns)
+        """Whether each of its rows has a verdict."""
+        return self._verdicts() == 1
 
     @property
     def wide(self) -> bool:
-        """Whether it has too much in a row for a phone: many columns, or a sentence."""
-        return len(self.columns) > 4 or any(column.form == PROSE for column in self.columns)
+        """Whether it has too much in a row for a phone: many columns, a sentence, or several verdicts."""
+        return len(self.columns) > 5 or self._verdicts() > 1 or any(column.form == PROSE for column in self.columns)
+
+    def _verdicts(self) -> int:
+        return sum(column.form == OUTCOME for column in self.columns)
 
 
 class Fact(NamedTuple):

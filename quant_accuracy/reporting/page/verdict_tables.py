@@ -35,9 +35,9 @@ def counts(verdicts: Sequence[Mapping[str, Any]]) -> str:
 
 def gates(verdicts: Sequence[Mapping[str, Any]], proofs: Evidence) -> Table:
     """The gates."""
-    rows = [[_name(number, verdict), *map(Cell, gate_table.row(verdict)[1:]), _message(number, verdict, proofs)]
+    rows = [[_name(number, verdict), *map(Cell, gate_table.row(verdict)[2:]), _message(number, verdict, proofs)]
             for number, verdict in _of_kind(verdicts, GATE)]
-    return Table("Gates", [Column("gate", NAME), Column("figure", NAME), Column("value"), Column("limit"),
+    return Table("Gates", [Column("gate", NAME), Column("value"), Column("limit"),
                            Column("95 % interval"), Column("jitter"), Column("verdict", OUTCOME),
                            Column("message", PROSE)], rows)
 
@@ -56,7 +56,7 @@ def _of_kind(verdicts: Sequence[Mapping[str, Any]], kind: str) -> List[_Numbered
 
 
 def _name(number: int, verdict: Mapping[str, Any]) -> Cell:
-    return Cell(verdict["gate"], anchor=evidence.anchor(number))
+    return Cell(verdict["gate"], verdict["figure"] or "", anchor=evidence.anchor(number))
 
 
 def _message(number: int, verdict: Mapping[str, Any], proofs: Evidence) -> Cell:

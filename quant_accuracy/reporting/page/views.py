@@ -11,7 +11,7 @@ from quant_accuracy.reporting.gate_table import NOTHING, number
 from quant_accuracy.reporting.page import (
     depth,
     evidence,
-    heat_maps,
+    of_confusion,
     of_device,
     of_repair,
     quantizer_table,
@@ -50,7 +50,7 @@ def view(document: Mapping[str, Any]) -> Dict[str, Any]:
         "figures": side_by_side.figures(document),
         "classes": side_by_side.classes(document),
         "errors": side_by_side.errors(document),
-        "confusion": heat_maps.view(document["confusion"]),
+        "confusion": of_confusion.view(document),
         "depth": None if document[DEPTH_KEY] is None else depth.view(document[DEPTH_KEY]),
         "quantized_tensors": quantizer_table.summary(document["quantizers"]),
         "quantizers": quantizer_table.show(document, proofs),
@@ -64,7 +64,7 @@ def view(document: Mapping[str, Any]) -> Dict[str, Any]:
         "image_classes": shots.classes(shown),
         "device_images": on_device,
         "device_image_classes": shots.classes(on_device),
-        "history": _runs("The last runs", list(enumerate(document["history"], start=1))),
+        "history": _runs("Last runs", list(enumerate(document["history"], start=1))),
         "device_in_history": any(item["device_mAP"] is not None for item in document["history"]),
         "changes": _runs("Changes", [run for run in enumerate(document["history"], start=1) if run[1]["changed"]]),
         "provenance": _groups(provenance, "other"),
@@ -107,11 +107,11 @@ def _minute(time: str) -> str:
 
 
 def _groups(values: Mapping[str, Any], rest: str) -> List[Group]:
-    """Entries by their group; those without one come first, under the name `rest`."""
+    """Entries by their group; those without one come last, under the name `rest`."""
     single = _entries({name: value for name, value in values.items() if not isinstance(value, Mapping)})
     grouped = [Group(name, _entries(baseline.flat(value))) for name, value in values.items()
                if isinstance(value, Mapping)]
-    return [*([Group(rest, single)] if single else []), *grouped]
+    return [*grouped, *([Group(rest, single)] if single else [])]
 
 
 def _run(run: Mapping[str, Any]) -> List[Group]:

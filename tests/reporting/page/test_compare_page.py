@@ -17,7 +17,7 @@ from quant_accuracy.reporting.document import read_report, read_shown
 from quant_accuracy.reporting.page import compare_page, of_comparison
 from quant_accuracy.reporting.page.tables import Table
 from quant_accuracy.reporting.paired import ImageChange
-from tests.support.report_documents import check, document, past_run, quantizer, variant, verdict
+from tests.support.report_documents import check, device, document, past_run, quantizer, variant, verdict
 
 Write = Callable[..., Path]
 
@@ -28,12 +28,14 @@ class _Page(HTMLParser):
     def __init__(self, text: str) -> None:
         super().__init__()
         self.tags: List[str] = []
+        self.classes: List[str] = []
         self.text = ""
         self.feed(text)
         self.close()
 
     def handle_starttag(self, tag: str, attrs: List[Tuple[str, Optional[str]]]) -> None:
         self.tags.append(tag)
+        self.classes += (dict(attrs).get("class") or "").split()
 
     def handle_data(self, data: str) -> None:
         self.text += data
@@ -91,8 +93,8 @@ def _rows(table: Table) -> Dict[str, List[str]]:
 def test_figures_of_each_run_have_their_own_interval_and_their_difference_from_the_first(three: List[Path]) -> None:
     headline = _view(three)["headline"]
 
-    assert [column.name for column in headline.columns] == ["figure", "A", "B", "B - A", "which is", "C", "C - A",
-                                                            "which is"]
+    assert [column.name for column in headline.columns] == ["figure", "A", "B", "B - A", "change", "C", "C - A",
+                                                            "change"]
     assert _rows(headline)["quantized mAP"] == ["0.5800", "0.5000", "-0.0800", "–", "0.5900", "+0.0100", "–"]
     assert headline.rows[1][1].small == "0.0000\N{NO-BREAK SPACE}.. 0.0123"
     assert headline.rows[1][3].small == ""
@@ -113,6 +115,23 @@ def test_verdicts_that_changed_stand_beside_each_other(three: List[Path]) -> Non
     assert _rows(verdicts) == {"mAP_drop": ["pass", "fail", "pass"], "biases": ["–", "fail", "–"]}
     assert [cell.small for cell in verdicts.rows[0][1:]] == ["0.0100 (<= 0.02)", "0.1000 (<= 0.02)", "0.0100 (<= 0.02)"]
     assert verdicts.rows[1][2].small == "one has a quantizer"
+
+
+def test_a_device_that_only_the_last_run_has_is_shown(write: Write) -> None:
+    shown = _view([write("plain"), write("again"), write("with_device", device=device())])
+
+    assert [table.label for table in shown["figures"]] == ["COCO's figures, float", "COCO's figures, quantized",
+                                                           "COCO's figures, device"]
+    assert _rows(shown["figures"][-1])["mAP"] == ["–", "–", "–", "0.5800", "–"]
+
+
+def test_bars_of_an_encoding_have_one_scale_for_all_runs(write: Write) -> None:
+    shown = _view([write(f"run{high}", [quantizer("a:0", ranges=[[0.0, high]])]) for high in (4.0, 2.0, 8.0)])
+    first, second = (row.svg for row in shown["encodings"].rows[0][1::2])
+
+    # A, then the run itself; the widest of all fills the bar.
+    assert re.findall(r'width="([\d.]+)" height="5"', first) == ["50.0", "25.0"]
+    assert re.findall(r'width="([\d.]+)" height="5"', second) == ["50.0", "100.0"]
 
 
 def test_quantizers_and_encodings_are_told_run_by_run(three: List[Path]) -> None:
@@ -155,16 +174,14 @@ def test_histories_of_several_models_are_one_plot_and_a_run_told_twice_is_one(th
     assert {name: [run.drop for run in of_model] for name, of_model in past.items()} == {
         "some_model": [0.01, 0.02], "other": [0.03, 0.025]}
     assert "some_model: 2 runs, last 0.0200; other: 2 runs, last 0.0250." in page.text
-    assert page.tags.count("svg") == 1
+    assert page.classes.count("plot") == 1
 
 
 def test_without_a_history_there_is_no_plot(three: List[Path]) -> None:
-    page = _Page(compare_page.render(_compared(three[:2])))
-
-    assert page.tags.count("svg") == 1
+    assert "plot" in _Page(compare_page.render(_compared(three[:2]))).classes
     (three[0] / "report.json").write_text(json.dumps({**json.loads((three[0] / "report.json").read_text()),
                                                       "history": []}))
-    assert "svg" not in _Page(compare_page.render(_compared(three[:2]))).tags
+    assert "plot" not in _Page(compare_page.render(_compared(three[:2]))).classes
 
 
 @pytest.mark.parametrize(("change", "said"), [
@@ -202,7 +219,7 @@ def test_the_command_writes_the_page_of_three_runs_and_a_list_of_comparisons(
     assert compare.main([str(three[0]), str(three[1]), "--html", str(page), str(three[2]), "--json", str(listed)]) == 0
 
     text, said = page.read_text(encoding="utf-8"), capsys.readouterr().out
-    assert "<title>B, C against A</title>" in text
+    assert "<title>some_model, other: B, C against A</title>" in text
     assert "C against A" in said
     assert said.rstrip().endswith(f"written:\n  {listed}\n  {page}")
     assert [item["after"]["model"] for item in json.loads(listed.read_text())] == ["some_model", "other"]

@@ -22,8 +22,8 @@ def test_it_numbers_the_ops_that_are_not_healthy_and_says_which_is_worst() -> No
     plot = _drawn(report_documents.depth(7, 3))
 
     assert {"#7", "#3"} <= set(_texts(plot))
-    assert plot.summary == ("Most by itself differs #7 bias_value_7:0 of block_7/Conv2D, by 2.25 steps; accumulated it "
-                            "is at most 4.50 steps, at #29 bias_value_29:0 of block_29/Conv2D.")
+    assert plot.summary == ("Worst local difference: #7 bias_value_7:0 of block_7/Conv2D, 2.25 steps; accumulated: at "
+                            "most 4.50 steps, at #29 bias_value_29:0 of block_29/Conv2D.")
     for colour in (depth_plot.LOCAL, depth_plot.ACCUMULATED, drawing.MARK):
         assert f"var(--{colour})" in plot.svg
 
@@ -33,7 +33,7 @@ def test_a_healthy_model_has_a_plot_too_and_one_that_is_the_simulation_has_none(
     nothing = {"most": 0.0, "mean": 0.0, "rms": 0.0, "shift": 0.0, "beyond": 0.0}
     same = {**healthy, "ops": [{**op, "local": nothing, "accumulated": nothing} for op in healthy["ops"]]}
 
-    assert _drawn(healthy).summary.startswith("No op differs by itself; ")
+    assert _drawn(healthy).summary.startswith("No op is unhealthy; ")
     assert depth_plot.draw(same) is None
     assert depth_plot.draw({**healthy, "ops": []}) is None
 

@@ -35,7 +35,7 @@ def test_drops_of_a_device_are_of_the_images_that_it_has_run() -> None:
     assert [cell.text for cell in shown.rows[0]][2:6] == ["0.5877", "0.5800", "0.0123", "0.0100"]
     told = of_device.view(found)
     assert told is not None
-    assert "has run 30 of 40 evaluated images" in told["missing"]
+    assert "ran 30 of the 40 evaluated images" in told["missing"]
 
 
 def test_classes_and_errors_have_columns_of_the_device() -> None:
@@ -53,9 +53,9 @@ def test_agreement_is_told_in_a_few_lines() -> None:
 
     assert told is not None
     assert {entry.name: entry.value for entry in told["agreement"]} == {
-        "the device has too": "0.9200 (230 of 250), 95 % interval 0.9000\N{NO-BREAK SPACE}.. 0.9400",
-        "it lacks": "lower score 9, other class 2, other place 5, gone 4",
-        "it has alone": "17 of its 245 from score 0.3 on",
+        "found by the device": "0.9200 (230 of 250), 95 % interval 0.9000\N{NO-BREAK SPACE}.. 0.9400",
+        "not found": "lower score 9, other class 2, other place 5, gone 4",
+        "found by the device only": "17 of its 245 with a score of at least 0.3",
         "mean IoU": "0.9100", "score, device - simulation": "mean -0.0040, 95 % within ±0.0800"}
     assert [row[0].text for row in told["agreement_by_class"].rows] == ["17", "dog", "cat"]
 
@@ -73,7 +73,7 @@ def test_pages_with_and_without_a_device_have_its_section_or_have_not(form: str,
     within, without = (pages.render(given, form, tmp_path) for given in (_with_device(), document()))
 
     assert "device agreement" in within
-    assert "the device has too" in within
+    assert "found by the device" in within
     assert not re.search(r"device (agreement|drop|mAP)|id=\"device", without)
 
 

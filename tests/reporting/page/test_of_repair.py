@@ -41,7 +41,7 @@ def test_a_row_has_the_figures_of_its_attempt() -> None:
     shown = of_repair.view(repair(attempts=[attempt("mixed", 0.0123, 0.53125, weight_bits=4.26, seconds=90.0)],
                                   chosen=None))["all"]
 
-    assert _texts(shown)[1] == ["mixed", "1", "0.5877", "0.0123", "pass", "2 of 2 pass", "4.26", "8", "0.531", "120",
+    assert _texts(shown)[1] == ["mixed", "1", "0.5877", "0.0123", "pass", "all 2 pass", "4.26", "8", "0.531", "120",
                                 "1.5"]
     assert shown.rows[1][3].small == "0.0023\N{NO-BREAK SPACE}.. 0.0223"
 
@@ -56,15 +56,15 @@ def test_an_attempt_that_could_not_be_measured_has_dashes_and_its_reason() -> No
 def test_gates_that_are_not_passed_are_named_with_what_they_say() -> None:
     judged = {"mAP_drop": "fail", "mAP_floor": "pass", "class_AP_drop": "inconclusive"}
 
-    assert of_repair.gates(attempt(gates=judged)) == "mAP_drop: fail; class_AP_drop: inconclusive"
+    assert of_repair.gates(attempt(gates=judged)) == "fail: mAP_drop; inconclusive: class_AP_drop"
     assert of_repair.gates(attempt(gates={})) == "–"
 
 
 @pytest.mark.parametrize(("changes", "said"), [
-    ({}, "The best of 4 attempts, measured again on 80 images that the search has not used: mAP 0.5768, drop 0.0232 "
+    ({}, "The best of 4 attempts, measured again on 80 images that the search did not use: mAP 0.5768, drop 0.0232 "
          "(0.0100 .. 0.0330), inconclusive; too few images to be sure of the drop."),
     ({"attempts": [attempt("equalization + AdaRound", 0.018)]}, "The only attempt, measured again on 80 images"),
-    (_CLOSEST, "The best of 4 attempts, on images that it was chosen by: on others it may do worse (there is one shard "
+    (_CLOSEST, "The best of 4 attempts, on the images it was chosen on; on others it may do worse (there is one shard "
                "only)."),
     ({"chosen": chosen(held_back=failed(error="time ran out"), agrees=None)}, "not measured, time ran out."),
 ])
@@ -77,11 +77,12 @@ def test_of_what_was_found_the_line_says_so_once() -> None:
 
 
 @pytest.mark.parametrize(("changes", "said"), [
-    ({}, "5 attempts (1 not measured) on 120 of 200 images; 80 were held back. 5.2 of 30 minutes. It ended with"),
-    ({"ended": "time"}, "It ended because time ran out."),
-    ({"ended": "interrupted"}, "It was interrupted; a second call goes on."),
-    ({"ended": "exhausted"}, "It ended because there was nothing left to try."),
-    ({"attempts": [attempt()], "images": {"search": 40, "held_back": 0, "all": 40}}, "1 attempt on 40 images. 5.2 of"),
+    ({}, "5 attempts (1 not measured) on 120 of 200 images; 80 were held back. Took 5.2 of 30 minutes. The search "
+         "stopped"),
+    ({"ended": "time"}, "The search ran out of time."),
+    ({"ended": "interrupted"}, "The search was interrupted."),
+    ({"ended": "exhausted"}, "The search had nothing left to try."),
+    ({"attempts": [attempt()], "images": {"search": 40, "held_back": 0, "all": 40}}, "1 attempt on 40 images. Took"),
     ({"attempts": []}, "0 attempts on 120 of 200 images"),
     ({"images": {"search": 120, "held_back": 80, "all": 0}}, "5 attempts (1 not measured) on 120 images; 80 were held"),
 ])

@@ -84,9 +84,10 @@ def _read(given: Mapping[str, Any], form: str, folder: Path = _NOWHERE) -> _Page
 def test_the_numbers_of_the_document_appear(form: str) -> None:
     page = _read(document(), form)
 
-    assert ["duplicate", "0.1100", "0.1250", "0.0150", "1,234", "1,234"] in page.rows
-    assert ["missed", "–", "–", "–", "1,234", "1,234"] in page.rows
-    assert ["mAP_drop", "–", "0.0100", "<= 0.02", "0.0080 .. 0.0123", "±0.0000", "pass", "well below"] in page.rows
+    small = "1,234" if form == "html" else "(1,234)"
+    assert ["duplicate", f"0.1100 {small}", f"0.1250 {small}", "0.0150"] in page.rows
+    assert ["missed", f"– {small}", f"– {small}", "–"] in page.rows
+    assert ["mAP_drop", "0.0100", "<= 0.02", "0.0080 .. 0.0123", "±0.0000", "pass", "well below"] in page.rows
     assert [row[0] for row in page.rows if row[0] in FIGURES] == list(FIGURES)
     for shown in ("some_model", "0-3,7", "40"):
         assert shown in page.text
@@ -134,7 +135,7 @@ def test_a_limit_reads_as_a_person_writes_it(form: str, lower: Optional[float], 
                                              limit: str) -> None:
     page = _read(document(verdicts=[verdict("this", lower=lower, upper=upper)]), form)
 
-    assert [row[3] for row in page.rows if row[0] == "this"] == [limit]
+    assert [row[2] for row in page.rows if row[0] == "this"] == [limit]
 
 
 @pytest.mark.parametrize("form", ["html", "md"])
@@ -145,7 +146,7 @@ def test_missing_figures_show_as_a_dash(form: str) -> None:
                                      "class_drop": {}},
                           history=[past_run(None), past_run(None)]), form)
 
-    assert ["this", "–", "–", "<= 0.02", "–", "–", "pass", "well below"] in page.rows
+    assert ["this", "–", "<= 0.02", "–", "–", "pass", "well below"] in page.rows
     assert ["AP_small", "–", "–", "–"] in page.rows
     assert ["emu", "–", "–", "–"] in page.rows
     assert "None" not in page.text
@@ -254,8 +255,8 @@ def test_notes_are_lines_of_their_own(form: str) -> None:
 @pytest.mark.parametrize("form", ["html", "md"])
 def test_the_answer_to_why_comes_before_the_gates(form: str) -> None:
     page = _read(everything(), form)
-    places = [page.text.index(text) for text in ("mAP drop", "box/weights:0 costs most of it", "it has 4 bits",
-                                                 "dog and missed objects suffer", "well below")]
+    places = [page.text.index(text) for text in ("mAP drop", "box/weights:0 costs most of it", "It has 4 bits",
+                                                 "Dog and missed objects suffer", "well below")]
 
     assert places == sorted(places)
 
@@ -306,7 +307,9 @@ def test_a_tensor_whose_name_does_not_tell_is_shown_with_its_layer(form: str) ->
 def test_the_bisection_says_how_it_ended(form: str, changes: Dict[str, Any], said: str) -> None:
     found = {**why()["bisection"], **changes}
 
-    assert said in " ".join(_read(document(why=why(bisection=found)), form).text.split())
+    told = " ".join(_read(document(why=why(bisection=found)), form).text.split())
+
+    assert said.lower() in told.lower()
 
 
 def test_trials_and_attribution_are_told() -> None:
@@ -339,7 +342,7 @@ def test_pictures_lie_in_the_page_and_missing_ones_are_said(tmp_path: Path) -> N
     assert page.attributes["src"] == [f"data:image/jpeg;base64,{base64.b64encode(content).decode()}"]
     assert "image 17 000000000017.jpg" in page.text
     assert "AP 0.9000 → 0.4567" in page.text
-    assert "no picture: images/4.jpg is missing or cannot be shown" in page.text
+    assert "No picture: images/4.jpg is missing or is not an image" in page.text
 
 
 def test_what_is_no_picture_is_not_embedded(tmp_path: Path) -> None:
@@ -351,7 +354,7 @@ def test_what_is_no_picture_is_not_embedded(tmp_path: Path) -> None:
                  "html", tmp_path)
 
     assert [source[:22] for source in page.attributes["src"]] == ["data:image/png;base64,"]
-    assert page.text.count("no picture: ") == 3
+    assert page.text.count("No picture: ") == 3
 
 
 def _with_name(name: str) -> Dict[str, Any]:
@@ -397,7 +400,7 @@ def test_a_name_from_outside_is_shown_as_it_stands_and_changes_nothing_else(form
         key: len(values) for key, values in expected.attributes.items()}
     assert [len(row) for row in page.rows] == [len(row) for row in expected.rows]
     assert [shown, "0.5000", "0.5000", "0.0000"] in page.rows
-    assert [row[-1] for row in page.rows if row[0] == shown and len(row) == 8 and "pass" in row] == [shown]
+    assert [row[-1] for row in page.rows if row[0] == shown and len(row) == 7 and "pass" in row] == [shown]
     text, plain = (" ".join(found.text.split()) for found in (page, expected))
     assert text.count(shown) == plain.count("zebra")
 

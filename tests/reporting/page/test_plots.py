@@ -149,7 +149,7 @@ def test_levels_of_ranges_are_few_enough_to_be_read() -> None:
 
 def test_the_most_harmful_quantizers_are_drawn_with_noise_and_gain() -> None:
     plot = plots.draw(document(why=why())).sensitivity
-    noises, gains = ([right - left for left, _, right, _ in _boxes(plot, colour)] for colour in ("float", "quantized"))
+    noises, gains = ([right - left for left, _, right, _ in _boxes(plot, colour)] for colour in ("ink", "soft"))
 
     # 21 and 30 dB alone, of 20 dB with all on: 79.4 % and 10 % of the noise; the third makes none.
     assert noises == pytest.approx([noises[0], noises[0] * 10 / 79.43, 0.0], abs=0.11)
@@ -165,7 +165,7 @@ def test_no_more_than_can_be_read_are_drawn_and_what_is_infinite_fills_the_colum
     heard[0]["only_off"] = None
     plot = plots.draw(document(why=why(sensitivity={**answer["sensitivity"], "quantizers": heard}))).sensitivity
     names = [text for text in _texts(plot) if "tensor" in text]
-    widths = [right - left for left, _, right, _ in _boxes(plot, "quantized")]
+    widths = [right - left for left, _, right, _ in _boxes(plot, "soft")]
 
     assert len(names) == 15
     assert all(name.startswith("…/long/") and name.endswith(f"/tensor_{number}:0") for number, name in enumerate(names))
@@ -186,7 +186,7 @@ def test_history_marks_the_runs_whose_provenance_changed_and_leaves_gaps() -> No
     assert drops.attrib["d"].count("M") == 2
     assert [text for text in _texts(plot) if text.startswith("#")] == ["#2", "#4", "#1: 2026-01-01", "#5: 2026-01-01"]
     assert plot is not None
-    assert "5 runs; the provenance changed 2 times; the drop was 0.0100 .. 0.0300" in plot.summary
+    assert "5 runs; the provenance changed 2 times; the drop ranged from 0.0100 to 0.0300" in plot.summary
 
 
 def test_a_history_without_any_change_of_the_figures_is_a_level_line() -> None:

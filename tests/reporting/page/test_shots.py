@@ -38,13 +38,24 @@ def test_wrong_detections_of_one_class_and_place_are_one_item() -> None:
 
 
 @pytest.mark.parametrize(("before", "after", "moved", "expected"), [
-    (0.9, 0.29, False, "lost"), (0.9, None, False, "lost"), (None, 0.3, False, "gained"), (0.1, 0.9, True, "gained"),
-    (0.9, 0.9, True, "moved"), (0.9, 0.8, False, "score"), (0.8, 0.9, False, "score"),
-    (0.85, 0.8, False, "score"), (0.9, 0.87, False, "same"), (None, None, False, "missed"), (0.2, 0.1, True, "missed"),
+    (0.9, 0.29, "", "lost"), (0.9, None, "", "lost"), (None, 0.3, "", "gained"), (0.1, 0.9, "moved", "gained"),
+    (0.9, 0.9, "moved", "moved"), (0.9, 0.8, "IoU", "IoU"), (0.9, 0.8, "", "score"), (0.8, 0.9, "", "score"),
+    (0.85, 0.8, "", "score"), (0.9, 0.87, "", "same"), (None, None, "", "missed"), (0.2, 0.1, "moved", "missed"),
 ])
 def test_what_became_of_an_item_follows_from_scores_and_place(before: Optional[float], after: Optional[float],
-                                                              moved: bool, expected: str) -> None:
+                                                              moved: str, expected: str) -> None:
     assert shots.change(before, after, moved, 0.3) == expected
+
+
+@pytest.mark.parametrize(("before", "after", "expected"), [
+    (0.91, 0.89, "IoU"), (0.89, 0.91, "IoU"), (0.90, 0.94, "same"), (0.49, 0.45, "same"),
+])
+def test_a_box_that_passes_other_thresholds_of_ap_is_not_the_same(before: float, after: float, expected: str) -> None:
+    box = [10.0, 20.0, 100.0, 80.0]
+    (item,) = _items(objects=[{"box": box, "name": "cat", "crowd": False}], detections={
+        "float": [detected(box, "cat", 0.9, 0, before)], "quantized": [detected(box, "cat", 0.9, 0, after)]})
+
+    assert item.change == expected
 
 
 def test_images_of_the_device_are_compared_with_the_simulation() -> None:

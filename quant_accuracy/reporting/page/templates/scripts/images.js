@@ -3,7 +3,7 @@ function change(before, after, moved, score) {
   const was = before >= score;
   const now = after >= score;
   if (!was || !now) return was ? "lost" : now ? "gained" : "missed";
-  if (moved) return "moved";
+  if (moved) return moved;
   return Math.abs(after - before) >= 0.05 - 1e-9 ? "score" : "same";
 }
 
@@ -22,7 +22,7 @@ function images(shots) {
       const least = touched ? Number(field("score").value) : Number(beside.dataset.score);
       for (const row of beside.querySelectorAll("tbody tr")) {
         const became = change(score(row, shots.dataset.first), score(row, shots.dataset.second),
-          row.dataset.moved === "yes", least);
+          row.dataset.moved, least);
         const wanted = field("change").value;
         const seen = (row.dataset.object === "yes" && chosen.has("truth"))
           || variants.some(name => chosen.has(name) && score(row, name) >= least);

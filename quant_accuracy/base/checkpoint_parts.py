@@ -32,6 +32,29 @@ def prefix(given: Path) -> Path:
     return given / found[0]
 
 
+def training_prefix(given: Path) -> Path:
+    """The prefix of a training checkpoint that is named as `prefix` takes it; it needs no `.meta`.
+
+    Raises:
+        CheckpointError: There is none, or a part of it is missing.
+    """
+    found = prefix(given)
+    # One file of that very name is a checkpoint of TensorFlow's first format.
+    if not found.is_file():
+        if not Path(f"{found}.index").is_file():
+            raise CheckpointError(f"{found}.index: no such file; --checkpoint takes the prefix that .index and .data-* "
+                                  f"share{_found_near(found)}")
+        data_files(found)
+    return found
+
+
+def _found_near(missing: Path) -> str:
+    """The prefixes that could have been meant, in the folder that was named or that of a file."""
+    folder = missing if missing.is_dir() else missing.parent
+    near = sorted(str(path)[:-len(".index")] for path in folder.glob("*.index"))
+    return f": {' or '.join(near[:3])}" if near else ""
+
+
 def checkpoint_files(of: Path) -> List[Path]:
     """The files of a checkpoint: `.meta`, `.index` and every `.data-*`.
 

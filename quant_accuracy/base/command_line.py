@@ -17,6 +17,10 @@ MEASURED, GATE_FAILED, NOT_MEASURED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 _heard: Optional[int] = None
 
 
+class NothingKept(KeyboardInterrupt):
+    """A run was stopped, and what it has finished is thrown away."""
+
+
 class Parser(argparse.ArgumentParser):
     """A parser of a command line that names the option that was probably meant."""
 
@@ -109,5 +113,6 @@ def crashed(error: Exception) -> int:
 def stopped(stop: KeyboardInterrupt) -> str:
     """What to say when a run was stopped: by what, what is done, and how to go on."""
     done = f", {stop}" if str(stop) else ""
-    return (f"{'terminated' if _heard == signal.SIGTERM else 'interrupted'}{done}; finished shards are kept, the same "
-            "command resumes from there")
+    after = "--no-cache keeps nothing of it" if isinstance(stop, NothingKept) else \
+        "finished shards are kept, the same command resumes from there"
+    return f"{'terminated' if _heard == signal.SIGTERM else 'interrupted'}{done}; {after}"

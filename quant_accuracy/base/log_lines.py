@@ -5,6 +5,7 @@ whether it gets on or not: people who watch a log take silence for a hang, and s
 """
 
 import contextlib
+import sys
 import threading
 import time
 from typing import Callable, Iterator, List, Optional
@@ -111,7 +112,8 @@ class _Log:
             if not self._open:
                 ended, self._ticking = self._ticking, None
                 self._end.set()
-        if ended is not None:
+        # What an error left open ends with the interpreter, under which daemon threads do not run on.
+        if ended is not None and not sys.is_finalizing():
             ended.join()
 
     def _tick(self, end: threading.Event) -> None:

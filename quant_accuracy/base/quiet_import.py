@@ -12,9 +12,9 @@ from typing import Any, Iterator, Optional
 _PACKAGE = "tensorflow"
 _STANDARD_ERROR = 2
 # That oneDNN is on, as it is since TensorFlow 2.9, that this is said before logging is set up; what its optimizer of
-# graphs runs on.
+# graphs runs on; that there is no GPU, which nothing here uses.
 _NOISE = (b"oneDNN custom operations are on", b"before absl::InitializeLog", b"Number of eligible GPUs",
-          b"Starting new session")
+          b"Starting new session", b"Could not find cuda drivers")
 
 
 def install() -> None:

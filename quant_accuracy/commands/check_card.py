@@ -6,7 +6,7 @@ Exit status: 0 when there is no fault, 2 when there is one.
 import sys
 from typing import Dict, List, Optional, Sequence
 
-from quant_accuracy.base import command_line
+from quant_accuracy.base import command_line, progress
 from quant_accuracy.settings import options
 from quant_accuracy.settings.card import DataPaths
 from quant_accuracy.settings.values import Values, from_environment
@@ -28,6 +28,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
 
 
 def _check(cards: Sequence[str], values: Values) -> int:
+    progress.log(f"checking {', '.join(cards)}")
     from quant_accuracy.card_check import check
     from quant_accuracy.settings import card_files, folders
     from quant_accuracy.settings import request as requests

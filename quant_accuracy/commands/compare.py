@@ -31,7 +31,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
     parser = command_line.Parser(prog="quant-accuracy compare", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("before", type=Path, metavar="A", help="output folder of a report, or its report.json")
     parser.add_argument("after", type=Path, metavar="B", help="the same, of the other run")
-    parser.add_argument("further", type=Path, metavar="C", nargs="*", help="the same, of further runs")
+    parser.add_argument("further", type=Path, metavar="C", nargs="*", default=[], help="the same, of further runs")
     parser.add_argument(_ANNOTATIONS.flag, dest=_ANNOTATIONS.key, type=Path, metavar="FILE",
                         help="annotations that all were scored with, for intervals (default: what the reports name)")
     parser.add_argument("--json", type=Path, metavar="FILE",

@@ -1,9 +1,9 @@
 """Turn COCO's own layout into sharded TFRecords.
 
-    quant-accuracy create-coco-tfrecords --image-dir val2017 --annotations-file instances_val2017.json \\
-        --output-prefix tfrecords/coco_val.record --num-shards 10
+    quant-accuracy create-coco-tfrecords --image-dir val2017 \\
+        --annotations-file annotations/instances_val2017.json --output-prefix data/val.record --num-shards 10
 
-makes tfrecords/coco_val.record-00000-of-00010 and its siblings.
+makes data/val.record-00000-of-00010 and its siblings.
 """
 
 import argparse
@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 from typing import List, Optional
 
-from quant_accuracy.base import command_line
+from quant_accuracy.base import command_line, progress
+from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.data import annotations
 
 
@@ -30,6 +31,9 @@ def main(arguments: Optional[List[str]] = None) -> int:
 
 def _create(values: argparse.Namespace) -> int:
     annotations.require(values.annotations_file)
+    if not values.image_dir.is_dir():
+        raise ConfigurationError(f"{values.image_dir}: no such folder; name that of the images with --image-dir")
+    progress.log(f"converting the images of {values.annotations_file}")
     # TensorFlow takes seconds to import: not before the options are known to be right.
     from quant_accuracy.preparation import coco_tfrecords
 

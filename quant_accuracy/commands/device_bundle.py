@@ -7,8 +7,9 @@ The board runs the network on each line of BUNDLE/input_list.txt; what it leaves
 """
 
 import argparse
+import shlex
 from pathlib import Path
-from typing import List, Optional
+from typing import Any, List, Mapping, Optional
 
 from quant_accuracy.base import command_line, invocation
 from quant_accuracy.base.errors import ConfigurationError
@@ -31,10 +32,21 @@ def main(arguments: Optional[List[str]] = None) -> int:
     typed = vars(parser.parse_args(arguments))
     folder, input_type = typed.pop("folder"), typed.pop("input_type")
     values = Values(typed, from_environment(options.BUNDLE_OPTIONS))
-    return command_line.exit_status(lambda: _bundle(values, folder, input_type))
+    return command_line.exit_status(lambda: _bundle(values, folder, input_type, same_options(typed)))
 
 
-def _bundle(values: Values, folder: Path, input_type: str) -> int:
+def same_options(typed: Mapping[str, Any]) -> str:
+    """The options that were typed, as the report of the same model and images takes them: ` --model mine`."""
+    words: List[str] = []
+    for option in options.BUNDLE_OPTIONS:
+        value = typed.get(option.key)
+        for each in value or [] if option.many else [value]:
+            if each is not None:
+                words += [option.flag, shlex.quote(str(each))] if option.metavar else [option.flag]
+    return "".join(f" {word}" for word in words)
+
+
+def _bundle(values: Values, folder: Path, input_type: str, same: str) -> int:
     from quant_accuracy.demo import ready
     from quant_accuracy.settings import preflight
 
@@ -52,8 +64,10 @@ def _bundle(values: Values, folder: Path, input_type: str) -> int:
 
         found = bundle.write(folder, bundled.job(prepare(wanted[0], cache), input_type))
     inputs = ", ".join(f"{tensor.name} {list(tensor.shape)}" for tensor in found.inputs)
-    print(f"{len(found.images)} images of {len(found.shards)} shards in {folder}: {inputs}, {found.input_type}, NHWC")
+    shards = f"{len(found.shards)} shard{'' if len(found.shards) == 1 else 's'}"
+    print(f"{len(found.images)} images of {shards} in {folder}: {inputs}, {found.input_type}, NHWC")
     print(f"outputs: {', '.join(f'{tensor.name} {list(tensor.shape)}' for tensor in found.outputs)}, float32")
     print(f"\nnext: run the network on each line of {folder / 'input_list.txt'} on the device, copy what it wrote to "
-          f"{folder / 'output'}, and\n  {invocation.command('report')} --device-outputs {folder / 'output'}")
+          f"{folder / 'output'}, and\n  {invocation.command('report')}{same} --device-outputs "
+          f"{shlex.quote(str(folder / 'output'))}")
     return command_line.MEASURED

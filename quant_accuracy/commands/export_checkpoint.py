@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import List, Optional
 
-from quant_accuracy.base import command_line
+from quant_accuracy.base import checkpoint_parts, command_line, progress
 from quant_accuracy.base.errors import ConfigurationError
 
 
@@ -34,10 +34,12 @@ def _export(values: argparse.Namespace) -> int:
     needs.check("export-checkpoint")
     if not values.pipeline_config.exists():
         raise ConfigurationError(f"{values.pipeline_config}: no such file; name the pipeline.config of the checkpoint")
-    # object_detection takes seconds to import: not before the options are known to be right.
-    from quant_accuracy.preparation import checkpoint
+    trained = checkpoint_parts.training_prefix(values.checkpoint)
+    with progress.step(f"exporting {trained}"):
+        # object_detection takes seconds to import: not before the options are known to be right.
+        from quant_accuracy.preparation import checkpoint
 
-    exported = checkpoint.export(values.pipeline_config, values.checkpoint, values.output)
+        exported = checkpoint.export(values.pipeline_config, trained, values.output)
     print(f"restored {exported.variables} variables, {exported.averaged} of them from moving averages")
     if exported.passed_over:
         print(f"the checkpoint holds moving averages of {exported.passed_over} of them, which were not taken: "

@@ -9,7 +9,7 @@ measured.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, List, Optional
+from typing import TYPE_CHECKING, Dict, List, Optional
 
 from quant_accuracy.base import command_line, progress
 from quant_accuracy.base.cache import Cache
@@ -18,12 +18,20 @@ from quant_accuracy.base.words import CLIP, REMEDIES, REPAIR_FOLDER
 from quant_accuracy.settings import card as cards
 from quant_accuracy.settings import folders, options
 from quant_accuracy.settings import request as requests
-from quant_accuracy.settings.gates import OF_QUANTIZATION
+from quant_accuracy.settings.gates import ENCODINGS_DRIFT, OF_BASELINE, OF_DEVICE, OF_QUANTIZATION
 from quant_accuracy.settings.request import Request
 from quant_accuracy.settings.values import Values, from_environment
 
 if TYPE_CHECKING:
     from quant_accuracy.pipeline.evaluation import Evaluation
+
+# What is red besides, and is nothing for a repair.
+_OTHERS = {
+    **dict.fromkeys((*OF_BASELINE, ENCODINGS_DRIFT, "quantizers_of_snapshot"),
+                    "compared with what is committed (if the change is meant, run pytest with --update-baselines)"),
+    **dict.fromkeys(OF_DEVICE, "for what the device loses against the simulation (report --why says where)"),
+}
+_ELSE = "which other settings of quantization do not mend (the lines above say what does)"
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
@@ -72,7 +80,7 @@ def _search(values: Values, result: "Evaluation", target: Path) -> int:
 
     plan = Plan(values.get("remedies") or REMEDIES, values.get("budget") or options.DEFAULT_REPAIR_BUDGET,
                 values.get("search_images") or options.DEFAULT_SEARCH_IMAGES, bool(values.get("exhaustive")),
-                bool(values.get("strict")), values.get("relu6") or CLIP)
+                bool(values.get("strict")), values.get("relu6") or CLIP, not values.get("no_cache"))
     outcome = search(result, plan)
     given = cards.load(result.request.card.given or result.request.card.name, folders.cards(values))
     left = repair_output.write(result, outcome, plan, given, target, values.get("history"))
@@ -113,5 +121,16 @@ def _why_not(result: "Evaluation") -> str:
         return f"{', '.join(over)}: known to fail, and passes now; remove known_failure from the card"
     if unsure:
         return (f"no gate on what quantization costs fails; {', '.join(unsure)}: inconclusive, which is red with "
-                "--strict, and more images may decide")
-    return "every gate on what quantization costs passes"
+                f"--strict, and more images may decide{_others(result)}")
+    return f"every gate on what quantization costs passes{_others(result)}"
+
+
+def _others(result: "Evaluation") -> str:
+    """What is red besides, and what mends that."""
+    from quant_accuracy.judging.verdicts import FAIL
+
+    found: Dict[str, List[str]] = {}
+    for verdict in result.verdicts:
+        if verdict.outcome == FAIL:
+            found.setdefault(_OTHERS.get(verdict.gate, _ELSE), []).append(verdict.gate)
+    return "".join(f"; red besides: {', '.join(gates)}, {remedy}" for remedy, gates in found.items())

@@ -105,9 +105,9 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise DataError(f"{path}: no such annotation file; {_REMEDY} with --annotation-json-file") from error
+        raise DataError(f"{path}: no such annotation file; {_REMEDY}") from error
     except IsADirectoryError as error:
-        raise DataError(f"{path}: is a folder; {_REMEDY} in it with --annotation-json-file") from error
+        raise DataError(f"{path}: is a folder; {_REMEDY} in it") from error
     except OSError as error:
         raise DataError(f"{path}: not readable as JSON ({error}); {_REMEDY}") from error
 

@@ -1,6 +1,6 @@
 """The dtypes of an op's outputs, as TensorFlow's own registry of ops says them; nothing is built for it."""
 
-from typing import List, Optional
+from typing import List, Mapping, Optional
 
 import tensorflow.compat.v1 as tf
 from tensorflow.core.framework import op_def_pb2
@@ -48,6 +48,16 @@ def output_dtype(node: tf.NodeDef, index: int = 0) -> tf.DType:
     if index >= len(found):
         raise GraphError(f"the op {node.name!r}, a {node.op}, has no output {index}; correct the tensor's name")
     return found[index]
+
+
+def of_tensor(nodes: Mapping[str, tf.NodeDef], tensor: str) -> tf.DType:
+    """The dtype of a tensor: `name:1` is the second output of an op.
+
+    Raises:
+        GraphError: As `output_dtype`.
+    """
+    op, _, index = tensor.partition(":")
+    return output_dtype(nodes[op], int(index or 0))
 
 
 def _attribute(node: tf.NodeDef, definition: op_def_pb2.OpDef, name: str) -> tf.AttrValue:

@@ -1,7 +1,7 @@
 """Another way to quantize an evaluated model, measured against the same float variant on the same images."""
 
 from dataclasses import dataclass, replace
-from typing import List, Mapping, Optional, Sequence
+from typing import Dict, List, Mapping, Optional, Sequence
 
 from quant_accuracy.artifacts import build
 from quant_accuracy.artifacts.records import Artifacts
@@ -17,6 +17,7 @@ from quant_accuracy.pipeline.prepared import Prepared
 from quant_accuracy.pipeline.variant import Variant
 from quant_accuracy.scoring import bootstrap, coco
 from quant_accuracy.scoring.intervals import Interval
+from quant_accuracy.scoring.metrics import Metrics
 from quant_accuracy.scoring.partial import ClassImages, PartialAps
 from quant_accuracy.settings.card import ModelCard
 from quant_accuracy.settings.gates import OF_QUANTIZATION
@@ -32,6 +33,7 @@ class Trial:
         drop: Float mAP - quantized mAP.
         interval: Where the drop lies on any such images, 95 % confidence; None where no interval is honest.
         verdicts: What those of `OF_QUANTIZATION` say that the card has.
+        class_drops: The same as `drop` for the AP of each class that these images show.
     """
 
     images: int
@@ -39,6 +41,7 @@ class Trial:
     drop: Optional[float]
     interval: Optional[Interval]
     verdicts: Sequence[Verdict]
+    class_drops: Mapping[str, float]
 
 
 def part(prepared: Prepared, shards: Sequence[Shard]) -> Prepared:
@@ -86,7 +89,24 @@ def measure(prepared: Prepared, floats: Variant) -> Trial:
     mean_ap, of_float = found.metrics.figures["mAP"], floats.metrics.figures["mAP"]
     drop = None if mean_ap is None or of_float is None else of_float - mean_ap
     verdicts = [] if drop is None else _verdicts(prepared, both)
-    return Trial(len(found.matches.image_ids), mean_ap, drop, _interval(prepared, both), verdicts)
+    return Trial(len(found.matches.image_ids), mean_ap, drop, _interval(prepared, both), verdicts,
+                 class_drops(floats.metrics, found.metrics))
+
+
+def class_drops(floats: Metrics, quantized: Metrics) -> Dict[str, float]:
+    """Float AP - quantized AP of each class that has both."""
+    aps = {name: (ap, quantized.per_class.get(name)) for name, ap in floats.per_class.items()}
+    return {name: before - after for name, (before, after) in aps.items() if before is not None and after is not None}
+
+
+def verdicts_on_float(prepared: Prepared, floats: Variant) -> List[Verdict]:
+    """What the gates on the quantized variant say of the float one in its place: the best that they can say of any.
+
+    Args:
+        prepared: The evaluation.
+        floats: The float variant on its images, with ground truth.
+    """
+    return _verdicts(prepared, {FLOAT: floats, QUANTIZED: floats})
 
 
 def _verdicts(prepared: Prepared, both: Mapping[str, Variant]) -> List[Verdict]:

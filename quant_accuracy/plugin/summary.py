@@ -90,6 +90,9 @@ class _Main:
                 *exit_status.stopped(self._config)]
 
     def _images(self) -> List[str]:
+        values = options.values_of(self._config)
+        # Whose evaluations are counted nowhere, and left this one nothing to do.
+        repeated = values.get("update_baselines") or values.get("jitter")
         counts: Dict[str, Dict[str, int]] = {}
         for process, known in sorted(self._found.items()):
             for model, of_model in known.items():
@@ -99,8 +102,10 @@ class _Main:
         for model, by_process in sorted(counts.items()):
             shares = ", ".join(f"{process} {count}" for process, count in by_process.items())
             total = sum(by_process.values())
-            lines.append(f"{model}: {total} images were evaluated in this run ({shares})" if total
-                         else f"{model}: all detections were in the cache")
+            if total:
+                lines.append(f"{model}: {total} images were evaluated in this run ({shares})")
+            elif not repeated:
+                lines.append(f"{model}: all detections were in the cache")
         return lines
 
     def _moved(self) -> List[str]:

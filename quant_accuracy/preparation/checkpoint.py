@@ -49,7 +49,7 @@ def export(config_file: Path, checkpoint: Path, output: Path) -> Exported:
             configuration asks for.
     """
     pipeline = pipeline_config.read(config_file)
-    checkpoint = checkpoint_parts.prefix(checkpoint)
+    checkpoint = checkpoint_parts.training_prefix(checkpoint)
     with tf.Graph().as_default():
         inference_graph.build(config_file, pipeline.config)
         variables = tf.global_variables()
@@ -73,25 +73,12 @@ def export(config_file: Path, checkpoint: Path, output: Path) -> Exported:
 
 def _shapes(checkpoint: Path) -> Mapping[str, Sequence[int]]:
     """What the checkpoint holds: shapes by name."""
-    if not checkpoint.is_file():
-        # One file of that very name is a checkpoint of TensorFlow's first format.
-        if not Path(f"{checkpoint}.index").is_file():
-            raise CheckpointError(f"{checkpoint}.index: no such file; --checkpoint takes the prefix that .index and "
-                                  f".data-* share{_found_near(checkpoint)}")
-        checkpoint_parts.data_files(checkpoint)
     try:
         found: Mapping[str, Sequence[int]] = tf.train.NewCheckpointReader(str(checkpoint)).get_variable_to_shape_map()
     except (tf.errors.OpError, ValueError) as error:
         raise CheckpointError(f"{checkpoint}: not a readable checkpoint ({first_line(error)}); "
                               "copy it again, with all its .data-* files") from error
     return found
-
-
-def _found_near(checkpoint: Path) -> str:
-    """The prefixes that could have been meant, in the folder that was named or that of a file."""
-    folder = checkpoint if checkpoint.is_dir() else checkpoint.parent
-    near = sorted(str(path)[:-len(".index")] for path in folder.glob("*.index"))
-    return f": {' or '.join(near[:3])}" if near else ""
 
 
 def _sources(checkpoint: Path, variables: Sequence[tf.Variable], shapes: Mapping[str, Sequence[int]],

@@ -2,7 +2,8 @@
 
     search              the stages, from cheap to dear, until one passes
     tries               everything that was tried: measured, told, proved on all images
-    attempts            a candidate, measured on some shards; what gates allow together
+    attempts            a candidate, measured on some shards
+    goal                what the gates ask of a repair, and what no repair can meet
     split               which shards a search may see, and which are held back
     plan                what a search may do, and how it ends
     answer              what to do, in one sentence, and what it rests on

@@ -2,7 +2,7 @@
 
 from typing import Any, Dict, List, Optional, Sequence
 
-from quant_accuracy.judging.verdicts import FAIL, PASS
+from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS
 from quant_accuracy.repair import attempts, card_file
 from quant_accuracy.repair.attempts import Attempt
 from quant_accuracy.repair.plan import EXHAUSTED, INTERRUPTED, TIME, Plan
@@ -14,43 +14,63 @@ from quant_accuracy.settings.gates import ENCODINGS_DRIFT, OF_BASELINE, OF_DEVIC
 _ENDED = {EXHAUSTED: "nothing is left to be tried",
           TIME: "time ran out; the same command with a larger --budget resumes",
           INTERRUPTED: "it was interrupted; the same command resumes"}
+_NOTHING_KEPT = {TIME: "time ran out; give a larger --budget, and leave out --no-cache, which keeps nothing",
+                 INTERRUPTED: "it was interrupted, and --no-cache keeps nothing of it"}
+_NO_DEVICE = "the device is not measured for each try; run the repaired card with it"
 
 
-def line(outcome: Outcome, given: ModelCard) -> str:
+def line(outcome: Outcome, given: ModelCard, plan: Plan) -> str:
     """What to do, in one sentence."""
     chosen = outcome.chosen
+    if outcome.goal.out_of_reach(plan.strict):
+        return f"no repair: {_out_of_reach(outcome)}"
     if chosen is None:
-        return f"no repair: nothing that was measured is better than the card as it is; {_ended(outcome)}"
+        return f"no repair: nothing that was measured is better than the card as it is; {_ended(outcome, plan)}"
     name = chosen.whole.candidate.name
     if not chosen.accepted:
         return (f"no repair: {name} comes closest, with a drop of {_figure(chosen.whole.drop)} on "
-                f"{chosen.whole.images} images{_limit(outcome)}{_lacking(outcome, chosen)}; {_ended(outcome)}")
+                f"{chosen.whole.images} images{_limit(outcome)}"
+                f"{_lacking(outcome, chosen, plan)}; {_ended(outcome, plan)}")
     return (f"use {card_file.name_of(given)}: {name}; on all {chosen.whole.images} images the drop is "
-            f"{_figure(chosen.whole.drop)}, and every gate that was judged passes{_unseen(outcome, chosen)}; make its "
-            "baseline with --update-baselines")
+            f"{_figure(chosen.whole.drop)}, and every gate that was judged passes{_inconclusive(chosen.whole)}"
+            f"{_unseen(outcome, chosen)}; make its baseline with --update-baselines")
 
 
-def _ended(outcome: Outcome) -> str:
-    if outcome.allowed is not None and outcome.allowed < 0:
-        return "the float variant itself misses the gates: look at checkpoint, preprocessing and data"
-    return _ENDED.get(outcome.ended, "")
+def _out_of_reach(outcome: Outcome) -> str:
+    """Why no way to quantize the float variant passes, and where to look instead."""
+    goal = outcome.goal
+    if goal.impossible:
+        return (f"the float variant itself (mAP {goal.of_float:.4f}) misses {', '.join(goal.impossible)}, so no way to "
+                "quantize it passes; look at its checkpoint, preprocessing and data, or at the limit")
+    return (f"on so few images not even the float variant passes {', '.join(goal.unsure)} for sure, and inconclusive "
+            "is red with --strict; evaluate more shards, or leave --strict out")
+
+
+def _ended(outcome: Outcome, plan: Plan) -> str:
+    return (_ENDED if plan.keeps else {**_ENDED, **_NOTHING_KEPT}).get(outcome.ended, "")
 
 
 def _limit(outcome: Outcome) -> str:
-    return "" if outcome.allowed is None else f", where the gates allow {outcome.allowed:.4f}"
+    return "" if outcome.goal.allowed is None else f", where the gates allow {outcome.goal.allowed:.4f}"
 
 
-def _lacking(outcome: Outcome, chosen: Proof) -> str:
+def _lacking(outcome: Outcome, chosen: Proof, plan: Plan) -> str:
     """Why what comes closest is no repair, where its drop alone does not say it."""
     whole = chosen.whole
     if whole.error is not None:
         return f", and could not be measured on all images: {whole.error}"
     if chosen not in outcome.proofs:
         return ", not yet measured on all images"
-    missed = [f"{gate} ({said})" for gate, said in whole.gates.items() if said != PASS]
+    missed = [f"{gate} ({said})" for gate, said in whole.gates.items()
+              if not outcome.goal.accepts({gate: said}, plan.strict)]
     if missed:
         return f", misses {', '.join(missed)}"
     return ", and the images that were held back contradict" if chosen.agrees == FAIL else ""
+
+
+def _inconclusive(whole: Attempt) -> str:
+    unsure = [gate for gate, said in whole.gates.items() if said == INCONCLUSIVE]
+    return f", but for {' and '.join(unsure)}: inconclusive" if unsure else ""
 
 
 def _unseen(outcome: Outcome, chosen: Proof) -> str:
@@ -82,8 +102,8 @@ def as_document(outcome: Outcome, given: ModelCard, plan: Plan, images: int, flo
     listed = [_attempt(item, on_front) for item, on_front in zip(every, front)]
     split = outcome.split
     return {
-        "line": line(outcome, given), "found": outcome.repaired, "ended": outcome.ended,
-        "seconds": outcome.seconds, "budget_minutes": plan.minutes, "allowed_drop": outcome.allowed,
+        "line": line(outcome, given, plan), "found": outcome.repaired, "ended": outcome.ended,
+        "seconds": outcome.seconds, "budget_minutes": plan.minutes, "allowed_drop": outcome.goal.allowed,
         "images": {"search": outcome.before.images, "held_back": sum(shard.records for shard in split.held_back),
                    "all": max([proof.whole.images for proof in outcome.proofs], default=0) or images},
         "not_held_back": split.reason,
@@ -98,11 +118,13 @@ def as_document(outcome: Outcome, given: ModelCard, plan: Plan, images: int, flo
 
 
 def left_out(card: ModelCard) -> List[str]:
-    """The gates that a repair is not judged by, each with the reason."""
+    """The gates that a repair is not judged by, and the device that is not measured, each with the reason."""
     reasons = {**dict.fromkeys(OF_BASELINE, "the baseline is that of the original card"),
                ENCODINGS_DRIFT: "the snapshot is that of the original card",
-               **dict.fromkeys(OF_DEVICE, "the device is not measured for each try; run the repaired card with it")}
+               **dict.fromkeys(OF_DEVICE, _NO_DEVICE)}
     found = [f"{gate.name}: {reasons[gate.name]}" for gate in card.gates if gate.name in reasons]
+    if card.device is not None and not any(gate.name in OF_DEVICE for gate in card.gates):
+        found.append(f"{card.device}: {_NO_DEVICE}")
     return found + [f"{gate.name}: about the float variant" for gate in card.gates
                     if gate.name not in reasons and gate.name not in OF_QUANTIZATION]
 

@@ -1,29 +1,32 @@
 """Ways to quantize a red model, each measured on the same images."""
 
 import fnmatch
-from dataclasses import asdict, dataclass, replace
+import itertools
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from quant_accuracy.base import files
 from quant_accuracy.base.budget import Clock
 from quant_accuracy.base.code import code_digest
 from quant_accuracy.base.documents import read_json
-from quant_accuracy.base.errors import QuantAccuracyError
+from quant_accuracy.base.errors import QuantAccuracyError, StorageError, WorkerError
 from quant_accuracy.data.shards import Shard
 from quant_accuracy.graph import sessions
 from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, OUTCOMES, PASS
 from quant_accuracy.pipeline import trial
 from quant_accuracy.pipeline.prepared import Prepared
 from quant_accuracy.pipeline.variant import Variant
+from quant_accuracy.quantization.records import Quantizer
 from quant_accuracy.repair import cost
 from quant_accuracy.repair.cost import Cost, Sizes
+from quant_accuracy.repair.goal import Goal
 from quant_accuracy.scoring.intervals import Interval
 from quant_accuracy.settings import device
 from quant_accuracy.settings.card import ModelCard
 from quant_accuracy.settings.gates import CLASS_DROP
 
 # What is kept of an attempt.
-_KEPT = {"images", "mean_ap", "drop", "interval", "gates", "seconds"}
+_KEPT = {"images", "mean_ap", "drop", "interval", "gates", "seconds", "class_drops"}
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class Attempt:
         gates: What each gate says, by name.
         cost: What its bit widths cost; None where it could not be measured.
         seconds: How long it took, without what it builds on.
+        class_drops: The same as `drop` for the AP of each class.
         error: Why it could not be measured; then the rest is empty.
     """
 
@@ -65,6 +69,7 @@ class Attempt:
     gates: Mapping[str, str]
     cost: Optional[Cost]
     seconds: float
+    class_drops: Mapping[str, float] = field(default_factory=dict)
     error: Optional[str] = None
 
     @property
@@ -84,16 +89,16 @@ class Bench:
     Args:
         prepared: The evaluation of the red card.
         shards: On which of its shards.
-        allowed: The largest drop of mAP that the gates allow, see `allowed_drop`.
+        goal: What the gates ask for.
         clock: Gives the time in seconds.
         sizes: Those of networks that were measured, by the name of their folder; grows.
     """
 
-    def __init__(self, prepared: Prepared, shards: Sequence[Shard], allowed: Optional[float], clock: Clock,
+    def __init__(self, prepared: Prepared, shards: Sequence[Shard], goal: Goal, clock: Clock,
                  sizes: Dict[str, Sizes]) -> None:
         self.prepared = trial.part(prepared, shards)
         self.seconds = 0.0
-        self._allowed, self._clock = allowed, clock
+        self._goal, self._clock = goal, clock
         self._floats: Optional[Variant] = None
         self._sizes = sizes
 
@@ -103,6 +108,9 @@ class Bench:
         Args:
             candidate: What to measure.
             spent: Seconds that making it took.
+
+        Raises:
+            QuantAccuracyError: What is of the machine, see `of_the_machine`.
         """
         start = self._clock()
         try:
@@ -115,27 +123,34 @@ class Bench:
                 figures["seconds"] = spent + self.seconds
                 files.write_json(self._path(changed), figures)
             return Attempt(candidate, **{**figures, "interval": figures["interval"] and Interval(*figures["interval"])},
-                           cost=self._cost(changed))
+                           cost=cost.of(self.sizes(changed), self._counted(changed)))
         except QuantAccuracyError as error:
+            if of_the_machine(error):
+                raise
             return failed(candidate, error, spent + self._clock() - start)
 
     def lacking(self, attempt: Attempt) -> float:
         """By how much mAP all of an attempt's interval misses what the gates ask for; 0 or less where it does not.
 
-        The gate on classes counts only where it fails: a part of the images is seldom sure of every class.
+        Gates that say nothing of that, since a part of the images is seldom sure of them, count only where they fail;
+        classes that the red card loses too much of have to lose no more than they may.
         """
         if attempt.drop is None:
             return float("inf")
         high = attempt.drop if attempt.interval is None else attempt.interval.high
-        missing = min(0.0, high) if self._allowed is None else high - self._allowed
-        return max(missing, attempt.drop, 1e-6) if attempt.gates.get(CLASS_DROP) == FAIL else missing
+        missing = min(0.0, high) if self._goal.allowed is None else high - self._goal.allowed
+        fails = any(attempt.gates.get(gate) == FAIL for gate in (CLASS_DROP, *self._goal.unsure))
+        missing = max([missing, *(attempt.class_drops[name] - limit for name, limit in self._goal.classes.items()
+                                  if name in attempt.class_drops)])
+        return max(missing, attempt.drop, 1e-6) if fails else missing
 
     def _measured(self, changed: Prepared) -> Dict[str, Any]:
         if self._floats is None:
             self._floats = trial.float_variant(self.prepared)
         found = trial.measure(changed, self._floats)
         return {"images": found.images, "mean_ap": found.mean_ap, "drop": found.drop, "interval": found.interval,
-                "gates": {verdict.gate: verdict.outcome for verdict in found.verdicts}}
+                "gates": {verdict.gate: verdict.outcome for verdict in found.verdicts},
+                "class_drops": dict(found.class_drops)}
 
     def _path(self, changed: Prepared) -> Any:
         request, artifacts = changed.request, changed.artifacts
@@ -156,19 +171,27 @@ class Bench:
         except (OSError, ValueError):
             return None
 
-    def _cost(self, changed: Prepared) -> Cost:
-        artifacts, card = changed.artifacts, changed.request.card
+    def sizes(self, changed: Prepared) -> Sizes:
+        """The sizes of the network of a changed card, each network measured once.
+
+        Raises:
+            QuantAccuracyError: TensorFlow fails on the network, or an image cannot be read.
+        """
+        artifacts = changed.artifacts
         folder = (artifacts.network_folder or artifacts.float_folder).name
-        # What a remedy has switched off is computed together with the op behind it.
-        before = set(self.prepared.request.card.quantization.overrides)
-        joined = [override.tensors for override in card.quantization.overrides
-                  if override.enabled is False and override not in before]
-        quantizers = [quantizer for quantizer in artifacts.quantizers
-                      if not any(fnmatch.fnmatchcase(quantizer.tensor, pattern) for pattern in joined)]
         if folder not in self._sizes:
-            self._sizes[folder] = cost.measure(trial.network_of(changed), quantizers, card.graph.image_input,
-                                               changed.calibration_images(1)[0])
-        return cost.of(self._sizes[folder], quantizers)
+            self._sizes[folder] = cost.measure(
+                trial.network_of(changed), self._counted(changed), changed.request.card.graph.image_input,
+                changed.calibration_images(1)[0])
+        return self._sizes[folder]
+
+    def _counted(self, changed: Prepared) -> List[Quantizer]:
+        """The quantizers that count: what a remedy has switched off is computed together with the op behind it."""
+        before = set(self.prepared.request.card.quantization.overrides)
+        joined = [override.tensors for override in changed.request.card.quantization.overrides
+                  if override.enabled is False and override not in before]
+        return [quantizer for quantizer in changed.artifacts.quantizers
+                if not any(fnmatch.fnmatchcase(quantizer.tensor, pattern) for pattern in joined)]
 
 
 def is_whole(kept: Any) -> bool:
@@ -182,7 +205,8 @@ def is_whole(kept: Any) -> bool:
     return (number(kept["images"]) and number(kept["seconds"])
             and all(kept[key] is None or number(kept[key]) for key in ("mean_ap", "drop"))
             and (ends is None or (isinstance(ends, list) and len(ends) == 2 and all(map(number, ends))))
-            and isinstance(gates, dict) and all(said in OUTCOMES for said in gates.values()))
+            and isinstance(gates, dict) and all(said in OUTCOMES for said in gates.values())
+            and isinstance(kept["class_drops"], dict) and all(map(number, kept["class_drops"].values())))
 
 
 def require_device(card: ModelCard, red: ModelCard) -> None:
@@ -194,29 +218,21 @@ def require_device(card: ModelCard, red: ModelCard) -> None:
     device.require(replace(card, device=red.device))
 
 
+def told_apart(candidate: Candidate, others: Sequence[Attempt]) -> Candidate:
+    """A candidate under a name that no other one has: `more bits for 3 weights (set 2)` is another set of as many."""
+    known = {other.candidate.name: other.candidate.card for other in others}
+    names = (candidate.name if number == 1 else f"{candidate.name} (set {number})" for number in itertools.count(1))
+    return replace(candidate, name=next(name for name in names if known.get(name, candidate.card) == candidate.card))
+
+
+def of_the_machine(error: QuantAccuracyError) -> bool:
+    """Whether no other candidate would fare better: a disk that is full, workers that are lost."""
+    return isinstance(error, WorkerError) or (isinstance(error, StorageError) and isinstance(error.__cause__, OSError))
+
+
 def failed(candidate: Candidate, error: QuantAccuracyError, seconds: float) -> Attempt:
     """An attempt that could not be measured."""
-    return Attempt(candidate, 0, None, None, None, {}, None, seconds, str(error))
-
-
-def allowed_drop(card: ModelCard, of_float: float) -> Optional[float]:
-    """The largest drop of mAP that the gates of a card allow together; None where it has no gate on mAP.
-
-    Args:
-        card: The card.
-        of_float: The mAP of the float variant on all images.
-    """
-    limits: List[float] = []
-    for gate in card.gates:
-        if gate.limit is None:
-            continue
-        if gate.name == "mAP_drop":
-            limits.append(gate.limit)
-        elif gate.name == "mAP_floor":
-            limits.append(of_float - gate.limit)
-        elif gate.name == "mAP_ratio":
-            limits.append(of_float * (1.0 - gate.limit))
-    return min(limits, default=None)
+    return Attempt(candidate, 0, None, None, None, {}, None, seconds, error=str(error))
 
 
 def on_front(attempts: Sequence[Attempt]) -> List[bool]:

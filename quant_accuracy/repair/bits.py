@@ -7,8 +7,8 @@ from quant_accuracy.base.bisection import Measured
 from quant_accuracy.base.words import MIXED_PRECISION, NETWORK
 from quant_accuracy.pipeline import trial
 from quant_accuracy.pipeline.prepared import Prepared
-from quant_accuracy.quantization.records import PARAM, Quantizer
-from quant_accuracy.repair import cost, mixed_precision, settings
+from quant_accuracy.quantization.records import Quantizer
+from quant_accuracy.repair import attempts, mixed_precision, settings
 from quant_accuracy.repair.attempts import Attempt
 from quant_accuracy.repair.mixed_precision import ACTIVATIONS, OPS, WEIGHTS, Choice
 from quant_accuracy.repair.tries import Tries, drop, stacked
@@ -21,6 +21,8 @@ _IMAGES = 4
 _PARTS = 12
 # Of the time that is left.
 _RANKING = 1 / 3
+# So many are tried in any order.
+_FEW = 2
 _GAIN = 0.05
 
 
@@ -49,15 +51,19 @@ def find(tries: Tries, start: Attempt, kinds: Sequence[str] = (ACTIVATIONS, WEIG
         whole = _for_all(tries, start, changed, kinds)
         enough += [(OPS, whole)] if tries.lacking(whole) <= 0 else []
     if not enough:
-        tries.unfinished.append(f"{start.candidate.name}: not even more bits for all {' and '.join(kinds)} are enough")
+        tries.unfinished.append(f"{start.candidate.name}: more bits for some {' and '.join(kinds)}, since not even "
+                                "more for all of them are enough")
         return
     kind, whole = min(enough, key=lambda item: item[1].cost.bit_operations if item[1].cost else float("inf"))
     _fewest(tries, start, quantizers, _ranked(tries, changed, kind), kind)
     tries.finish(whole)
 
 
-def find_exceptions(tries: Tries, start: Attempt) -> None:
+def find_exceptions(tries: Tries, start: Attempt) -> Attempt:
     """Look for the fewest to raise among those that the card gives fewer bits than all the others: the first suspects.
+
+    Returns:
+        With all of them raised, where that helps and is not enough: what other remedies can add to.
 
     Raises:
         RepairedError: There is a repair.
@@ -65,32 +71,41 @@ def find_exceptions(tries: Tries, start: Attempt) -> None:
     """
     changed = trial.with_card(tries.bench.prepared, start.candidate.card)
     usual, quantizers = changed.request.card.quantization, changed.artifacts.quantizers
-    low = [quantizer.tensor for quantizer in quantizers if quantizer.enabled and quantizer.bitwidth < (
-        usual.param_bitwidth if quantizer.kind == PARAM else usual.output_bitwidth)]
-    if low:
-        _fewest(tries, start, quantizers, [Choice(tensor, (tensor,), 0.0, 0.0) for tensor in low], OPS)
+    low = [quantizer.tensor for quantizer in quantizers
+           if quantizer.enabled and quantizer.bitwidth < settings.usual_bits(quantizer, usual)]
+    if not low:
+        return start
+    harm = _harm(tries, changed, low) if len(low) > _FEW else dict.fromkeys(low, 0.0)
+    ranked = sorted((Choice(tensor, (tensor,), harm[tensor], 0.0) for tensor in low), key=lambda item: -item.harm)
+    raised = _fewest(tries, start, quantizers, ranked, OPS)
+    return min([start, *raised], key=drop)
 
 
 def _fewest(tries: Tries, start: Attempt, quantizers: Sequence[Quantizer], ranked: Sequence[Choice],
-            kind: str) -> None:
-    """The fewest of some quantizers that pass with more bits, and then those sets that passed with more of them."""
+            kind: str) -> List[Attempt]:
+    """The fewest of some quantizers that pass with more bits, and then those sets that passed with more of them.
+
+    Returns:
+        What was measured with all of them raised; nothing where there was no time for it.
+    """
     measured: Dict[Tuple[str, ...], Attempt] = {}
 
     def measure(tensors: Sequence[str]) -> "Measured[Attempt]":
         card = settings.with_bits(start.candidate.card, quantizers, tensors)
         before = tries.bench.seconds
         name = f"more bits for {len(tensors)} {_noun(kind, len(tensors))}"
-        found = tries.measure(stacked(start.candidate, name, MIXED_PRECISION, card))
+        found = tries.measure(attempts.told_apart(stacked(start.candidate, name, MIXED_PRECISION, card),
+                                                  tries.attempts))
         measured[tuple(tensors)] = found
         return Measured(found, tries.bench.seconds != before)
 
     found = mixed_precision.search(ranked, measure, tries.lacking, tries.budget,
                                    tries.bench.seconds, 0 if tries.plan.exhaustive else _PARTS)
-    if not found.smallest:
-        tries.unfinished.append(f"{start.candidate.name}: perhaps fewer {_noun(kind, 2)} with more bits are enough; "
-                                "time ran out")
+    if not found.smallest and found.possible:
+        tries.unfinished.append(f"{start.candidate.name}: still fewer {_noun(kind, 2)} with more bits; time ran out")
     for item in sorted((item for item in found.trials if item.met), key=lambda item: len(item.chosen)):
         tries.finish(measured[item.chosen])
+    return [attempt for chosen, attempt in measured.items() if len(chosen) == sum(len(item.tensors) for item in ranked)]
 
 
 def weights_matter(tries: Tries, start: Attempt) -> bool:
@@ -111,15 +126,18 @@ def _for_all(tries: Tries, start: Attempt, changed: Prepared, kinds: Sequence[st
 
 def _ranked(tries: Tries, changed: Prepared, kind: str) -> List[Choice]:
     """What may have more bits, the most harmful first; of weights the most harmful for their size."""
-    card, artifacts = changed.request.card, changed.artifacts
-    able = mixed_precision.able(artifacts.quantizers, kind)
+    artifacts = changed.artifacts
+    able = mixed_precision.able(settings.below(artifacts.quantizers, changed.request.card.quantization), kind)
+    harm = _harm(tries, changed, [quantizer.tensor for quantizer in able])
+    return mixed_precision.choices(artifacts.graph(NETWORK), able, kind, harm, tries.bench.sizes(changed),
+                                   by_price=kind == WEIGHTS)
+
+
+def _harm(tries: Tries, changed: Prepared, tensors: Sequence[str]) -> Dict[str, float]:
+    """How much the quantizers on some tensors harm, each by itself."""
     with investigation.of_evaluation(replace(tries.evaluation, prepared=changed), _IMAGES,
                                      tries.budget.part(_RANKING)) as asked:
-        harm = asked.harm([quantizer.tensor for quantizer in able])
-    sizes = cost.measure(trial.network_of(changed), artifacts.quantizers, card.graph.image_input,
-                         changed.calibration_images(1)[0])
-    return mixed_precision.choices(artifacts.graph(NETWORK), artifacts.quantizers, kind, harm, sizes,
-                                   by_price=kind == WEIGHTS)
+        return asked.harm(tensors)
 
 
 def _bits(card: ModelCard, kinds: Sequence[str]) -> str:

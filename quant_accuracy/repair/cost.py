@@ -9,8 +9,8 @@ from typing import Collection, Dict, List, Mapping, NamedTuple, Sequence, Set, T
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from quant_accuracy.graph import control_flow, dtypes, sessions
 from quant_accuracy.graph import nodes as graph_nodes
-from quant_accuracy.graph import sessions
 from quant_accuracy.graph.network import Network
 from quant_accuracy.quantization.calibrate import Batch
 from quant_accuracy.quantization.configuration import BIAS
@@ -50,7 +50,7 @@ class Sizes:
         weights: How many values each weight has, by tensor; biases are none.
         activations: How many values each activation has that is quantized, or would be without an override. What a
             configuration leaves out is computed together with the op behind it, or is another form of what is counted.
-        layers: The ops that multiply by constant weights.
+        layers: The ops that multiply by constant weights, but for those in a loop, which run who knows how often.
     """
 
     weights: Mapping[str, int]
@@ -87,7 +87,8 @@ def measure(network: Network, quantizers: Sequence[Quantizer], image_input: str,
     nodes = network.nodes()
     counted = [quantizer.tensor for quantizer in quantizers if quantizer.kind != PARAM
                and (quantizer.enabled or quantizer.rule.startswith(OVERRIDE))]
-    ops = [node for node in network.ops() if node.op in graph_nodes.LINEAR
+    held = control_flow.inside(nodes)
+    ops = [node for node in network.ops() if node.op in graph_nodes.LINEAR and node.name not in held
            and graph_nodes.is_constant(nodes, node.input[graph_nodes.LINEAR[node.op]])]
     sizes = _sizes(network.graph, [*counted, *map(_widest, ops)], image_input, image)
     weights = {quantizer.tensor: int(graph_nodes.constant(nodes, quantizer.tensor).size) for quantizer in quantizers
@@ -165,10 +166,11 @@ def _sources(nodes: Mapping[str, tf.NodeDef], node: tf.NodeDef, counted: Set[str
 
 def _sizes(graph: tf.GraphDef, tensors: Sequence[str], image_input: str, image: Batch) -> Dict[str, int]:
     """How many values tensors have; what is large stays in the session."""
-    unique = list(dict.fromkeys(tensors))
+    unique, nodes = list(dict.fromkeys(tensors)), graph_nodes.by_name(graph)
     measured = graph_nodes.subgraph(graph, list(map(graph_nodes.op_of, unique)))
     for number, tensor in enumerate(unique):
-        size = graph_nodes.float_node(f"{_SHAPES}/{number}", "Size", [tensor])
+        size = tf.NodeDef(name=f"{_SHAPES}/{number}", op="Size", input=[tensor])
+        size.attr["T"].type = dtypes.of_tensor(nodes, tensor).as_datatype_enum
         size.attr["out_type"].type = tf.int64.as_datatype_enum
         measured.node.append(size)
     given = image if isinstance(image, Mapping) else {image_input: image}

@@ -20,6 +20,7 @@ class Plan:
         exhaustive: Go on when a repair is found, until nothing is left to be tried.
         strict: An inconclusive gate is no pass.
         relu6: What equalization does with a ReLU6, of `words.RELU6_WAYS`.
+        keeps: What is measured stays in the cache, so that a second call goes on.
     """
 
     remedies: Collection[str] = REMEDIES
@@ -28,3 +29,4 @@ class Plan:
     exhaustive: bool = False
     strict: bool = False
     relu6: str = CLIP
+    keeps: bool = True

@@ -7,7 +7,7 @@ tries is the best by luck, too.
 
 import time
 from dataclasses import dataclass
-from typing import Collection, Optional, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 from quant_accuracy.base.bisection import OutOfTimeError
 from quant_accuracy.base.budget import Clock
@@ -17,6 +17,7 @@ from quant_accuracy.pipeline.evaluation import Evaluation
 from quant_accuracy.pipeline.prepared import Prepared
 from quant_accuracy.repair import attempts, bits, settings, weights
 from quant_accuracy.repair.attempts import Attempt, Candidate
+from quant_accuracy.repair.goal import Goal
 from quant_accuracy.repair.mixed_precision import ACTIVATIONS
 from quant_accuracy.repair.plan import EXHAUSTED, FOUND, INTERRUPTED, TIME, Plan
 from quant_accuracy.repair.split import Split
@@ -39,7 +40,7 @@ class Outcome:
             on all images; None where nothing is better than the red card.
         ended: `found`, `time`, `interrupted` or `exhausted`.
         split: On which shards.
-        allowed: The largest drop of mAP that the gates allow; None where no gate is on mAP.
+        goal: What the gates ask for.
         seconds: How long it took.
         unfinished: What was not tried to its end, and why.
     """
@@ -50,7 +51,7 @@ class Outcome:
     chosen: Optional[Proof]
     ended: str
     split: Split
-    allowed: Optional[float]
+    goal: Goal
     seconds: float
     unfinished: Sequence[str]
 
@@ -79,7 +80,8 @@ def search(evaluation: Evaluation, plan: Plan, clock: Clock = time.monotonic) ->
         raise QuantAccuracyError(before.error)
     ended = EXHAUSTED
     try:
-        _try_all(tries, before)
+        if not tries.goal.out_of_reach(plan.strict):
+            _try_all(tries, before)
     except RepairedError:
         ended = FOUND
     except OutOfTimeError:
@@ -93,7 +95,7 @@ def search(evaluation: Evaluation, plan: Plan, clock: Clock = time.monotonic) ->
             chosen = _closest(tries, before, proved=ended != INTERRUPTED)
         except KeyboardInterrupt:
             ended, chosen = INTERRUPTED, _closest(tries, before, proved=False)
-    return Outcome(before, tries.attempts, tries.proofs, chosen, ended, tries.split, tries.allowed, clock() - start,
+    return Outcome(before, tries.attempts, tries.proofs, chosen, ended, tries.split, tries.goal, clock() - start,
                    tries.unfinished)
 
 
@@ -111,54 +113,55 @@ def _closest(tries: Tries, before: Attempt, proved: bool) -> Optional[Proof]:
 
 
 def _try_all(tries: Tries, before: Attempt) -> None:
-    if MIXED_PRECISION in tries.plan.remedies:
-        bits.find_exceptions(tries, before)
-    best = _try_settings(tries, before)
-    for start in [before] if best is before else [before, best]:
-        _try_weights(tries, start)
-    rounded = _try_rounding(tries, before) if ADAROUND in tries.plan.remedies else None
+    start = bits.find_exceptions(tries, before) if MIXED_PRECISION in tries.plan.remedies else before
+    best = _try_settings(tries, start)
+    same_bits = [start, *([] if best is start else [best])]
+    for item in list(same_bits):
+        same_bits += _try_weights(tries, item)
+    rounded = _try_rounding(tries, same_bits) if ADAROUND in tries.plan.remedies else None
     if MIXED_PRECISION in tries.plan.remedies:
         if rounded is not None:
             # Its weights are on their grid; what is left are activations.
             bits.find(tries, rounded, [ACTIVATIONS])
-        bits.find(tries, _best(tries, before, {ADAROUND, MIXED_PRECISION}))
+        bits.find(tries, min(same_bits, key=drop))
 
 
 def _try_settings(tries: Tries, before: Attempt) -> Attempt:
     """Each setting alone, and then the best of them together; gives the best."""
     images, wanted = sum(shard.total for shard in tries.evaluation.prepared.every_shard), tries.plan.remedies
-    found = [tries.attempt(Candidate(item.name, (item.remedy,), item.card))
-             for item in settings.of_card(before.candidate.card, images) if item.remedy in wanted]
-    better = sorted((item for item in found if drop(item) < drop(before)), key=drop)
-    best = better[0] if better else before
+    found = {item.name: tries.attempt(stacked(before.candidate, item.name, item.remedy, item.card))
+             for item in settings.of_card(before.candidate.card, images) if item.remedy in wanted}
+    better = sorted((name for name, attempt in found.items() if drop(attempt) < drop(before)),
+                    key=lambda name: drop(found[name]))
+    best = found[better[0]] if better else before
     for other in better[1:1 + _STACKED]:
         for item in settings.of_card(best.candidate.card, images):
-            if item.name == other.candidate.name and item.remedy not in best.candidate.remedies:
+            if item.name == other and item.remedy not in best.candidate.remedies:
                 together = tries.attempt(stacked(best.candidate, item.name, item.remedy, item.card))
                 best = min(best, together, key=drop)
                 break
     return best
 
 
-def _try_weights(tries: Tries, start: Attempt) -> None:
-    """Equalization and bias correction, alone and together."""
+def _try_weights(tries: Tries, start: Attempt) -> List[Attempt]:
+    """Equalization and bias correction, alone and together; gives what was measured."""
     relu6 = tries.plan.relu6
     equalized = tries.remedied(start, EQUALIZATION, weights.EQUALIZED[relu6],
                                lambda prepared, card: weights.equalized(prepared, card, relu6))
-    for of in (start, equalized):
-        if of is not None:
-            tries.remedied(of, BIAS_CORRECTION, "bias correction", weights.corrected)
+    corrected = [tries.remedied(of, BIAS_CORRECTION, "bias correction", weights.corrected)
+                 for of in (start, equalized) if of is not None]
+    return [item for item in (equalized, *corrected) if item is not None]
 
 
-def _try_rounding(tries: Tries, before: Attempt) -> Optional[Attempt]:
+def _try_rounding(tries: Tries, same_bits: Sequence[Attempt]) -> Optional[Attempt]:
     """AdaRound on the best that has no other biases, then other biases; gives the better of both, None without any."""
-    start = _best(tries, before, {BIAS_CORRECTION, ADAROUND, MIXED_PRECISION})
+    start = min((item for item in same_bits if BIAS_CORRECTION not in item.candidate.remedies), key=drop)
     if MIXED_PRECISION in tries.plan.remedies and not bits.weights_matter(tries, start):
         tries.unfinished.append("AdaRound: not tried, since not even more bits for all weights gain anything")
         return None
     reference = start.candidate.card
 
-    def round_weights(prepared: Prepared, card: ModelCard) -> ModelCard:
+    def round_weights(prepared: Prepared, card: ModelCard) -> weights.Remedied:
         return weights.rounded(prepared, card, go_on=tries.go_on)
 
     rounded = tries.remedied(start, ADAROUND, "AdaRound", round_weights)
@@ -168,8 +171,3 @@ def _try_rounding(tries: Tries, before: Attempt) -> Optional[Attempt]:
                            lambda prepared, card: weights.corrected(prepared, card, reference))
     return rounded if other is None else min(rounded, other, key=drop)
 
-
-def _best(tries: Tries, before: Attempt, without: Collection[str]) -> Attempt:
-    """The best attempt without some remedies."""
-    return min((item for item in [before, *tries.attempts] if not set(without) & set(item.candidate.remedies)),
-               key=drop)

@@ -57,11 +57,22 @@ def more_bits(card: ModelCard, quantizers: Sequence[Quantizer], kinds: Collectio
         param_bitwidth=mixed_precision.raised(settings.param_bitwidth) if WEIGHTS in kinds else settings.param_bitwidth,
         output_bitwidth=mixed_precision.raised(settings.output_bitwidth) if ACTIVATIONS in kinds
         else settings.output_bitwidth)
-    # Those that the card gives other bits than all the others keep them, unless that is said of them.
-    others = [quantizer.tensor for quantizer in quantizers if quantizer.enabled and quantizer.bitwidth != (
-        settings.param_bitwidth if quantizer.kind == PARAM else settings.output_bitwidth)
-        and (WEIGHTS if quantizer.kind == PARAM else ACTIVATIONS) in kinds]
+    # Those that the card gives other bits than all the others keep them, unless more are said of them.
+    others = [quantizer.tensor for quantizer in below(quantizers, settings)
+              if quantizer.bitwidth != usual_bits(quantizer, settings)
+              and (WEIGHTS if quantizer.kind == PARAM else ACTIVATIONS) in kinds]
     return with_bits(with_settings(card, changed), quantizers, others)
+
+
+def usual_bits(quantizer: Quantizer, settings: Settings) -> int:
+    """How many bits a quantizer has unless an override says otherwise."""
+    return settings.param_bitwidth if quantizer.kind == PARAM else settings.output_bitwidth
+
+
+def below(quantizers: Sequence[Quantizer], settings: Settings) -> List[Quantizer]:
+    """The enabled ones with fewer bits than the usual ones have when they are raised; the others have enough."""
+    return [quantizer for quantizer in quantizers if quantizer.enabled
+            and quantizer.bitwidth < mixed_precision.raised(usual_bits(quantizer, settings))]
 
 
 def with_bits(card: ModelCard, quantizers: Sequence[Quantizer], tensors: Sequence[str]) -> ModelCard:

@@ -9,15 +9,16 @@ from quant_accuracy.base.bisection import OutOfTimeError
 from quant_accuracy.base.budget import Budget, Clock
 from quant_accuracy.base.errors import QuantAccuracyError
 from quant_accuracy.judging.verdicts import FAIL, INCONCLUSIVE, PASS
+from quant_accuracy.pipeline import trial
 from quant_accuracy.pipeline.evaluation import Evaluation
 from quant_accuracy.pipeline.prepared import Prepared
-from quant_accuracy.repair import attempts
+from quant_accuracy.repair import attempts, weights
+from quant_accuracy.repair import goal as goals
 from quant_accuracy.repair import split as splits
 from quant_accuracy.repair.attempts import Attempt, Bench, Candidate
 from quant_accuracy.repair.cost import Sizes
 from quant_accuracy.repair.plan import Plan
 from quant_accuracy.settings.card import ModelCard
-from quant_accuracy.settings.gates import CLASS_DROP
 
 
 class RepairedError(Exception):
@@ -49,7 +50,7 @@ class Tries:
         plan: What may be tried.
         clock: Gives the time in seconds.
         budget: How much of it is left.
-        allowed: The largest drop of mAP that the gates allow; None where no gate is on mAP.
+        goal: What the gates ask for.
         split: Which shards are searched on, and which are held back.
         bench: Measures on the former.
         attempts: What was measured there, in order.
@@ -62,12 +63,16 @@ class Tries:
         card = prepared.request.card
         self.evaluation, self.plan, self.clock = evaluation, plan, clock
         self.budget = Budget(60.0 * plan.minutes, clock)
-        self.allowed = attempts.allowed_drop(card, evaluation.float.metrics.figures["mAP"] or 0.0)
+        floats, quantized = evaluation.float, evaluation.quantized
+        self.goal = goals.of_gates(
+            card.gates, floats.metrics.figures["mAP"] or 0.0,
+            {verdict.gate: verdict.outcome for verdict in trial.verdicts_on_float(prepared, floats)},
+            trial.class_drops(floats.metrics, quantized.metrics))
         self.split = splits.split(prepared.shards, calibration_shards(prepared.every_shard, card.calibration_images),
                                   plan.images)
         sizes: Dict[str, Sizes] = {}
         self.bench, self._whole, self._held = (
-            Bench(prepared, shards, self.allowed, clock, sizes)
+            Bench(prepared, shards, self.goal, clock, sizes)
             for shards in (self.split.search, prepared.shards, self.split.held_back))
         self.attempts: List[Attempt] = []
         self.proofs: List[Proof] = []
@@ -121,14 +126,14 @@ class Tries:
         return found
 
     def remedied(self, start: Attempt, remedy: str, name: str,
-                 apply: Callable[[Prepared, ModelCard], ModelCard]) -> Optional[Attempt]:
+                 apply: Callable[[Prepared, ModelCard], weights.Remedied]) -> Optional[Attempt]:
         """What a remedy on weights makes of an attempt; None where the plan leaves it out, or it cannot be done.
 
         Args:
             start: The attempt.
             remedy: One of `words.REMEDIES`.
             name: The same in words.
-            apply: From the evaluation and the attempt's card to the card with the remedy.
+            apply: What the remedy makes of the attempt's card, given the evaluation.
 
         Raises:
             RepairedError: It is a repair.
@@ -141,15 +146,25 @@ class Tries:
         candidate = stacked(start.candidate, name, remedy, start.candidate.card)
         progress.say(f"repair: {candidate.name} ...")
         try:
-            candidate = replace(candidate, card=apply(self.evaluation.prepared, start.candidate.card))
+            made = apply(self.evaluation.prepared, start.candidate.card)
         except OutOfTimeError:
             self.unfinished.append(f"{candidate.name}: time ran out; what is finished of it is kept")
             raise
         except QuantAccuracyError as error:
+            if attempts.of_the_machine(error):
+                raise
             self.attempts.append(attempts.failed(candidate, error, self.clock() - began))
             progress.say(f"repair: {line(self.attempts[-1])}")
             return None
-        return self.attempt(candidate, self.clock() - began)
+        if made.untreated:
+            self._note(f"{name} of {weights.few(made.untreated)}")
+        return self.attempt(replace(candidate, card=made.card), self.clock() - began)
+
+    def _note(self, line: str) -> None:
+        """Say once what was not tried."""
+        if line not in self.unfinished:
+            self.unfinished.append(line)
+            progress.say(f"repair: not tried: {line}")
 
     def finish(self, attempt: Attempt) -> None:
         """Prove what passed on a part of the images.
@@ -173,18 +188,17 @@ class Tries:
         whole = self._whole.measure(attempt.candidate)
         held = self._held.measure(attempt.candidate) if self.split.held_back else None
         agrees = None if held is None else self._agrees(held)
-        of_map = {outcome for gate, outcome in whole.gates.items() if gate != CLASS_DROP}
-        judged = whole.outcome != FAIL and of_map <= {PASS} and (whole.outcome == PASS or not self.plan.strict)
+        judged = self.goal.accepts(whole.gates, self.plan.strict)
         self.proofs.append(Proof(whole, held, agrees, whole.error is None and judged and agrees != FAIL))
         progress.say(f"repair: on all {whole.images} images: {line(whole)}")
         return self.proofs[-1]
 
     def _agrees(self, held: Attempt) -> str:
-        if self.allowed is None or held.interval is None:
+        if self.goal.allowed is None or held.interval is None:
             return INCONCLUSIVE
-        if held.interval.high <= self.allowed:
+        if held.interval.high <= self.goal.allowed:
             return PASS
-        return FAIL if held.interval.low > self.allowed else INCONCLUSIVE
+        return FAIL if held.interval.low > self.goal.allowed else INCONCLUSIVE
 
 
 def drop(attempt: Attempt) -> float:

@@ -1,5 +1,6 @@
 """What a search for a repair leaves: the report, and the repair in a folder of its own beside it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, List, Mapping, NamedTuple, Optional, Sequence
 
@@ -50,7 +51,10 @@ def write(evaluation: Evaluation, outcome: Outcome, plan: Plan, given: ModelCard
         text = written[0].read_text(encoding="utf-8") if written else ""
         named = [f"{REPAIR_FOLDER}/{path.relative_to(scratch)}" for path in written]
         count = sum(shard.records for shard in evaluation.prepared.shards)
-        document = answer.as_document(outcome, given, plan, count, evaluation.float.metrics.figures["mAP"], text, named)
+        # An option may have asked for a device that the card does not have.
+        measured = replace(given, device=evaluation.request.card.device)
+        document = answer.as_document(outcome, measured, plan, count, evaluation.float.metrics.figures["mAP"], text,
+                                      named)
         files.write_json(scratch / "repair.json", document)
         files.write_text(scratch / "repair.md", repair_table.markdown(document))
         names = [*(path.relative_to(scratch) for path in written), Path("repair.md"), Path("repair.json")]

@@ -11,6 +11,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tup
 
 from quant_accuracy.base.documents import Section, hint
 from quant_accuracy.base.errors import shown
+from quant_accuracy.base.near import near
 from quant_accuracy.settings import card_files, card_yaml
 from quant_accuracy.settings.card_files import SHIPPED, SUFFIXES
 from quant_accuracy.settings.card_yaml import EMPTY
@@ -99,9 +100,11 @@ def _base(whole: Section, path: Path, folders: Sequence[Path]) -> Path:
     places = [path.parent, *folders]
     candidates = [folder / f"{name}.yaml" for folder in places if (folder / f"{name}.yaml").is_file()]
     if not candidates:
-        near = hint(name, [other for folder in dict.fromkeys(places) for other in card_files.names_in(folder)])
+        names = [other for folder in dict.fromkeys(places) for other in card_files.names_in(folder)]
+        meant = "".join(f"did you mean {other!r}? Else " for other in near(name, names) if other != path.stem)
         raise whole.error(BASE, f"is {shown(name)}, and there is no such model card beside it or in "
-                          f"{' or '.join(map(str, dict.fromkeys(folders)))}; {near}")
+                          f"{' or '.join(map(str, dict.fromkeys(folders)))}; {meant}give its path, relative to the "
+                          "card that says it, or start in the folder whose models/ has it")
     others = [candidate for candidate in candidates if candidate.resolve() != path.resolve()]
     return others[0] if others else candidates[0]
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Iterator, Optional, Tuple
 
+from quant_accuracy.base import command_line
 from quant_accuracy.settings import card_files
 from quant_accuracy.settings.options import DEMO_CARD
 from quant_accuracy.settings.values import Values, card_in
@@ -82,4 +83,7 @@ def without_cache(values: Values) -> Iterator[Values]:
         yield values
         return
     with tempfile.TemporaryDirectory(prefix="quant_accuracy.") as folder:
-        yield replace(values, typed={**values.typed, "cache_dir": Path(folder)})
+        try:
+            yield replace(values, typed={**values.typed, "cache_dir": Path(folder)})
+        except KeyboardInterrupt as stop:
+            raise command_line.NothingKept(*stop.args) from stop

@@ -4,6 +4,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any, Collection, Dict, List, Optional, Sequence
 
+from quant_accuracy.base import progress
 from quant_accuracy.base.budget import Budget, Clock
 from quant_accuracy.base.errors import ConfigurationError
 from quant_accuracy.base.words import FLOAT, QUANTIZED
@@ -157,6 +158,7 @@ def explain(evaluation: Evaluation, minutes: float, most_images: int = IMAGES,
     if evaluation.artifacts.simulator != BUILTIN:
         raise ConfigurationError("AIMET runs a graph of its own, whose quantizers cannot be switched; ask why with "
                                  "--simulate builtin")
+    progress.log(f"why: looking for the culprits, at most {minutes:g} minutes (--why-budget)")
     budget = Budget(60.0 * minutes, clock)
     floats, quantized = (evaluation.variants[name].metrics for name in (FLOAT, QUANTIZED))
     goal = goals.of_verdicts(evaluation.verdicts, floats, quantized, class_drop.judged(evaluation.figures))

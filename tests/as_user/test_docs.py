@@ -2,61 +2,50 @@
 
 import importlib.util
 import re
-import shlex
 import shutil
 import struct
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Set
+from typing import Any, Callable, Dict, List, Set
 
 import pytest
 import yaml
+from _pytest.config import get_config
 from PIL import Image
 
+from quant_accuracy.base import command_line
 from quant_accuracy.commands import console, init
 from quant_accuracy.reporting.page import pages
-from quant_accuracy.settings.options import SUITE_OPTIONS
+from tests.support import docs
 from tests.support.places import ROOT
 from tests.support.report_documents import everything
 from tools import page_picture
 
-_PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-_FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-_INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 # Programs of others that docs start in the environment of a lane.
-_PROGRAMS = {"pip", "python", "ray", "ruff", "mypy", "true"}
-
-
-class Command(NamedTuple):
-    """A command that a page quotes."""
-
-    page: str
-    words: List[str]
-
-
-def _text(page: Path) -> str:
-    return page.read_text(encoding="utf-8")
+_PROGRAMS = {"pip", "ray", "ruff", "mypy", "true"}
+# What stands for a command, and for arguments.
+_ANY = {"COMMAND", "ANYTHING", "..."}
+_Parse = Callable[[docs.Command], str]
 
 
 def _anchors(page: Path) -> Set[str]:
     """The headings of a page as GitHub and GitLab make anchors of them."""
-    headings = re.findall(r"^#+ (.*)$", _FENCE.sub("", _text(page)), re.MULTILINE)
+    headings = re.findall(r"^#+ (.*)$", docs.FENCE.sub("", docs.text(page)), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def _links(page: Path) -> List[str]:
-    return [link for link in _LINK.findall(_FENCE.sub("", _text(page))) if not link.startswith(("http:", "https:"))]
+    links = _LINK.findall(docs.FENCE.sub("", docs.text(page)))
+    return [link for link in links if not link.startswith(("http:", "https:"))]
 
 
 def test_the_readme_is_read_in_three_minutes() -> None:
-    assert len(_text(ROOT / "README.md").splitlines()) <= 120
+    assert len(docs.text(ROOT / "README.md").splitlines()) <= 120
 
 
 def test_every_link_leads_to_a_file_and_a_heading_that_are_there() -> None:
     dead = []
-    for page in _PAGES:
+    for page in docs.PAGES:
         for link in _links(page):
             path, _, anchor = link.partition("#")
             target = (page.parent / path).resolve() if path else page
@@ -69,7 +58,7 @@ def test_every_link_leads_to_a_file_and_a_heading_that_are_there() -> None:
 def test_every_page_is_linked_from_the_readme() -> None:
     linked = {(ROOT / link.partition("#")[0]).resolve() for link in _links(ROOT / "README.md")}
 
-    assert [page.name for page in _PAGES if page != ROOT / "README.md" and page not in linked] == []
+    assert [page.name for page in docs.PAGES if page != ROOT / "README.md" and page not in linked] == []
 
 
 def test_the_picture_in_the_readme_is_small_and_as_wide_as_the_tool_makes_it() -> None:
@@ -80,78 +69,85 @@ def test_the_picture_in_the_readme_is_small_and_as_wide_as_the_tool_makes_it() -
     assert len(picture) <= page_picture.LARGEST
 
 
-def _lines(page: Path) -> Iterator[str]:
-    """The lines of a page that are typed into a shell: of its code, of its CI examples, and within its sentences."""
-    text = _text(page)
-    for language, block in _FENCE.findall(text):
-        if language == "yaml":
-            yield from re.findall(r"^ *- (?:run: )?(\w.*)$", block, re.MULTILINE)
-        elif not language:
-            yield from block.replace("\\\n", " ").splitlines()
-    yield from _INLINE.findall(_FENCE.sub("", text))
+def _fault_of_pytest(command: docs.Command) -> str:
+    """What pytest, with our options, has against the arguments of a command; nothing is collected."""
+    given = [word for word in command.rest if word not in _ANY]
+    config = get_config(given)
+    try:
+        config.parse(given)
+    except pytest.UsageError as error:
+        return str(error)
+    finally:
+        config._ensure_unconfigure()
+    return ""
 
 
-def _commands() -> List[Command]:
-    found = []
-    for page in _PAGES:
-        for line in _lines(page):
-            for part in re.split(r"&&|;|\|", line):
-                part = re.sub(r"^(\$ )?(\(?cd \S+ )?", "", part.strip())
-                part = re.sub(r"^([A-Z_]+=\S+ )+", "", part)
-                if part.startswith(("./run ", "quant-accuracy ", "pytest ")):
-                    words = shlex.split(part, comments=True)
-                    found.append(Command(page.name, words[1:] if words[0] == "./run" else words))
+def _fault_of_ours(command: docs.Command, capsys: pytest.CaptureFixture[str]) -> str:
+    """What the parser of a command of ours has against its arguments, whose work is not done."""
+    given = [word for word in command.rest if word not in _ANY]
+    if not given:
+        # A name in a sentence.
+        return ""
+    try:
+        console.main([command.name, *given])
+    except SystemExit:
+        return capsys.readouterr().err
+    return ""
+
+
+def _fault_of_python(command: docs.Command) -> str:
+    first, *more = command.rest
+    there = importlib.util.find_spec(more[0]) if first == "-m" else (ROOT / first).is_file()
+    return "" if there else f"{(more or [first])[0]} is not there"
+
+
+@pytest.fixture
+def fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> _Parse:
+    """A function that says what is wrong with a command, as far as parsing it tells."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    monkeypatch.setattr(command_line, "exit_status", lambda work: command_line.MEASURED)
+    own = re.findall(r'^own="(.*)"', docs.text(ROOT / "run"), re.MULTILINE)[0].split()
+
+    def found(command: docs.Command) -> str:
+        if command.name in ("pytest", "test", "soak"):
+            return _fault_of_pytest(command)
+        if command.name in console.COMMANDS:
+            return _fault_of_ours(command, capsys)
+        if command.name == "python":
+            return _fault_of_python(command)
+        known = command.name in {*_ANY, *_PROGRAMS, *own}
+        return "" if known else f"{command.name} is no command"
+
     return found
 
 
-def _flags(words: List[str]) -> Set[str]:
-    return {word.partition("=")[0] for word in words if re.match(r"--\w", word)}
-
-
-@pytest.fixture(scope="module")
-def pytest_flags() -> Set[str]:
-    """What pytest takes, ours included."""
-    said = subprocess.run([sys.executable, "-m", "pytest", "--help"], cwd=str(ROOT), stdout=subprocess.PIPE,
-                          text=True, check=True).stdout
-    return {*re.findall(r"--[\w-]+", said), *(option.flag for option in SUITE_OPTIONS), "--junitxml"}
-
-
-def _known_flags(command: str, capsys: pytest.CaptureFixture[str]) -> Set[str]:
-    with pytest.raises(SystemExit):
-        console.main([command, "--help"])
-    return set(re.findall(r"--[\w-]+", capsys.readouterr().out))
-
-
-def test_every_command_and_every_option_in_the_docs_is_there(pytest_flags: Set[str],
-                                                             capsys: pytest.CaptureFixture[str]) -> None:
-    own = re.findall(r'^own="(.*)"', _text(ROOT / "run"), re.MULTILINE)[0].split()
-    flags: Dict[str, Set[str]] = {name: _known_flags(name, capsys) for name in console.COMMANDS}
-    commands = _commands()
-    wrong = []
-    for page, words in commands:
-        name, *rest = words[1:] if words[0] == "quant-accuracy" else words
-        if name in ("COMMAND", "ANYTHING", "..."):
-            continue
-        if name == "pytest" or name == "test":
-            unknown = _flags(rest) - pytest_flags
-        elif name in console.COMMANDS:
-            unknown = _flags(rest) - flags[name]
-        elif name == "python" and rest[:1] == ["-m"]:
-            unknown = set() if importlib.util.find_spec(rest[1]) else {rest[1]}
-        elif name == "python":
-            unknown = set() if (ROOT / rest[0]).is_file() else {rest[0]}
-        else:
-            unknown = set() if name in _PROGRAMS or name in own else {name}
-        wrong += [f"{page}: {' '.join(words)}: {each}" for each in unknown]
+def test_every_command_in_the_docs_can_be_parsed_with_its_options_and_their_values(fault: _Parse) -> None:
+    commands = docs.commands()
+    faults = [(str(command), fault(command)) for command in commands]
 
     assert len(commands) > 60
-    assert wrong == []
+    assert [found for found in faults if found[1]] == []
+
+
+@pytest.mark.parametrize(("line", "said"), [
+    ("./run report --runtime foo", "argument --runtime: 'foo' is unknown"),
+    ("quant-accuracy repair --model mine --remedies equalisation", "argument --remedies"),
+    ("quant-accuracy compare A", "required: B"), ("quant-accuracy report --modle x", "did you mean --model?"),
+    ("pytest --pyargs test_quant_accuracy --report htm", "argument --report"),
+    ("pytest -n 2 --shrads 0-3", "--shrads"), ("./run soak --threads 0", "argument --threads"),
+    ("./run rpeort", "rpeort is no command"), ("./run python -m benchmarks.nothing", "benchmarks.nothing is not there"),
+])
+def test_a_command_that_cannot_be_typed_is_found(line: str, said: str, fault: _Parse) -> None:
+    (command,) = docs.of_line("page.md", line)
+
+    assert said in fault(command)
 
 
 def _examples(page: str) -> Dict[str, Any]:
     """The CI examples of a page, by the file that their first line names."""
     found = {}
-    for language, block in _FENCE.findall(_text(ROOT / page)):
+    for language, block in docs.FENCE.findall(docs.text(ROOT / page)):
         name = re.match(r"# (\S+\.yml)\n", block)
         if language == "yaml" and name:
             found[name.group(1)] = yaml.load(block, Loader=yaml.BaseLoader)

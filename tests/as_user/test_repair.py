@@ -133,6 +133,30 @@ def test_a_green_card_has_nothing_to_be_repaired(folder: Path, demo: DataPaths,
     assert not (green.with_suffix("") / "repair").exists()
 
 
+def test_what_is_red_besides_and_is_nothing_for_a_repair_is_named_with_what_mends_it(
+        folder: Path, demo: DataPaths, capsys: pytest.CaptureFixture[str]) -> None:
+    card = _card(folder, demo, "unseen", {})
+    card.write_text(card.read_text().replace(" mAP_baseline: null", " mAP_baseline: 0.01"))
+
+    assert _repair(card) == 0
+
+    said = capsys.readouterr().out
+    assert "nothing to repair: every gate on what quantization costs passes; red besides: mAP_baseline, " in said
+    assert "run pytest with --update-baselines" in said
+
+
+def test_a_gate_that_the_float_variant_misses_is_out_of_reach_and_nothing_is_tried(folder: Path,
+                                                                                  demo: DataPaths) -> None:
+    card = _card(folder, demo, "unreachable", {})
+    card.write_text(card.read_text().replace(" mAP_floor: null", " mAP_floor: 0.9"))
+
+    assert _repair(card) == 1
+
+    found = _left(card)
+    assert found["attempts"] == []
+    assert "misses mAP_floor 0.9, so no way to quantize it passes" in found["line"]
+
+
 @pytest.mark.soak
 def test_an_interrupted_search_leaves_the_best_so_far_and_goes_on(folder: Path, demo: DataPaths) -> None:
     red = _card(folder, demo, "slow", {"param_bitwidth": 4})

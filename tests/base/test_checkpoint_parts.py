@@ -69,3 +69,21 @@ def test_values_that_were_copied_in_part_are_counted(tmp_path: Path) -> None:
 
     with pytest.raises(CheckpointError, match="1 of 2 parts are there"):
         checkpoint_parts.data_files(folder / "model.ckpt")
+
+
+def test_the_prefix_of_a_training_checkpoint_is_suggested_where_something_near_is_named(tmp_path: Path) -> None:
+    trained = _checkpoint(tmp_path, "model.ckpt-20000") / "model.ckpt-20000"
+
+    for named in ("model.ckpt", "model.ckpt-9"):
+        with pytest.raises(CheckpointError, match=f"--checkpoint takes the prefix .*share: {trained}$"):
+            checkpoint_parts.training_prefix(tmp_path / named)
+    trained.with_name(f"{trained.name}.meta").unlink()
+    assert checkpoint_parts.training_prefix(trained) == trained
+
+
+def test_a_training_checkpoint_that_lacks_a_part_is_refused(tmp_path: Path) -> None:
+    folder = _checkpoint(tmp_path, "model.ckpt")
+    (folder / "model.ckpt.data-00000-of-00001").unlink()
+
+    with pytest.raises(CheckpointError, match=r"model.ckpt.data-\*: no such file; copy the checkpoint again"):
+        checkpoint_parts.training_prefix(folder / "model.ckpt")

@@ -95,3 +95,14 @@ def test_a_clock_without_a_terminal_is_a_line_at_the_beginning_and_one_with_the_
     out, said = _run(terminal=False, script=_CLOCK)
 
     assert (out, re.sub(r"\d", "1", said)) == ("", "building ...\nbuilding: 1 s\nalone ...\n")
+
+
+def test_a_process_that_an_error_leaves_amid_a_bar_ends() -> None:
+    """What the error holds on to goes with the interpreter, after the thread that says how far it is."""
+    code = ("from quant_accuracy.base import progress\nwith progress.shown_on():\n"
+            "    items = progress.bar(range(3), 3, 'images', 'converting')\n    next(items)\nheld = [items]\n"
+            "held.append(held)")
+
+    done = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, cwd=str(ROOT), timeout=30)
+
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -9,6 +9,7 @@ import pytest
 
 import quant_accuracy
 from quant_accuracy.commands import console
+from quant_accuracy.demo import ready
 from tests.support.places import ROOT
 
 
@@ -118,3 +119,24 @@ def test_a_command_that_cannot_be_imported_has_no_status_of_a_verdict(
 
     assert console.main(["jitter", "--jobs", "1"]) == 2
     assert said in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("typed", "said"), [
+    (["compare", "a"], "the following arguments are required: B ("),
+    (["export-checkpoint", "--pipeline-config", str(ready.PIPELINE_CONFIG), "--output", "out", "--checkpoint",
+      str(ready.CHECKPOINT.with_name("model.ckpt-9"))], f"share: {ready.CHECKPOINT}\n"),
+    (["create-coco-tfrecords", "--image-dir", "nowhere", "--output-prefix", "out", "--annotations-file", __file__],
+     "nowhere: no such folder; name that of the images with --image-dir"),
+    (["create-coco-tfrecords", "--image-dir", ".", "--output-prefix", "out", "--annotations-file", "none.json"],
+     "none.json: no such annotation file; give COCO's instances_*.json\n"),
+])
+@pytest.mark.one_lane
+def test_wrong_usage_is_told_before_tensorflow_is_imported(typed: List[str], said: str) -> None:
+    code = ("import sys\nfrom quant_accuracy.commands import console\ntry:\n    status = console.main(sys.argv[1:])\n"
+            "except SystemExit as ended:\n    status = ended.code\nprint(status, 'tensorflow' in sys.modules)")
+    done = subprocess.run([sys.executable, "-c", code, *typed], capture_output=True, text=True, cwd=str(ROOT))
+
+    # Which only lane tensorflow1 has; the other says so first.
+    if "needs object_detection" not in done.stderr:
+        assert said in done.stderr
+    assert done.stdout == "2 False\n"

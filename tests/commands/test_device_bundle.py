@@ -1,10 +1,13 @@
 """The command that writes a bundle: what it refuses before TensorFlow is imported."""
 
+import argparse
+import shlex
 from pathlib import Path
 
 import pytest
 
 from quant_accuracy.commands import device_bundle
+from quant_accuracy.settings import options
 
 
 def test_a_bundle_of_several_models_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str],
@@ -41,3 +44,14 @@ def test_an_input_type_that_there_is_not_is_refused_with_those_that_there_are(
         device_bundle.main([str(tmp_path / "bundle"), "--input-type", "int8"])
 
     assert "'float32', 'uint8'" in capsys.readouterr().err
+
+
+def test_the_report_that_comes_next_is_of_the_same_model_and_images() -> None:
+    given = ["--model", "my card.yaml", "--no-cache", "--shards", "0-3", "--default-param-bw", "4"]
+    bundle, report = argparse.ArgumentParser(), argparse.ArgumentParser()
+    options.declare(bundle, options.BUNDLE_OPTIONS)
+    options.declare(report, options.REPORT_OPTIONS)
+
+    proposed = shlex.split(device_bundle.same_options(vars(bundle.parse_args(given))))
+
+    assert report.parse_args(proposed) == report.parse_args(given)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from quant_accuracy.base.errors import CheckpointError, QuantAccuracyError
+from quant_accuracy.base.errors import CheckpointError
 from quant_accuracy.demo import ready
 from quant_accuracy.freezing import load
 from quant_accuracy.preparation import checkpoint
@@ -120,12 +120,3 @@ def test_the_checkpoint_of_a_rewritten_graph_can_be_exported_without_its_fake_qu
     done = checkpoint.export(tmp_path / "pipeline.config", tmp_path / "model.ckpt", tmp_path / "out")
 
     load.load_network(done.prefix, demo_card.graph)
-
-
-def test_the_prefix_of_a_training_checkpoint_is_suggested_where_something_near_is_named(tmp_path: Path) -> None:
-    trained = ready.CHECKPOINT
-
-    for named in (trained.parent, trained.with_name("model.ckpt-9")):
-        with pytest.raises(QuantAccuracyError, match=f"--checkpoint takes the prefix .*share: {trained}$"):
-            checkpoint._shapes(named)
-    assert checkpoint._shapes(trained)

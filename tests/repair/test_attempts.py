@@ -1,30 +1,19 @@
-"""What gates allow, and which attempts no other beats."""
+"""What is kept of attempts, and which of them no other beats."""
 
+import errno
 from dataclasses import replace
-from typing import Optional
+from pathlib import Path
+from typing import List, Optional
 
 import pytest
 
+from quant_accuracy.base import errors, files
 from quant_accuracy.base.errors import ConfigurationError
+from quant_accuracy.quantization.records import PARAM, Quantizer, Symmetry
 from quant_accuracy.repair import attempts, settings
 from quant_accuracy.repair.attempts import Attempt, Candidate
 from quant_accuracy.repair.cost import Cost
 from quant_accuracy.settings.card import ModelCard
-from quant_accuracy.settings.gates import Gate
-
-
-@pytest.mark.parametrize(("gates", "allowed"), [
-    ([Gate("mAP_drop", 0.02)], 0.02),
-    ([Gate("mAP_drop", 0.02), Gate("mAP_floor", 0.59)], 0.01),
-    ([Gate("mAP_ratio", 0.99), Gate("mAP_floor", 0.5)], 0.006),
-    ([Gate("mAP_floor", 0.7)], -0.1),
-    ([Gate("class_AP_drop", 0.05), Gate("float_mAP_floor", 0.5)], None),
-])
-def test_the_strictest_gate_says_how_large_a_drop_is_allowed(demo_card: ModelCard, gates: object,
-                                                             allowed: Optional[float]) -> None:
-    found = attempts.allowed_drop(replace(demo_card, gates=gates), 0.6)
-
-    assert found == (None if allowed is None else pytest.approx(allowed))
 
 
 def _attempt(card: ModelCard, mean_ap: Optional[float], operations: float) -> Attempt:
@@ -41,12 +30,13 @@ def test_on_the_front_is_what_nothing_beats_in_accuracy_and_bit_operations(demo_
 
 
 _KEPT = {"images": 20, "mean_ap": 0.5, "drop": 0.1, "interval": [0.05, 0.15], "gates": {"mAP_drop": "fail"},
-         "seconds": 1.5}
+         "seconds": 1.5, "class_drops": {"cat": 0.1}}
 
 
 @pytest.mark.parametrize("kept", [
     [], {}, None, 3, {**_KEPT, "gates": None}, {**_KEPT, "gates": {"mAP_drop": "green"}}, {**_KEPT, "interval": [0.1]},
-    {**_KEPT, "drop": "0.1"}, {**_KEPT, "other": 1}, {key: value for key, value in _KEPT.items() if key != "drop"},
+    {**_KEPT, "drop": "0.1"}, {**_KEPT, "other": 1},
+    {**_KEPT, "class_drops": {"cat": "0.1"}}, {key: value for key, value in _KEPT.items() if key != "drop"},
 ])
 def test_an_attempt_that_is_kept_damaged_is_not_taken(kept: object) -> None:
     assert attempts.is_whole(_KEPT)
@@ -63,3 +53,31 @@ def test_what_the_device_of_the_red_card_cannot_express_is_no_repair(demo_card: 
     for card in (cards["per-channel"], settings.more_bits(demo_card, [], ["activations"])):
         with pytest.raises(ConfigurationError, match="--device tflite: "):
             attempts.require_device(card, red)
+
+
+def test_sets_of_as_many_quantizers_have_names_of_their_own(demo_card: ModelCard) -> None:
+    quantizers = [Quantizer(f"{name}_quantized", f"{name}:0", PARAM, 4, Symmetry(), True, "") for name in "abc"]
+    cards = [settings.with_bits(demo_card, quantizers, [item.tensor]) for item in quantizers]
+    tried: List[Attempt] = []
+    for card in [*cards, cards[1]]:
+        found = attempts.told_apart(Candidate("more bits for 1 weight", (), card), tried)
+        tried.append(Attempt(found, 10, 0.5, 0.1, None, {}, None, 1.0))
+
+    assert [item.candidate.name for item in tried] == [
+        "more bits for 1 weight", "more bits for 1 weight (set 2)", "more bits for 1 weight (set 3)",
+        "more bits for 1 weight (set 2)"]
+
+
+@pytest.mark.parametrize(("error", "ends"), [
+    (errors.GraphError("it cannot be quantized so"), False), (errors.StorageError("no such encoding"), False),
+    (errors.WorkerError("no worker is left"), True)])
+def test_what_is_of_the_machine_and_not_of_a_candidate_ends_a_search(error: errors.QuantAccuracyError,
+                                                                     ends: bool) -> None:
+    assert attempts.of_the_machine(error) is ends
+
+
+def test_a_full_disk_ends_a_search() -> None:
+    with pytest.raises(errors.StorageError) as full, files.storage_errors(Path("attempts")):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    assert attempts.of_the_machine(full.value)

@@ -89,3 +89,22 @@ def test_products_of_a_detector_are_those_that_tensorflow_counts(reference: fide
     assert 2 * sum(layer.products for layer in sizes.layers) == flops
     assert replace(sizes, layers=()) != sizes
     assert found == (8, 8, 1)
+
+
+def test_what_a_loop_computes_is_not_counted_and_half_precision_is() -> None:
+    def kernel(dtype: np.dtype) -> tf.Tensor:
+        return tf.constant(np.random.RandomState(0).normal(size=[3, 3, 3, 3]).astype(dtype))
+
+    with tf.Graph().as_default() as graph:
+        start = tf.identity(tf.placeholder(tf.float32, [1, 8, 8, 3], name="images"), name="start")
+        weights = kernel(np.float32)
+        _, looped = tf.while_loop(lambda count, _: count < 2, lambda count, y: [
+            count + 1, tf.nn.conv2d(y, weights, 1, "SAME")], [0, start])
+        halved = tf.nn.conv2d(tf.cast(looped, tf.float16), kernel(np.float16), 1, "SAME", name="half/Conv2D")
+        tf.cast(halved, tf.float32, name="end")
+    network = Network(graph.as_graph_def(), "start", ["end"])
+
+    found = cost.measure(network, placement.place_quantizers(network, Settings()), "images",
+                         np.zeros([1, 8, 8, 3], np.float32))
+
+    assert {layer.name: layer.products for layer in found.layers} == {"half/Conv2D": 64 * 81}

@@ -44,3 +44,16 @@ def test_more_bits_for_all_reach_those_that_the_card_gives_fewer(demo_card: Mode
 
     assert found.quantization.output_bitwidth == 16
     assert found.quantization.overrides[1:] == (Override("a:0", bitwidth=8),)
+
+
+def test_more_bits_for_all_leave_alone_those_that_the_card_gives_as_many_already(demo_card: ModelCard) -> None:
+    quantizers = [Quantizer(f"w{bits}_quantized", f"w{bits}:0", PARAM, bits, Symmetry(), True, "")
+                  for bits in (3, 4, 8, 16)]
+    card = settings.with_settings(demo_card, replace(demo_card.quantization, param_bitwidth=4, overrides=tuple(
+        Override(item.tensor, bitwidth=item.bitwidth) for item in quantizers if item.bitwidth != 4)))
+
+    found = settings.more_bits(card, quantizers, ["weights"])
+
+    assert found.quantization.param_bitwidth == 8
+    assert found.quantization.overrides[3:] == (Override("w3:0", bitwidth=8),)
+    assert [item.bitwidth for item in settings.below(quantizers, card.quantization)] == [3, 4]

@@ -107,6 +107,8 @@ def test_a_card_may_build_on_the_shipped_one_of_its_own_file_name(tmp_path: Path
     ("x: [", {}, "shared.yaml.*: not YAML"),
     ({}, {"base": "shraed"}, "mine.yaml: base is 'shraed', and there is no such model card beside it or in .*; did you "
      "mean 'shared'"),
+    ({}, {"base": "min"}, r"no such model card beside it or in \S+; give its path, relative to the card that says it, "
+     "or start in the folder whose models/ has it"),
     ({}, {"base": "../shared.yaml"}, r"mine.yaml: base is '../shared.yaml', and there is no file .*\.\./shared.yaml"),
     ({}, {"base": ["shared"]}, r"mine.yaml: base is \['shared'\]; give a text"),
     ({"base": "mine"}, {}, r"shared.yaml: base leads back to .*mine.yaml: .*mine.yaml -> .*shared.yaml -> .*mine.yaml"),

@@ -17,7 +17,7 @@ _NEW_BIAS = "bias_value"
 
 @dataclass(frozen=True)
 class Left:
-    """A layer whose bias stays as it is, and why."""
+    """An op that multiplies, whose bias stays as it is, and why."""
 
     layer: str
     reason: str
@@ -64,7 +64,7 @@ def find(network: Network) -> Layers:
     adds: Dict[str, tf.NodeDef] = {}
     left: List[Left] = []
     for node in network.ops():
-        if node.op in _LAYERS:
+        if node.op in graph_nodes.LINEAR:
             found = _bias_add(node, nodes, uses)
             if isinstance(found, str):
                 left.append(Left(node.name, found))
@@ -104,11 +104,13 @@ def _with_own_biases(graph: tf.GraphDef, adds: Sequence[tf.NodeDef]) -> tf.Graph
 def _bias_add(node: tf.NodeDef, nodes: Mapping[str, tf.NodeDef],
               uses: Mapping[str, Sequence[graph_nodes.Use]]) -> Union[tf.NodeDef, str]:
     """The BiasAdd behind a layer, or why its bias cannot be changed."""
+    if node.op not in _LAYERS:
+        return f"{node.op} is not corrected"
     if not graph_nodes.is_constant(nodes, node.input[1]):
         return "its weights are computed when the network runs"
     readers = [use.node for use in uses.get(node.name + ":0", ())]
     if len(readers) != 1 or readers[0].op != "BiasAdd":
-        return "it has no bias; add_biases gives it one"
+        return "it has no bias"
     add = readers[0]
     if not graph_nodes.is_constant(nodes, add.input[1]):
         return f"its bias in {add.name!r} is computed when the network runs"

@@ -7,8 +7,8 @@ import tensorflow.compat.v1 as tf
 
 from quant_accuracy.base import concurrency
 from quant_accuracy.base.errors import DataError
+from quant_accuracy.graph import dtypes, sessions
 from quant_accuracy.graph import nodes as graph_nodes
-from quant_accuracy.graph import sessions
 
 _SUMS = "quant_accuracy/channel_sums"
 
@@ -73,13 +73,13 @@ def means(graph: tf.GraphDef, channels: Mapping[str, int], feeds: Sequence[Mappi
 
 
 def _with_sums(graph: tf.GraphDef, channels: Mapping[str, int]) -> tf.GraphDef:
-    result = graph_nodes.subgraph(graph, list(channels))
+    result, nodes = graph_nodes.subgraph(graph, list(channels)), graph_nodes.by_name(graph)
     for output, count in channels.items():
         name = f"{_SUMS}/{output}"
         shape, axis = (graph_nodes.const_node(f"{name}/{which}", np.array(value, np.int32))
                        for which, value in (("shape", [-1, count]), ("axis", [0])))
         cast = tf.NodeDef(name=f"{name}/double", op="Cast", input=[output])
-        cast.attr["SrcT"].type = tf.float32.as_datatype_enum
+        cast.attr["SrcT"].type = dtypes.of_tensor(nodes, output).as_datatype_enum
         cast.attr["DstT"].type = tf.float64.as_datatype_enum
         flat = tf.NodeDef(name=f"{name}/flat", op="Reshape", input=[cast.name, shape.name])
         flat.attr["Tshape"].type = tf.int32.as_datatype_enum

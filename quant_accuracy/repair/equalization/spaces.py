@@ -13,6 +13,7 @@ from typing import Dict, List, Mapping, NamedTuple, Set, Tuple, Union
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from quant_accuracy.graph import control_flow
 from quant_accuracy.graph import nodes as graph_nodes
 from quant_accuracy.graph.network import Network
 from quant_accuracy.repair.equalization.layers import Layer, Reader
@@ -84,6 +85,21 @@ def find(network: Network) -> Spaces:
     return finder.found()
 
 
+def before_layers(network: Network) -> Set[str]:
+    """The ops that layers of a network need; one that is not among them has no layer behind to be equalized with.
+
+    Raises:
+        GraphError: A named op is missing or not connected.
+    """
+    nodes, inside = network.nodes(), network.inside()
+
+    def sources(name: str) -> List[str]:
+        return [source for source in map(graph_nodes.op_of, graph_nodes.data_inputs(nodes[name])) if source in inside]
+
+    layers = [name for name in inside if nodes[name].op in graph_nodes.LINEAR]
+    return graph_nodes.reach({source for name in layers for source in sources(name)}, sources)
+
+
 @dataclass
 class _Parts:
     """A space while it is gathered."""
@@ -111,7 +127,7 @@ class _Finder:
     def __init__(self, network: Network) -> None:
         self._nodes, self._inside = network.nodes(), network.inside()
         self._uses = graph_nodes.uses(network.graph.node)
-        self._outputs = set(network.outputs)
+        self._outputs, self._held = set(network.outputs), control_flow.inside(self._nodes)
         self._reader = Reader(self._nodes, self._uses)
         self._of: Dict[str, _Parts] = {}
         self._layers: Dict[str, Union[Layer, str]] = {}
@@ -123,6 +139,8 @@ class _Finder:
             self._of[op] = _Parts([op])
             if op in self._outputs:
                 self._of[op].close_to(f"{op!r} gives an output of the network")
+            if op in self._held:
+                self._of[op].close_to(f"{op!r} is in a loop or in a branch")
             outside = [use.node for use in self._uses.get(op + ":0", ())
                        if use.node.name not in self._inside and use.node.op not in _SHAPES]
             if outside:

@@ -16,7 +16,7 @@ NOT_MEASURED = "not measured"
 _FRONT = "front"
 _ENDED = {"found": "The search stopped at the first repair that passes on all images.",
           "time": "The search ran out of time.",
-          "interrupted": "The search was interrupted; run it again to resume.",
+          "interrupted": "The search was interrupted.",
           "exhausted": "The search had nothing left to try."}
 _AGREES = {"pass": "the drop is within what the gates allow", "fail": "the drop exceeds what the gates allow",
            "inconclusive": "too few images to be sure of the drop"}

@@ -38,7 +38,7 @@ def test_added_biases_are_zero_and_leave_the_function_to_the_bit(run_graph: Run)
     assert [(layer.name, layer.output) for layer in layers.found] == [
         ("first", "bias_value_1"), ("deep", "deep/BiasAdd"), ("dense", "bias_value_3")]
     assert [graph_nodes.constant(nodes, layer.bias).shape for layer in layers.found] == [(4,), (8,), (5,)]
-    assert [(left.layer, left.reason) for left in layers.left] == [("end", "it has no bias; add_biases gives it one")]
+    assert [(left.layer, left.reason) for left in layers.left] == [("end", "it has no bias")]
     np.testing.assert_array_equal(run_graph(layers.graph, ["end:0"], feed)[0],
                                   run_graph(network.graph, ["end:0"], feed)[0])
 

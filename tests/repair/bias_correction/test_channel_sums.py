@@ -21,6 +21,16 @@ def test_means_are_those_of_all_values_of_a_channel_whatever_the_sizes_of_batche
     np.testing.assert_allclose(channel_sums.means_of("images:0", batches), wanted, rtol=1e-12)
 
 
+def test_means_of_half_precision_are_taken_in_double_precision() -> None:
+    with tf.Graph().as_default() as graph:
+        tf.placeholder(tf.float16, [None, 2], name="halves")
+    values = np.array([[2048.0, 1.0], [1.0, 2.0]], np.float16)
+
+    found = channel_sums.means(graph.as_graph_def(), {"halves": 2}, [{"halves:0": values}], "it")
+
+    assert found["halves"].tolist() == [1024.5, 1.5]
+
+
 def test_a_channel_that_is_no_number_is_an_error_that_names_its_tensor() -> None:
     with pytest.raises(DataError, match=r"deep/BiasAdd:0 is NaN or infinite on the calibration images; a weight"):
         channel_sums.means_of("deep/BiasAdd:0", [np.array([[1.0, np.nan]], np.float32)])

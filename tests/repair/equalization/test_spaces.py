@@ -116,6 +116,30 @@ def test_every_layer_is_in_a_space_or_left_with_a_reason() -> None:
     assert "'end' gives an output" in _reason(found, "three")
 
 
+def test_a_layer_that_no_layer_is_behind_has_none_to_be_equalized_with() -> None:
+    network = _built(lambda x: tf.sigmoid(_conv(tf.sigmoid(_conv(x, "one")), "two")))
+
+    before = spaces.before_layers(network)
+
+    assert ("one" in before, "two" in before) == (True, False)
+
+
+def test_layers_in_a_loop_are_left() -> None:
+    def looped(x: tf.Tensor) -> tf.Tensor:
+        kernels = [tf.constant(_values(1, 1, 3, 3)) for _ in range(2)]
+
+        def step(count: tf.Tensor, y: tf.Tensor) -> List[tf.Tensor]:
+            inner = tf.nn.relu(tf.nn.conv2d(y, kernels[0], 1, "SAME", name="inner"))
+            return [count + 1, tf.nn.conv2d(inner, kernels[1], 1, "SAME", name="outer")]
+
+        return tf.while_loop(lambda count, _: count < 2, step, [0, x])[1]
+
+    found = spaces.find(_built(looped))
+
+    assert found.spaces == ()
+    assert _reason(found, "while/inner") == "'while/inner' is in a loop or in a branch"
+
+
 def test_channels_that_are_added_to_an_input_of_the_network_stay() -> None:
     found = spaces.find(_built(lambda x: _conv(x + _conv(x, "one", 3), "two")))
 

@@ -80,7 +80,7 @@ def test_of_what_was_found_the_line_says_so_once() -> None:
     ({}, "5 attempts (1 not measured) on 120 of 200 images; 80 were held back. Took 5.2 of 30 minutes. The search "
          "stopped"),
     ({"ended": "time"}, "The search ran out of time."),
-    ({"ended": "interrupted"}, "The search was interrupted; run it again to resume."),
+    ({"ended": "interrupted"}, "The search was interrupted."),
     ({"ended": "exhausted"}, "The search had nothing left to try."),
     ({"attempts": [attempt()], "images": {"search": 40, "held_back": 0, "all": 40}}, "1 attempt on 40 images. Took"),
     ({"attempts": []}, "0 attempts on 120 of 200 images"),

@@ -188,5 +188,5 @@ def test_detections_of_ids_that_annotations_lack_are_counted() -> None:
     labels = results.categories.tolist()
     assert found == {number: labels.count(number) for number in (12, 26, 83)}
     assert numbering.unknown_line({12: 3, 83: 4}, 100) == (
-        "7 of 100 detections have a category id that the annotations lack (83, 12), and do not count; that is as it "
-        "should be where the annotations hold a part of the model's classes")
+        "7 of 100 detections have a category id that the annotations lack (83, 12), and do not count; expected if "
+        "the annotations cover only part of the model's classes")

@@ -77,8 +77,9 @@ def _unseen(outcome: Outcome, chosen: Proof) -> str:
     held, tries = chosen.held_back, len(outcome.attempts)
     if held is None or held.drop is None:
         return f" (the best of {tries}; no images were held back: {outcome.split.reason})"
-    says = {PASS: "within what the gates allow", FAIL: "beyond what the gates allow"}.get(
-        chosen.agrees or "", "too few images to be sure")
+    otherwise = "which no gate limits" if outcome.goal.allowed is None else "too few images to be sure"
+    known = {PASS: "within what the gates allow", FAIL: "beyond what the gates allow"}
+    says = known.get(chosen.agrees or "", otherwise)
     interval = "" if held.interval is None else f" ({held.interval.low:.4f} .. {held.interval.high:.4f})"
     return (f"; the best of {tries}, measured again on {held.images} images that the search did not use: "
             f"{held.drop:.4f}{interval}, {says}")

@@ -73,3 +73,17 @@ def test_a_gate_that_stays_inconclusive_is_named_and_is_not_what_a_search_misses
 def test_a_device_that_no_gate_judges_is_said_not_to_be_measured(demo_card: ModelCard) -> None:
     assert answer.left_out(replace(demo_card, gates=(), device=TFLITE)) == [
         "tflite: the device is not measured for each try; run the repaired card with it"]
+
+
+@pytest.mark.parametrize(("allowed", "said"), [(0.02, ", too few images to be sure; "),
+                                               (None, ", which no gate limits; ")])
+def test_a_drop_on_unseen_images_is_held_against_a_gate_on_map_only(allowed: Any, said: str,
+                                                                     demo_card: ModelCard) -> None:
+    before = Attempt(Candidate("as it is", (), demo_card), 40, 0.4, 0.2, None, {"class_AP_drop": "fail"}, None, 1.0)
+    found = replace(before, candidate=Candidate("scheme tf", ("scheme",), demo_card), drop=0.01,
+                    gates={"class_AP_drop": "pass"})
+    proof = Proof(found, found, "inconclusive", True)
+
+    outcome = Outcome(before, [found], [proof], proof, EXHAUSTED, Split([], []), Goal(0.6, allowed), 1.0, [])
+
+    assert said in answer.line(outcome, demo_card, Plan())

@@ -51,7 +51,7 @@ def find(tries: Tries, start: Attempt, kinds: Sequence[str] = (ACTIVATIONS, WEIG
         whole = _for_all(tries, start, changed, kinds)
         enough += [(OPS, whole)] if tries.lacking(whole) <= 0 else []
     if not enough:
-        tries.unfinished.append(f"{start.candidate.name}: more bits for some {' and '.join(kinds)}, since not even "
+        tries.note(f"{start.candidate.name}: more bits for some {' and '.join(kinds)}, since not even "
                                 "more for all of them are enough")
         return
     kind, whole = min(enough, key=lambda item: item[1].cost.bit_operations if item[1].cost else float("inf"))
@@ -102,7 +102,7 @@ def _fewest(tries: Tries, start: Attempt, quantizers: Sequence[Quantizer], ranke
     found = mixed_precision.search(ranked, measure, tries.lacking, tries.budget,
                                    tries.bench.seconds, 0 if tries.plan.exhaustive else _PARTS)
     if not found.smallest and found.possible:
-        tries.unfinished.append(f"{start.candidate.name}: still fewer {_noun(kind, 2)} with more bits; time ran out")
+        tries.note(f"{start.candidate.name}: still fewer {_noun(kind, 2)} with more bits; time ran out")
     for item in sorted((item for item in found.trials if item.met), key=lambda item: len(item.chosen)):
         tries.finish(measured[item.chosen])
     return [attempt for chosen, attempt in measured.items() if len(chosen) == sum(len(item.tensors) for item in ranked)]

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import List, Optional, Sequence, Tuple
 
+from quant_accuracy.base import progress
 from quant_accuracy.base.bisection import OutOfTimeError
 from quant_accuracy.base.budget import Clock
 from quant_accuracy.base.errors import QuantAccuracyError
@@ -18,7 +19,7 @@ from quant_accuracy.pipeline.prepared import Prepared
 from quant_accuracy.repair import attempts, bits, settings, weights
 from quant_accuracy.repair.attempts import Attempt, Candidate
 from quant_accuracy.repair.goal import Goal
-from quant_accuracy.repair.mixed_precision import ACTIVATIONS
+from quant_accuracy.repair.mixed_precision import ACTIVATIONS, WEIGHTS
 from quant_accuracy.repair.plan import EXHAUSTED, FOUND, INTERRUPTED, TIME, Plan
 from quant_accuracy.repair.split import Split
 from quant_accuracy.repair.tries import Proof, RepairedError, Tries, drop, stacked
@@ -73,9 +74,10 @@ def search(evaluation: Evaluation, plan: Plan, clock: Clock = time.monotonic) ->
         QuantAccuracyError: The red card itself could not be measured.
     """
     start = clock()
-    tries = Tries(evaluation, plan, clock)
-    card = attempts.without_device(evaluation.request.card)
-    before = tries.bench.measure(Candidate("as it is", (), card))
+    with progress.stage("repair: the card as it is"):
+        tries = Tries(evaluation, plan, clock)
+        card = attempts.without_device(evaluation.request.card)
+        before = tries.bench.measure(Candidate("as it is", (), card))
     if before.error is not None:
         raise QuantAccuracyError(before.error)
     ended = EXHAUSTED
@@ -113,7 +115,7 @@ def _closest(tries: Tries, before: Attempt, proved: bool) -> Optional[Proof]:
 
 
 def _try_all(tries: Tries, before: Attempt) -> None:
-    start = bits.find_exceptions(tries, before) if MIXED_PRECISION in tries.plan.remedies else before
+    start = _raised(tries, before) if MIXED_PRECISION in tries.plan.remedies else before
     best = _try_settings(tries, start)
     same_bits = [start, *([] if best is start else [best])]
     for item in list(same_bits):
@@ -122,8 +124,32 @@ def _try_all(tries: Tries, before: Attempt) -> None:
     if MIXED_PRECISION in tries.plan.remedies:
         if rounded is not None:
             # Its weights are on their grid; what is left are activations.
-            bits.find(tries, rounded, [ACTIVATIONS])
-        bits.find(tries, min(same_bits, key=drop))
+            _more_bits(tries, rounded, [ACTIVATIONS])
+        _more_bits(tries, min(same_bits, key=drop), [ACTIVATIONS, WEIGHTS])
+
+
+def _raised(tries: Tries, before: Attempt) -> Attempt:
+    """With the exceptions of the card raised, where that helps."""
+    try:
+        return bits.find_exceptions(tries, before)
+    except QuantAccuracyError as error:
+        _pass_over(tries, "more bits for what has fewer than the others", error)
+        return before
+
+
+def _more_bits(tries: Tries, start: Attempt, kinds: Sequence[str]) -> None:
+    """More bits for the fewest of some kinds of quantizers."""
+    try:
+        bits.find(tries, start, kinds)
+    except QuantAccuracyError as error:
+        _pass_over(tries, f"{start.candidate.name}: more bits for some {' and '.join(kinds)}", error)
+
+
+def _pass_over(tries: Tries, what: str, error: QuantAccuracyError) -> None:
+    """Go on without what cannot be searched, unless nothing else would fare better; what was found before stands."""
+    if attempts.of_the_machine(error):
+        raise error
+    tries.note(f"{what}: {error}")
 
 
 def _try_settings(tries: Tries, before: Attempt) -> Attempt:

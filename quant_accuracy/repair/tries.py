@@ -157,10 +157,10 @@ class Tries:
             progress.say(f"repair: {line(self.attempts[-1])}")
             return None
         if made.untreated:
-            self._note(f"{name} of {weights.few(made.untreated)}")
+            self.note(f"{name} of {weights.few(made.untreated)}")
         return self.attempt(replace(candidate, card=made.card), self.clock() - began)
 
-    def _note(self, line: str) -> None:
+    def note(self, line: str) -> None:
         """Say once what was not tried."""
         if line not in self.unfinished:
             self.unfinished.append(line)

@@ -180,7 +180,7 @@ def _remedied(prepared: Prepared, card: ModelCard, name: str, more: Dict[str, ob
               # Named by all that made it, calibration images included.
               "code": code_digest("graph", "quantization", "runtimes", "data", *_REMEDIES), "numpy": np.__version__,
               "tensorflow": sessions.version()}
-    folder = prepared.cache.folder(_KIND, inputs, f"repair: {name}", fill)
+    folder = prepared.cache.folder(_KIND, inputs, f"computing {name}", fill)
     overrides = tuple(Override(**item) for item in read_json(folder / _OVERRIDES))
     frozen = folder / ENCODINGS
     settings = replace(card.quantization, overrides=(*card.quantization.overrides, *overrides),

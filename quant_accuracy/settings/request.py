@@ -142,7 +142,10 @@ def _settings(settings: Settings, values: Values) -> Settings:
 
 
 def _data_paths(card: ModelCard, given: Mapping[str, Any], demo: Callable[[], DataPaths]) -> DataPaths:
-    defaults = asdict(demo()) if card.demo and set(given) != set(PATHS) else card.data
+    defaults: Mapping[str, Any] = card.data
+    if card.demo and {*given, *card.data} != set(PATHS):
+        # A card that is based on the demo's may name a checkpoint of its own, or other data.
+        defaults = {**asdict(demo()), **card.data}
     known: Dict[str, Optional[Any]] = {name: given.get(name, defaults.get(name)) for name in PATHS}
     missing = [name for name, value in known.items() if value is None]
     if missing:

@@ -1,5 +1,6 @@
 """From cards and options to requests."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict
 
@@ -43,3 +44,14 @@ def test_a_pattern_stands_for_the_cards_that_it_takes_wherever_options_are_asked
     assert values.models() == ["mine_a", "mine_b"]
     assert [one.name for one in requests.chosen_cards(values)] == ["mine_a", "mine_b"]
     assert folders.output(values, "mine_a") == tmp_path / "output" / "mine_a"
+
+
+def test_what_a_card_names_beside_the_demo_is_taken_instead_of_it(tmp_path: Path) -> None:
+    (tmp_path / "own.index").write_bytes(b"")
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"base: {options.DEMO_CARD}\nname: mine\ndata: {{checkpoint: own}}\n")
+    demo = DataPaths(Path("demo/model.ckpt"), Path("demo"), "val-*", Path("demo/val.json"))
+
+    (request,), _ = requests.resolve(Values({"model": [str(path)]}), lambda cache: demo)
+
+    assert request.data == replace(demo, checkpoint=tmp_path / "own")

@@ -31,7 +31,7 @@ def test_a_board_that_runs_the_integer_model_gets_the_verdict_of_the_suite_that_
     bundle = tmp_path / "bundle"
     assert device_bundle.main([str(bundle), "--device", "tflite", "--input-type", "uint8", "--shards", "1",
                                "--eval-num-examples", str(_IMAGES), "--cache-dir", str(cache.root)]) == 0
-    assert "6 images of 1 shards" in capsys.readouterr().out
+    assert "6 images of 1 shard in " in capsys.readouterr().out
     command = [sys.executable, fake_board.__file__, *map(str, (bundle, bundle / "model.tflite", bundle / "output"))]
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
 

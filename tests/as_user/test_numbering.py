@@ -71,6 +71,6 @@ def test_a_report_counts_what_annotations_of_some_classes_leave_out(demo: DataPa
     terminal.print_table(done, console)
     assert line in console.file.getvalue()  # type: ignore[attr-defined]
     for form in ("html", "md"):
-        assert line in pages.render(document, form, tmp_path)
+        assert line[0].upper() + line[1:] in pages.render(document, form, tmp_path)
     assert schema_errors(document) == []
     assert "annotations lack" not in pages.render(report_documents.document(), "md", tmp_path)

@@ -56,7 +56,7 @@ def test_failed_gates_on_the_quantized_map_name_the_culprit_in_three_lines_which
     assert report_documents.schema_errors(document) == []
     assert [f"why: {line}" for line in document["why"]["lines"]] == answers[names[0]]
     assert document["why"]["bisection"]["off"] == [planted.COARSE]
-    assert "culprit, 1 of 163 quantizers" in (tmp_path / "report.md").read_text()
+    assert "Culprit, 1 of 163 quantizers" in (tmp_path / "report.md").read_text()
 
 
 def test_no_why_leaves_the_verdict_alone(few_bits: List[str], tmp_path: Path) -> None:
